@@ -1,0 +1,55 @@
+"""What a model has to beat where there is no oracle: counting words, and pairs of words.
+
+All losses are in nats per token; divided by ln 2 they are bits.
+"""
+
+import numpy as np
+
+
+def uniform_loss(vocab_size: int) -> float:
+    """ln V: the loss of a model that knows nothing, and about that of an untrained one."""
+    return float(np.log(vocab_size))
+
+
+def unigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int) -> float:
+    """Cross entropy of the held-out tokens under the training text's word frequencies (absolute discounting)."""
+    return float(-np.log(_unigram(train_ids, vocab_size)[held_out_ids]).mean())
+
+
+def bigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int) -> float:
+    """Cross entropy of the held-out tokens, each given the one before it, by counts of pairs.
+
+    Interpolated absolute discounting (Ney, Essen and Kneser 1994): D is taken off every count, and what that frees
+    goes to the unigram. The first held-out token has none before it and is not scored."""
+    train_ids, held_out_ids = np.asarray(train_ids, dtype=np.int64), np.asarray(held_out_ids, dtype=np.int64)
+    pairs, counts = np.unique(train_ids[:-1] * vocab_size + train_ids[1:], return_counts=True)
+    discount = _discount(counts)
+    seen_before = np.bincount(train_ids[:-1], minlength=vocab_size)  # tokens that follow each word
+    followers = np.bincount(pairs // vocab_size, minlength=vocab_size)  # different words among them
+    wanted = held_out_ids[:-1] * vocab_size + held_out_ids[1:]
+    at = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    kept = np.where(pairs[at] == wanted, counts[at] - discount, 0.0)
+    before = held_out_ids[:-1]
+    total = np.maximum(seen_before[before], 1)
+    freed = np.where(seen_before[before] > 0, discount * followers[before] / total, 1.0)
+    p = kept / total + freed * _unigram(train_ids, vocab_size)[held_out_ids[1:]]
+    return float(-np.log(p).mean())
+
+
+def majority_accuracy(labels: np.ndarray) -> float:
+    """Share of the commonest label: what always giving the same answer reaches."""
+    return float(np.bincount(np.asarray(labels)).max() / len(labels))
+
+
+def _unigram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
+    """(V,) probabilities: D off every count that is not zero, shared equally by the whole vocabulary."""
+    counts = np.bincount(ids, minlength=vocab_size)
+    discount = _discount(counts[counts > 0])
+    freed = discount * (counts > 0).sum() / counts.sum()
+    return np.maximum(counts - discount, 0.0) / counts.sum() + freed / vocab_size
+
+
+def _discount(counts: np.ndarray) -> float:
+    """D = n1 / (n1 + 2 n2), from the numbers of things seen once and twice; 0.5 where there are none of these."""
+    once, twice = (counts == 1).sum(), (counts == 2).sum()
+    return float(once / (once + 2 * twice)) if once and twice else 0.5
