@@ -37,6 +37,11 @@ def no_grad() -> Iterator[None]:
         _grad_enabled.reset(token)
 
 
+def is_recorded(*inputs: Tensor) -> bool:
+    """Whether an op on `inputs` will be asked for gradients: if not, it need not keep anything."""
+    return _grad_enabled.get() and any([tensor.requires_grad for tensor in inputs])
+
+
 def freed_graph(grad: np.ndarray) -> tuple:
     """Stands where a backward function stood, once the walk has used and dropped it."""
     raise RuntimeError("backward: this graph was already walked and freed: run the forward again, "
@@ -94,7 +99,7 @@ class Tensor:
         if type(output) is not np.ndarray:  # a full reduction decays to a NumPy scalar
             output = np.asarray(output)
         result = Tensor.__new__(Tensor)
-        if _grad_enabled.get() and any([tensor.requires_grad for tensor in inputs]):
+        if is_recorded(*inputs):
             versions = [tensor._version for tensor in inputs]
             result._set_up(output, True, backward, inputs, versions)
         else:
@@ -122,6 +127,8 @@ class Tensor:
             tensor = order.pop()
             grad = gradients.pop(id(tensor), None)
             if grad is not None:
+                if type(grad) is not np.ndarray:  # arithmetic on 0-d arrays gives NumPy scalars
+                    grad = np.asarray(grad)
                 if tensor._retains_grad:
                     _accumulate(tensor, grad)
                 for observer in observers.get():
@@ -332,7 +339,7 @@ def _accumulate(tensor: Tensor, grad: np.ndarray) -> None:
         np.copyto(tensor.grad_buffer, grad)
         tensor.grad = tensor.grad_buffer
     else:
-        tensor.grad = np.array(grad)
+        tensor.grad = np.array(grad, order="C")
 
 
 def op_name(backward: BackwardFunction) -> str:
@@ -340,14 +347,22 @@ def op_name(backward: BackwardFunction) -> str:
     return backward.__name__.removesuffix("_backward")
 
 
-def as_tensors(op: str, *values: TensorLike) -> list[Tensor]:
+def as_tensor(op: str, value: TensorLike) -> Tensor:
+    """The only operand of `op` as a tensor."""
+    return value if isinstance(value, Tensor) else as_tensors(op, value)[0]
+
+
+def as_tensors(op: str, *values: TensorLike) -> tuple[Tensor, ...]:
     """The operands of `op` as tensors.
 
     Numbers, also NumPy's scalars, take the dtype of the other operands as in NumPy's promotion of
     Python numbers, so that `x * np.float64(0.5)` leaves a float32 tensor float32.
     """
-    if all([isinstance(value, Tensor) for value in values]):
-        return list(values)
+    for value in values:
+        if not isinstance(value, Tensor):
+            break
+    else:
+        return values
     arrays = []
     for value in values:
         if isinstance(value, Tensor):
@@ -359,8 +374,8 @@ def as_tensors(op: str, *values: TensorLike) -> list[Tensor]:
         else:
             raise TypeError(f"{op}: expected tensors, arrays or numbers, got {type(value).__name__}")
     dtype = np.result_type(*arrays)
-    return [value if isinstance(value, Tensor) else Tensor(np.asarray(array, _dtype_for(array, dtype)))
-            for value, array in zip(values, arrays)]
+    return tuple([value if isinstance(value, Tensor) else Tensor(np.asarray(array, _dtype_for(array, dtype)))
+                  for value, array in zip(values, arrays)])
 
 
 def _dtype_for(array, common: np.dtype) -> np.dtype:
