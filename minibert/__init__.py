@@ -1,0 +1,7 @@
+"""minibert: a Transformer engine over NumPy to read, to step through and to train.
+
+The rooms are read in the order in which they are imported here.
+"""
+
+from minibert.autograd import ops
+from minibert.autograd.tensor import Tensor, no_grad

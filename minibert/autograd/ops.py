@@ -1,0 +1,60 @@
+"""All primitive ops in one place (public as `minibert.ops`), and the operators bound to Tensor.
+
+The block at the end is the one spot where a file reaches back into an earlier one: Tensor cannot
+import the ops, which are made of tensors.
+"""
+
+from __future__ import annotations
+
+from minibert.autograd.arithmetic import (abs, add, div, erf, exp, log, masked_fill, maximum, mul, neg,
+                                          pow, relu, sigmoid, sqrt, sub, tanh, where)
+from minibert.autograd.matmul import matmul
+from minibert.autograd.reductions import max, mean, min, sum, var
+from minibert.autograd.shapes import (broadcast_to, concat, expand_dims, flip, getitem, reshape, split,
+                                      squeeze, stack, swapaxes, take_along_axis, transpose)
+from minibert.autograd.tensor import Tensor, TensorLike
+
+__all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_dims", "flip", "getitem",
+           "log", "masked_fill", "matmul", "max", "maximum", "mean", "min", "mul", "neg", "pow", "relu",
+           "reshape", "sigmoid", "split", "sqrt", "squeeze", "stack", "sub", "sum", "swapaxes",
+           "take_along_axis", "tanh", "transpose", "var", "where"]
+
+
+# The right operand speaks when the left one is an array or a number.
+def _reflected_add(b: Tensor, a: TensorLike) -> Tensor:
+    return add(a, b)
+
+
+def _reflected_sub(b: Tensor, a: TensorLike) -> Tensor:
+    return sub(a, b)
+
+
+def _reflected_mul(b: Tensor, a: TensorLike) -> Tensor:
+    return mul(a, b)
+
+
+def _reflected_div(b: Tensor, a: TensorLike) -> Tensor:
+    return div(a, b)
+
+
+def _reflected_pow(b: Tensor, a: TensorLike) -> Tensor:
+    return pow(a, b)
+
+
+def _reflected_matmul(b: Tensor, a: TensorLike) -> Tensor:
+    return matmul(a, b)
+
+
+Tensor.__add__, Tensor.__radd__ = add, _reflected_add
+Tensor.__sub__, Tensor.__rsub__ = sub, _reflected_sub
+Tensor.__mul__, Tensor.__rmul__ = mul, _reflected_mul
+Tensor.__truediv__, Tensor.__rtruediv__ = div, _reflected_div
+Tensor.__pow__, Tensor.__rpow__ = pow, _reflected_pow
+Tensor.__matmul__, Tensor.__rmatmul__ = matmul, _reflected_matmul
+Tensor.__neg__ = neg
+Tensor.__abs__ = abs
+Tensor.__getitem__ = getitem
+
+Tensor.sum, Tensor.mean, Tensor.var, Tensor.max, Tensor.min = sum, mean, var, max, min
+Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.tanh = exp, log, sqrt, tanh
+Tensor.reshape, Tensor.transpose, Tensor.swapaxes, Tensor.squeeze = reshape, transpose, swapaxes, squeeze

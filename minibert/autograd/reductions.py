@@ -1,0 +1,133 @@
+"""Sums, means, variances and extremes over any axes, as in NumPy: axis=None reduces all of them.
+
+Going back, every reduction spreads one gradient over the elements it was computed from.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Union
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor, TensorLike, as_tensor
+
+Axis = Union[int, tuple[int, ...], None]
+
+
+def reduced_axes(op: str, shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes to reduce, all >= 0, and the shape that keepdims=True leaves."""
+    ndim = len(shape)
+    if axis is None:
+        return tuple(range(ndim)), (1,) * ndim
+    axes = []
+    for i in axis if isinstance(axis, (tuple, list)) else (axis,):
+        if not -ndim <= i < ndim:
+            raise np.exceptions.AxisError(f"{op}: axis {i} is out of range for shape {shape}")
+        if i % ndim in axes:
+            raise ValueError(f"{op}: axis {i} is named twice in {axis}")
+        axes.append(i % ndim)
+    return tuple(axes), tuple([1 if i in axes else size for i, size in enumerate(shape)])
+
+
+def _count(op: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """How many elements fall into each result; none at all has no mean and no extreme."""
+    count = math.prod([shape[i] for i in axes])
+    if count == 0:
+        raise ValueError(f"{op}: no elements to reduce in shape {shape} over axes {axes}")
+    return count
+
+
+def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum over `axis`."""
+    x = as_tensor("sum", x)
+    axes, kept_shape = reduced_axes("sum", x.shape, axis)
+    output = x.data.sum(axis=axes, keepdims=keepdims)
+
+    def sum_backward(grad):
+        return (np.broadcast_to(grad.reshape(kept_shape), x.shape),)
+
+    return Tensor.from_op(output, (x,), sum_backward)
+
+
+def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis`."""
+    x = as_tensor("mean", x)
+    axes, kept_shape = reduced_axes("mean", x.shape, axis)
+    count = _count("mean", x.shape, axes)
+    output = x.data.mean(axis=axes, keepdims=keepdims)
+
+    def mean_backward(grad):
+        return (np.broadcast_to(grad.reshape(kept_shape) / count, x.shape),)
+
+    return Tensor.from_op(output, (x,), mean_backward)
+
+
+def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    """The mean squared distance from the mean, sum((x - mean)^2) / (n - ddof), over `axis`."""
+    x = as_tensor("var", x)
+    axes, kept_shape = reduced_axes("var", x.shape, axis)
+    count = _count("var", x.shape, axes) - ddof
+    if count <= 0:
+        raise ValueError(f"var: shape {x.shape} over axes {axes} has too few elements for ddof={ddof}")
+    distance = x.data - x.data.mean(axis=axes, keepdims=True)
+    # np.var would take the modulus of a complex distance
+    output = (distance * distance).sum(axis=axes, keepdims=keepdims) / count
+
+    def var_backward(grad):  # the mean moves too, but the distances add up to 0
+        return (distance * (grad.reshape(kept_shape) * (2 / count)),)
+
+    return Tensor.from_op(output, (x,), var_backward)
+
+
+def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over `axis`; equal ones share the gradient equally."""
+    x = as_tensor("max", x)
+    axes, kept_shape = reduced_axes("max", x.shape, axis)
+    _count("max", x.shape, axes)
+    largest = x.data.real.max(axis=axes, keepdims=True)
+    output = _mean_of_winners(x.data, largest, axes).reshape(largest.shape if keepdims else
+                                                             _without(x.shape, axes))
+
+    def max_backward(grad):
+        return (_share(grad.reshape(kept_shape), _winners(x.data, largest), axes),)
+
+    return Tensor.from_op(output, (x,), max_backward)
+
+
+def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over `axis`; equal ones share the gradient equally."""
+    x = as_tensor("min", x)
+    axes, kept_shape = reduced_axes("min", x.shape, axis)
+    _count("min", x.shape, axes)
+    smallest = x.data.real.min(axis=axes, keepdims=True)
+    output = _mean_of_winners(x.data, smallest, axes).reshape(smallest.shape if keepdims else
+                                                              _without(x.shape, axes))
+
+    def min_backward(grad):
+        return (_share(grad.reshape(kept_shape), _winners(x.data, smallest), axes),)
+
+    return Tensor.from_op(output, (x,), min_backward)
+
+
+def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([size for i, size in enumerate(shape) if i not in axes])
+
+
+def _winners(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:
+    """Where x is the extreme of its group; a NaN, which is the extreme wherever it occurs, is too."""
+    return (x.real == extreme) | np.isnan(x)
+
+
+def _mean_of_winners(x: np.ndarray, extreme: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The extreme itself; for complex x, decided on the real part, the mean of those that tie."""
+    if x.dtype.kind != "c":
+        return extreme
+    winners = _winners(x, extreme)
+    total = np.where(winners, x, 0).sum(axis=axes, keepdims=True)
+    return total / winners.sum(axis=axes, keepdims=True)
+
+
+def _share(grad: np.ndarray, winners: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    share = grad / winners.sum(axis=axes, keepdims=True).astype(grad.dtype)
+    return np.where(winners, share, grad.dtype.type(0))

@@ -1,0 +1,262 @@
+"""Ops that move, repeat or pick elements and compute nothing: each gradient goes back to where its
+element came from, and elements that were used several times get the sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+import numpy as np
+
+from minibert.autograd.arithmetic import unbroadcast
+from minibert.autograd.reductions import Axis, reduced_axes
+from minibert.autograd.tensor import Tensor, TensorLike, as_tensor, as_tensors
+
+Shape = Union[int, Sequence[int]]
+
+
+def _one_axis(op: str, axis: int, ndim: int, shape: tuple[int, ...]) -> int:
+    """`axis` counted from the front."""
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(f"{op}: axis {axis} is out of range for shape {shape}")
+    return axis % ndim
+
+
+def _unpacked(arguments: tuple) -> tuple[int, ...]:
+    """f(x, 2, 3) and f(x, (2, 3)) mean the same."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        return tuple(arguments[0])
+    return arguments
+
+
+# ---- the same elements in another shape --------------------------------------------------------
+
+
+def reshape(x: TensorLike, *shape: Shape) -> Tensor:
+    """The elements in C order in another shape; one size may be -1."""
+    x = as_tensor("reshape", x)
+    shape = _unpacked(shape)
+    try:
+        output = x.data.reshape(shape)
+    except ValueError:
+        raise ValueError(f"reshape: shape {x.shape} ({x.size} elements) does not fit into {shape}") from None
+
+    def reshape_backward(grad):
+        return (grad.reshape(x.shape),)
+
+    return Tensor.from_op(output, (x,), reshape_backward)
+
+
+def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
+    """Drop axes of size 1: all of them, or those named."""
+    x = as_tensor("squeeze", x)
+    if axis is None:
+        dropped = [i for i, size in enumerate(x.shape) if size == 1]
+    else:
+        dropped, _ = reduced_axes("squeeze", x.shape, axis)
+    if any([x.shape[i] != 1 for i in dropped]):
+        raise ValueError(f"squeeze: axis {axis} of shape {x.shape} is not of size 1")
+    output = x.data.reshape([size for i, size in enumerate(x.shape) if i not in dropped])
+
+    def squeeze_backward(grad):
+        return (grad.reshape(x.shape),)
+
+    return Tensor.from_op(output, (x,), squeeze_backward)
+
+
+def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
+    """Put axes of size 1 where the result is to have them."""
+    x = as_tensor("expand_dims", x)
+    added = axis if isinstance(axis, (tuple, list)) else (axis,)
+    added, _ = reduced_axes("expand_dims", x.shape + (1,) * len(added), tuple(added))
+    sizes = iter(x.shape)
+    output = x.data.reshape([1 if i in added else next(sizes) for i in range(x.ndim + len(added))])
+
+    def expand_dims_backward(grad):
+        return (grad.reshape(x.shape),)
+
+    return Tensor.from_op(output, (x,), expand_dims_backward)
+
+
+def transpose(x: TensorLike, *axes: Shape) -> Tensor:
+    """Axis i of the result is axis axes[i] of x; without axes, all in reverse, as in NumPy."""
+    x = as_tensor("transpose", x)
+    axes = _unpacked(axes) or tuple(reversed(range(x.ndim)))
+    axes = [_one_axis("transpose", axis, x.ndim, x.shape) for axis in axes]
+    if sorted(axes) != list(range(x.ndim)):
+        raise ValueError(f"transpose: axes {tuple(axes)} do not name each axis of shape {x.shape} once")
+
+    def transpose_backward(grad):
+        return (grad.transpose([axes.index(i) for i in range(x.ndim)]),)
+
+    return Tensor.from_op(x.data.transpose(axes), (x,), transpose_backward)
+
+
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
+    """Exchange two axes."""
+    x = as_tensor("swapaxes", x)
+    axis1 = _one_axis("swapaxes", axis1, x.ndim, x.shape)
+    axis2 = _one_axis("swapaxes", axis2, x.ndim, x.shape)
+
+    def swapaxes_backward(grad):
+        return (grad.swapaxes(axis1, axis2),)
+
+    return Tensor.from_op(x.data.swapaxes(axis1, axis2), (x,), swapaxes_backward)
+
+
+def flip(x: TensorLike, axis: Axis = None) -> Tensor:
+    """The elements in reverse order along `axis`."""
+    x = as_tensor("flip", x)
+    axes, _ = reduced_axes("flip", x.shape, axis)
+
+    def flip_backward(grad):
+        return (np.flip(grad, axes),)
+
+    return Tensor.from_op(np.flip(x.data, axes), (x,), flip_backward)
+
+
+def broadcast_to(x: TensorLike, shape: Shape) -> Tensor:
+    """x repeated to `shape`, as NumPy broadcasts; the result's array is read-only."""
+    x = as_tensor("broadcast_to", x)
+    try:
+        output = np.broadcast_to(x.data, shape)
+    except ValueError:
+        raise ValueError(f"broadcast_to: shape {x.shape} does not broadcast to {shape}") from None
+
+    def broadcast_to_backward(grad):
+        return (unbroadcast(grad, x.shape),)
+
+    return Tensor.from_op(output, (x,), broadcast_to_backward)
+
+
+# ---- several into one, one into several --------------------------------------------------------
+
+
+def concat(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Join along an axis that all have; the other sizes must be equal."""
+    tensors = as_tensors("concat", *tensors)
+    if not tensors:
+        raise ValueError("concat: no tensors were given")
+    axis = _one_axis("concat", axis, tensors[0].ndim, tensors[0].shape)
+    try:
+        output = np.concatenate([tensor.data for tensor in tensors], axis)
+    except ValueError:
+        shapes = ", ".join([str(tensor.shape) for tensor in tensors])
+        raise ValueError(f"concat: shapes {shapes} may differ only along axis {axis}") from None
+
+    def concat_backward(grad):
+        parts, start = [], 0
+        for tensor in tensors:
+            stop = start + tensor.shape[axis]
+            parts.append(grad[(slice(None),) * axis + (slice(start, stop),)])
+            start = stop
+        return tuple(parts)
+
+    return Tensor.from_op(output, tensors, concat_backward)
+
+
+def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Put tensors of one shape side by side along a new axis."""
+    tensors = as_tensors("stack", *tensors)
+    if not tensors:
+        raise ValueError("stack: no tensors were given")
+    if any([tensor.shape != tensors[0].shape for tensor in tensors]):
+        shapes = ", ".join([str(tensor.shape) for tensor in tensors])
+        raise ValueError(f"stack: shapes {shapes} must all be equal")
+    axis = _one_axis("stack", axis, tensors[0].ndim + 1, tensors[0].shape)
+    output = np.stack([tensor.data for tensor in tensors], axis)
+
+    def stack_backward(grad):
+        return tuple([grad[(slice(None),) * axis + (i,)] for i in range(len(tensors))])
+
+    return Tensor.from_op(output, tensors, stack_backward)
+
+
+def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """As np.split: into so many equal parts, or before each of the indices named."""
+    x = as_tensor("split", x)
+    axis = _one_axis("split", axis, x.ndim, x.shape)
+    size = x.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        parts = int(indices_or_sections)
+        if parts < 1 or size % parts:
+            raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {parts} "
+                             "equal parts")
+        indices = range(size // parts, size, size // parts) if size else [0] * (parts - 1)
+    else:
+        indices = indices_or_sections
+    bounds = [0, *indices, size]
+    return [_part(x, (slice(None),) * axis + (slice(start, stop),))
+            for start, stop in zip(bounds, bounds[1:])]
+
+
+def _part(x: Tensor, index: tuple[slice, ...]) -> Tensor:
+    def split_backward(grad):
+        grad_x = np.zeros(x.shape, grad.dtype)
+        grad_x[index] = grad
+        return (grad_x,)
+
+    return Tensor.from_op(x.data[index], (x,), split_backward)
+
+
+# ---- picking elements --------------------------------------------------------------------------
+
+
+def getitem(x: TensorLike, index) -> Tensor:
+    """x[index] with all that NumPy admits: ints, slices, ..., None, boolean and integer arrays."""
+    x = as_tensor("getitem", x)
+    try:
+        output = x.data[index]
+    except IndexError as error:
+        raise IndexError(f"getitem: shape {x.shape}: {error}") from None
+
+    def getitem_backward(grad):
+        grad_x = np.zeros(x.shape, grad.dtype)
+        if _may_repeat(index):
+            np.add.at(grad_x, index, grad)
+        else:
+            grad_x[index] = grad
+        return (grad_x,)
+
+    return Tensor.from_op(output, (x,), getitem_backward)
+
+
+def _may_repeat(index) -> bool:
+    """Whether the index can name an element twice; assigning is much faster than np.add.at.
+
+    Ints, slices, ... and None cannot, nor can a boolean mask, nor integers that all differ.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [np.asarray(part) for part in parts
+              if not (part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)))]
+    if not arrays or len(arrays) == 1 and arrays[0].dtype == bool:
+        return False
+    if len(arrays) > 1 or arrays[0].size == 0 or arrays[0].min() < 0:  # -1 may be n - 1
+        return True
+    return np.bincount(arrays[0].ravel()).max() > 1
+
+
+def take_along_axis(x: TensorLike, indices: np.ndarray, axis: int) -> Tensor:
+    """As np.take_along_axis: for every line along `axis`, the elements that `indices` name there."""
+    x = as_tensor("take_along_axis", x)
+    axis = _one_axis("take_along_axis", axis, x.ndim, x.shape)
+    indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu" or indices.ndim != x.ndim:
+        raise IndexError(f"take_along_axis: expected {x.ndim}-d integers for shape {x.shape}, got "
+                         f"{indices.ndim}-d {indices.dtype}")
+    grid = list(np.ogrid[tuple([slice(size) for size in x.shape])])
+    grid[axis] = indices
+    grid = tuple(grid)
+    try:
+        output = x.data[grid]
+    except IndexError as error:
+        raise IndexError(f"take_along_axis: shape {x.shape}, indices of shape {indices.shape}: "
+                         f"{error}") from None
+
+    def take_along_axis_backward(grad):
+        grad_x = np.zeros(x.shape, grad.dtype)
+        np.add.at(grad_x, grid, grad)
+        return (grad_x,)
+
+    return Tensor.from_op(output, (x,), take_along_axis_backward)
