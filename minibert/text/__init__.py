@@ -1,0 +1,1 @@
+"""From text to ids: clean-up, tokenizers, corpora, and the toy world with its answer key."""

@@ -1,0 +1,76 @@
+"""A tokenizer of single characters, and the door through which every saved tokenizer is opened."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from minibert.errors import InputError
+from minibert.text.tokenizer import Piece, Tokenizer, read_json, write_json
+from minibert.text.wordpiece import BertTokenizer
+
+SPECIALS = {"sep_token": "<|endoftext|>", "unk_token": "<|unknown|>"}
+FILE_NAME = "characters.json"
+
+
+class CharTokenizer(Tokenizer):
+    """Every character is a token, blanks and line breaks included; nothing is cleaned.
+
+    sep_token stands between documents and is never made from text. A character that is not in the
+    vocabulary is an InputError that names it, or unk_token where errors="replace" asks for that.
+    """
+
+    def __init__(self, characters: Iterable[str], errors: str = "strict"):
+        characters = list(characters)
+        for char in characters:
+            if not isinstance(char, str) or len(char) != 1:
+                raise InputError(f"CharTokenizer: {char!r} is not a single character")
+        if errors not in ("strict", "replace"):
+            raise InputError(f"CharTokenizer: errors={errors!r}; expected 'strict' or 'replace'")
+        super().__init__([*SPECIALS.values(), *characters], SPECIALS)
+        self.errors = errors
+
+    @classmethod
+    def train(cls, texts: Iterable[str], errors: str = "strict") -> "CharTokenizer":
+        """The tokenizer of all characters in `texts`, in code point order."""
+        return cls(sorted(set().union(*texts)), errors)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "CharTokenizer":
+        """The tokenizer that save_pretrained wrote."""
+        path = Path(folder) / FILE_NAME
+        characters = read_json(path).get("characters")
+        if not isinstance(characters, list):
+            raise InputError(f"{path}: field characters: expected a list of characters")
+        return cls(characters)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes characters.json and tokenizer_config.json."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE_NAME, {"characters": self._tokens[len(SPECIALS):]})
+        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "CharTokenizer"})
+
+    def _pieces(self, text: str) -> list[Piece]:
+        pieces = []
+        for i, char in enumerate(text):
+            token_id = self.vocab.get(char)
+            if token_id is None:
+                if self.errors == "strict":
+                    raise InputError(f"character {char!r} (U+{ord(char):04X}) at place {i}: it did "
+                                     "not occur in the training text; leave it out")
+                token_id = self.unk_token_id
+            pieces.append((token_id, i, i + 1))
+        return pieces
+
+    def _join(self, tokens: list[str]) -> str:
+        return "".join(tokens)
+
+
+def load_tokenizer(folder: str | Path) -> Tokenizer:
+    """The tokenizer of a run or of a Hugging Face folder, of whichever kind it is."""
+    folder = Path(folder)
+    if (folder / FILE_NAME).exists():
+        return CharTokenizer.from_pretrained(folder)
+    if (folder / "vocab.txt").exists() or (folder / "tokenizer.json").exists():
+        return BertTokenizer.from_pretrained(folder)
+    raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt or "
+                     "tokenizer.json); give the folder of a run or of a model")

@@ -1,0 +1,230 @@
+"""What every tokenizer shares: the vocabulary, special tokens, pairs, truncation and padding.
+
+The call follows Hugging Face's: `tokenizer(text, text_pair, padding=..., truncation=..., ...)`
+gives a dictionary of lists. A tokenizer of its own needs two things: `_pieces`, from a text to
+ids, and `_join`, back again.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from minibert.errors import InputError
+from minibert.text.windows import STRATEGIES, cut_windows
+
+# One token: its id and the slice of the text that it was made from.
+Piece = tuple[int, int, int]
+
+PADDINGS = ("longest", "max_length")
+
+
+class Tokenizer:
+    """Tokens to ids and back. `specials` maps names such as `sep_token` to tokens of `vocab`."""
+
+    def __init__(self, vocab: Iterable[str] | Mapping[str, int], specials: Mapping[str, str],
+                 model_max_length: int | None = None):
+        self.vocab = _index(vocab)
+        self._tokens = sorted(self.vocab, key=self.vocab.__getitem__)
+        self.model_max_length = model_max_length
+        self.all_special_tokens: list[str] = []
+        for name, token in specials.items():
+            if token not in self.vocab:
+                raise InputError(f"vocabulary: the {name} {token!r} is missing among its "
+                                 f"{len(self.vocab)} entries; add a line {token}")
+            setattr(self, name, token)
+            setattr(self, f"{name}_id", self.vocab[token])
+            self.all_special_tokens.append(token)
+        self.all_special_ids = [self.vocab[token] for token in self.all_special_tokens]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._tokens)
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.vocab_size} tokens, special {self.all_special_tokens})"
+
+    # What a tokenizer of its own defines.
+
+    def _pieces(self, text: str) -> list[Piece]:
+        raise NotImplementedError
+
+    def _join(self, tokens: list[str]) -> str:
+        raise NotImplementedError
+
+    def _frame(self, first: list, second: list | None) -> tuple[list[Piece], list[int]]:
+        """The sequence with its special tokens, and each token's segment. Here: none are added."""
+        return _bare(first, second)
+
+    # From text to ids.
+
+    def tokenize(self, text: str) -> list[str]:
+        """The tokens of a text, without added special tokens."""
+        return [self._tokens[piece[0]] for piece in self._pieces(_checked(text))]
+
+    def encode(self, text: str, text_pair: str | None = None, add_special_tokens: bool = True,
+               truncation: bool | str = False, max_length: int | None = None) -> list[int]:
+        """The ids of a text, or of a pair of texts."""
+        return self(text, text_pair, add_special_tokens=add_special_tokens, truncation=truncation,
+                    max_length=max_length)["input_ids"]
+
+    def __call__(self, text: str | Sequence[str], text_pair: str | Sequence[str] | None = None,
+                 add_special_tokens: bool = True, padding: bool | str = False,
+                 truncation: bool | str = False, max_length: int | None = None, stride: int = 0,
+                 return_overflowing_tokens: bool = False,
+                 return_offsets_mapping: bool = False) -> dict[str, list]:
+        """input_ids, token_type_ids, attention_mask of one text, or lists of them for several.
+
+        truncation: True or "longest_first" takes tokens from the longer text, "only_first" and
+        "only_second" from that text; with return_overflowing_tokens the rest follows in windows
+        that share `stride` tokens, and overflow_to_sample_mapping says from which text each is.
+        padding: True or "longest" (of the texts given), or "max_length".
+        return_offsets_mapping: where each token was written; (0, 0) for an added one.
+        """
+        strategy = _choice("truncation", truncation, STRATEGIES)
+        padding = _choice("padding", padding, PADDINGS)
+        max_length = self.model_max_length if max_length is None else max_length
+        if max_length is None and (strategy or padding == "max_length"):
+            raise InputError("tokenizer: truncation and padding='max_length' need a max_length")
+        rows, owners = [], []
+        for i, (first, second) in enumerate(_pairs(text, text_pair)):
+            windows = [(self._pieces(first), None if second is None else self._pieces(second))]
+            if strategy:
+                n_added = 0
+                if add_special_tokens:
+                    n_added = len(self._frame([], None if second is None else [])[0])
+                windows = cut_windows(*windows[0], max_length - n_added, strategy, stride,
+                                      return_overflowing_tokens)
+            for window in windows:
+                framed = self._frame(*window) if add_special_tokens else _bare(*window)
+                rows.append(framed)
+                owners.append(i)
+        output = self._columns(rows, padding, max_length, return_offsets_mapping)
+        if return_overflowing_tokens:
+            output["overflow_to_sample_mapping"] = owners
+        elif isinstance(text, str):
+            output = {name: values[0] for name, values in output.items()}
+        return output
+
+    def _columns(self, rows: list[tuple[list[Piece], list[int]]], padding: str,
+                 max_length: int | None, with_offsets: bool) -> dict[str, list]:
+        """The rows as one list per kind of number, padded on the right."""
+        width = 0
+        if padding:
+            if not hasattr(self, "pad_token_id"):
+                raise InputError(f"{type(self).__name__}: has no padding token; do not pad")
+            longest = max((len(pieces) for pieces, _ in rows), default=0)
+            width = longest if padding == "longest" else max_length
+        output = {"input_ids": [], "token_type_ids": [], "attention_mask": []}
+        if with_offsets:
+            output["offset_mapping"] = []
+        for pieces, types in rows:
+            n_padding = max(width - len(pieces), 0)
+            ids = [piece[0] for piece in pieces]
+            padding_ids = [self.pad_token_id] * n_padding if n_padding else []
+            output["input_ids"].append(ids + padding_ids)
+            output["token_type_ids"].append(types + [0] * n_padding)
+            output["attention_mask"].append([1] * len(ids) + [0] * n_padding)
+            if with_offsets:
+                offsets = [piece[1:] for piece in pieces] + [(0, 0)] * n_padding
+                output["offset_mapping"].append(offsets)
+        return output
+
+    # From ids to text.
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
+        """The text that some ids stand for."""
+        tokens = self.convert_ids_to_tokens(ids)
+        if skip_special_tokens:
+            tokens = [token for token in tokens if token not in self.all_special_tokens]
+        return self._join(tokens)
+
+    def convert_ids_to_tokens(self, ids: int | Iterable[int]) -> str | list[str]:
+        """One token for an id, a list for several. An id out of range is an InputError."""
+        if hasattr(ids, "__iter__"):
+            return [self.convert_ids_to_tokens(i) for i in ids]
+        if not 0 <= int(ids) < self.vocab_size:
+            raise InputError(f"token id {int(ids)}: out of range, the vocabulary has "
+                             f"{self.vocab_size} tokens (0 to {self.vocab_size - 1})")
+        return self._tokens[int(ids)]
+
+    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> int | list[int]:
+        """One id for a token, a list for several. An unknown token becomes unk_token."""
+        if not isinstance(tokens, str):
+            return [self.convert_tokens_to_ids(token) for token in tokens]
+        if tokens in self.vocab:
+            return self.vocab[tokens]
+        if hasattr(self, "unk_token_id"):
+            return self.unk_token_id
+        raise InputError(f"token {tokens!r}: not in the vocabulary of {self.vocab_size} tokens")
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object from a file, or an InputError that names the file."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def write_json(path: Path, value: dict) -> None:
+    """A JSON object, readable, keys in the order given."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _index(vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
+    if isinstance(vocab, Mapping):
+        if sorted(vocab.values()) != list(range(len(vocab))):
+            raise InputError(f"vocabulary: its {len(vocab)} ids must be the numbers 0 to "
+                             f"{len(vocab) - 1}, each once")
+        return dict(vocab)
+    index: dict[str, int] = {}
+    for token in vocab:
+        if token in index:
+            raise InputError(f"vocabulary: {token!r} is there twice (entries {index[token]} and "
+                             f"{len(index)}); remove one")
+        index[token] = len(index)
+    return index
+
+
+def _pairs(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> list[tuple]:
+    """[(first, second or None), ...] of one or of several texts, checked to be texts."""
+    if isinstance(text, str):
+        firsts = [text]
+        seconds = [text_pair or None]  # as in Hugging Face, an empty second text counts as none
+    else:
+        firsts = list(text)
+        seconds = [None] * len(firsts) if text_pair is None else list(text_pair)
+    if len(firsts) != len(seconds):
+        raise InputError(f"tokenizer: {len(firsts)} texts but {len(seconds)} second texts; give "
+                         "one for each")
+    return [(_checked(first), None if second is None else _checked(second))
+            for first, second in zip(firsts, seconds)]
+
+
+def _bare(first: list, second: list | None) -> tuple[list[Piece], list[int]]:
+    if second is None:
+        return first, [0] * len(first)
+    return first + second, [0] * len(first) + [1] * len(second)
+
+
+def _checked(text: object) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"tokenizer: expected a text, found {type(text).__name__} {text!r:.60}")
+    return text
+
+
+def _choice(name: str, value: bool | str, choices: tuple[str, ...]) -> str:
+    """True is the first choice, False none."""
+    if value is True:
+        return choices[0]
+    if value in (False, None, "do_not_truncate", "do_not_pad"):
+        return ""
+    if value not in choices:
+        raise InputError(f"tokenizer: {name}={value!r}; expected True, False or one of {choices}")
+    return value

@@ -1,0 +1,55 @@
+"""Cutting one text or a pair of texts down to a length: Hugging Face's truncation strategies."""
+
+from minibert.errors import InputError
+
+STRATEGIES = ("longest_first", "only_first", "only_second")
+
+
+def cut_windows(first: list, second: list | None, n_max: int, strategy: str, stride: int,
+                overflow: bool) -> list[tuple[list, list | None]]:
+    """One text or a pair cut to `n_max` tokens in all; with `overflow`, windows over the rest, too.
+
+    Windows of the text that is cut share `stride` tokens with the one before. An InputError says
+    where a strategy cannot reach `n_max`.
+    """
+    if n_max < 1:
+        raise InputError(f"tokenizer: max_length leaves room for {n_max} tokens beside the special "
+                         "ones; raise it")
+    n_excess = len(first) + len(second or []) - n_max
+    if n_excess <= 0:
+        return [(first, second)]
+    if strategy == "only_second" and second is None:
+        raise InputError("tokenizer: truncation='only_second' needs a second text")
+    if strategy == "longest_first" and second is not None:
+        if overflow:
+            raise InputError("tokenizer: windows over a pair of texts need truncation='only_first' "
+                             "or 'only_second'")
+        n_first, n_second = shared_lengths(len(first), len(second), n_max)
+        return [(first[:n_first], second[:n_second])]
+    whole = second if strategy == "only_second" else first
+    n_kept = len(whole) - n_excess
+    if n_kept < 1:
+        raise InputError(f"tokenizer: truncation={strategy!r} would remove all {len(whole)} tokens "
+                         f"of that text to get down to {n_max}; raise max_length or use "
+                         "'longest_first'")
+    if not 0 <= stride < n_kept:
+        raise InputError(f"tokenizer: stride {stride} must be at least 0 and less than the "
+                         f"{n_kept} tokens of a window")
+    step = n_kept - stride
+    n_windows = 1 + -(-n_excess // step) if overflow else 1
+    parts = [whole[k * step:k * step + n_kept] for k in range(n_windows)]
+    if strategy == "only_second":
+        return [(first, part) for part in parts]
+    return [(part, second) for part in parts]
+
+
+def shared_lengths(n_first: int, n_second: int, n_max: int) -> tuple[int, int]:
+    """How much of two texts is kept: the longer is cut down to the shorter, then both alike."""
+    if n_first + n_second <= n_max:
+        return n_first, n_second
+    n_half = n_max // 2
+    if n_first <= n_second:
+        n_first = min(n_first, n_half)
+        return n_first, n_max - n_first
+    n_second = min(n_second, n_half)
+    return n_max - n_second, n_second
