@@ -3,5 +3,6 @@
 The rooms are read in the order in which they are imported here.
 """
 
-from minibert.autograd import ops
+from minibert.autograd import functional, ops
+from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor, no_grad

@@ -1,0 +1,312 @@
+"""The functions that models are built from, under torch.nn.functional's names (`axis` for `dim`).
+
+Each checks what it is given, then runs the textbook's spelling within `minibert.composed()` and the
+fast one otherwise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.autograd import composed, fused, fused_attention, fused_losses
+from minibert.autograd.arithmetic import relu as relu_op
+from minibert.autograd.spelling import composed_is_on
+from minibert.autograd.tensor import Tensor, TensorLike, as_tensor, as_tensors
+
+# ---- softmax and its logarithm -----------------------------------------------------------------
+
+
+def softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """exp(x) over its sum along `axis`: positive numbers that add up to 1."""
+    x = _over_axis("softmax", x, axis)
+    if composed_is_on():
+        return composed.softmax(x, axis)
+    return fused.softmax(x, axis)
+
+
+def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
+    """The logarithm of softmax, exact also where softmax is too small for a number."""
+    x = _over_axis("log_softmax", x, axis)
+    if composed_is_on():
+        return composed.log_softmax(x, axis)
+    return fused.log_softmax(x, axis)
+
+
+def logsumexp(x: TensorLike, axis: int = -1, keepdims: bool = False) -> Tensor:
+    """log sum exp(x) along `axis`."""
+    x = _over_axis("logsumexp", x, axis)
+    if composed_is_on():
+        return composed.logsumexp(x, axis, keepdims)
+    return fused.logsumexp(x, axis, keepdims)
+
+
+def _over_axis(op: str, x: TensorLike, axis: int) -> Tensor:
+    x = as_tensor(op, x)
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{op}: axis {axis} is out of range for shape {x.shape}")
+    if x.shape[axis] == 0:
+        raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
+    return x
+
+
+# ---- layers --------------------------------------------------------------------------------------
+
+
+def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: Tensor | None = None,
+               bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """x (..., *normalized_shape) with mean 0 and variance 1 over the last axes, then times `weight`
+    plus `bias` (both of normalized_shape)."""
+    x = as_tensor("layer_norm", x)
+    if isinstance(normalized_shape, (int, np.integer)):
+        normalized_shape = (int(normalized_shape),)
+    normalized_shape = tuple(normalized_shape)
+    if not normalized_shape or x.shape[-len(normalized_shape):] != normalized_shape:
+        raise ValueError(f"layer_norm: shape {x.shape} does not end in normalized_shape "
+                         f"{normalized_shape}")
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter.shape != normalized_shape:
+            raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, expected "
+                             f"normalized_shape {normalized_shape}")
+    if composed_is_on():
+        return composed.layer_norm(x, normalized_shape, weight, bias, eps)
+    return fused.layer_norm(x, normalized_shape, weight, bias, eps)
+
+
+def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
+    x = as_tensor("gelu", x)
+    if composed_is_on():
+        return composed.gelu(x, approximate)
+    return fused.gelu(x, approximate)
+
+
+def relu(x: TensorLike) -> Tensor:
+    """x where it is positive, else 0."""
+    return relu_op(x)
+
+
+def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
+    x, weight = as_tensors("linear", x, weight)
+    _check_linear("linear", x, weight, bias)
+    if composed_is_on():
+        return composed.linear(x, weight, bias)
+    return fused.linear(x, weight, bias)
+
+
+def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"{op}: x of shape {x.shape} does not fit a weight of shape {weight.shape}: "
+                         "expected (..., in) and (out, in)")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"{op}: bias of shape {bias.shape} does not fit a weight of shape "
+                         f"{weight.shape}: expected ({weight.shape[0]},)")
+
+
+def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
+    """The rows of weight (V, C) that the integer array `ids` (...) names -> (..., C)."""
+    ids = _integers("embedding", "ids", ids)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
+    _check_range("embedding", "id", ids, len(weight))
+    if composed_is_on():
+        return composed.embedding(ids, weight)
+    return fused.embedding(ids, weight)
+
+
+def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
+            rng: np.random.Generator | None = None) -> Tensor:
+    """Zero each element with probability p and divide the others by 1 - p; nothing unless
+    `training`. `rng` is where the choice comes from: there is no hidden global one."""
+    x = as_tensor("dropout", x)
+    _check_dropout("dropout", p, training, rng)
+    if not training or p == 0:
+        return x
+    if composed_is_on():
+        return composed.dropout(x, p, rng)
+    return fused.dropout(x, p, rng)
+
+
+def _check_dropout(op: str, p: float, training: bool, rng: np.random.Generator | None) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"{op}: the probability must lie between 0 and 1, got {p}")
+    if training and p > 0 and not isinstance(rng, np.random.Generator):
+        raise ValueError(f"{op}: p = {p} needs rng, a numpy.random.Generator, got {rng!r} (or turn "
+                         "dropout off: model.eval())")
+
+
+# ---- losses ----------------------------------------------------------------------------------------
+
+
+def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """The squared differences: their "mean", their "sum", or "none" for each. Equal shapes."""
+    return composed.mse_loss(*_pair("mse_loss", x, target, reduction), reduction)
+
+
+def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
+    """The absolute differences: their "mean", their "sum", or "none" for each. Equal shapes."""
+    return composed.l1_loss(*_pair("l1_loss", x, target, reduction), reduction)
+
+
+def _pair(op: str, x: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
+    x, target = as_tensors(op, x, target)
+    if x.shape != target.shape:
+        raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not broadcast")
+    _check_reduction(op, reduction, ("mean", "sum", "none"))
+    return x, target
+
+
+def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | None = None,
+                  ignore_index: int = -100, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Tensor:
+    """-log softmax(logits) at the targets.
+
+    logits (N, V) or (N, V, ...): the classes are axis 1, as in PyTorch; (V,) alone is one example.
+    targets: integers (N, ...), where `ignore_index` means no target, or probabilities in the
+    logits' shape. weight (V,): a constant for each class. reduction "mean" (over the weights of
+    the targets), "sum" or "none". Without a single valid target the loss and its gradient are 0.
+    """
+    logits = as_tensor("cross_entropy", logits)
+    if not logits.ndim or 0 in logits.shape[:2][-1:]:
+        raise ValueError(f"cross_entropy: logits of shape {logits.shape} have no classes")
+    dtype = logits.data.real.dtype
+    axis = min(1, logits.ndim - 1)
+    classes = logits.shape[axis]
+    targets = _array("cross_entropy", "targets", targets)
+    if targets.dtype.kind == "f":
+        if targets.shape != logits.shape:
+            raise ValueError(f"cross_entropy: probabilities of shape {targets.shape} need logits of "
+                             f"that shape, got {logits.shape}; classes are integers")
+        targets = targets.astype(dtype, copy=False)
+    else:
+        expected = logits.shape[:axis] + logits.shape[axis + 1:]
+        _check_targets("cross_entropy", targets, expected, classes, ignore_index)
+    if weight is not None:
+        weight = _array("cross_entropy", "weight", weight).astype(dtype, copy=False)
+        if weight.shape != (classes,):
+            raise ValueError(f"cross_entropy: weight of shape {weight.shape}, expected one for each "
+                             f"class: ({classes},)")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing lies between 0 and 1, got {label_smoothing}")
+    _check_reduction("cross_entropy", reduction, ("mean", "sum", "none"))
+    arguments = (logits, targets, weight, ignore_index, reduction, label_smoothing)
+    if composed_is_on():
+        return composed.cross_entropy(*arguments)
+    return fused_losses.cross_entropy(*arguments)
+
+
+def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
+                         ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """cross_entropy(linear(x, weight, bias), targets) without logits that anybody else can see.
+
+    x (..., C), weight (V, C), bias (V,) or None, targets: integers (...); "mean" or "sum".
+    """
+    x, weight = as_tensors("linear_cross_entropy", x, weight)
+    _check_linear("linear_cross_entropy", x, weight, bias)
+    targets = _array("linear_cross_entropy", "targets", targets)
+    _check_targets("linear_cross_entropy", targets, x.shape[:-1], len(weight), ignore_index)
+    _check_reduction("linear_cross_entropy", reduction, ("mean", "sum"))
+    arguments = (x, weight, bias, targets, ignore_index, reduction)
+    if composed_is_on():
+        return composed.linear_cross_entropy(*arguments)
+    return fused_losses.linear_cross_entropy(*arguments)
+
+
+def _check_targets(op: str, targets: np.ndarray, expected: tuple[int, ...], classes: int,
+                   ignore_index: int) -> None:
+    _integers(op, "targets", targets)
+    if targets.shape != expected:
+        raise ValueError(f"{op}: targets of shape {targets.shape}, expected {expected}")
+    _check_range(op, "target", targets[targets != ignore_index], classes)
+
+
+def _check_reduction(op: str, reduction: str, known: tuple[str, ...]) -> None:
+    if reduction not in known:
+        raise ValueError(f"{op}: reduction is one of {', '.join(known)}, got {reduction!r}")
+
+
+# ---- attention ---------------------------------------------------------------------------------------
+
+
+def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: TensorLike,
+                                 attn_mask: Tensor | np.ndarray | None = None,
+                                 dropout_p: float = 0.0, is_causal: bool = False,
+                                 scale: float | None = None, query_offset: int = 0,
+                                 rng: np.random.Generator | None = None) -> Tensor:
+    """softmax(Q K^T * scale) V; scale is 1 / sqrt(D) unless given.
+
+    query (B, H, T, D), key (B, H, S, D), value (B, H, S, D) -> (B, H, T, D). `attn_mask` has a
+    shape that broadcasts to (B, H, T, S) (two axes mean (T, S)): booleans, True = may attend, or
+    finite floats that are added to the scores and may require a gradient. `is_causal` adds to it
+    that query t sees the keys up to `query_offset` + t. A query that may attend to nothing yields
+    zeros. dropout_p drops weights, and needs `rng`.
+    """
+    op = "scaled_dot_product_attention"
+    query, key, value = as_tensors(op, query, key, value)
+    lead = query.shape[:-2]
+    if (min(query.ndim, key.ndim, value.ndim) < 2 or key.shape[:-2] != lead
+            or value.shape[:-2] != lead or query.shape[-1] != key.shape[-1]
+            or key.shape[-2] != value.shape[-2] or not key.shape[-2]):
+        raise ValueError(f"{op}: query {query.shape}, key {key.shape} and value {value.shape} do not "
+                         "fit: expected (..., T, D), (..., S, D) and (..., S, D) with S > 0")
+    _check_dropout(op, dropout_p, True, rng)
+    if attn_mask is not None:
+        attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
+    arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, query_offset, rng)
+    if composed_is_on():
+        return composed.scaled_dot_product_attention(*arguments)
+    return fused_attention.scaled_dot_product_attention(*arguments)
+
+
+def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
+                    dtype: np.dtype) -> Tensor | np.ndarray:
+    """A boolean mask as an array, a float mask as a tensor."""
+    if not isinstance(mask, Tensor):
+        mask = np.asarray(mask)
+    try:
+        fits = np.broadcast_shapes(mask.shape, scores) == scores
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{op}: a mask of shape {mask.shape} does not broadcast to the scores' "
+                         f"{scores}; a padding mask (B, S) is passed as mask[:, None, None, :]")
+    if mask.dtype.kind in "iu":
+        raise TypeError(f"{op}: a mask is boolean (True = may attend) or float (added to the scores), "
+                        f"got {mask.dtype}: use mask.astype(bool)")
+    if mask.dtype == bool:
+        return mask.data if isinstance(mask, Tensor) else mask
+    values = mask.data if isinstance(mask, Tensor) else mask
+    if not np.isfinite(values).all():
+        raise ValueError(f"{op}: a float mask must be finite; forbid positions by a boolean mask "
+                         "(True = may attend)")
+    return mask if isinstance(mask, Tensor) else Tensor(values.astype(dtype, copy=False))
+
+
+# ---- checks that several share -----------------------------------------------------------------------
+
+
+def _array(op: str, name: str, values) -> np.ndarray:
+    """A constant operand as an array: no gradient can be asked of it."""
+    if isinstance(values, Tensor):
+        if values.requires_grad:
+            raise ValueError(f"{op}: {name} are constants and cannot require a gradient: pass "
+                             "an array or a detached tensor")
+        return values.data
+    return np.asarray(values)
+
+
+def _integers(op: str, name: str, values) -> np.ndarray:
+    values = _array(op, name, values)
+    if values.dtype.kind not in "iu":
+        raise TypeError(f"{op}: {name} must be integers, got {values.dtype}")
+    return values
+
+
+def _check_range(op: str, name: str, values: np.ndarray, count: int) -> None:
+    """Every value must be one of 0 .. count - 1."""
+    if values.size and not 0 <= values.min() <= values.max() < count:
+        position = np.argwhere((values < 0) | (values >= count))[0]
+        raise IndexError(f"{op}: {name} {values[tuple(position)]} is out of range: expected 0 to "
+                         f"{count - 1}")

@@ -1,0 +1,120 @@
+"""Cross entropy as one node, alone and together with the linear layer before it: see composed.
+
+Both leave the gradient with respect to the logits behind in the forward, block by block, where the
+exponentials are still in the cache: an array of the logits' size turns into it, and backward has
+only to weigh it by what comes from above.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.autograd.fused import row_blocks
+from minibert.autograd.tensor import Tensor, is_recorded
+
+
+def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None = None,
+                  ignore_index: int = -100, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Tensor:
+    """See composed.cross_entropy. The caller's logits stay as they are."""
+    axis = min(1, logits.ndim - 1)
+    classes_last = np.moveaxis(logits.data, axis, -1)  # (N, ..., V)
+    rows = classes_last.reshape(-1, logits.shape[axis])  # (M, V)
+    buffer = rows - rows.real.max(1, keepdims=True)
+    recorded = is_recorded(logits)
+    if targets.dtype.kind == "f":
+        wanted = np.moveaxis(targets, axis, -1).reshape(rows.shape)
+        wanted = wanted * (1 - label_smoothing) + label_smoothing / rows.shape[1]
+        wanted *= 1 if weight is None else weight
+        wanted /= len(rows) if reduction == "mean" else 1
+        losses = _probability_losses(buffer, wanted, recorded)
+    else:
+        losses = _class_losses(buffer, targets.reshape(-1), weight, ignore_index, reduction,
+                               label_smoothing, recorded)
+
+    def cross_entropy_backward(grad):
+        grad_rows = buffer if reduction != "none" and grad == 1 else buffer * grad.reshape(-1, 1)
+        return (np.moveaxis(grad_rows.reshape(classes_last.shape), -1, axis),)
+
+    output = losses.reshape(classes_last.shape[:-1]) if reduction == "none" else losses.sum()
+    return Tensor.from_op(output, (logits,), cross_entropy_backward)
+
+
+def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
+                         ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """See composed.linear_cross_entropy. No logits but these exist, and they become their gradient:
+    one array of (N, V) instead of four."""
+    rows = x.data.reshape(-1, x.shape[-1])  # (N, C)
+    buffer = rows @ weight.data.T  # (N, V)
+    inputs = (x, weight) if bias is None else (x, weight, bias)
+    for part in row_blocks(buffer):
+        if bias is not None:
+            buffer[part] += bias.data
+        buffer[part] -= buffer[part].real.max(1, keepdims=True)
+    losses = _class_losses(buffer, targets.reshape(-1), None, ignore_index, reduction, 0.0,
+                           is_recorded(*inputs))
+
+    def linear_cross_entropy_backward(grad):  # one number, which goes into the smaller factors
+        grad_x = grad_weight = None
+        if x.requires_grad:
+            grad_x = buffer @ weight.data
+            grad_x *= grad
+            grad_x = grad_x.reshape(x.shape)
+        if weight.requires_grad:
+            grad_weight = buffer.T @ (rows * grad)
+        if bias is None:
+            return grad_x, grad_weight
+        return grad_x, grad_weight, buffer.sum(0) * grad if bias.requires_grad else None
+
+    return Tensor.from_op(losses.sum(), inputs, linear_cross_entropy_backward)
+
+
+def _class_losses(shifted: np.ndarray, targets: np.ndarray, weight: np.ndarray | None,
+                  ignore_index: int, reduction: str, label_smoothing: float,
+                  recorded: bool) -> np.ndarray:
+    """The losses (M,) of the logits (M, V), whose rows were shifted to a maximum of 0, for one class
+    each. Where `recorded`, the logits turn into the gradient.
+
+    With q_c the weights of -log p_c, all factors in: the loss is sum(q) log sum_c exp(x_c) -
+    sum_c q_c x_c, the gradient sum(q) softmax - q.
+    """
+    dtype = shifted.real.dtype
+    valid = targets != ignore_index
+    targets = np.where(valid, targets, 0)
+    on_target = valid.astype(dtype) if weight is None else weight[targets] * valid
+    divisor = (float(on_target.sum()) or 1.0) if reduction == "mean" else 1.0
+    on_target *= (1 - label_smoothing) / divisor
+    everywhere = None
+    if label_smoothing:
+        everywhere = valid.astype(dtype) * (label_smoothing / shifted.shape[1] / divisor)
+        weight = np.ones(shifted.shape[1], dtype) if weight is None else weight
+    losses = np.empty(len(shifted), shifted.dtype)
+    for part in row_blocks(shifted):
+        block, q = shifted[part], on_target[part]
+        chosen = (np.arange(len(block)), targets[part])
+        loss, total = -q * block[chosen], q
+        if label_smoothing:
+            smooth = everywhere[part]
+            loss -= smooth * (block @ weight)
+            total = q + smooth * weight.sum()
+        np.exp(block, out=block)
+        sums = block.sum(1)
+        losses[part] = loss + total * np.log(sums)
+        if recorded:
+            block *= (total / sums)[:, None]
+            block[chosen] -= q
+            if label_smoothing:
+                block -= smooth[:, None] * weight
+    return losses
+
+
+def _probability_losses(shifted: np.ndarray, wanted: np.ndarray, recorded: bool) -> np.ndarray:
+    """As _class_losses, where q is given in full: `wanted` (M, V)."""
+    losses = -(wanted * shifted).sum(1)
+    np.exp(shifted, out=shifted)
+    sums, total = shifted.sum(1), wanted.sum(1)
+    losses += total * np.log(sums)
+    if recorded:
+        shifted *= (total / sums)[:, None]
+        shifted -= wanted
+    return losses
