@@ -1,0 +1,157 @@
+"""What a person sees of a training run: an estimate before, a line while, a curve after."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from minibert.training.machine import peak_memory
+
+REFRESH = 0.25  # seconds between two states of the progress line on a terminal
+QUIET = 10.0  # seconds between two plain lines where there is no terminal
+SMOOTHING = 0.95  # how slowly the shown training loss follows the single steps
+
+
+class SilentReport:
+    """A report for a trainer that nobody watches."""
+
+    def start(self, trainer) -> None:
+        """Before the first step."""
+
+    def step(self, trainer, record: dict) -> None:
+        """After each step, with its record."""
+
+    def evaluation(self, trainer, held_out: dict, samples: list[str]) -> None:
+        """After each evaluation."""
+
+
+class Report(SilentReport):
+    """One line that renews itself on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = sys.stdout if stream is None else stream
+        self.on_terminal = self.stream.isatty()
+        self.loss: float | None = None
+        self.begun = self.shown_at = time.perf_counter()
+        self.first_step = self.first_tokens = 0
+        self.width = 0
+
+    def start(self, trainer) -> None:
+        self.begun = self.shown_at = time.perf_counter()
+        self.first_step, self.first_tokens = trainer.steps_done, trainer.tokens
+
+    def step(self, trainer, record: dict) -> None:
+        loss = record["loss"]
+        self.loss = loss if self.loss is None else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
+        now = time.perf_counter()
+        if now - self.shown_at >= (REFRESH if self.on_terminal else QUIET):
+            self.shown_at = now
+            self._show(self._line(trainer, now), passing=self.on_terminal)
+
+    def evaluation(self, trainer, held_out: dict, samples: list[str]) -> None:
+        parts = "  ".join([f"{name} {value:.4f}" for name, value in held_out.items()])
+        self._show(f"step {trainer.steps_done:>6} of {trainer.settings.steps}  held out: {parts}")
+        for line in samples:
+            self._show(f"            {line}")
+
+    def line(self, text: str = "") -> None:
+        """Any other line of a run, in its place above the progress line."""
+        self._show(text)
+
+    def _line(self, trainer, now: float) -> str:
+        seconds = now - self.begun
+        steps = trainer.steps_done - self.first_step
+        left = (trainer.settings.steps - trainer.steps_done) * seconds / steps
+        rate = (trainer.tokens - self.first_tokens) / seconds
+        return (f"step {trainer.steps_done:>6} of {trainer.settings.steps}  loss {self.loss:.4f}  "
+                f"{rate:,.0f} tokens/s  {in_words(left)} left")
+
+    def _show(self, text: str, passing: bool = False) -> None:
+        """Write over the progress line; a passing text is written over in its turn."""
+        over = "\r" + text.ljust(self.width) if self.on_terminal else text
+        self.stream.write(over.rstrip() + " " * bool(passing) if passing else over.rstrip(" ") + "\n")
+        self.width = len(text) if passing else 0
+        self.stream.flush()
+
+
+def in_words(seconds: float) -> str:
+    """A time as people say it: 8 s, 2 min 5 s, 3 h 20 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def estimate(trainer) -> dict:
+    """Parameters, bytes of memory and seconds that the run will take, from a step tried out here.
+
+    The step leaves no trace: its gradients are dropped. Memory is the process's peak after it (None
+    where the system does not say) plus AdamW's moments, which it has not touched yet.
+    """
+    seconds = math.inf
+    trainer.model.train()
+    for _ in range(2):  # the first one also pays for fresh memory
+        trainer.optimizer.zero_grad()
+        tokens, started = trainer.tokens, time.perf_counter()
+        trainer.gradients(trainer.steps_done)
+        seconds = min(seconds, time.perf_counter() - started)
+        trainer.tokens = tokens
+    trainer.optimizer.zero_grad()
+    started = time.perf_counter()
+    trainer.held_out = trainer.evaluate()
+    evaluation_seconds = time.perf_counter() - started
+    every = trainer.settings.eval_every or trainer.settings.steps
+    steps = trainer.settings.steps - trainer.steps_done
+    moments = sum([2 * parameter.data.nbytes for parameter in trainer.parameters])
+    peak = peak_memory()
+    return {"parameters": trainer.parameter_count(), "step_seconds": seconds,
+            "bytes": None if peak is None else peak + moments,
+            "seconds": steps * seconds * 1.1 + math.ceil(steps / every) * evaluation_seconds}
+
+
+def estimate_line(figures: dict, steps: int) -> str:
+    """The estimate in one line."""
+    memory = "" if figures["bytes"] is None else f"about {figures['bytes'] / 2 ** 20:,.0f} MB of memory, "
+    return (f"{figures['parameters']:,} parameters, {memory}about {in_words(figures['seconds'])} for "
+            f"{steps:,} steps of {1000 * figures['step_seconds']:.1f} ms and the evaluations")
+
+
+def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int, float]],
+               width: int = 72, height: int = 12) -> list[str]:
+    """A small picture of (step, loss): `.` the training loss, averaged within each column, `o` the
+    held-out loss. Empty without points."""
+    if not points:
+        return []
+    last = max(step for step, _ in [*points, *held_out])
+    columns: list[list[float]] = [[] for _ in range(width)]
+    for step, loss in points:
+        columns[_scaled(step, last, width)].append(loss)
+    means = [sum(column) / len(column) if column else None for column in columns]
+    shown = [mean for mean in means if mean is not None] + [loss for _, loss in held_out]
+    low, high = min(shown), max(shown)
+    grid = [[" "] * width for _ in range(height)]
+
+    def row(loss: float) -> int:
+        return height - 1 - round((height - 1) * (loss - low) / (high - low or 1))
+
+    for column, mean in enumerate(means):
+        if mean is not None:
+            grid[row(mean)][column] = "."
+    for step, loss in held_out:
+        grid[row(loss)][_scaled(step, last, width)] = "o"
+    lines = []
+    for i, cells in enumerate(grid):
+        label = f"{high - (high - low) * i / (height - 1):8.3f}" if i in (0, height - 1) else " " * 8
+        lines.append(f"{label} |{''.join(cells)}".rstrip())
+    lines.append(" " * 9 + "+" + "-" * width)
+    lines.append(" " * 10 + f"step 0{last:>{width - 6}}   . training   o held out")
+    return lines
+
+
+def _scaled(step: int, last: int, width: int) -> int:
+    return min(width - 1, step * width // (last + 1))

@@ -1,0 +1,177 @@
+"""A run is a folder. Everything that shows, resumes or uses a run reads these files and nothing else.
+
+    latest/        the model as a Hugging Face folder, its tokenizer, and what resuming needs
+    best/          the same, as it was at the lowest held-out loss, without optimizer.safetensors
+    log.jsonl      one JSON object a line, in the order of the steps
+    summary.json   written once at the end
+
+latest/ holds besides the model (config.json, model.safetensors, the tokenizer's files):
+    optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME, step.NAME for every parameter stepped so far
+    state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those of
+                            the Trainer, "about": what the run trains on, "best": {"step", "loss"} or
+                            null, "log_bytes": length of log.jsonl at this step, "seconds": time
+                            spent, "step_seconds": without evaluations, "tokens": tokens read}
+All randomness of training is a function of the seed in the settings and the step: there is no state of
+a generator to store.
+
+log.jsonl ("schema" stands in the first line) has no clock in it, so that a run that was killed and
+resumed leaves the same bytes as one that was not:
+    {"kind": "start", "schema": "minibert.log.1", "objective", "parameters", "settings"}
+    {"kind": "step", "step", "loss", "lr", "grad_norm", and each part of the loss as NAME_loss}
+    {"kind": "eval", "step", "loss", and what the objective measures}
+    {"kind": "sample", "step", "lines": [...]}
+
+summary.json: {"schema": "minibert.summary.1", "settings", "about", "parameters", "steps", "held_out":
+{"loss", "mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy", "bits_per_character"} as far as the
+objective has them, "best": {"step", "loss"}, "baselines", "oracle", "seconds", "tokens_per_second"}.
+
+A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old) and
+the new one takes the name by one rename. A process that dies in between leaves a whole checkpoint under
+NAME or, for that moment, under NAME.old, and `Run.checkpoint` finds either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from minibert.errors import InputError
+
+LOG_SCHEMA = "minibert.log.1"
+STATE_SCHEMA = "minibert.state.1"
+SUMMARY_SCHEMA = "minibert.summary.1"
+
+
+class Run:
+    """One run's folder. `Run.create(path)` for a new one, `Run(path)` for one that exists."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike) -> Run:
+        """Make the folder. Errors: it exists and is not empty, or is a file."""
+        run = cls(path)
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise InputError(f"{run.path} exists already and is not touched: "
+                             "give another --out, or --resume to go on with it")
+        run.path.mkdir(parents=True, exist_ok=True)
+        return run
+
+    # ---- checkpoints -------------------------------------------------------------------------------
+
+    def save(self, name: str, write: Callable[[Path], None]) -> None:
+        """Let `write(folder)` fill a new folder, then put it in the place of `name`.
+
+        Whatever goes wrong before the end of `write` leaves the old checkpoint as it was.
+        """
+        place, new, old = (self.path / (name + ending) for ending in ("", ".new", ".old"))
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
+        try:
+            new.mkdir()
+            write(new)
+            _to_disk(new)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        if place.exists():
+            os.rename(place, old)
+        os.rename(new, place)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def checkpoint(self, name: str) -> Path | None:
+        """The folder of `name` ("latest" or "best"), also if a save was cut short; None without one."""
+        for folder in (self.path / name, self.path / (name + ".old")):
+            if folder.is_dir():
+                return folder
+        return None
+
+    def state(self, name: str = "latest") -> dict:
+        """state.json of a checkpoint. Errors: no such checkpoint, a damaged or foreign file."""
+        folder = self.checkpoint(name)
+        if folder is None:
+            raise InputError(f"{self.path}: no checkpoint here: expected a folder {name}/ in it")
+        return read_json(folder / "state.json", STATE_SCHEMA)
+
+    # ---- the log and the summary ---------------------------------------------------------------------
+
+    def log(self, record: dict) -> None:
+        """Append one line to log.jsonl."""
+        with open(self.path / "log.jsonl", "a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+    def log_bytes(self) -> int:
+        """How long log.jsonl is now."""
+        path = self.path / "log.jsonl"
+        return path.stat().st_size if path.exists() else 0
+
+    def cut_log(self, length: int) -> None:
+        """Forget what was logged after a checkpoint: those steps will be made again."""
+        path = self.path / "log.jsonl"
+        if self.log_bytes() < length:
+            raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the last "
+                             "checkpoint: the file was changed from outside")
+        if path.exists():
+            os.truncate(path, length)
+
+    def records(self) -> list[dict]:
+        """All of log.jsonl (a last line that was cut short by a kill is left out)."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
+        records = []
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        for number, line in enumerate(lines, 1):
+            try:
+                records.append(json.loads(line))
+            except ValueError as error:
+                raise InputError(f"{path}: line {number} is not JSON: the file is damaged") from error
+        if records and records[0].get("schema") != LOG_SCHEMA:
+            raise InputError(f"{path}: schema {records[0].get('schema')!r}: expected {LOG_SCHEMA!r}")
+        return records
+
+    def write_summary(self, summary: dict) -> None:
+        """Write summary.json by one rename."""
+        write_json(self.path / "summary.json", {"schema": SUMMARY_SCHEMA, **summary})
+
+    def summary(self) -> dict | None:
+        """summary.json, or None for a run that has not ended."""
+        path = self.path / "summary.json"
+        return read_json(path, SUMMARY_SCHEMA) if path.exists() else None
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Write a whole JSON file or nothing: beside its place, then one rename."""
+    beside = path.with_name(path.name + ".new")
+    try:
+        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path, schema: str) -> dict:
+    """A JSON object of the given schema. Errors: missing, damaged, another schema."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file: expected one in a run's checkpoint") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}): the file is damaged") from error
+    if not isinstance(value, dict) or value.get("schema") != schema:
+        found = value.get("schema") if isinstance(value, dict) else type(value).__name__
+        raise InputError(f"{path}: schema {found!r}: expected {schema!r}")
+    return value
+
+
+def _to_disk(folder: Path) -> None:
+    """Wait until the files stand on the disk, before a rename makes them the checkpoint."""
+    for path in folder.iterdir():
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())

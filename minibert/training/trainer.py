@@ -1,0 +1,259 @@
+"""The Trainer: one loop for every objective.
+
+A step draws its batches, adds up their gradients, clips them and lets AdamW move the weights. What it
+draws is a function of (seed, step) alone, so that an evaluation in between, a kill and a resume change
+nothing. `trainer.step()` is the whole of it and can be called, and stepped into, by hand.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from minibert.autograd.tensor import no_grad
+from minibert.errors import InputError
+from minibert.training.checkpoint import load_training_state, write_checkpoint
+from minibert.training.interrupt import FinishTheStep
+from minibert.training.modes import evaluating
+from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
+from minibert.training.report import SilentReport
+from minibert.training.runs import LOG_SCHEMA, Run
+from minibert.training.schedules import SCHEDULES
+
+DROPOUT = 1  # the purpose in the seed [seed, purpose, step], apart from those of the objectives
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss or the gradient is no longer a number: the message says what to do."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """All that the loop itself is told. Errors: any value out of range.
+
+    `steps` counts updates, each from `accumulate` batches; `clip` 0 means no clipping; `eval_every` 0
+    evaluates at the end only; `warmup` and the schedules are those of schedules.py.
+    """
+
+    steps: int = 1000
+    lr: float = 1e-3
+    min_lr: float = 0.0
+    warmup: int = 100
+    schedule: str = "cosine"
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    clip: float = 1.0
+    accumulate: int = 1
+    eval_every: int = 100
+    seed: int = 0
+
+    def __post_init__(self):
+        object.__setattr__(self, "betas", tuple(self.betas))
+        checks = [("steps", self.steps >= 1, "at least 1"), ("lr", self.lr > 0, "more than 0"),
+                  ("min_lr", 0 <= self.min_lr <= self.lr, "between 0 and lr"),
+                  ("warmup", self.warmup >= 0, "at least 0"),
+                  ("schedule", self.schedule in SCHEDULES, " or ".join(SCHEDULES)),
+                  ("weight_decay", self.weight_decay >= 0, "at least 0"),
+                  ("betas", len(self.betas) == 2 and all([0 <= b < 1 for b in self.betas]),
+                   "two numbers from 0 up to, not including, 1"),
+                  ("eps", self.eps > 0, "more than 0"), ("clip", self.clip >= 0, "at least 0"),
+                  ("accumulate", self.accumulate >= 1, "at least 1"),
+                  ("eval_every", self.eval_every >= 0, "at least 0"),
+                  ("seed", self.seed >= 0, "at least 0")]
+        for name, is_right, expected in checks:
+            value = getattr(self, name)
+            if not is_right or value in (math.inf, -math.inf):
+                raise InputError(f"{name} is {value}: expected {expected}")
+
+
+class Trainer:
+    """Trains `model` on `objective`; keeps a run folder if it is given one.
+
+    `samples(model)` returns lines to show after each evaluation; `about` is kept in the run's state
+    and summary. `run` must be new and empty (`Run.create`), or `resume` is called next.
+    """
+
+    def __init__(self, model, objective, settings: TrainingSettings = TrainingSettings(), *,
+                 run: Run | None = None, tokenizer=None, about: dict | None = None, report=None,
+                 samples: Callable[[object], list[str]] | None = None):
+        self.model, self.objective, self.settings = model, objective, settings
+        self.run_folder, self.tokenizer, self.about = run, tokenizer, about or {}
+        self.report, self.samples = report or SilentReport(), samples
+        groups, self.decayed, self.exempt = decay_groups(model, settings.weight_decay)
+        self.optimizer = AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
+        self.parameters = list(model.parameters())
+        self.schedule = SCHEDULES[settings.schedule]
+        self.steps_done = 0
+        self.steps_saved = -1
+        self.best: dict | None = None  # {"step", "loss"} of the lowest held-out loss
+        self.held_out: dict = {}  # the latest evaluation
+        self.seconds = self.step_seconds = 0.0
+        self.tokens = 0
+
+    # ---- one step ----------------------------------------------------------------------------------
+
+    def step(self) -> dict:
+        """One update of the weights; returns its record for the log.
+
+        Errors: NonFiniteLoss, before the weights are touched.
+        """
+        self.model.train()
+        self.optimizer.zero_grad()
+        record = {"kind": "step", "step": self.steps_done + 1, **self.gradients(self.steps_done)}
+        norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
+        if not (math.isfinite(record["loss"]) and math.isfinite(norm)):
+            raise NonFiniteLoss(self._non_finite(record["loss"], norm))
+        lr = self.learning_rate(self.steps_done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.steps_done += 1
+        return {**record, "lr": lr, "grad_norm": norm}
+
+    def gradients(self, step: int) -> dict:
+        """Leave the gradient of step `step` in the parameters; return the loss and its parts.
+
+        Each part of the loss (masked tokens, pairs, next tokens) is a mean over all that the step's
+        batches hold of it, however unevenly: the batches' sums are divided by the counts of all.
+        """
+        micro_steps = range(step * self.settings.accumulate, (step + 1) * self.settings.accumulate)
+        batches = [self.objective.batch(micro_step) for micro_step in micro_steps]
+        totals = added_up([self.objective.counts(batch) for batch in batches])
+        means = dict.fromkeys(totals, 0.0)
+        for micro_step, batch in zip(micro_steps, batches):
+            rng = np.random.default_rng([self.settings.seed, DROPOUT, micro_step])
+            sums, _ = self.objective.losses(self.model, batch, rng)
+            loss = None
+            for name, total in sums.items():
+                if totals[name]:
+                    mean = total * (1 / totals[name])
+                    means[name] += mean.item()
+                    loss = mean if loss is None else loss + mean
+            if loss is not None and loss.requires_grad:
+                loss.backward()
+        self.tokens += sum([batch.tokens for batch in batches])
+        return {"loss": sum(means.values()), **{f"{name}_loss": mean for name, mean in means.items()}}
+
+    def learning_rate(self, step: int) -> float:
+        """The rate for the update after `step` updates."""
+        settings = self.settings
+        return self.schedule(step, settings.lr, settings.min_lr, settings.warmup, settings.steps)
+
+    # ---- evaluation --------------------------------------------------------------------------------
+
+    def evaluate(self) -> dict:
+        """The means over all of the held-out text, dropout off; the model's mode is put back."""
+        with evaluating(self.model), no_grad():
+            return held_out_means(self.model, self.objective)
+
+    # ---- the loop ----------------------------------------------------------------------------------
+
+    def run(self, until: int | None = None) -> bool:
+        """Train up to step `until` (the settings' steps), with evaluations, log and checkpoints.
+
+        False if Ctrl-C stopped it: then the step in work was finished and, with a run folder, all is
+        saved. Errors: NonFiniteLoss, OSError where the disk is full; `latest` is whole in any case.
+        """
+        until = self.settings.steps if until is None else until
+        started, seconds_before = time.perf_counter(), self.seconds
+        if self.steps_done == 0:
+            self._start_log()
+            self._evaluate_and_save()
+        self.report.start(self)
+        with FinishTheStep() as interrupt:
+            while self.steps_done < until and not interrupt.asked:
+                step_started = time.perf_counter()
+                record = self.step()
+                self.step_seconds += time.perf_counter() - step_started
+                self._log(record)
+                self.report.step(self, record)
+                self.seconds = seconds_before + time.perf_counter() - started
+                every = self.settings.eval_every
+                if self.steps_done == self.settings.steps or every and self.steps_done % every == 0:
+                    self._evaluate_and_save()
+            if self.steps_saved != self.steps_done:
+                self._save("latest")
+        self.seconds = seconds_before + time.perf_counter() - started
+        return not interrupt.asked
+
+    def _start_log(self) -> None:
+        self._log({"kind": "start", "schema": LOG_SCHEMA, "objective": self.objective.name,
+                   "parameters": self.parameter_count(), "settings": asdict(self.settings)})
+
+    def _evaluate_and_save(self) -> None:
+        """Evaluate, show samples, keep the best and the latest, in this order: a kill between the two
+        leaves a latest that comes by here again and does the same."""
+        self.held_out = self.evaluate()
+        self._log({"kind": "eval", "step": self.steps_done, **self.held_out})
+        lines = []
+        if self.samples is not None and self.steps_done:
+            with evaluating(self.model):
+                lines = self.samples(self.model)
+            self._log({"kind": "sample", "step": self.steps_done, "lines": lines})
+        self.report.evaluation(self, self.held_out, lines)
+        if self.best is None or self.held_out["loss"] < self.best["loss"]:
+            self.best = {"step": self.steps_done, "loss": self.held_out["loss"]}
+            self._save("best")
+        self._save("latest")
+
+    def _log(self, record: dict) -> None:
+        if self.run_folder is not None:
+            self.run_folder.log(record)
+
+    def _save(self, name: str) -> None:
+        if self.run_folder is not None:
+            write_checkpoint(self, name)
+            if name == "latest":
+                self.steps_saved = self.steps_done
+
+    def resume(self) -> None:
+        """Go back to the run's latest checkpoint: weights, moments, step, and the log as it was then."""
+        load_training_state(self)
+
+    # ---- figures -----------------------------------------------------------------------------------
+
+    def parameter_count(self) -> int:
+        """Numbers to be learned; a tied matrix counts once."""
+        return sum([parameter.size for parameter in self.parameters])
+
+    def summary(self) -> dict:
+        """What summary.json says about the training itself."""
+        return {"settings": asdict(self.settings), "about": self.about,
+                "parameters": self.parameter_count(), "steps": self.steps_done,
+                "held_out": self.held_out, "best": self.best, "seconds": round(self.seconds, 2),
+                "tokens_per_second": round(self.tokens / self.step_seconds) if self.tokens else 0}
+
+    def _non_finite(self, loss: float, norm: float) -> str:
+        what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+        latest = self.run_folder and self.run_folder.checkpoint("latest")
+        kept = f"the last good checkpoint is {latest}; " if latest else "the weights are those before it; "
+        return (f"step {self.steps_done + 1}: {what}: {kept}try a lower lr (now {self.settings.lr}), or "
+                "run trainer.step() under mb.detect_anomaly(), which names the op where it began")
+
+
+def held_out_means(model, objective) -> dict:
+    """Loss, parts and metrics of `model` as means over all held-out batches of `objective`."""
+    counts, losses, metrics = [], [], []
+    for batch in objective.held_out_batches():
+        sums, measured = objective.losses(model, batch, None)
+        counts.append(objective.counts(batch))
+        losses.append({name: total.item() for name, total in sums.items()})
+        metrics.append(measured)
+    totals = added_up(counts)
+    means = {name: total / totals[name] for name, total in added_up(losses).items() if totals[name]}
+    return {"loss": sum(means.values()), **{f"{name}_loss": mean for name, mean in means.items()},
+            **objective.metrics(added_up(metrics), totals)}
+
+
+def added_up(dictionaries: list[dict]) -> dict:
+    """One dictionary with the sums of the values, key by key."""
+    totals: dict = {}
+    for dictionary in dictionaries:
+        for name, value in dictionary.items():
+            totals[name] = totals.get(name, 0) + value
+    return totals

@@ -1,0 +1,256 @@
+"""AdamW, clipping and the decay groups: against PyTorch's numbers and against plain formulas."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
+
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.nn.layers import Embedding, LayerNorm, Linear
+from minibert.nn.module import Module
+from minibert.training.optim import BLOCK, AdamW, clip_grad_norm_, decay_groups
+
+REFERENCE = np.load(Path(__file__).with_name("adamw_reference.npz"))
+
+
+def parameter(shape=(3, 4), seed=0, dtype=np.float64) -> Tensor:
+    return Tensor(np.random.default_rng(seed).normal(size=shape).astype(dtype), requires_grad=True)
+
+
+def gradient_of(tensor: Tensor, seed: int) -> np.ndarray:
+    return np.random.default_rng([7, seed]).normal(size=tensor.shape).astype(tensor.dtype)
+
+
+def naive_step(w, g, m, v, step, lr, betas, eps, weight_decay):
+    """Algorithm 2 of Loshchilov & Hutter with new arrays for everything."""
+    w = w - lr * weight_decay * w
+    m = betas[0] * m + (1 - betas[0]) * g
+    v = betas[1] * v + (1 - betas[1]) * g * g
+    w = w - lr * (m / (1 - betas[0] ** step)) / (np.sqrt(v / (1 - betas[1] ** step)) + eps)
+    return w, m, v
+
+
+def test_twelve_steps_with_clipping_follow_pytorch():
+    parameters = {name: Tensor(values(name, -1), requires_grad=True) for name in SHAPES}
+    assert parameters["big"].size > 3 * BLOCK
+    optimizer = AdamW([{"params": [parameters[name] for name in group["names"]],
+                        **{k: v for k, v in group.items() if k != "names"}} for group in GROUPS], eps=EPS)
+    norms = []
+    for step in range(STEPS):
+        for name, tensor in parameters.items():
+            tensor.grad = None if (name, step) in MISSING else values(name, step)
+        norms.append(clip_grad_norm_(parameters.values(), CLIP))
+        if step == 6:
+            optimizer.param_groups[0]["lr"] = 0.01
+        optimizer.step()
+        for name, tensor in parameters.items():
+            np.testing.assert_allclose(sample(name, tensor.data), REFERENCE[f"{name}.{step}"],
+                                       rtol=1e-12, atol=1e-12, err_msg=f"{name} after step {step}")
+    np.testing.assert_allclose(norms, REFERENCE["norms"], rtol=1e-13)
+    assert min(norms) < CLIP < max(norms)
+    state, order = optimizer.state_dict()["state"], [n for group in GROUPS for n in group["names"]]
+    for i, name in enumerate(order):
+        for kind in ("exp_avg", "exp_avg_sq"):
+            np.testing.assert_allclose(sample(name, state[i][kind]), REFERENCE[f"{name}.{kind}"],
+                                       rtol=1e-12, atol=1e-14)
+
+
+def test_float32_stays_float32_and_near_float64():
+    single, double = parameter(dtype=np.float32), parameter(dtype=np.float64)
+    double.data = single.data.astype(np.float64)
+    optimizers = [AdamW([tensor], lr=0.01, weight_decay=0.1) for tensor in (single, double)]
+    for step in range(20):
+        for tensor, optimizer in zip((single, double), optimizers):
+            tensor.grad = gradient_of(double, step).astype(tensor.dtype)
+            optimizer.step()
+    assert single.data.dtype == single.grad.dtype == np.float32
+    np.testing.assert_allclose(single.data, double.data, rtol=1e-4, atol=1e-6)
+
+
+def test_every_replaced_array_is_taken_in():
+    """A user may put other arrays into .data and .grad, of another dtype too, or write into them."""
+    tensor, other = parameter(), parameter((5,), seed=1)
+    settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.2}
+    optimizer = AdamW([tensor, other], **settings)
+    w, m, v = tensor.data.copy(), 0.0, 0.0
+    for step in range(1, 7):
+        if step == 2:
+            w = gradient_of(tensor, 50)
+            tensor.data = w.copy()
+        if step == 3:
+            tensor.data *= 2
+            w = w * 2
+        if step == 4:
+            tensor.data[1] = 3.0
+            w[1] = 3.0
+        if step == 5:
+            tensor.data = tensor.data.astype(np.float32)
+            w, m, v = w.astype(np.float32), m.astype(np.float32), v.astype(np.float32)
+        optimizer.zero_grad()
+        (tensor * Tensor(gradient_of(tensor, step))).sum().backward()
+        other.grad = gradient_of(other, step)
+        w, m, v = naive_step(w, gradient_of(tensor, step), m, v, step, **settings)
+        optimizer.step()
+        np.testing.assert_allclose(tensor.data, w, rtol=1e-12 if step < 5 else 1e-5)
+    assert tensor.data.dtype == np.float32 and other.data.dtype == np.float64
+
+
+def test_a_gradient_given_by_hand_is_used_and_none_is_skipped():
+    tensor, frozen = parameter(), parameter((2,), seed=3)
+    before = frozen.data.copy()
+    optimizer = AdamW([tensor, frozen], lr=0.1, weight_decay=0.5)
+    tensor.grad = gradient_of(tensor, 0)
+    frozen.grad = None
+    expected = naive_step(tensor.data.copy(), tensor.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8, 0.5)[0]
+    optimizer.step()
+    np.testing.assert_allclose(tensor.data, expected, rtol=1e-12)
+    assert np.array_equal(frozen.data, before), "no gradient: no decay, no step"
+
+
+def test_no_step_uses_a_stale_gradient():
+    tensor = parameter()
+    optimizer = AdamW([tensor], lr=0.1, weight_decay=0.0)
+    (tensor * 3.0).sum().backward()
+    optimizer.step()
+    after = tensor.data.copy()
+    optimizer.zero_grad()
+    assert tensor.grad is None
+    optimizer.step()
+    assert np.array_equal(tensor.data, after)
+
+
+def test_backward_writes_into_the_flat_gradient_and_adds_the_second_contribution():
+    tensor = parameter()
+    optimizer = AdamW([tensor])
+    (tensor * 2.0).sum().backward()
+    buffer = tensor.grad
+    (tensor * 5.0).sum().backward()
+    assert tensor.grad is buffer is optimizer.flat_groups[0][0].grad_views[0]
+    np.testing.assert_allclose(tensor.grad, 7.0)
+    optimizer.zero_grad()
+    (tensor * 4.0).sum().backward()
+    np.testing.assert_allclose(tensor.grad, 4.0)
+
+
+def test_a_tied_parameter_is_stepped_and_clipped_once():
+    tied, alone = parameter(), parameter()
+    for tensor, params in ((tied, [tied, tied]), (alone, [alone])):
+        tensor.grad = np.full(tensor.shape, 2.0)
+        assert clip_grad_norm_(params, 1.0) == pytest.approx(2.0 * np.sqrt(12))
+        AdamW(params, lr=0.1).step()
+    assert np.array_equal(tied.data, alone.data)
+
+
+def test_a_step_between_forward_and_backward_is_noticed():
+    tensor = parameter()
+    optimizer = AdamW([tensor])
+    tensor.grad = gradient_of(tensor, 0)
+    loss = (tensor * tensor).sum()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="replaced"):
+        loss.backward()
+
+
+def test_two_optimizers_may_share_a_parameter():
+    tensor = parameter()
+    first, second = AdamW([tensor], lr=0.1), AdamW([tensor], lr=0.1)
+    for step, optimizer in enumerate([first, second, first]):
+        before = tensor.data.copy()
+        tensor.grad = gradient_of(tensor, step)
+        optimizer.step()
+        assert not np.array_equal(tensor.data, before)
+
+
+def test_state_dict_brings_another_optimizer_to_the_same_bits():
+    def made():
+        tensors = [parameter((300, 3), 1, np.float32), parameter((7,), 2, np.float32)]
+        return tensors, AdamW(tensors, lr=0.03, weight_decay=0.1)
+
+    def steps(tensors, optimizer, numbers):
+        for step in numbers:
+            for tensor in tensors:
+                tensor.grad = gradient_of(tensor, step)
+            if step == 1:
+                tensors[1].grad = None
+            optimizer.step()
+
+    straight, optimizer = made()
+    steps(straight, optimizer, range(6))
+    half, optimizer = made()
+    steps(half, optimizer, range(3))
+    stored = optimizer.state_dict()
+    resumed, optimizer = made()
+    for tensor, source in zip(resumed, half):
+        tensor.data = source.data.copy()
+    optimizer.load_state_dict(stored)
+    steps(resumed, optimizer, range(3, 6))
+    for a, b in zip(straight, resumed):
+        assert np.array_equal(a.data, b.data)
+
+
+def test_added_and_changed_groups_keep_the_moments():
+    one, two = parameter(seed=1), parameter((6,), seed=2)
+    optimizer = AdamW([one], lr=0.1, weight_decay=0.0)
+    w, m, v = one.data.copy(), 0.0, 0.0
+    for step in range(1, 5):
+        if step == 3:
+            optimizer.add_param_group({"params": [two], "lr": 0.0})
+        one.grad, two.grad = gradient_of(one, step), gradient_of(two, step)
+        optimizer.step()
+        w, m, v = naive_step(w, gradient_of(one, step), m, v, step, 0.1, (0.9, 0.999), 1e-8, 0.0)
+    np.testing.assert_allclose(one.data, w, rtol=1e-12)
+    assert np.array_equal(two.data, parameter((6,), seed=2).data), "its own rate is 0"
+
+
+@pytest.mark.parametrize("given, words", [
+    (lambda: AdamW([]), "no parameters"),
+    (lambda: AdamW([parameter()], lr=-1.0), "lr is -1.0"),
+    (lambda: AdamW([parameter()], betas=(0.9, 1.0)), "betas"),
+    (lambda: AdamW([parameter() * 2.0]), "leaf"),
+    (lambda: AdamW([{"params": [parameter()], "rate": 1}]), "unknown setting 'rate'"),
+])
+def test_bad_settings_are_named(given, words):
+    with pytest.raises(InputError, match=words):
+        given()
+
+
+def test_one_parameter_in_two_groups_is_refused():
+    tensor = parameter()
+    with pytest.raises(InputError, match="two groups"):
+        AdamW([{"params": [tensor]}, {"params": [tensor]}])
+
+
+def test_clipping_takes_the_norm_of_all_and_keeps_their_directions():
+    tensors = [parameter((2, 3), i) for i in range(3)]
+    grads = [gradient_of(tensor, i) * 10 ** i for i, tensor in enumerate(tensors)]
+    for tensor, grad in zip(tensors, grads):
+        tensor.grad = grad.copy()
+    norm = np.linalg.norm(np.concatenate([grad.ravel() for grad in grads]))
+    assert clip_grad_norm_(tensors, 0.5) == pytest.approx(norm, rel=1e-13)
+    for tensor, grad in zip(tensors, grads):
+        np.testing.assert_allclose(tensor.grad, grad * 0.5 / (norm + 1e-6), rtol=1e-13)
+    small = tensors[0].grad.copy()
+    clip_grad_norm_(tensors, 1e3)
+    assert np.array_equal(tensors[0].grad, small), "a norm below the limit changes nothing"
+    tensors[1].grad[0, 0] = np.nan
+    assert np.isnan(clip_grad_norm_(tensors, 0.5)) and np.array_equal(tensors[0].grad, small)
+
+
+class Model(Module):
+    __slots__ = ("words", "positions", "dense", "norm", "tied")
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.positions = Embedding(5, 2), Embedding(3, 2)
+        self.dense, self.norm = Linear(2, 2), LayerNorm(2)
+        self.tied = Linear(2, 5, bias=False)
+        self.tied.weight = self.words.weight
+
+
+def test_biases_norms_and_embeddings_do_not_decay():
+    groups, decayed, exempt = decay_groups(Model(), 0.1)
+    assert decayed == ["dense.weight"]
+    assert exempt == ["words.weight", "positions.weight", "dense.bias", "norm.weight", "norm.bias"]
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (5, 0.0)]
