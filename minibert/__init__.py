@@ -4,5 +4,7 @@ The rooms are read in the order in which they are imported here.
 """
 
 from minibert.autograd import functional, ops
+from minibert.autograd.gradcheck import (GradcheckError, GradcheckReport, gradcheck,
+                                         gradcheck_parameters)
 from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor, no_grad

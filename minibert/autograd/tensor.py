@@ -123,18 +123,17 @@ class Tensor:
             return
         order = topological_order(self)
         gradients = {id(self): grad}
+        watching = observers.get()
         while order:
             tensor = order.pop()
             grad = gradients.pop(id(tensor), None)
-            if grad is not None:
-                if type(grad) is not np.ndarray:  # arithmetic on 0-d arrays gives NumPy scalars
-                    grad = np.asarray(grad)
+            if grad is not None:  # None: all its consumers said that it has no influence
                 if tensor._retains_grad:
                     _accumulate(tensor, grad)
-                for observer in observers.get():
+                for observer in watching:
                     observer.before_backward(tensor, grad)
                 input_grads = tensor.grad_fn(grad)
-                for observer in observers.get():
+                for observer in watching:
                     observer.after_backward(tensor, grad, input_grads)
                 for source, source_grad in zip(tensor.inputs, input_grads, strict=True):
                     if source_grad is None or not source.requires_grad:
@@ -143,11 +142,12 @@ class Tensor:
                     if source.grad_fn is None:
                         _accumulate(source, source_grad)
                     elif id(source) in gradients:  # a new array: the first may be shared
-                        gradients[id(source)] = gradients[id(source)] + source_grad
+                        gradients[id(source)] = np.asarray(gradients[id(source)] + source_grad)
                     else:
                         gradients[id(source)] = source_grad
             if not retain_graph:
                 tensor.grad_fn, tensor.inputs = freed_graph, ()
+                input_grads = source_grad = None  # nor does the walk itself hold on to arrays
 
     def _first_gradient(self, grad: np.ndarray | None) -> np.ndarray:
         if not self.requires_grad:
@@ -268,22 +268,22 @@ class Tensor:
     __hash__ = object.__hash__
 
     def __eq__(self, other) -> np.ndarray:
-        return self._data == _array_of(other)
+        return _compared(self) == _compared(other)
 
     def __ne__(self, other) -> np.ndarray:
-        return self._data != _array_of(other)
+        return _compared(self) != _compared(other)
 
     def __lt__(self, other) -> np.ndarray:
-        return self._data < _array_of(other)
+        return _compared(self) < _compared(other)
 
     def __le__(self, other) -> np.ndarray:
-        return self._data <= _array_of(other)
+        return _compared(self) <= _compared(other)
 
     def __gt__(self, other) -> np.ndarray:
-        return self._data > _array_of(other)
+        return _compared(self) > _compared(other)
 
     def __ge__(self, other) -> np.ndarray:
-        return self._data >= _array_of(other)
+        return _compared(self) >= _compared(other)
 
 
 def topological_order(root: Tensor) -> list[Tensor]:
@@ -323,6 +323,8 @@ def _check_unchanged(tensor: Tensor) -> None:
 
 def _checked(grad: np.ndarray, source: Tensor, tensor: Tensor) -> np.ndarray:
     """The gradient for `source` in its dtype; another shape is a mistake in the op."""
+    if type(grad) is not np.ndarray:  # arithmetic on 0-d arrays gives NumPy scalars
+        grad = np.asarray(grad)
     if grad.shape != source.shape:
         raise RuntimeError(f"{tensor.grad_fn.__name__} returned a gradient of shape {grad.shape} "
                            f"for an input of shape {source.shape}")
@@ -382,6 +384,7 @@ def _dtype_for(array, common: np.dtype) -> np.dtype:
     return array.dtype if isinstance(array, np.ndarray) else common
 
 
-def _array_of(value) -> np.ndarray:
-    """What a comparison compares with."""
-    return value._data if isinstance(value, Tensor) else value
+def _compared(value) -> np.ndarray:
+    """What a comparison compares: of a complex number (the complex step) only the real part."""
+    array = np.asarray(value._data if isinstance(value, Tensor) else value)
+    return array.real if array.dtype.kind == "c" else array

@@ -1,0 +1,209 @@
+"""Is a gradient right? Backward against derivatives taken numerically, without any backward.
+
+- The complex step, f'(x) = Im f(x + ih) / h with h = 1e-30 (Squire & Trapp 1998, "Using Complex
+  Variables to Estimate Derivatives of Real Functions"), subtracts nothing, so it is exact to
+  rounding. It needs a function whose every op takes complex numbers, as all of ours do.
+- Central differences, (f(x + h) - f(x - h)) / 2h, work for any function, to about 1e-9.
+
+A random upstream gradient u makes any output one number, f = sum(u * output): with ones instead, the
+gradient of a softmax would vanish, for right and wrong formulas alike. The largest difference is
+compared with a tolerance times the gradient's scale, so that small gradients do not pass unseen and
+large ones may round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor, no_grad
+
+COMPLEX_STEP = 1e-30
+CENTRAL_STEP = 6e-6  # the cube root of float64's rounding: truncation and rounding errors balance
+TOLERANCES = {"complex": 1e-10, "central": 1e-6}
+
+Outputs = Union[Tensor, Sequence[Tensor]]
+
+
+class GradcheckError(RuntimeError):
+    """Backward and the numerical derivative disagree: the message names where, and both values."""
+
+
+@dataclass(frozen=True)
+class CheckedInput:
+    """What was compared for one input."""
+    name: str
+    shape: tuple[int, ...]
+    compared: int  # how many numbers
+    error: float  # the largest |backward - numerical|
+    scale: float  # the largest gradient, of this input or of all: what the error is measured by
+
+    @property
+    def relative_error(self) -> float:
+        return self.error / self.scale if self.scale else self.error
+
+
+@dataclass(frozen=True)
+class GradcheckReport:
+    """What `gradcheck` compared, all of it within the tolerance. Printed, it is a small table."""
+    method: str
+    inputs: tuple[CheckedInput, ...]
+
+    @property
+    def relative_error(self) -> float:
+        return max([checked.relative_error for checked in self.inputs], default=0.0)
+
+    def __str__(self) -> str:
+        width = max([len(checked.name) for checked in self.inputs], default=0)
+        lines = [f"gradcheck ({self.method}): largest relative error {self.relative_error:.1e}"]
+        lines += [f"  {checked.name:<{width}}  {checked.shape!s:<16} {checked.compared:>6} compared, "
+                  f"error {checked.error:.1e}, scale {checked.scale:.1e}" for checked in self.inputs]
+        return "\n".join(lines)
+
+
+def gradcheck(fn: Callable[..., Outputs], inputs: Sequence, method: str = "complex",
+              tolerance: float | None = None, seed: int = 0) -> GradcheckReport:
+    """Check the gradient of fn(*inputs), which returns one tensor or several, at every index.
+
+    `inputs` are floating-point tensors or arrays; copies in float64 are what `fn` receives. Whatever
+    is random inside `fn` must be the same at every call. `tolerance` is relative to the largest
+    gradient: 1e-10 for the complex step, 1e-6 for central differences. Raises GradcheckError.
+    """
+    tensors = {}
+    for i, value in enumerate(inputs):
+        array = np.array(value.data if isinstance(value, Tensor) else value)
+        if array.dtype.kind != "f":
+            raise TypeError(f"gradcheck: input {i} has dtype {array.dtype}: expected floating point; "
+                            "give ids and masks to fn in another way, for instance functools.partial")
+        tensors[f"input {i}"] = Tensor(array.astype(np.float64), requires_grad=True)
+    check = _Check(fn, tuple(tensors.values()), tensors, method, tolerance, seed)
+    return check.report(coordinates=None, directions=0)
+
+
+def gradcheck_parameters(fn: Callable[[], Outputs], parameters: Mapping[str, Tensor],
+                         method: str = "complex", coordinates: int = 4, directions: int = 2,
+                         tolerance: float | None = None, seed: int = 0) -> GradcheckReport:
+    """Check the gradient of fn(), a model's loss, with respect to `parameters` (name -> tensor).
+
+    There are too many numbers to try each: of every parameter `coordinates` indices are drawn, and
+    along `directions` random directions through all parameters together the slope is compared, in
+    which every number has its part. The parameters must be float64 and are restored afterwards; any
+    `.grad` they had is dropped. Raises GradcheckError.
+    """
+    for name, tensor in parameters.items():
+        if tensor.dtype != np.float64:
+            raise TypeError(f"gradcheck: {name} has dtype {tensor.dtype}: call model.double() before")
+    check = _Check(fn, (), parameters, method, tolerance, seed)
+    return check.report(coordinates, directions)
+
+
+class _Check:
+    """One function at one point: its gradient by backward, and the means to take slopes there."""
+
+    def __init__(self, fn, arguments, tensors, method, tolerance, seed):
+        if method not in TOLERANCES:
+            raise ValueError(f"gradcheck: method {method!r}: expected 'complex' or 'central'")
+        self.fn, self.arguments, self.tensors, self.method = fn, arguments, tensors, method
+        self.tolerance = TOLERANCES[method] if tolerance is None else tolerance
+        self.rng = np.random.default_rng(seed)
+        self.upstream = None
+        self.gradients = self._backward()
+        self.scale = max([_largest(grad) for grad in self.gradients.values()], default=0.0)
+
+    def _outputs(self) -> Sequence[Tensor]:
+        outputs = self.fn(*self.arguments)
+        return [outputs] if isinstance(outputs, Tensor) else outputs
+
+    def _backward(self) -> dict[str, np.ndarray]:
+        before = {name: tensor.data.copy() for name, tensor in self.tensors.items()}
+        for tensor in self.tensors.values():
+            tensor.grad = None
+        outputs = self._outputs()
+        self.upstream = [self.rng.normal(size=output.shape) for output in outputs]
+        for output, upstream in zip(outputs, self.upstream):
+            given = upstream.copy()
+            output.backward(given, retain_graph=len(outputs) > 1)
+            if not np.array_equal(given, upstream):
+                raise GradcheckError("gradcheck: backward wrote into the gradient that it was given")
+        gradients = {}
+        for name, tensor in self.tensors.items():
+            if not np.array_equal(tensor.data, before[name], equal_nan=True):
+                raise GradcheckError(f"gradcheck: {name} was written into by forward or backward")
+            gradients[name] = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad
+            tensor.grad = None
+        return gradients
+
+    def slope(self, directions: dict[str, np.ndarray]) -> float:
+        """df/dt at t = 0 when each tensor named moves by t times its direction. No backward."""
+        if self.method == "complex":
+            slopes = [output.imag / COMPLEX_STEP
+                      for output in self._outputs_at(directions, 1j * COMPLEX_STEP)]
+        else:  # subtracted before they are summed, so that a huge output that stands still is harmless
+            ups = self._outputs_at(directions, CENTRAL_STEP)
+            downs = self._outputs_at(directions, -CENTRAL_STEP)
+            slopes = [(up - down) / (2 * CENTRAL_STEP) for up, down in zip(ups, downs)]
+        return sum([float((slope * upstream).sum()) for slope, upstream in zip(slopes, self.upstream)])
+
+    def _outputs_at(self, directions: dict[str, np.ndarray], step: complex) -> list[np.ndarray]:
+        """The outputs with each tensor moved by `step` times its direction.
+
+        A complex step makes all tensors complex, those too that stand still: an op may rely on one
+        dtype.
+        """
+        here = {name: tensor.data for name, tensor in self.tensors.items()}
+        try:
+            for name, tensor in self.tensors.items():
+                tensor.data = here[name] + step * directions.get(name, 0.0)
+            with no_grad():
+                return [output.data for output in self._outputs()]
+        finally:
+            for name, array in here.items():
+                self.tensors[name].data = array
+
+    def report(self, coordinates: int | None, directions: int) -> GradcheckReport:
+        rows = [self._check_input(name, coordinates) for name in self.tensors]
+        if directions:
+            rows.append(self._check_directions(directions))
+        return GradcheckReport(self.method, tuple(rows))
+
+    def _check_input(self, name: str, coordinates: int | None) -> CheckedInput:
+        gradient = self.gradients[name]
+        positions = range(gradient.size)
+        if coordinates is not None and coordinates < gradient.size:
+            positions = self.rng.choice(gradient.size, coordinates, replace=False)
+        error, direction = 0.0, np.zeros(gradient.shape)
+        for position in positions:
+            index = tuple([int(i) for i in np.unravel_index(position, gradient.shape)])
+            direction[index] = 1.0
+            slope = self.slope({name: direction})
+            direction[index] = 0.0
+            self._compare(f"{name}, index {index}", gradient[index], slope, self.scale)
+            error = max(error, abs(float(gradient[index]) - slope))
+        return CheckedInput(name, gradient.shape, len(positions), error, self.scale)
+
+    def _check_directions(self, count: int) -> CheckedInput:
+        norm = math.sqrt(sum([float((grad * grad).sum()) for grad in self.gradients.values()]))
+        error = 0.0
+        for _ in range(count):
+            direction = {name: self.rng.normal(size=grad.shape) for name, grad in self.gradients.items()}
+            expected = sum([float((grad * direction[name]).sum())
+                            for name, grad in self.gradients.items()])
+            slope = self.slope(direction)
+            self._compare("a random direction through all inputs", expected, slope, norm)
+            error = max(error, abs(expected - slope))
+        return CheckedInput("random directions", (), count, error, norm)
+
+    def _compare(self, where: str, by_backward: float, slope: float, scale: float) -> None:
+        if not abs(by_backward - slope) <= self.tolerance * scale:  # a NaN is a disagreement too
+            numerical = "the complex step" if self.method == "complex" else "central differences"
+            raise GradcheckError(f"gradcheck: {where}: backward gives {by_backward:.12g}, {numerical} "
+                                 f"{slope:.12g}; the difference exceeds {self.tolerance:g} times the "
+                                 f"gradient's scale {scale:.3g}")
+
+
+def _largest(array: np.ndarray) -> float:
+    return float(np.abs(array).max()) if array.size else 0.0
