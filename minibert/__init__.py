@@ -8,3 +8,4 @@ from minibert.autograd.gradcheck import (GradcheckError, GradcheckReport, gradch
                                          gradcheck_parameters)
 from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor, no_grad
+from minibert.autograd.trace import detect_anomaly, trace
