@@ -1,0 +1,174 @@
+"""Model folders in Hugging Face's layout: config.json and model.safetensors.
+
+The tables say how our parameters are called there. In BERT's files queries, keys and values are three
+linear layers, which are one here; in GPT-2's files the weights of linear layers are transposed
+("Conv1D"). Tied weights are stored once. A file's names may differ from the tables in the ways that
+published checkpoints do: with or without the prefix of the bare model, `gamma` and `beta` in layer
+norms, and buffers and tied copies that hold nothing new.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minibert.checkpoints.files import read_json, write_json
+from minibert.checkpoints.safetensors import SafetensorsFile, save_file
+from minibert.errors import InputError
+
+
+class Place(NamedTuple):
+    """Where one of our parameters is kept: several names hold consecutive rows of it."""
+
+    names: tuple[str, ...]
+    transposed: bool = False
+
+
+class Layout(NamedTuple):
+    """One architecture's names: `table` for all classes, {i} a layer's number, {p} weight or bias."""
+
+    prefix: str  # what a class with a head puts before the names of the bare model
+    table: dict[str, Place]
+    heads: tuple[str, ...]  # beginnings of names that never get the prefix
+    nothing_new: re.Pattern  # buffers and tied copies, which may be in a file and are not needed
+
+
+_BERT_LAYER = "encoder.layer.{i}."
+_BERT = Layout("bert", {
+    "embeddings.word_embeddings.weight": Place(("embeddings.word_embeddings.weight",)),
+    "embeddings.position_embeddings.weight": Place(("embeddings.position_embeddings.weight",)),
+    "embeddings.token_type_embeddings.weight": Place(("embeddings.token_type_embeddings.weight",)),
+    "embeddings.norm.{p}": Place(("embeddings.LayerNorm.{p}",)),
+    "stack.blocks.{i}.attention.qkv.{p}": Place((_BERT_LAYER + "attention.self.query.{p}",
+                                                 _BERT_LAYER + "attention.self.key.{p}",
+                                                 _BERT_LAYER + "attention.self.value.{p}")),
+    "stack.blocks.{i}.attention.output.{p}": Place((_BERT_LAYER + "attention.output.dense.{p}",)),
+    "stack.blocks.{i}.attention_norm.{p}": Place((_BERT_LAYER + "attention.output.LayerNorm.{p}",)),
+    "stack.blocks.{i}.feed_forward.expand.{p}": Place((_BERT_LAYER + "intermediate.dense.{p}",)),
+    "stack.blocks.{i}.feed_forward.output.{p}": Place((_BERT_LAYER + "output.dense.{p}",)),
+    "stack.blocks.{i}.feed_forward_norm.{p}": Place((_BERT_LAYER + "output.LayerNorm.{p}",)),
+    "stack.final_norm.{p}": Place(("encoder.final_norm.{p}",)),  # ours alone: norm_first
+    "pooler.dense.{p}": Place(("pooler.dense.{p}",)),
+    "mlm_head.dense.{p}": Place(("cls.predictions.transform.dense.{p}",)),
+    "mlm_head.norm.{p}": Place(("cls.predictions.transform.LayerNorm.{p}",)),
+    "mlm_head.decoder": Place(("cls.predictions.decoder.weight",)),  # untied
+    "mlm_head.bias": Place(("cls.predictions.bias",)),
+    "nsp_head.{p}": Place(("cls.seq_relationship.{p}",)),
+}, ("cls.",), re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
+                         r"|cls\.predictions\.decoder\.(weight|bias)"))
+
+_GPT2 = Layout("transformer", {
+    "embeddings.word_embeddings.weight": Place(("wte.weight",)),
+    "embeddings.position_embeddings.weight": Place(("wpe.weight",)),
+    "stack.blocks.{i}.attention_norm.{p}": Place(("h.{i}.ln_1.{p}",)),
+    "stack.blocks.{i}.attention.qkv.{p}": Place(("h.{i}.attn.c_attn.{p}",), transposed=True),
+    "stack.blocks.{i}.attention.output.{p}": Place(("h.{i}.attn.c_proj.{p}",), transposed=True),
+    "stack.blocks.{i}.feed_forward_norm.{p}": Place(("h.{i}.ln_2.{p}",)),
+    "stack.blocks.{i}.feed_forward.expand.{p}": Place(("h.{i}.mlp.c_fc.{p}",), transposed=True),
+    "stack.blocks.{i}.feed_forward.output.{p}": Place(("h.{i}.mlp.c_proj.{p}",), transposed=True),
+    "stack.final_norm.{p}": Place(("ln_f.{p}",)),
+    "lm_head": Place(("lm_head.weight",)),  # untied
+}, ("lm_head.",), re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
+
+LAYOUTS = {"bert": _BERT, "bert_norm_first": _BERT, "gpt2": _GPT2}
+
+
+def place_of(layout: Layout, name: str) -> Place:
+    """Where our parameter `name` is kept, under full names: for a class with a head the names of
+    the bare model carry the prefix, there as here."""
+    prefix = f"{layout.prefix}."
+    bare = name.removeprefix(prefix)
+    if bare in layout.table:
+        place, number, ending = layout.table[bare], "", ""
+    else:
+        number = next(iter(re.findall(r"\.(\d+)\.", bare)), "")
+        head, _, ending = bare.rpartition(".")
+        place = layout.table[f"{head.replace(f'.{number}.', '.{i}.', 1) if number else head}.{{p}}"]
+    prefix = prefix if bare != name else ""
+    return Place(tuple(prefix + text.format(i=number, p=ending) for text in place.names),
+                 place.transposed)
+
+
+def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays under our parameters' names (values, or gradients) -> the same under Hugging Face's."""
+    theirs = {}
+    for name, array in arrays.items():
+        place = place_of(LAYOUTS[model_type], name)
+        parts = np.split(array.T if place.transposed else array, len(place.names))
+        theirs.update(zip(place.names, parts))
+    return theirs
+
+
+def our_arrays(model_type: str, names: list[str], file: Mapping[str, np.ndarray]
+               ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
+    """What a file holds for our parameters `names` -> (arrays, missing names, the file's unused names).
+
+    The missing are among `names`; buffers and tied copies do not count as unused.
+    """
+    layout = LAYOUTS[model_type]
+    stored = {_bare(layout, name): name for name in file}
+    if len(stored) != len(file):
+        raise InputError("the checkpoint holds some weights twice, with and without the prefix "
+                         f"{layout.prefix!r}")
+    arrays, used = {}, set()
+    for name in names:
+        place = place_of(layout, name)
+        wanted = [_bare(layout, text) for text in place.names]
+        if all(text in stored for text in wanted):
+            used.update(wanted)
+            parts = [file[stored[text]] for text in wanted]
+            array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            arrays[name] = array.T if place.transposed else array
+    missing = [name for name in names if name not in arrays]
+    unused = [name for bare, name in stored.items()
+              if bare not in used and not layout.nothing_new.fullmatch(bare)]
+    return arrays, missing, unused
+
+
+def _bare(layout: Layout, name: str) -> str:
+    """A file's name without prefix, and with today's name for the parameters of layer norms."""
+    name = name.removeprefix(f"{layout.prefix}.")
+    return re.sub(r"(LayerNorm\.)(gamma|beta)$", _norm_name, name)
+
+
+def _norm_name(match: re.Match) -> str:
+    return match[1] + {"gamma": "weight", "beta": "bias"}[match[2]]
+
+
+def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write config.json and model.safetensors; other files in the folder stay as they are.
+
+    `config` holds model_type; `arrays` are named as ours.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: name a folder to save the model in")
+    folder.mkdir(parents=True, exist_ok=True)
+    theirs = hf_arrays(config["model_type"], arrays)
+    save_file(theirs, folder / "model.safetensors", {"format": "pt"})
+    write_json(folder / "config.json", config)
+
+
+def load_folder(folder: str | os.PathLike) -> tuple[dict, SafetensorsFile]:
+    """(config.json, the arrays under the names of the file)."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder: expected one with config.json and "
+                         "model.safetensors")
+    config = read_json(folder / "config.json")
+    if config.get("model_type") not in LAYOUTS:
+        raise InputError(f"{folder / 'config.json'}: model_type {config.get('model_type')!r} is unknown: "
+                         f"expected one of {', '.join(LAYOUTS)}")
+    weights = folder / "model.safetensors"
+    if not weights.exists() and (folder / "pytorch_model.bin").exists():
+        raise InputError(f"{folder}: pytorch_model.bin is not read, since opening one runs code: save "
+                         "the model with save_pretrained of a recent transformers, which writes "
+                         "model.safetensors")
+    if not weights.exists():
+        raise InputError(f"{weights}: there is no such file")
+    return config, SafetensorsFile(weights)

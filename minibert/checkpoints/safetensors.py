@@ -1,0 +1,164 @@
+"""Arrays in a safetensors file: no code in it, no surprise, and nothing is read before it is used.
+
+The format: 8 bytes with the length N of the header (little-endian), N bytes of JSON that say of each
+name its dtype, shape and place, then the numbers themselves, little-endian, one array after another.
+https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from minibert.checkpoints.files import replacing
+from minibert.errors import InputError
+
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1",
+          "BOOL": "|b1", "BF16": "<u2"}  # NumPy has no BF16: it is read as float32
+_NAMES = {np.dtype(code).newbyteorder("="): name for name, code in DTYPES.items() if name != "BF16"}
+_LONGEST_HEADER = 100_000_000  # as in the reference reader
+
+
+class SafetensorsFile(Mapping):
+    """The arrays of a file by name. They are read-only views of the mapped file (BF16: float32
+    copies), so that opening a large file costs nothing and each array is read when it is used."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        with open(self.path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            header, self._start = _read_header(self.path, file, size)
+            self._buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.metadata = _checked_metadata(self.path, header.pop("__metadata__", {}))
+        self._entries = _checked_entries(self.path, header, size - self._start)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        dtype, shape, begin = self._entries[name]
+        array = np.frombuffer(self._buffer, DTYPES[dtype], math.prod(shape), self._start + begin)
+        if dtype == "BF16":  # the upper half of a float32
+            array = (array.astype("<u4") << 16).view("<f4")
+        elif dtype == "BOOL" and array.view("u1").max(initial=0) > 1:
+            raise InputError(f"{self.path}: {name}: a boolean is neither 0 nor 1")
+        return array.reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def dtype_name(self, name: str) -> str:
+        """The dtype as the file calls it: "F32", "BF16"..."""
+        return self._entries[name][0]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._entries[name][1]
+
+
+def load_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """All arrays of the file by name, as SafetensorsFile gives them.
+
+    A damaged file is an InputError that names the tensor at fault.
+    """
+    return dict(SafetensorsFile(path))
+
+
+def save_file(tensors: Mapping[str, np.ndarray], path: str | os.PathLike,
+              metadata: Mapping[str, str] | None = None) -> None:
+    """Write the arrays; `path` is replaced when all is written, and untouched if that fails."""
+    header, offset = {}, 0
+    if metadata:
+        header["__metadata__"] = dict(metadata)
+    # The widest numbers first, so that every array is aligned; then by name.
+    names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+    for name in names:
+        array = tensors[name]
+        dtype = _NAMES.get(array.dtype.newbyteorder("="))
+        if dtype is None or name == "__metadata__":
+            raise InputError(f"{path}: {name}: dtype {array.dtype} cannot be stored in safetensors")
+        header[name] = {"dtype": dtype, "shape": list(array.shape),
+                        "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with replacing(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            array = tensors[name]
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+
+
+def _read_header(path: Path, file, size: int) -> tuple[dict, int]:
+    """The parsed header, and where the numbers begin."""
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or length > min(size - 8, _LONGEST_HEADER):
+        raise InputError(f"{path}: this is no safetensors file, or it is truncated: a header of "
+                         f"{length} bytes does not fit into {size} bytes")
+    text = file.read(length)
+    try:
+        if not text.startswith(b"{"):
+            raise ValueError("it does not begin with {")
+        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique), 8 + length
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: the safetensors header is damaged: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"{twice!r} stands there twice")
+    return dict(pairs)
+
+
+def _checked_metadata(path: Path, metadata: object) -> dict[str, str]:
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise InputError(f"{path}: __metadata__ must hold texts only")
+    return metadata
+
+
+def _checked_entries(path: Path, header: dict, size: int) -> dict[str, tuple[str, tuple, int]]:
+    """name -> (dtype, shape, begin); the arrays must fill the `size` bytes without hole or overlap."""
+    entries, ends = {}, []
+    for name, entry in header.items():
+        dtype, shape, (begin, end) = _checked_entry(path, name, entry)
+        expected = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
+        if end - begin != expected:
+            raise InputError(f"{path}: {name}: {dtype} of shape {shape} takes {expected} bytes, the "
+                             f"file gives it {end - begin}")
+        if end > size:
+            raise InputError(f"{path}: {name} ends at byte {end} of {size}: the file is truncated")
+        entries[name] = (dtype, shape, begin)
+        ends.append((begin, end, name))
+    place = 0
+    for begin, end, name in sorted(ends):
+        if begin != place:
+            what = "overlaps the array before it" if begin < place else "leaves a hole before it"
+            raise InputError(f"{path}: {name} begins at byte {begin} and {what}, which ends at {place}")
+        place = end
+    if place != size:
+        raise InputError(f"{path}: {size - place} bytes at the end belong to no array")
+    return entries
+
+
+def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int, ...], list[int]]:
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise InputError(f"{path}: {name}: expected dtype, shape and data_offsets")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise InputError(f"{path}: {name}: the dtype {dtype!r} is unknown: expected one of "
+                         f"{', '.join(DTYPES)}")
+    for what, values in (("shape", shape), ("data_offsets", offsets)):
+        if not isinstance(values, list) or not all(type(v) is int and 0 <= v < 2**63 for v in values):
+            raise InputError(f"{path}: {name}: {what} must be whole numbers from 0, got {values!r}")
+    if len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise InputError(f"{path}: {name}: data_offsets must be a begin and an end, got {offsets}")
+    if len(shape) > 32:
+        raise InputError(f"{path}: {name}: {len(shape)} axes are more than NumPy has")
+    return dtype, tuple(shape), offsets

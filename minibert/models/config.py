@@ -1,0 +1,139 @@
+"""What a model is built from, under Hugging Face's names and with its defaults.
+
+A config does not change once it is made: `dataclasses.replace(config, n_layer=2)` makes another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from minibert.errors import InputError
+from minibert.nn.layers import ACTIVATIONS
+
+# Switches of Hugging Face's configurations that change what a model computes, and the only value
+# that is built here. All other unknown fields of a config.json are about saving and generating.
+_ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute",
+         "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
+
+
+def config_from_dict(config_class: type, values: Mapping) -> BertConfig | GPT2Config:
+    """The config that a config.json describes; an InputError where it asks for what is not built."""
+    for name, only in _ONLY.items():
+        if values.get(name, only) != only:
+            raise InputError(f"config.json: {name} = {values[name]!r} is not supported, only {only!r}")
+    known = {field.name for field in fields(config_class)}
+    return config_class(**{name: value for name, value in values.items() if name in known})
+
+
+def _check(config: object, sizes: str, probabilities: str, activation: str) -> None:
+    """Sizes are positive, probabilities are such, the activation is known and the heads fit."""
+    what = type(config).__name__
+    for name in sizes.split():
+        value = getattr(config, name)
+        if type(value) is not int or value < 1:
+            raise InputError(f"{what}: {name} = {value!r}: expected a whole number from 1")
+    for name in probabilities.split():
+        value = getattr(config, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+            raise InputError(f"{what}: {name} = {value!r}: expected a number from 0, below 1")
+    if getattr(config, activation) not in ACTIVATIONS:
+        raise InputError(f"{what}: {activation} = {getattr(config, activation)!r} is unknown: use one "
+                         f"of {', '.join(ACTIVATIONS)}")
+    if config.hidden_size % config.num_attention_heads:
+        raise InputError(f"{what}: a width of {config.hidden_size} cannot be split into "
+                         f"{config.num_attention_heads} heads: choose a multiple")
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """Hugging Face's BertConfig, and `norm_first`: layer norm before the branches, as in GPT-2."""
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int | None = 0
+    tie_word_embeddings: bool = True
+    norm_first: bool = False
+
+    def __post_init__(self):
+        _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
+               "max_position_embeddings type_vocab_size",
+               "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps",
+               "hidden_act")
+
+    @property
+    def model_type(self) -> str:
+        """Under another name where norm comes first, since Hugging Face's BERT would open such a
+        model and compute something else."""
+        return "bert_norm_first" if self.norm_first else "bert"
+
+    def to_dict(self) -> dict:
+        """What stands in config.json."""
+        values = asdict(self) | {"model_type": self.model_type}
+        return values if self.norm_first else {k: v for k, v in values.items() if k != "norm_first"}
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """Hugging Face's GPT2Config; `n_inner` None stands for 4 * n_embd."""
+
+    vocab_size: int = 50257
+    n_positions: int = 1024
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    n_inner: int | None = None
+    activation_function: str = "gelu_new"
+    resid_pdrop: float = 0.1
+    embd_pdrop: float = 0.1
+    attn_pdrop: float = 0.1
+    layer_norm_epsilon: float = 1e-5
+    initializer_range: float = 0.02
+    bos_token_id: int | None = 50256
+    eos_token_id: int | None = 50256
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self):
+        _check(self, "vocab_size n_positions n_embd n_layer n_head intermediate_size",
+               "resid_pdrop embd_pdrop attn_pdrop layer_norm_epsilon initializer_range",
+               "activation_function")
+
+    # BERT's words for the same things, as Hugging Face has them.
+
+    @property
+    def hidden_size(self) -> int:
+        return self.n_embd
+
+    @property
+    def num_hidden_layers(self) -> int:
+        return self.n_layer
+
+    @property
+    def num_attention_heads(self) -> int:
+        return self.n_head
+
+    @property
+    def intermediate_size(self) -> int:
+        return 4 * self.n_embd if self.n_inner is None else self.n_inner
+
+    @property
+    def max_position_embeddings(self) -> int:
+        return self.n_positions
+
+    @property
+    def model_type(self) -> str:
+        return "gpt2"
+
+    def to_dict(self) -> dict:
+        """What stands in config.json."""
+        return asdict(self) | {"model_type": self.model_type}

@@ -1,0 +1,116 @@
+"""GPT-2: reads from left to right and predicts the next token (Radford et al. 2019)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minibert.autograd import functional as F
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.models.config import GPT2Config
+from minibert.models.heads import vocabulary_weight
+from minibert.models.outputs import BaseModelOutput, LossAndLogits
+from minibert.models.pretrained import PretrainedModel, attended, checked_ids, collected
+from minibert.nn.block import TransformerStack
+from minibert.nn.embeddings import GPT2Embeddings
+
+Rng = np.random.Generator
+
+
+class GPT2PretrainedModel(PretrainedModel):
+    """What GPT-2's classes share."""
+
+    __slots__ = ()
+    config_class = GPT2Config
+
+    def draw(self, name: str, shape: tuple[int, ...], rng: Rng) -> np.ndarray:
+        """Normal with standard deviation `initializer_range`; what a branch adds to the stream is
+        scaled by 1/sqrt(N), N the number of branches (Radford et al. 2019, section 2.3). As in
+        Hugging Face's code the positions are drawn like the rest (OpenAI's draws them with 0.01)."""
+        values = rng.standard_normal(shape, np.float32) * np.float32(self.config.initializer_range)
+        if name.endswith(("attention.output.weight", "feed_forward.output.weight")):
+            values /= np.float32(math.sqrt(2 * self.config.n_layer))
+        return values
+
+
+class GPT2Model(GPT2PretrainedModel):
+    """The bare model: embeddings and blocks."""
+
+    __slots__ = ("embeddings", "stack")
+
+    def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
+        """`rng` None leaves the weights at zero, to be loaded."""
+        super().__init__()
+        self.config = config
+        self.embeddings = GPT2Embeddings(config.vocab_size, config.n_embd, config.n_positions,
+                                         config.embd_pdrop)
+        self.stack = TransformerStack(config.n_layer, config.n_embd, config.n_head,
+                                      config.intermediate_size, config.activation_function, True,
+                                      config.resid_pdrop, config.attn_pdrop,
+                                      config.layer_norm_epsilon)
+        if rng is not None:
+            self.initialize(rng)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
+                output_hidden_states: bool = False, output_attentions: bool = False,
+                rng: Rng | None = None) -> BaseModelOutput:
+        """All (B, T): ids, mask (1 = token, 0 = padding), positions; or inputs_embeds (B, T, C) for
+        the ids. In training mode with dropout an `rng` is needed.
+        """
+        input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
+        position_ids = self._positions(position_ids, T)
+        hidden_states = [] if output_hidden_states else None
+        attentions = [] if output_attentions else None
+        x = self.embeddings(input_ids, position_ids, inputs_embeds, rng)  # (B, T, C)
+        x = self.stack(x, attended(attention_mask, (B, T)), is_causal=True, rng=rng,
+                       hidden_states=hidden_states, attentions=attentions)
+        return BaseModelOutput(x, collected(hidden_states), collected(attentions))
+
+
+class GPT2LMHeadModel(GPT2PretrainedModel):
+    """Predicts the next token: each vector is compared with those of all words."""
+
+    __slots__ = ("transformer", "lm_head")
+
+    def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
+        super().__init__()
+        self.config = config
+        self.transformer = GPT2Model(config, None)
+        words = self.transformer.embeddings.word_embeddings.weight
+        self.lm_head = vocabulary_weight(config.vocab_size, config.n_embd,
+                                         words if config.tie_word_embeddings else None)
+        if rng is not None:
+            self.initialize(rng)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
+                labels: np.ndarray | None = None, output_hidden_states: bool = False,
+                output_attentions: bool = False, rng: Rng | None = None) -> LossAndLogits:
+        """logits (B, T, V). `labels` (B, T) may be the input ids themselves, with -100 where nothing
+        is asked: the shift by one is made here, the loss at t compares with the label at t + 1.
+        """
+        outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
+                                   output_hidden_states, output_attentions, rng)
+        logits = F.linear(outputs.last_hidden_state, self.lm_head)
+        loss = None if labels is None else self._shifted_loss(logits, labels)
+        return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+
+    def _shifted_loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        B, T, V = logits.shape
+        labels = checked_ids("labels", labels, V, (B, T), ignored=-100)
+        if T < 2:
+            raise InputError("labels: a text of one token has no next token: pass two or more")
+        return F.cross_entropy(logits[:, :-1].reshape(B * (T - 1), V), labels[:, 1:].reshape(-1))
+
+    def next_token_loss(self, input_ids: np.ndarray, targets: np.ndarray, rng: Rng | None = None
+                        ) -> Tensor:
+        """What training computes: the sum of the losses at `targets` (B, T), which are shifted
+        already (the token after each input token; -100 is ignored)."""
+        x = self.transformer(input_ids, rng=rng).last_hidden_state
+        B, T, C = x.shape
+        targets = checked_ids("targets", targets, self.config.vocab_size, (B, T), ignored=-100)
+        return F.linear_cross_entropy(x.reshape(B * T, C), self.lm_head, None, targets.reshape(-1),
+                                      reduction="sum")

@@ -1,0 +1,52 @@
+"""What the models return, under Hugging Face's names. What was not asked for is None.
+
+Letters: B batch, T tokens, H heads, C width, V vocabulary. `hidden_states` are one more than there are
+layers, (B, T, C) each, the first what enters the first block; `attentions` are one per layer,
+(B, H, T, T).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minibert.autograd.tensor import Tensor
+
+
+@dataclass
+class BaseModelOutput:
+    """last_hidden_state (B, T, C)."""
+
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class BaseModelOutputWithPooling:
+    """last_hidden_state (B, T, C), pooler_output (B, C)."""
+
+    last_hidden_state: Tensor
+    pooler_output: Tensor | None = None
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class BertForPreTrainingOutput:
+    """prediction_logits (B, T, V), seq_relationship_logits (B, 2)."""
+
+    loss: Tensor | None
+    prediction_logits: Tensor
+    seq_relationship_logits: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class LossAndLogits:
+    """logits (B, T, V) of a language model, (B, 2) of a next-sentence prediction."""
+
+    loss: Tensor | None
+    logits: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None

@@ -1,0 +1,157 @@
+"""What all models share: drawing the first weights, checking inputs, and model folders."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor
+from minibert.checkpoints.hugging_face import hf_arrays, load_folder, our_arrays, save_folder
+from minibert.errors import InputError
+from minibert.models.config import config_from_dict
+from minibert.nn.masks import padding_mask
+from minibert.nn.module import Module
+
+
+class PretrainedModel(Module):
+    """A model that has a config and can be kept in a folder. Subclasses name their `config_class`."""
+
+    __slots__ = ("config",)
+    config_class: type
+
+    def initialize(self, rng: np.random.Generator | int) -> None:
+        """Draw all matrices anew; vectors keep what they were built with (biases and shifts zeros,
+        scales ones)."""
+        rng = np.random.default_rng(rng)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                array = self.draw(name, parameter.shape, rng)
+                parameter.data = array.astype(parameter.dtype, copy=False)
+
+    def draw(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """First values for the matrix `name`."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike) -> PretrainedModel:
+        """The model that a folder in Hugging Face's layout holds, in eval mode.
+
+        It is float64 if the stored weights are, else float32. Weights of the file that this class
+        has no use for, and parameters that the file does not hold (a head that is still to be
+        trained: drawn anew, from seed 0), are named in a warning; a bare model that is not whole is
+        an InputError.
+        """
+        values, file = load_folder(folder)
+        config = config_from_dict(cls.config_class, values)
+        if config.model_type != values["model_type"]:
+            raise InputError(f"{folder} holds a model of type {values['model_type']!r}, which "
+                             f"{cls.__name__} cannot open")
+        model = cls(config, rng=None)
+        arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
+        if any(array.dtype == np.float64 for array in arrays.values()):
+            model.double()
+        if missing:
+            model._draw_missing_heads(folder, missing)
+        if unused:
+            warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}", stacklevel=2)
+        _load(model, Path(folder), arrays)
+        return model.eval()
+
+    def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str]) -> None:
+        """Draw what a file without heads does not hold; anything else must be there."""
+        vital = [name for name in missing if ".stack." in f".{name}" or "embeddings." in name]
+        if vital:
+            raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
+                             + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
+        self.initialize(0)
+        warnings.warn(f"{folder} holds no {', '.join(missing)}: freshly drawn, to be trained",
+                      stacklevel=3)
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Write config.json and model.safetensors, which Hugging Face's class of this name opens."""
+        dtype = next(self.parameters()).dtype
+        config = self.config.to_dict() | {"architectures": [type(self).__name__], "dtype": str(dtype)}
+        save_folder(folder, config, self.state_dict())
+
+    def hf_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Arrays under the names of this model's parameters (gradients, say) -> the same under
+        Hugging Face's names, in its shapes."""
+        return hf_arrays(self.config.model_type, arrays)
+
+    # ---- inputs ----------------------------------------------------------------------------------
+
+    def _batch_shape(self, input_ids: np.ndarray | None, inputs_embeds: Tensor | None
+                     ) -> tuple[np.ndarray | None, Tensor | None, tuple[int, int]]:
+        """(ids or None, embeddings or None, (B, T)), checked against the model's sizes."""
+        name = type(self).__name__
+        if (input_ids is None) == (inputs_embeds is None):
+            raise InputError(f"{name}: pass either input_ids or inputs_embeds")
+        if input_ids is not None:
+            input_ids = checked_ids("input_ids", input_ids, self.config.vocab_size)
+            shape = input_ids.shape
+        else:
+            if not isinstance(inputs_embeds, Tensor):
+                inputs_embeds = Tensor(inputs_embeds)
+            if inputs_embeds.ndim != 3 or inputs_embeds.shape[2] != self.config.hidden_size:
+                raise InputError(f"{name}: inputs_embeds has shape {inputs_embeds.shape}: expected "
+                                 f"(batch, tokens, {self.config.hidden_size})")
+            shape = inputs_embeds.shape[:2]
+        return input_ids, inputs_embeds, shape
+
+    def _positions(self, position_ids: np.ndarray | None, tokens: int) -> np.ndarray:
+        """The places of the tokens, (1 or B, T): 0, 1, 2... unless given."""
+        most = self.config.max_position_embeddings
+        if position_ids is None:
+            if tokens > most:
+                raise InputError(f"{type(self).__name__}: {tokens} tokens are more than the {most} "
+                                 "positions that the model has: shorten the text")
+            return np.arange(tokens)[None]
+        position_ids = np.asarray(position_ids)
+        position_ids = position_ids[None] if position_ids.ndim == 1 else position_ids
+        return checked_ids("position_ids", position_ids, most, (len(position_ids), tokens))
+
+
+def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] | None = None,
+                ignored: int | None = None) -> np.ndarray:
+    """`ids` as an array of whole numbers from 0 to limit - 1 (or `ignored`), of `shape` or (B, T)."""
+    try:
+        ids = np.asarray(ids)
+    except ValueError:
+        raise InputError(f"{name}: the rows differ in length: pad them to one length") from None
+    if ids.dtype.kind not in "iu":
+        raise InputError(f"{name}: expected whole numbers, got {ids.dtype}")
+    if (ids.shape != shape) if shape is not None else (ids.ndim != 2):
+        raise InputError(f"{name}: got shape {ids.shape}: expected {shape or '(batch, tokens)'}")
+    if ids.size == 0:
+        raise InputError(f"{name}: got shape {ids.shape}: there is nothing in it")
+    wrong = (ids < 0) | (ids >= limit)
+    if ignored is not None:
+        wrong &= ids != ignored
+    if wrong.any():
+        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: the model knows 0 to {limit - 1}")
+    return ids
+
+
+def attended(attention_mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+    """The padding mask (B, 1, 1, T) of a batch, built once for all layers; None without padding."""
+    if attention_mask is None:
+        return None
+    mask = padding_mask(attention_mask)
+    if mask.shape != (shape[0], 1, 1, shape[1]):
+        raise InputError(f"attention_mask: got shape {np.shape(attention_mask)} for tokens of shape {shape}")
+    return None if mask.all() else mask
+
+
+def collected(states: list | None) -> tuple | None:
+    return None if states is None else tuple(states)
+
+
+def _load(model: PretrainedModel, folder: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Fill the model, as far as `arrays` go."""
+    try:
+        model.load_state_dict(model.state_dict() | arrays)
+    except InputError as error:
+        raise InputError(f"{folder}: config.json and model.safetensors do not fit: {error}") from None

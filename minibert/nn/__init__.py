@@ -1,0 +1,1 @@
+"""The layers, the masks, and the one block."""

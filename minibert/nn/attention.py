@@ -1,0 +1,68 @@
+"""Multi-head attention: every token looks up what it needs among the others.
+
+Each head asks with a query, finds by a key and takes away a value; softmax(q k^T / sqrt(D)) v is
+computed in `functional.scaled_dot_product_attention` (Vaswani et al. 2017, section 3.2).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.autograd import composed
+from minibert.autograd import functional as F
+from minibert.autograd.ops import split
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.nn.layers import Linear
+from minibert.nn.module import Module
+
+
+class MultiHeadAttention(Module):
+    """(B, T, C) -> (B, T, C) with H heads of width D = C / H.
+
+    One linear layer computes queries, keys and values: the rows of its weight (3C, C) are those of
+    the queries, then those of the keys, then those of the values.
+    """
+
+    __slots__ = ("qkv", "output", "num_heads", "dropout")
+
+    def __init__(self, hidden_size: int, num_heads: int, dropout: float = 0.0):
+        super().__init__()
+        if hidden_size % num_heads:
+            raise InputError(f"attention: a width of {hidden_size} cannot be split into {num_heads} "
+                             "heads: choose a multiple")
+        self.qkv = Linear(hidden_size, 3 * hidden_size)
+        self.output = Linear(hidden_size, hidden_size)
+        self.num_heads = num_heads
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, context: Tensor | None = None, attn_mask: np.ndarray | None = None,
+                is_causal: bool = False, rng: np.random.Generator | None = None,
+                attentions: list | None = None) -> Tensor:
+        """Queries come from `x`, keys and values from `context` (B, S, C), or from `x` as well.
+
+        `attn_mask` is boolean and broadcasts to (B, H, T, S); `is_causal` hides later places. To a
+        list given as `attentions` the weights (B, H, T, S) are appended.
+        """
+        query, key, value = self._queries_keys_values(x, context)
+        if attentions is not None:
+            attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask,
+                                               self.dropout if self.training else 0.0, is_causal,
+                                               rng=rng)  # (B, H, T, D)
+        B, H, T, D = mixed.shape
+        return self.output(mixed.transpose(0, 2, 1, 3).reshape(B, T, H * D))
+
+    def _queries_keys_values(self, x: Tensor, context: Tensor | None) -> list[Tensor]:
+        if context is None:
+            parts = split(self.qkv(x), 3, axis=-1)  # three of (B, T, C)
+        else:
+            C = x.shape[-1]
+            weight, bias = self.qkv.weight, self.qkv.bias
+            parts = [F.linear(x, weight[:C], bias[:C]),
+                     *split(F.linear(context, weight[C:], bias[C:]), 2, axis=-1)]
+        return [self._heads(part) for part in parts]
+
+    def _heads(self, x: Tensor) -> Tensor:
+        B, T, C = x.shape
+        return x.reshape(B, T, self.num_heads, C // self.num_heads).transpose(0, 2, 1, 3)  # (B, H, T, D)

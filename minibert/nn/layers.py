@@ -1,0 +1,86 @@
+"""The layers that everything is made of: Linear, Embedding, LayerNorm, Dropout.
+
+Their weights are zeros (a layer norm's are ones) until `initialize` draws them: how they are drawn is
+part of an architecture, and stands with the models.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.autograd import functional as F
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.nn.module import Module, Parameter
+
+
+class Linear(Module):
+    """y = x W^T + b: (..., in_features) -> (..., out_features), with W of shape (out, in)."""
+
+    __slots__ = ("weight", "bias")
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        self.weight = Parameter(np.zeros((out_features, in_features), np.float32))
+        self.bias = Parameter(np.zeros(out_features, np.float32)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Embedding(Module):
+    """A table of vectors: integer ids of any shape (...) -> (..., embedding_dim)."""
+
+    __slots__ = ("weight",)
+
+    def __init__(self, num_embeddings: int, embedding_dim: int):
+        super().__init__()
+        self.weight = Parameter(np.zeros((num_embeddings, embedding_dim), np.float32))
+
+    def forward(self, ids: np.ndarray) -> Tensor:
+        return F.embedding(ids, self.weight)
+
+
+class LayerNorm(Module):
+    """Each vector of the last axis to mean 0 and variance 1, then scaled and shifted."""
+
+    __slots__ = ("weight", "bias", "eps")
+
+    def __init__(self, normalized_shape: int, eps: float = 1e-5):
+        super().__init__()
+        self.weight = Parameter(np.ones(normalized_shape, np.float32))
+        self.bias = Parameter(np.zeros(normalized_shape, np.float32))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class Dropout(Module):
+    """In training each element is zeroed with probability p and the others divided by 1 - p."""
+
+    __slots__ = ("p",)
+
+    def __init__(self, p: float):
+        super().__init__()
+        if not 0 <= p < 1:
+            raise InputError(f"dropout: got a probability of {p}: it must be at least 0 and below 1")
+        self.p = p
+
+    def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """The same shape. A training step with p > 0 must be given `rng`."""
+        return F.dropout(x, self.p, self.training, rng)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """BERT's: x times the normal distribution's Phi(x)."""
+    return F.gelu(x)
+
+
+def gelu_new(x: Tensor) -> Tensor:
+    """GPT-2's: the same curve through tanh, at most 4.7e-4 away."""
+    return F.gelu(x, approximate="tanh")
+
+
+# Under the names that Hugging Face's configurations use.
+ACTIVATIONS = {"gelu": gelu, "gelu_new": gelu_new, "gelu_pytorch_tanh": gelu_new, "relu": F.relu}

@@ -1,0 +1,194 @@
+"""Module: a part of a model, which may hold parameters and other parts.
+
+The attributes of a module are named in its class's `__slots__`, so that plain Python refuses a
+misspelt one, in reading and in writing. Parameters and parts are found by walking the attributes in
+that order; a list or tuple of modules is walked too, and its items are called `blocks.0`, `blocks.1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from itertools import groupby
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor, observers
+from minibert.autograd.trace import module_scope
+from minibert.errors import InputError
+
+
+class Parameter(Tensor):
+    """A tensor that is trained: a leaf that requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, array: np.ndarray):
+        super().__init__(array, requires_grad=True)
+
+
+class Module:
+    """A part of a model. A subclass names its attributes in `__slots__` and defines `forward`."""
+
+    __slots__ = ("training", "__weakref__")
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "__slots__" not in vars(cls):
+            raise TypeError(f"{cls.__name__}: a module names its attributes: add a line like "
+                            "__slots__ = (\"weight\", \"bias\")")
+
+    def __init__(self):
+        self.training = True
+
+    def forward(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *args, **kwargs):
+        if observers.get():  # somebody watches, and wants to know where
+            with module_scope(self):
+                return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs)
+
+    # ---- walking the attributes ------------------------------------------------------------------
+
+    def _attributes(self) -> Iterator[tuple[str, object]]:
+        """(name, value) of all attributes, base classes first; the items of lists one by one."""
+        for cls in reversed(type(self).__mro__):
+            for name in vars(cls).get("__slots__", ()):
+                value = getattr(self, name, None)
+                if isinstance(value, (list, tuple)):
+                    yield from ((f"{name}.{i}", item) for i, item in enumerate(value))
+                else:
+                    yield name, value
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module (its name is the prefix) and all parts within, parents before their parts."""
+        yield prefix, self
+        for name, value in self._attributes():
+            if isinstance(value, Module):
+                yield from value.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter); one that occurs twice (tied) comes once, under its first name."""
+        seen = set()
+        for prefix, module in self.named_modules():
+            for name, value in module._attributes():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    def parameters(self) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters())
+
+    # ---- values ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The parameters' arrays by name (not copies); a tied parameter stands there once."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copy arrays into the parameters, in the parameters' dtype.
+
+        All names and shapes must fit, or nothing is loaded and the InputError lists what does not.
+        """
+        parameters = dict(self.named_parameters())
+        problems = [f"{name} is missing" for name in parameters if name not in state]
+        problems += [f"{name} is unknown" for name in state if name not in parameters]
+        problems += [f"{name} has shape {np.shape(state[name])}, expected {parameter.shape}"
+                     for name, parameter in parameters.items()
+                     if name in state and np.shape(state[name]) != parameter.shape]
+        if problems:
+            more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
+            raise InputError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems[:8])}{more}")
+        for name, parameter in parameters.items():
+            parameter.data = np.array(state[name], dtype=parameter.dtype)
+
+    def astype(self, dtype: np.dtype | type) -> Module:
+        """Turn all parameters into `dtype`, in place, and forget their gradients."""
+        for parameter in self.parameters():
+            parameter.data = parameter.data.astype(dtype)
+            parameter.grad = parameter.grad_buffer = None
+        return self
+
+    def double(self) -> Module:
+        """float64, to check."""
+        return self.astype(np.float64)
+
+    def float(self) -> Module:
+        """float32, to train."""
+        return self.astype(np.float32)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # ---- modes -----------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch dropout on (or off), here and in all parts."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> Module:
+        """Switch dropout off, here and in all parts."""
+        return self.train(False)
+
+    def freeze(self, *patterns: str) -> None:
+        """Stop training the parameters whose names match a pattern: `freeze("bert.embeddings.*")`.
+
+        `*` stands for anything, dots too; without a pattern all are frozen. A pattern that fits no
+        name is an InputError.
+        """
+        for parameter in self._matching(patterns):
+            parameter.requires_grad = False
+            parameter.grad = None
+
+    def unfreeze(self, *patterns: str) -> None:
+        """Train them again."""
+        for parameter in self._matching(patterns):
+            parameter.requires_grad = True
+
+    def _matching(self, patterns: tuple[str, ...]) -> list[Parameter]:
+        parameters = dict(self.named_parameters())
+        chosen = {}
+        for pattern in patterns or ("*",):
+            names = [name for name in parameters if fnmatchcase(name, pattern)]
+            if not names:
+                raise InputError(f"freeze: no parameter's name fits {pattern!r}; the names begin with "
+                                 f"{', '.join(list(parameters)[:3])}")
+            chosen.update((name, parameters[name]) for name in names)
+        return list(chosen.values())
+
+    # ---- reading ---------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        """The parts as a tree with the shapes and the number of their parameters; equal neighbours
+        are shown once."""
+        return "\n".join(self._tree())
+
+    def _tree(self) -> list[str]:
+        settings = ", ".join(f"{name}={value}" for name, value in self._attributes()
+                             if isinstance(value, (int, float, str)) and name != "training")
+        count = sum(parameter.size for parameter in self.parameters())
+        words = [f"{type(self).__name__}({settings})"] + ([f"{count:,} parameters"] if count else [])
+        words += [f"{name} {value.shape}" for name, value in self._attributes()
+                  if isinstance(value, Parameter)]
+        lines = ["  ".join(words)]
+        parts = [(name, value._tree()) for name, value in self._attributes()
+                 if isinstance(value, Module)]
+        for tree, group in groupby(parts, key=_second):
+            names = [name for name, _ in group]
+            label = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}, each"
+            lines.append(f"  {label}: {tree[0]}")
+            lines += [f"  {line}" for line in tree[1:]]
+        return lines
+
+
+def _second(pair: tuple) -> object:
+    return pair[1]
