@@ -82,7 +82,7 @@ def generate(model, input_ids: np.ndarray, max_new_tokens: int, *, temperature: 
     """
     ids = _checked_ids(model, input_ids)
     _check_sampling(max_new_tokens, temperature, top_k, top_p)
-    positions = model.config.n_positions
+    positions = model.config.max_position_embeddings
     if not sliding_window and ids.shape[1] + max_new_tokens > positions:
         raise InputError(f"generate: {ids.shape[1]} tokens and {max_new_tokens} new ones are more than "
                          f"the model's {positions} positions: ask for fewer, or for a sliding window")
@@ -118,9 +118,9 @@ def score(model, input_ids: np.ndarray) -> np.ndarray:
     than the model has positions are an error.
     """
     ids = _checked_ids(model, np.asarray(input_ids)[None])
-    if ids.shape[1] > model.config.n_positions:
+    if ids.shape[1] > model.config.max_position_embeddings:
         raise InputError(f"score: {ids.shape[1]} tokens are more than the model's "
-                         f"{model.config.n_positions} positions: give a shorter text")
+                         f"{model.config.max_position_embeddings} positions: give a shorter text")
     with evaluating(model), no_grad():
         logits = model(ids).logits.data[0, :-1].astype(np.float64)  # (T - 1, V)
     largest = logits.max(axis=-1)

@@ -26,7 +26,7 @@ class Bigrams(Module):
     def __init__(self, table, positions=8):
         super().__init__()
         self.table = np.asarray(table, np.float64)
-        self.config = SimpleNamespace(n_positions=positions, vocab_size=len(table))
+        self.config = SimpleNamespace(max_position_embeddings=positions, vocab_size=len(table))
         self.longest = 0
 
     def forward(self, ids):

@@ -17,7 +17,7 @@ a generator to store.
 log.jsonl ("schema" stands in the first line) has no clock in it, so that a run that was killed and
 resumed leaves the same bytes as one that was not:
     {"kind": "start", "schema": "minibert.log.1", "objective", "parameters", "settings"}
-    {"kind": "step", "step", "loss", "lr", "grad_norm", and each part of the loss as NAME_loss}
+    {"kind": "step", "step", "loss", "lr", "grad_norm", and NAME_loss for each of several parts}
     {"kind": "eval", "step", "loss", and what the objective measures}
     {"kind": "sample", "step", "lines": [...]}
 

@@ -136,8 +136,9 @@ class Trainer:
                     loss = mean if loss is None else loss + mean
             if loss is not None and loss.requires_grad:
                 loss.backward()
-        self.tokens += sum([batch.tokens for batch in batches])
-        return {"loss": sum(means.values()), **{f"{name}_loss": mean for name, mean in means.items()}}
+        self.tokens += sum([batch.input_ids.size for batch in batches])
+        parts = {f"{name}_loss": mean for name, mean in means.items()} if len(means) > 1 else {}
+        return {"loss": sum(means.values()), **parts}
 
     def learning_rate(self, step: int) -> float:
         """The rate for the update after `step` updates."""
@@ -237,17 +238,14 @@ class Trainer:
 
 
 def held_out_means(model, objective) -> dict:
-    """Loss, parts and metrics of `model` as means over all held-out batches of `objective`."""
+    """What `objective` reports of `model`, over all of its held-out batches."""
     counts, losses, metrics = [], [], []
     for batch in objective.held_out_batches():
         sums, measured = objective.losses(model, batch, None)
         counts.append(objective.counts(batch))
         losses.append({name: total.item() for name, total in sums.items()})
         metrics.append(measured)
-    totals = added_up(counts)
-    means = {name: total / totals[name] for name, total in added_up(losses).items() if totals[name]}
-    return {"loss": sum(means.values()), **{f"{name}_loss": mean for name, mean in means.items()},
-            **objective.metrics(added_up(metrics), totals)}
+    return objective.summary(added_up(losses), added_up(counts), added_up(metrics))
 
 
 def added_up(dictionaries: list[dict]) -> dict:
