@@ -67,6 +67,11 @@ class Tokenizer:
     def encode(self, text: str, text_pair: str | None = None, add_special_tokens: bool = True,
                truncation: bool | str = False, max_length: int | None = None) -> list[int]:
         """The ids of a text, or of a pair of texts."""
+        if text_pair is None and not truncation:  # the short way, for whole corpora
+            pieces = self._pieces(_checked(text))
+            if add_special_tokens:
+                pieces = self._frame(pieces, None)[0]
+            return [piece[0] for piece in pieces]
         return self(text, text_pair, add_special_tokens=add_special_tokens, truncation=truncation,
                     max_length=max_length)["input_ids"]
 

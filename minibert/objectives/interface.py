@@ -1,0 +1,33 @@
+"""What the trainer asks of every objective."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor
+
+# Sums of the losses by name, and sums of other figures (right answers).
+LossesAndMetrics = tuple[dict[str, Tensor], dict[str, float]]
+
+
+class Objective(Protocol):
+    """The trainer divides each loss sum by the count of the same name, over all micro-batches and
+    workers of a step (a count may be 0: then the loss is 0), and adds the quotients."""
+
+    name: str
+
+    def batch(self, step: int) -> Any: ...
+
+    def held_out_batches(self) -> Iterator[Any]: ...
+
+    def counts(self, batch: Any) -> dict[str, int]: ...
+
+    def losses(self, model: Any, batch: Any,
+               rng: np.random.Generator | None = None) -> LossesAndMetrics: ...
+
+    def metrics(self, sums: dict[str, float], counts: dict[str, int]) -> dict[str, float]: ...
+
+    def first_examples(self, n: int = 3) -> list[str]: ...
+
+    def describe(self) -> list[str]: ...

@@ -1,0 +1,142 @@
+"""GPT's objective: the next token of a running text (Radford et al. 2018, equation 1)."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.models.gpt import GPT2LMHeadModel
+from minibert.objectives.interface import LossesAndMetrics
+from minibert.objectives.randomness import Purpose, generator
+from minibert.text.tokenizer import Tokenizer
+
+IGNORED = -100
+HELD_OUT_BATCH = 64  # not the training batch, so that this does not change what is measured
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+@dataclass(frozen=True)
+class NextTokenBatch:
+    """input_ids and targets (B, T): targets[:, t] is the token that follows input_ids[:, t].
+
+    -100 stands where a window is longer than the text. Targets that are not the inputs one place on
+    (not shifted, shifted twice, shifted back) are a ValueError.
+    """
+
+    input_ids: np.ndarray
+    targets: np.ndarray
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read."""
+        return self.input_ids.size
+
+    def __post_init__(self):
+        following, targets = self.input_ids[:, 1:], self.targets[:, :-1]
+        if self.input_ids.shape != self.targets.shape or not np.array_equal(
+                following[targets != IGNORED], targets[targets != IGNORED]):
+            raise ValueError("NextTokenBatch: targets must be the inputs shifted by one: "
+                             "targets[:, t] == input_ids[:, t + 1]")
+
+
+class NextTokenObjective:
+    """Windows at random places of the training text, a pure function of (seed, step).
+
+    train, held_out: texts. The stream of ids has a separator before each text, so that a text's
+    first token is predicted, too, and the windows over the held-out stream score each token once.
+    """
+
+    name = "gpt"
+
+    def __init__(self, tokenizer: Tokenizer, train: Sequence[str], held_out: Sequence[str],
+                 context: int, batch_size: int, seed: int = 0):
+        if context < 1:
+            raise InputError(f"context {context}: a window needs at least 1 token")
+        self.tokenizer = tokenizer
+        self.context, self.batch_size, self.seed = context, batch_size, seed
+        self.train_ids = token_stream(tokenizer, train)
+        self.held_out_ids = token_stream(tokenizer, held_out)
+        self.n_held_out_characters = n_characters(held_out)
+        if len(self.train_ids) <= context:
+            raise InputError(f"the training text has {len(self.train_ids)} tokens, too short for "
+                             f"one window of {context} and the token after it; give a longer text "
+                             "or a shorter context")
+        if len(self.held_out_ids) < 2:
+            raise InputError("the held-out text has no token to predict; give a longer text")
+
+    def batch(self, step: int) -> NextTokenBatch:
+        """The training batch of a step."""
+        rng = generator(self.seed, Purpose.WINDOWS, step)
+        first = rng.integers(0, len(self.train_ids) - self.context, size=self.batch_size)
+        windows = self.train_ids[first[:, None] + np.arange(self.context + 1)]  # (B, T + 1)
+        windows = windows.astype(np.int64)
+        return NextTokenBatch(windows[:, :-1], windows[:, 1:])
+
+    def held_out_batches(self) -> Iterator[NextTokenBatch]:
+        """The whole held-out stream, window after window; every token but the first is a target."""
+        n_targets = len(self.held_out_ids) - 1
+        n_windows = -(-n_targets // self.context)
+        inputs = np.full(n_windows * self.context, self.tokenizer.sep_token_id, dtype=np.int64)
+        targets = np.full(n_windows * self.context, IGNORED, dtype=np.int64)
+        inputs[:n_targets] = self.held_out_ids[:-1]
+        targets[:n_targets] = self.held_out_ids[1:]
+        inputs = inputs.reshape(n_windows, self.context)
+        targets = targets.reshape(n_windows, self.context)
+        for start in range(0, n_windows, HELD_OUT_BATCH):
+            rows = slice(start, start + HELD_OUT_BATCH)
+            yield NextTokenBatch(inputs[rows], targets[rows])
+
+    def counts(self, batch: NextTokenBatch) -> dict[str, int]:
+        """What the loss is divided by: the tokens that are predicted."""
+        return {"tokens": int((batch.targets != IGNORED).sum())}
+
+    def losses(self, model: GPT2LMHeadModel, batch: NextTokenBatch,
+               rng: np.random.Generator | None = None) -> LossesAndMetrics:
+        """The sum of the loss, and the same as a plain number of nats."""
+        loss = model.next_token_loss(batch.input_ids, batch.targets, rng=rng)
+        return {"tokens": loss}, {"nats": loss.item()}
+
+    def metrics(self, sums: dict[str, float], counts: dict[str, int]) -> dict[str, float]:
+        """bits_per_character, from the sums over all held-out batches."""
+        return {"bits_per_character": sums["nats"] / math.log(2) / self.n_held_out_characters}
+
+    def first_examples(self, n: int = 3) -> list[str]:
+        """The first training windows in words, and what the model learns to say at their end."""
+        batch = self.batch(0)
+        examples = []
+        for row in range(min(n, self.batch_size)):
+            last = self.tokenizer.convert_ids_to_tokens(batch.targets[row, -1])
+            examples.append(f"{self.tokenizer.decode(batch.input_ids[row])!r}\n"
+                            f"  next, after the last token: {last!r}")
+        return examples
+
+    def describe(self) -> list[str]:
+        """What there is to learn from, one fact a line."""
+        lines = [f"{name}: {len(ids):,} tokens, "
+                 f"{np.mean(ids == self.tokenizer.unk_token_id):.2%} of them unknown"
+                 for name, ids in (("training", self.train_ids), ("held out", self.held_out_ids))]
+        lines.append(f"{len(self.held_out_ids) / self.n_held_out_characters:.3f} tokens for each "
+                     f"of the {self.n_held_out_characters:,} held-out characters")
+        return lines
+
+
+def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
+    """All texts as one array of ids, a separator before each (and so between any two)."""
+    ids = []
+    for text in texts:
+        ids.append([tokenizer.sep_token_id])
+        # line by line: the same ids, and a long text never stands in memory as a list of tokens
+        ids += [np.array(tokenizer.encode(line, add_special_tokens=False), dtype=np.int32)
+                for line in _LINES.findall(text)]
+    stream = np.concatenate(ids).astype(np.int32) if ids else np.zeros(0, np.int32)
+    stream.setflags(write=False)
+    return stream
+
+
+def n_characters(texts: Sequence[str]) -> int:
+    """Characters that the stream stands for: those of the texts and one for each separator
+    between two of them."""
+    return sum(map(len, texts)) + max(len(texts) - 1, 0)
