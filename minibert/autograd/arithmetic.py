@@ -27,7 +27,8 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if grad.shape == shape:
         return grad
     added = grad.ndim - len(shape)
-    repeated = [added + i for i, size in enumerate(shape) if size == 1 and grad.shape[added + i] != 1]
+    repeated = [added + i for i, size in enumerate(shape)
+                if size == 1 and grad.shape[added + i] != 1]
     return grad.sum(axis=(*range(added), *repeated), keepdims=True).reshape(shape)
 
 
@@ -163,7 +164,7 @@ def _power(x: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
-    """The larger of the two, element by element; where they are equal, each gets half the gradient."""
+    """The larger, element by element; where they are equal, each gets half the gradient."""
     a, b = operands("maximum", a, b)
     if a.dtype.kind == "c" or b.dtype.kind == "c":
         mean = (a.data + b.data) / 2
@@ -183,8 +184,10 @@ def maximum(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
-    """a where the condition holds, b elsewhere; all three broadcast. The condition gets no gradient."""
-    condition = np.asarray(condition.data if isinstance(condition, Tensor) else condition, dtype=bool)
+    """a where the condition holds, b elsewhere; all three broadcast."""
+    if isinstance(condition, Tensor):
+        condition = condition.data
+    condition = np.asarray(condition, dtype=bool)
     a, b = as_tensors("where", a, b)
     try:
         output = np.where(condition, a.data, b.data)
@@ -270,7 +273,7 @@ def log(x: TensorLike) -> Tensor:
 
 
 def sqrt(x: TensorLike) -> Tensor:
-    """The square root. Its derivative at 0 is infinite; a gradient of 0 that arrives there stays 0."""
+    """The square root. Its slope at 0 is infinite; a gradient of 0 that arrives there stays 0."""
     x = as_tensor("sqrt", x)
     output = np.sqrt(x.data)
 
@@ -306,7 +309,7 @@ def sigmoid(x: TensorLike) -> Tensor:
 
 def erf(x: TensorLike) -> Tensor:
     """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
-    from scipy.special import erf as scipy_erf  # imported here: it takes longer than all of minibert
+    from scipy.special import erf as scipy_erf  # here: the import takes longer than all of ours
 
     x = as_tensor("erf", x)
     output = scipy_erf(x.data)

@@ -5,10 +5,10 @@
   rounding. It needs a function whose every op takes complex numbers, as all of ours do.
 - Central differences, (f(x + h) - f(x - h)) / 2h, work for any function, to about 1e-9.
 
-A random upstream gradient u makes any output one number, f = sum(u * output): with ones instead, the
-gradient of a softmax would vanish, for right and wrong formulas alike. The largest difference is
-compared with a tolerance times the gradient's scale, so that small gradients do not pass unseen and
-large ones may round.
+A random upstream gradient u makes any output one number, f = sum(u * output): with ones instead,
+the gradient of a softmax would vanish, for right and wrong formulas alike. The largest difference
+is compared with a tolerance times the gradient's scale, so that small gradients do not pass unseen
+and large ones may round.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class GradcheckReport:
     def __str__(self) -> str:
         width = max([len(checked.name) for checked in self.inputs], default=0)
         lines = [f"gradcheck ({self.method}): largest relative error {self.relative_error:.1e}"]
-        lines += [f"  {checked.name:<{width}}  {checked.shape!s:<16} {checked.compared:>6} compared, "
-                  f"error {checked.error:.1e}, scale {checked.scale:.1e}" for checked in self.inputs]
+        for row in self.inputs:
+            lines.append(f"  {row.name:<{width}}  {row.shape!s:<16} {row.compared:>6} compared, "
+                         f"error {row.error:.1e}, scale {row.scale:.1e}")
         return "\n".join(lines)
 
 
@@ -69,16 +70,16 @@ def gradcheck(fn: Callable[..., Outputs], inputs: Sequence, method: str = "compl
               tolerance: float | None = None, seed: int = 0) -> GradcheckReport:
     """Check the gradient of fn(*inputs), which returns one tensor or several, at every index.
 
-    `inputs` are floating-point tensors or arrays; copies in float64 are what `fn` receives. Whatever
-    is random inside `fn` must be the same at every call. `tolerance` is relative to the largest
+    `inputs` are floating-point tensors or arrays; `fn` receives copies in float64. Whatever is
+    random inside `fn` must be the same at every call. `tolerance` is relative to the largest
     gradient: 1e-10 for the complex step, 1e-6 for central differences. Raises GradcheckError.
     """
     tensors = {}
     for i, value in enumerate(inputs):
         array = np.array(value.data if isinstance(value, Tensor) else value)
         if array.dtype.kind != "f":
-            raise TypeError(f"gradcheck: input {i} has dtype {array.dtype}: expected floating point; "
-                            "give ids and masks to fn in another way, for instance functools.partial")
+            raise TypeError(f"gradcheck: input {i} has dtype {array.dtype}, not floating point: "
+                            "give ids and masks to fn in another way, as functools.partial does")
         tensors[f"input {i}"] = Tensor(array.astype(np.float64), requires_grad=True)
     check = _Check(fn, tuple(tensors.values()), tensors, method, tolerance, seed)
     return check.report(coordinates=None, directions=0)
@@ -96,7 +97,7 @@ def gradcheck_parameters(fn: Callable[[], Outputs], parameters: Mapping[str, Ten
     """
     for name, tensor in parameters.items():
         if tensor.dtype != np.float64:
-            raise TypeError(f"gradcheck: {name} has dtype {tensor.dtype}: call model.double() before")
+            raise TypeError(f"gradcheck: {name} is {tensor.dtype}: call model.double() first")
     check = _Check(fn, (), parameters, method, tolerance, seed)
     return check.report(coordinates, directions)
 
@@ -128,7 +129,7 @@ class _Check:
             given = upstream.copy()
             output.backward(given, retain_graph=len(outputs) > 1)
             if not np.array_equal(given, upstream):
-                raise GradcheckError("gradcheck: backward wrote into the gradient that it was given")
+                raise GradcheckError("gradcheck: backward wrote into the gradient it was given")
         gradients = {}
         for name, tensor in self.tensors.items():
             if not np.array_equal(tensor.data, before[name], equal_nan=True):
@@ -142,11 +143,12 @@ class _Check:
         if self.method == "complex":
             slopes = [output.imag / COMPLEX_STEP
                       for output in self._outputs_at(directions, 1j * COMPLEX_STEP)]
-        else:  # subtracted before they are summed, so that a huge output that stands still is harmless
+        else:  # subtracted before they are summed: a huge output that stands still is harmless
             ups = self._outputs_at(directions, CENTRAL_STEP)
             downs = self._outputs_at(directions, -CENTRAL_STEP)
             slopes = [(up - down) / (2 * CENTRAL_STEP) for up, down in zip(ups, downs)]
-        return sum([float((slope * upstream).sum()) for slope, upstream in zip(slopes, self.upstream)])
+        return sum([float((slope * upstream).sum())
+                    for slope, upstream in zip(slopes, self.upstream)])
 
     def _outputs_at(self, directions: dict[str, np.ndarray], step: complex) -> list[np.ndarray]:
         """The outputs with each tensor moved by `step` times its direction.
@@ -189,7 +191,8 @@ class _Check:
         norm = math.sqrt(sum([float((grad * grad).sum()) for grad in self.gradients.values()]))
         error = 0.0
         for _ in range(count):
-            direction = {name: self.rng.normal(size=grad.shape) for name, grad in self.gradients.items()}
+            direction = {name: self.rng.normal(size=grad.shape)
+                         for name, grad in self.gradients.items()}
             expected = sum([float((grad * direction[name]).sum())
                             for name, grad in self.gradients.items()])
             slope = self.slope(direction)
@@ -200,9 +203,9 @@ class _Check:
     def _compare(self, where: str, by_backward: float, slope: float, scale: float) -> None:
         if not abs(by_backward - slope) <= self.tolerance * scale:  # a NaN is a disagreement too
             numerical = "the complex step" if self.method == "complex" else "central differences"
-            raise GradcheckError(f"gradcheck: {where}: backward gives {by_backward:.12g}, {numerical} "
-                                 f"{slope:.12g}; the difference exceeds {self.tolerance:g} times the "
-                                 f"gradient's scale {scale:.3g}")
+            raise GradcheckError(f"gradcheck: {where}: backward gives {by_backward:.12g}, "
+                                 f"{numerical} {slope:.12g}; the difference exceeds "
+                                 f"{self.tolerance:g} times the gradient's scale {scale:.3g}")
 
 
 def _largest(array: np.ndarray) -> float:

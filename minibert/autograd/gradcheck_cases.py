@@ -32,7 +32,7 @@ class Case:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One line of the table: `error` is relative to the gradient's scale, `fault` None if it passed."""
+    """A line of the table: `error` is relative, `fault` is None where all is well."""
     name: str
     spelling: str  # "primitive", "fused" or "composed"
     method: str

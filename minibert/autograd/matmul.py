@@ -1,7 +1,7 @@
 """The matrix product in all of NumPy's combinations of shapes.
 
-(..., n, k) @ (..., k, m) -> (..., n, m), where the leading axes broadcast; a vector on the left is a
-row, one on the right a column, and the axis that this adds is dropped from the result.
+(..., n, k) @ (..., k, m) -> (..., n, m), where the leading axes broadcast; a vector on the left is
+a row, one on the right a column, and the axis that this adds is dropped from the result.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 def product(op: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b on arrays, with errors that name `op` and the shapes.
 
-    (B, T, k) @ (k, m) is computed as (B*T, k) @ (k, m): one large product is faster than B small ones.
+    (B, T, k) @ (k, m) is computed as (B*T, k) @ (k, m): one large product beats B small ones.
     """
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"{op}: shapes {a.shape} and {b.shape}: both need at least one axis")

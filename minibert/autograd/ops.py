@@ -6,18 +6,18 @@ import the ops, which are made of tensors.
 
 from __future__ import annotations
 
-from minibert.autograd.arithmetic import (abs, add, div, erf, exp, log, masked_fill, maximum, mul, neg,
-                                          pow, relu, sigmoid, sqrt, sub, tanh, where)
+from minibert.autograd.arithmetic import (abs, add, div, erf, exp, log, masked_fill, maximum, mul,
+                                          neg, pow, relu, sigmoid, sqrt, sub, tanh, where)
 from minibert.autograd.matmul import matmul
 from minibert.autograd.reductions import max, mean, min, sum, var
-from minibert.autograd.shapes import (broadcast_to, concat, expand_dims, flip, getitem, reshape, split,
-                                      squeeze, stack, swapaxes, take_along_axis, transpose)
+from minibert.autograd.shapes import (broadcast_to, concat, expand_dims, flip, getitem, reshape,
+                                      split, squeeze, stack, swapaxes, take_along_axis, transpose)
 from minibert.autograd.tensor import Tensor, TensorLike
 
-__all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_dims", "flip", "getitem",
-           "log", "masked_fill", "matmul", "max", "maximum", "mean", "min", "mul", "neg", "pow", "relu",
-           "reshape", "sigmoid", "split", "sqrt", "squeeze", "stack", "sub", "sum", "swapaxes",
-           "take_along_axis", "tanh", "transpose", "var", "where"]
+__all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_dims", "flip",
+           "getitem", "log", "masked_fill", "matmul", "max", "maximum", "mean", "min", "mul", "neg",
+           "pow", "relu", "reshape", "sigmoid", "split", "sqrt", "squeeze", "stack", "sub", "sum",
+           "swapaxes", "take_along_axis", "tanh", "transpose", "var", "where"]
 
 
 # The right operand speaks when the left one is an array or a number.
@@ -57,4 +57,5 @@ Tensor.__getitem__ = getitem
 
 Tensor.sum, Tensor.mean, Tensor.var, Tensor.max, Tensor.min = sum, mean, var, max, min
 Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.tanh = exp, log, sqrt, tanh
-Tensor.reshape, Tensor.transpose, Tensor.swapaxes, Tensor.squeeze = reshape, transpose, swapaxes, squeeze
+Tensor.reshape, Tensor.squeeze = reshape, squeeze
+Tensor.transpose, Tensor.swapaxes = transpose, swapaxes

@@ -13,9 +13,10 @@ import numpy as np
 from minibert.autograd.tensor import Tensor, TensorLike, as_tensor
 
 Axis = Union[int, tuple[int, ...], None]
+Shape = tuple[int, ...]
 
 
-def reduced_axes(op: str, shape: tuple[int, ...], axis: Axis) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def reduced_axes(op: str, shape: Shape, axis: Axis) -> tuple[tuple[int, ...], Shape]:
     """The axes to reduce, all >= 0, and the shape that keepdims=True leaves."""
     ndim = len(shape)
     if axis is None:
@@ -69,7 +70,8 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, ddof: int = 0)
     axes, kept_shape = reduced_axes("var", x.shape, axis)
     count = _count("var", x.shape, axes) - ddof
     if count <= 0:
-        raise ValueError(f"var: shape {x.shape} over axes {axes} has too few elements for ddof={ddof}")
+        raise ValueError(f"var: ddof={ddof} needs more than the {count + ddof} elements that shape "
+                         f"{x.shape} has over axes {axes}")
     distance = x.data - x.data.mean(axis=axes, keepdims=True)
     # np.var would take the modulus of a complex distance
     output = (distance * distance).sum(axis=axes, keepdims=keepdims) / count
@@ -115,7 +117,7 @@ def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _winners(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:
-    """Where x is the extreme of its group; a NaN, which is the extreme wherever it occurs, is too."""
+    """Where x is the extreme of its group; a NaN is, wherever it occurs."""
     return (x.real == extreme) | np.isnan(x)
 
 

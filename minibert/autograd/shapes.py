@@ -40,7 +40,8 @@ def reshape(x: TensorLike, *shape: Shape) -> Tensor:
     try:
         output = x.data.reshape(shape)
     except ValueError:
-        raise ValueError(f"reshape: shape {x.shape} ({x.size} elements) does not fit into {shape}") from None
+        raise ValueError(f"reshape: shape {x.shape} ({x.size} elements) does not fit into "
+                         f"{shape}") from None
 
     def reshape_backward(grad):
         return (grad.reshape(x.shape),)
@@ -85,7 +86,8 @@ def transpose(x: TensorLike, *axes: Shape) -> Tensor:
     axes = _unpacked(axes) or tuple(reversed(range(x.ndim)))
     axes = [_one_axis("transpose", axis, x.ndim, x.shape) for axis in axes]
     if sorted(axes) != list(range(x.ndim)):
-        raise ValueError(f"transpose: axes {tuple(axes)} do not name each axis of shape {x.shape} once")
+        raise ValueError(f"transpose: axes {tuple(axes)} do not name each axis of shape {x.shape} "
+                         "once")
 
     def transpose_backward(grad):
         return (grad.transpose([axes.index(i) for i in range(x.ndim)]),)
@@ -228,8 +230,8 @@ def _may_repeat(index) -> bool:
     Ints, slices, ... and None cannot, nor can a boolean mask, nor integers that all differ.
     """
     parts = index if isinstance(index, tuple) else (index,)
-    arrays = [np.asarray(part) for part in parts
-              if not (part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)))]
+    arrays = [np.asarray(part) for part in parts if part is not None and part is not Ellipsis
+              and not isinstance(part, (int, np.integer, slice))]
     if not arrays or len(arrays) == 1 and arrays[0].dtype == bool:
         return False
     if len(arrays) > 1 or arrays[0].size == 0 or arrays[0].min() < 0:  # -1 may be n - 1
@@ -238,7 +240,7 @@ def _may_repeat(index) -> bool:
 
 
 def take_along_axis(x: TensorLike, indices: np.ndarray, axis: int) -> Tensor:
-    """As np.take_along_axis: for every line along `axis`, the elements that `indices` name there."""
+    """As np.take_along_axis: of every line along `axis`, the elements that `indices` name."""
     x = as_tensor("take_along_axis", x)
     axis = _one_axis("take_along_axis", axis, x.ndim, x.shape)
     indices = np.asarray(indices)

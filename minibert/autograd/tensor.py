@@ -65,7 +65,7 @@ class Tensor:
     __slots__ = ("_data", "_version", "_input_versions", "_retains_grad", "requires_grad", "grad",
                  "grad_fn", "inputs", "grad_buffer", "__weakref__")
 
-    # An array on the left of a tensor leaves the operator to the tensor: array + tensor is a tensor.
+    # An array on the left of a tensor leaves the operator to it: array + tensor is a tensor.
     __array_ufunc__ = None
 
     def __init__(self, array, requires_grad: bool = False):
@@ -75,7 +75,7 @@ class Tensor:
         if data.dtype.kind not in "fciub":
             raise TypeError(f"Tensor: expected numbers, got dtype {data.dtype}")
         if requires_grad and data.dtype.kind not in "fc":
-            raise TypeError(f"Tensor: only floating-point tensors can require gradients, got {data.dtype}")
+            raise TypeError(f"Tensor: only floating point can require gradients, got {data.dtype}")
         self._set_up(data, requires_grad, None, (), ())
 
     def _set_up(self, data, requires_grad, grad_fn, inputs, input_versions) -> None:
@@ -90,7 +90,8 @@ class Tensor:
         self.grad_buffer = None  # an optimizer may name the array where a leaf's gradient is kept
 
     @staticmethod
-    def from_op(output: np.ndarray, inputs: tuple[Tensor, ...], backward: BackwardFunction) -> Tensor:
+    def from_op(output: np.ndarray, inputs: tuple[Tensor, ...],
+                backward: BackwardFunction) -> Tensor:
         """The one door: the tensor that an op returns.
 
         `backward` takes the gradient of the loss with respect to `output` and returns one gradient
@@ -114,8 +115,8 @@ class Tensor:
         """Add d(self)/d(leaf), weighted by `grad`, to the `.grad` of every leaf that requires it.
 
         `grad` has the tensor's shape; a tensor of one element needs none. The graph is freed as it
-        is walked unless `retain_graph`. Errors: a tensor that requires no gradient, a graph that was
-        already freed, a `grad` of another shape, values replaced since the forward.
+        is walked unless `retain_graph`. Errors: a tensor that requires no gradient, a graph that
+        was already freed, a `grad` of another shape, values replaced since the forward.
         """
         grad = self._first_gradient(grad)
         if self.grad_fn is None:
@@ -151,8 +152,8 @@ class Tensor:
 
     def _first_gradient(self, grad: np.ndarray | None) -> np.ndarray:
         if not self.requires_grad:
-            raise RuntimeError("backward: this tensor requires no gradient: nothing it was computed "
-                               "from has requires_grad=True, or it was computed under no_grad")
+            raise RuntimeError("backward: this tensor requires no gradient: nothing it was made "
+                               "from has requires_grad=True, or it was made under no_grad")
         if grad is None:
             if self.size != 1:
                 raise ValueError(f"backward: a tensor of shape {self.shape} needs the gradient to "
@@ -160,8 +161,8 @@ class Tensor:
             return np.ones(self.shape, self.dtype)
         grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad, dtype=self.dtype)
         if grad.shape != self.shape:
-            raise ValueError(f"backward: got a gradient of shape {grad.shape} for a tensor of shape "
-                             f"{self.shape}: the two must be equal")
+            raise ValueError(f"backward: got a gradient of shape {grad.shape} for a tensor of "
+                             f"shape {self.shape}: the two must be equal")
         return grad
 
     # ---- what a user reads and sets --------------------------------------------------------------
@@ -287,8 +288,8 @@ class Tensor:
 
 
 def topological_order(root: Tensor) -> list[Tensor]:
-    """The op results that `root` depends on, each after its inputs, so that the last one comes first
-    in the walk and a tensor is reached only when all its consumers are done.
+    """The op results that `root` depends on, each after its inputs: the walk starts at the end,
+    and reaches a tensor only when all its consumers are done.
 
     Depth first with a stack of our own: a chain of 50,000 ops is no recursion. All that can be
     refused is refused here, before any gradient is added anywhere.
@@ -316,9 +317,9 @@ def _check_unchanged(tensor: Tensor) -> None:
                if source._version != version]
     if changed or tensor._version:
         what = f"input {changed[0]}" if changed else "the output"
-        raise RuntimeError(f"backward: the data of {what} of {op_name(tensor.grad_fn)} was replaced "
-                           "after the forward (by an optimizer step, or by x.data = ...): run the "
-                           "forward again, or change the data after backward")
+        raise RuntimeError(f"backward: the data of {what} of {op_name(tensor.grad_fn)} was "
+                           "replaced after the forward (by an optimizer step, or by x.data = ...): "
+                           "run the forward again, or change the data after backward")
 
 
 def _checked(grad: np.ndarray, source: Tensor, tensor: Tensor) -> np.ndarray:
@@ -365,23 +366,21 @@ def as_tensors(op: str, *values: TensorLike) -> tuple[Tensor, ...]:
             break
     else:
         return values
-    arrays = []
-    for value in values:
-        if isinstance(value, Tensor):
-            arrays.append(value._data)
-        elif isinstance(value, np.ndarray):
-            arrays.append(value)
-        elif isinstance(value, (numbers.Number, np.generic)):
-            arrays.append(value.item() if isinstance(value, np.generic) else value)
-        else:
-            raise TypeError(f"{op}: expected tensors, arrays or numbers, got {type(value).__name__}")
+    arrays = [_array_or_number(op, value) for value in values]
     dtype = np.result_type(*arrays)
-    return tuple([value if isinstance(value, Tensor) else Tensor(np.asarray(array, _dtype_for(array, dtype)))
+    return tuple([value if isinstance(value, Tensor) else
+                  Tensor(array if isinstance(array, np.ndarray) else np.asarray(array, dtype))
                   for value, array in zip(values, arrays)])
 
 
-def _dtype_for(array, common: np.dtype) -> np.dtype:
-    return array.dtype if isinstance(array, np.ndarray) else common
+def _array_or_number(op: str, value: TensorLike) -> np.ndarray | float | int | complex:
+    if isinstance(value, Tensor):
+        return value._data
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (np.ndarray, numbers.Number)):
+        return value
+    raise TypeError(f"{op}: expected tensors, arrays or numbers, got {type(value).__name__}")
 
 
 def _compared(value) -> np.ndarray:
