@@ -95,13 +95,15 @@ class NextTokenObjective:
 
     def losses(self, model: GPT2LMHeadModel, batch: NextTokenBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """The sum of the loss, and the same as a plain number of nats."""
-        loss = model.next_token_loss(batch.input_ids, batch.targets, rng=rng)
-        return {"tokens": loss}, {"nats": loss.item()}
+        """The sum of the loss; there are no metrics besides."""
+        return {"tokens": model.next_token_loss(batch.input_ids, batch.targets, rng=rng)}, {}
 
-    def metrics(self, sums: dict[str, float], counts: dict[str, int]) -> dict[str, float]:
-        """bits_per_character, from the sums over all held-out batches."""
-        return {"bits_per_character": sums["nats"] / math.log(2) / self.n_held_out_characters}
+    def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
+                metric_sums: dict[str, float]) -> dict[str, float]:
+        """What is reported, from sums over all held-out batches: loss and bits_per_character."""
+        bits = loss_sums["tokens"] / math.log(2)
+        return {"loss": loss_sums["tokens"] / max(counts["tokens"], 1),
+                "bits_per_character": bits / self.n_held_out_characters}
 
     def first_examples(self, n: int = 3) -> list[str]:
         """The first training windows in words, and what the model learns to say at their end."""

@@ -106,10 +106,15 @@ class PretrainingObjective:
                 metrics["nsp_correct"] = n_correct(nsp_logits.data, batch.next_sentence_label)
         return losses, metrics
 
-    def metrics(self, sums: dict[str, float], counts: dict[str, int]) -> dict[str, float]:
-        """mlm_accuracy and nsp_accuracy, from the sums over all held-out batches."""
-        return {f"{name}_accuracy": sums[f"{name}_correct"] / counts[name]
-                for name in counts if counts[name] and f"{name}_correct" in sums}
+    def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
+                metric_sums: dict[str, float]) -> dict[str, float]:
+        """What is reported, from sums over batches: loss, mlm_loss, mlm_accuracy, nsp_loss, ..."""
+        means = {f"{name}_loss": loss_sums[name] / max(counts[name], 1) for name in counts}
+        report = {"loss": sum(means.values()), **means}
+        for name in counts:
+            if f"{name}_correct" in metric_sums:
+                report[f"{name}_accuracy"] = metric_sums[f"{name}_correct"] / max(counts[name], 1)
+        return report
 
     def first_examples(self, n: int = 3) -> list[str]:
         """The first training examples in words, as BERT's create_pretraining_data.py shows them."""
