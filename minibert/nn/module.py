@@ -75,11 +75,18 @@ class Module:
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter); one that occurs twice (tied) comes once, under its first name."""
         seen = set()
-        for prefix, module in self.named_modules():
-            for name, value in module._attributes():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield (f"{prefix}.{name}" if prefix else name), value
+        for name, parameter in self._all_parameters():
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """In the order of the attributes, the tied ones under each of their names."""
+        for name, value in self._attributes():
+            if isinstance(value, Parameter):
+                yield name, value
+            elif isinstance(value, Module):
+                yield from ((f"{name}.{rest}", part) for rest, part in value._all_parameters())
 
     def parameters(self) -> Iterator[Parameter]:
         return (parameter for _, parameter in self.named_parameters())
