@@ -79,11 +79,11 @@ class NextTokenObjective:
         """The whole held-out stream, window after window; every token but the first is a target."""
         n_targets = len(self.held_out_ids) - 1
         n_windows = -(-n_targets // self.context)
-        inputs = np.full(n_windows * self.context, self.tokenizer.sep_token_id, dtype=np.int64)
-        targets = np.full(n_windows * self.context, IGNORED, dtype=np.int64)
-        inputs[:n_targets] = self.held_out_ids[:-1]
-        targets[:n_targets] = self.held_out_ids[1:]
-        inputs = inputs.reshape(n_windows, self.context)
+        stream = np.full(n_windows * self.context + 1, self.tokenizer.sep_token_id, dtype=np.int64)
+        stream[:n_targets + 1] = self.held_out_ids
+        targets = stream[1:].copy()
+        targets[n_targets:] = IGNORED  # the filling at the end of the last window
+        inputs = stream[:-1].reshape(n_windows, self.context)
         targets = targets.reshape(n_windows, self.context)
         for start in range(0, n_windows, HELD_OUT_BATCH):
             rows = slice(start, start + HELD_OUT_BATCH)
