@@ -4,9 +4,9 @@
 
 For each class: the folder that Hugging Face's `save_pretrained` writes, in float64, and
 expected.safetensors with the inputs, every output, the loss and the gradient of every parameter.
-Weights are N(0, 0.5^2), biases and layer norms random too; the batch has padding, segments, and labels
-of -100. BERT's first tokens are never padding: its pooler reads them, and Hugging Face's embedding has
-no gradient at the padding id. The losses are taken from the float64 logits, since some of Hugging
+Weights are N(0, 0.5^2), biases and layer norms random too; the batch has padding, segments, and
+labels of -100. BERT's first tokens are never padding: its pooler reads them, and Hugging Face's
+embedding has no gradient at the padding id. The losses are taken from the float64 logits, since some of Hugging
 Face's own cast them to float32. Made with torch 2.13 and transformers 5.23; the tests need neither.
 """
 
@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 
 HERE = Path(__file__).parent / "reference"
 B, T, V, C = 3, 7, 17, 12
-MASKS = {"Bert": torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1]]),
-         "GPT2": torch.tensor([[1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1]])}
+MASKS = {"Bert": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1]]),
+         "GPT2": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1]])}
 
 BERT = dict(vocab_size=V, hidden_size=C, num_hidden_layers=2, num_attention_heads=3,
             intermediate_size=10, max_position_embeddings=9)
@@ -35,8 +35,8 @@ def make(name, config, with_labels):
     model = getattr(transformers, name)(config).double().eval()
     with torch.no_grad():
         for key, parameter in model.named_parameters():
-            parameter.normal_(1.0 if "norm.weight" in key.lower() or "ln_" in key and "weight" in key
-                              else 0.0, 0.5)
+            is_scale = key.lower().endswith("norm.weight") or "ln_" in key and "weight" in key
+            parameter.normal_(1.0 if is_scale else 0.0, 0.5)
     mask = MASKS[name[:4]]
     inputs = {"input_ids": torch.randint(1, V, (B, T)) * mask, "attention_mask": mask}
     if name.startswith("Bert"):
@@ -62,8 +62,9 @@ def make(name, config, with_labels):
 
 
 def words(mask):
-    """Labels (B, T) with -100 at half of the tokens and at all padding."""
+    """Labels (B, T) with -100 at half of the tokens, at all padding and right after it."""
     chosen = (torch.rand(B, T) < 0.5) & (mask == 1)
+    chosen[:, 1:] &= mask[:, :-1] == 1
     return torch.where(chosen, torch.randint(0, V, (B, T)), -100)
 
 
@@ -93,7 +94,8 @@ def loss_of(name, output, labels):
     if name == "BertForNextSentencePrediction":
         return F.cross_entropy(output.logits, labels["labels"])
     if name == "GPT2LMHeadModel":
-        return F.cross_entropy(output.logits[:, :-1].flatten(0, 1), labels["labels"][:, 1:].flatten())
+        return F.cross_entropy(output.logits[:, :-1].flatten(0, 1),
+                               labels["labels"][:, 1:].flatten())
     return F.cross_entropy(output.logits.flatten(0, 1), labels["labels"].flatten())
 
 
