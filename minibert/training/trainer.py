@@ -102,7 +102,8 @@ class Trainer:
 
         Errors: NonFiniteLoss, before the weights are touched.
         """
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         self.optimizer.zero_grad()
         record = {"kind": "step", "step": self.steps_done + 1, **self.gradients(self.steps_done)}
         norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
