@@ -1,10 +1,10 @@
 """Model folders in Hugging Face's layout: config.json and model.safetensors.
 
-The tables say how our parameters are called there. In BERT's files queries, keys and values are three
-linear layers, which are one here; in GPT-2's files the weights of linear layers are transposed
-("Conv1D"). Tied weights are stored once. A file's names may differ from the tables in the ways that
-published checkpoints do: with or without the prefix of the bare model, `gamma` and `beta` in layer
-norms, and buffers and tied copies that hold nothing new.
+The tables say how our parameters are called there. In BERT's files queries, keys and values are
+three linear layers, which are one here; in GPT-2's files the weights of linear layers are
+transposed ("Conv1D"). Tied weights are stored once. A file's names may differ from the tables in
+the ways that published checkpoints do: with or without the prefix of the bare model, `gamma` and
+`beta` in layer norms, and buffers and tied copies that hold nothing new.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """One architecture's names: `table` for all classes, {i} a layer's number, {p} weight or bias."""
+    """One architecture's names; {i} stands for a layer's number, {p} for weight and bias."""
 
     prefix: str  # what a class with a head puts before the names of the bare model
     table: dict[str, Place]
-    heads: tuple[str, ...]  # beginnings of names that never get the prefix
     nothing_new: re.Pattern  # buffers and tied copies, which may be in a file and are not needed
 
 
@@ -59,8 +58,8 @@ _BERT = Layout("bert", {
     "mlm_head.decoder": Place(("cls.predictions.decoder.weight",)),  # untied
     "mlm_head.bias": Place(("cls.predictions.bias",)),
     "nsp_head.{p}": Place(("cls.seq_relationship.{p}",)),
-}, ("cls.",), re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
-                         r"|cls\.predictions\.decoder\.(weight|bias)"))
+}, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
+                r"|cls\.predictions\.decoder\.(weight|bias)"))
 
 _GPT2 = Layout("transformer", {
     "embeddings.word_embeddings.weight": Place(("wte.weight",)),
@@ -73,7 +72,7 @@ _GPT2 = Layout("transformer", {
     "stack.blocks.{i}.feed_forward.output.{p}": Place(("h.{i}.mlp.c_proj.{p}",), transposed=True),
     "stack.final_norm.{p}": Place(("ln_f.{p}",)),
     "lm_head": Place(("lm_head.weight",)),  # untied
-}, ("lm_head.",), re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
+}, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
 
 LAYOUTS = {"bert": _BERT, "bert_norm_first": _BERT, "gpt2": _GPT2}
 
@@ -95,7 +94,7 @@ def place_of(layout: Layout, name: str) -> Place:
 
 
 def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays under our parameters' names (values, or gradients) -> the same under Hugging Face's."""
+    """Arrays (values, or gradients) under our parameters' names -> under Hugging Face's."""
     theirs = {}
     for name, array in arrays.items():
         place = place_of(LAYOUTS[model_type], name)
@@ -106,9 +105,10 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
 
 def our_arrays(model_type: str, names: list[str], file: Mapping[str, np.ndarray]
                ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
-    """What a file holds for our parameters `names` -> (arrays, missing names, the file's unused names).
+    """What a file holds for our parameters `names` -> (arrays, missing names, unused names).
 
-    The missing are among `names`; buffers and tied copies do not count as unused.
+    The missing are among `names`, the unused among the file's; buffers and tied copies, which hold
+    nothing new, do not count.
     """
     layout = LAYOUTS[model_type]
     stored = {_bare(layout, name): name for name in file}
@@ -162,12 +162,12 @@ def load_folder(folder: str | os.PathLike) -> tuple[dict, SafetensorsFile]:
                          "model.safetensors")
     config = read_json(folder / "config.json")
     if config.get("model_type") not in LAYOUTS:
-        raise InputError(f"{folder / 'config.json'}: model_type {config.get('model_type')!r} is unknown: "
-                         f"expected one of {', '.join(LAYOUTS)}")
+        raise InputError(f"{folder / 'config.json'}: model_type {config.get('model_type')!r} is "
+                         f"unknown: expected one of {', '.join(LAYOUTS)}")
     weights = folder / "model.safetensors"
     if not weights.exists() and (folder / "pytorch_model.bin").exists():
-        raise InputError(f"{folder}: pytorch_model.bin is not read, since opening one runs code: save "
-                         "the model with save_pretrained of a recent transformers, which writes "
+        raise InputError(f"{folder}: pytorch_model.bin is not read, since opening one runs code: "
+                         "open it with a recent transformers, whose save_pretrained writes "
                          "model.safetensors")
     if not weights.exists():
         raise InputError(f"{weights}: there is no such file")

@@ -1,7 +1,7 @@
 """Arrays in a safetensors file: no code in it, no surprise, and nothing is read before it is used.
 
-The format: 8 bytes with the length N of the header (little-endian), N bytes of JSON that say of each
-name its dtype, shape and place, then the numbers themselves, little-endian, one array after another.
+The format: 8 bytes with the length N of the header (little-endian), N bytes of JSON that say of
+each name its dtype, shape and place, then the numbers, little-endian, one array after another.
 https://github.com/huggingface/safetensors#format
 """
 
@@ -124,14 +124,14 @@ def _checked_metadata(path: Path, metadata: object) -> dict[str, str]:
 
 
 def _checked_entries(path: Path, header: dict, size: int) -> dict[str, tuple[str, tuple, int]]:
-    """name -> (dtype, shape, begin); the arrays must fill the `size` bytes without hole or overlap."""
+    """name -> (dtype, shape, begin); the arrays must fill `size` bytes without hole or overlap."""
     entries, ends = {}, []
     for name, entry in header.items():
         dtype, shape, (begin, end) = _checked_entry(path, name, entry)
         expected = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
         if end - begin != expected:
-            raise InputError(f"{path}: {name}: {dtype} of shape {shape} takes {expected} bytes, the "
-                             f"file gives it {end - begin}")
+            raise InputError(f"{path}: {name}: {dtype} of shape {shape} takes {expected} bytes, "
+                             f"the file gives it {end - begin}")
         if end > size:
             raise InputError(f"{path}: {name} ends at byte {end} of {size}: the file is truncated")
         entries[name] = (dtype, shape, begin)
@@ -139,8 +139,9 @@ def _checked_entries(path: Path, header: dict, size: int) -> dict[str, tuple[str
     place = 0
     for begin, end, name in sorted(ends):
         if begin != place:
-            what = "overlaps the array before it" if begin < place else "leaves a hole before it"
-            raise InputError(f"{path}: {name} begins at byte {begin} and {what}, which ends at {place}")
+            what = "overlaps" if begin < place else "leaves a hole after"
+            raise InputError(f"{path}: {name} begins at byte {begin} and {what} the array before "
+                             f"it, which ends at {place}")
         place = end
     if place != size:
         raise InputError(f"{path}: {size - place} bytes at the end belong to no array")
@@ -155,8 +156,9 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
         raise InputError(f"{path}: {name}: the dtype {dtype!r} is unknown: expected one of "
                          f"{', '.join(DTYPES)}")
     for what, values in (("shape", shape), ("data_offsets", offsets)):
-        if not isinstance(values, list) or not all(type(v) is int and 0 <= v < 2**63 for v in values):
-            raise InputError(f"{path}: {name}: {what} must be whole numbers from 0, got {values!r}")
+        if not isinstance(values, list) \
+                or not all(type(value) is int and 0 <= value < 2**63 for value in values):
+            raise InputError(f"{path}: {name}: {what} must be whole numbers from 0")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         raise InputError(f"{path}: {name}: data_offsets must be a begin and an end, got {offsets}")
     if len(shape) > 32:

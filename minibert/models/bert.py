@@ -42,7 +42,8 @@ class BertModel(BertPretrainedModel):
 
     __slots__ = ("embeddings", "stack", "pooler")
 
-    def __init__(self, config: BertConfig, rng: Rng | int | None = 0, add_pooling_layer: bool = True):
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0,
+                 add_pooling_layer: bool = True):
         """`rng` None leaves the weights at zero, to be loaded."""
         super().__init__()
         self.config = config
@@ -75,11 +76,12 @@ class BertModel(BertPretrainedModel):
                                          self.config.type_vocab_size, (B, T))
         hidden_states = [] if output_hidden_states else None
         attentions = [] if output_attentions else None
-        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, rng)  # (B, T, C)
+        x = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds, rng)
         x = self.stack(x, attended(attention_mask, (B, T)), rng=rng, hidden_states=hidden_states,
-                       attentions=attentions)
+                       attentions=attentions)  # (B, T, C)
         pooled = None if self.pooler is None else self.pooler(x)
-        return BaseModelOutputWithPooling(x, pooled, collected(hidden_states), collected(attentions))
+        return BaseModelOutputWithPooling(x, pooled, collected(hidden_states),
+                                          collected(attentions))
 
 
 class BertForPreTraining(BertPretrainedModel):
@@ -100,7 +102,8 @@ class BertForPreTraining(BertPretrainedModel):
                 token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
                 inputs_embeds: Tensor | None = None, labels: np.ndarray | None = None,
                 next_sentence_label: np.ndarray | None = None, output_hidden_states: bool = False,
-                output_attentions: bool = False, rng: Rng | None = None) -> BertForPreTrainingOutput:
+                output_attentions: bool = False, rng: Rng | None = None
+                ) -> BertForPreTrainingOutput:
         """`labels` (B, T) are the words at the gaps and -100 elsewhere, `next_sentence_label` (B,)
         is 0 where the second sentence follows the first; the loss is the sum of what is given."""
         outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,

@@ -1,6 +1,6 @@
 """What a model is built from, under Hugging Face's names and with its defaults.
 
-A config does not change once it is made: `dataclasses.replace(config, n_layer=2)` makes another one.
+A config does not change once it is made: `dataclasses.replace(config, n_layer=2)` makes another.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ _ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_
 
 
 def config_from_dict(config_class: type, values: Mapping) -> BertConfig | GPT2Config:
-    """The config that a config.json describes; an InputError where it asks for what is not built."""
+    """The config that a config.json describes; an InputError where it asks for what is not here."""
     for name, only in _ONLY.items():
         if values.get(name, only) != only:
-            raise InputError(f"config.json: {name} = {values[name]!r} is not supported, only {only!r}")
+            raise InputError(f"config.json: {name} = {values[name]!r} is not supported, only "
+                             f"{only!r}")
     known = {field.name for field in fields(config_class)}
     return config_class(**{name: value for name, value in values.items() if name in known})
 
@@ -38,8 +39,8 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise InputError(f"{what}: {name} = {value!r}: expected a number from 0, below 1")
     if getattr(config, activation) not in ACTIVATIONS:
-        raise InputError(f"{what}: {activation} = {getattr(config, activation)!r} is unknown: use one "
-                         f"of {', '.join(ACTIVATIONS)}")
+        raise InputError(f"{what}: {activation} = {getattr(config, activation)!r} is unknown: use "
+                         f"one of {', '.join(ACTIVATIONS)}")
     if config.hidden_size % config.num_attention_heads:
         raise InputError(f"{what}: a width of {config.hidden_size} cannot be split into "
                          f"{config.num_attention_heads} heads: choose a multiple")
@@ -66,8 +67,8 @@ class BertConfig:
     norm_first: bool = False
 
     def __post_init__(self):
-        _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size "
-               "max_position_embeddings type_vocab_size",
+        _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
+               "intermediate_size max_position_embeddings type_vocab_size",
                "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps",
                "hidden_act")
 

@@ -27,8 +27,8 @@ class GPT2PretrainedModel(PretrainedModel):
 
     def draw(self, name: str, shape: tuple[int, ...], rng: Rng) -> np.ndarray:
         """Normal with standard deviation `initializer_range`; what a branch adds to the stream is
-        scaled by 1/sqrt(N), N the number of branches (Radford et al. 2019, section 2.3). As in
-        Hugging Face's code the positions are drawn like the rest (OpenAI's draws them with 0.01)."""
+        scaled by 1/sqrt(N), N the number of branches (Radford et al. 2019, section 2.3). Hugging
+        Face too draws the positions like the rest (OpenAI's code with half of that)."""
         values = rng.standard_normal(shape, np.float32) * np.float32(self.config.initializer_range)
         if name.endswith(("attention.output.weight", "feed_forward.output.weight")):
             values /= np.float32(math.sqrt(2 * self.config.n_layer))
@@ -89,8 +89,8 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
                 labels: np.ndarray | None = None, output_hidden_states: bool = False,
                 output_attentions: bool = False, rng: Rng | None = None) -> LossAndLogits:
-        """logits (B, T, V). `labels` (B, T) may be the input ids themselves, with -100 where nothing
-        is asked: the shift by one is made here, the loss at t compares with the label at t + 1.
+        """logits (B, T, V). `labels` (B, T) may be the input ids themselves, with -100 where
+        nothing is asked: the shift is made here, the logits at t are held against the label at t + 1.
         """
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
                                    output_hidden_states, output_attentions, rng)

@@ -27,8 +27,8 @@ class Pooler(Module):
 class MaskedLMHead(Module):
     """Which word stands here? (..., C) -> (..., V).
 
-    The vector is transformed once more and compared with the vectors of all words: the decoder is the
-    word embedding (V, C) itself, the very same Parameter, unless the config unties them.
+    The vector is transformed once more and compared with the vectors of all words: the decoder is
+    the word embedding (V, C) itself, the very same Parameter, unless the config unties them.
     """
 
     __slots__ = ("dense", "activation", "norm", "decoder", "bias")
@@ -51,7 +51,7 @@ class MaskedLMHead(Module):
 
 
 def vocabulary_weight(vocab_size: int, hidden_size: int, tied_to: Parameter | None) -> Parameter:
-    """The weight (V, C) that compares vectors with all words: the embedding's, or one of its own."""
+    """The weight (V, C) that compares vectors with all words: the embedding's, or a new one."""
     if tied_to is not None:
         return tied_to
     return Parameter(np.zeros((vocab_size, hidden_size), np.float32))

@@ -1,7 +1,7 @@
 """What the models return, under Hugging Face's names. What was not asked for is None.
 
-Letters: B batch, T tokens, H heads, C width, V vocabulary. `hidden_states` are one more than there are
-layers, (B, T, C) each, the first what enters the first block; `attentions` are one per layer,
+Letters: B batch, T tokens, H heads, C width, V vocabulary. `hidden_states` are one more than there
+are layers, (B, T, C) each, the first what enters the first block; `attentions` are one per layer,
 (B, H, T, T).
 """
 

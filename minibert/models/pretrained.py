@@ -17,7 +17,7 @@ from minibert.nn.module import Module
 
 
 class PretrainedModel(Module):
-    """A model that has a config and can be kept in a folder. Subclasses name their `config_class`."""
+    """A model that has a config and can be kept in a folder. Subclasses name `config_class`."""
 
     __slots__ = ("config",)
     config_class: type
@@ -56,7 +56,8 @@ class PretrainedModel(Module):
         if missing:
             model._draw_missing_heads(folder, missing)
         if unused:
-            warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}", stacklevel=2)
+            warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}",
+                          stacklevel=2)
         _load(model, Path(folder), arrays)
         return model.eval()
 
@@ -71,9 +72,9 @@ class PretrainedModel(Module):
                       stacklevel=3)
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
-        """Write config.json and model.safetensors, which Hugging Face's class of this name opens."""
-        dtype = next(self.parameters()).dtype
-        config = self.config.to_dict() | {"architectures": [type(self).__name__], "dtype": str(dtype)}
+        """Write config.json and model.safetensors: Hugging Face's class of this name opens them."""
+        config = self.config.to_dict() | {"architectures": [type(self).__name__],
+                                          "dtype": str(next(self.parameters()).dtype)}
         save_folder(folder, config, self.state_dict())
 
     def hf_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -116,7 +117,8 @@ class PretrainedModel(Module):
 
 def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] | None = None,
                 ignored: int | None = None) -> np.ndarray:
-    """`ids` as an array of whole numbers from 0 to limit - 1 (or `ignored`), of `shape` or (B, T)."""
+    """`ids` as an array of whole numbers from 0 to limit - 1 (or `ignored`), of `shape` or (B, T).
+    """
     try:
         ids = np.asarray(ids)
     except ValueError:
@@ -131,7 +133,8 @@ def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] |
     if ignored is not None:
         wrong &= ids != ignored
     if wrong.any():
-        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: the model knows 0 to {limit - 1}")
+        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: the model knows 0 to "
+                         f"{limit - 1}")
     return ids
 
 
@@ -141,7 +144,8 @@ def attended(attention_mask: np.ndarray | None, shape: tuple[int, int]) -> np.nd
         return None
     mask = padding_mask(attention_mask)
     if mask.shape != (shape[0], 1, 1, shape[1]):
-        raise InputError(f"attention_mask: got shape {np.shape(attention_mask)} for tokens of shape {shape}")
+        raise InputError(f"attention_mask: got shape {np.shape(attention_mask)} for tokens of "
+                         f"shape {shape}")
     return None if mask.all() else mask
 
 
@@ -154,4 +158,4 @@ def _load(model: PretrainedModel, folder: Path, arrays: dict[str, np.ndarray]) -
     try:
         model.load_state_dict(model.state_dict() | arrays)
     except InputError as error:
-        raise InputError(f"{folder}: config.json and model.safetensors do not fit: {error}") from None
+        raise InputError(f"{folder}: config.json does not fit model.safetensors: {error}") from None

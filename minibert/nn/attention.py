@@ -29,8 +29,8 @@ class MultiHeadAttention(Module):
     def __init__(self, hidden_size: int, num_heads: int, dropout: float = 0.0):
         super().__init__()
         if hidden_size % num_heads:
-            raise InputError(f"attention: a width of {hidden_size} cannot be split into {num_heads} "
-                             "heads: choose a multiple")
+            raise InputError(f"attention: a width of {hidden_size} cannot be split into "
+                             f"{num_heads} heads: choose a multiple")
         self.qkv = Linear(hidden_size, 3 * hidden_size)
         self.output = Linear(hidden_size, hidden_size)
         self.num_heads = num_heads
@@ -65,4 +65,5 @@ class MultiHeadAttention(Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         B, T, C = x.shape
-        return x.reshape(B, T, self.num_heads, C // self.num_heads).transpose(0, 2, 1, 3)  # (B, H, T, D)
+        H = self.num_heads
+        return x.reshape(B, T, H, C // H).transpose(0, 2, 1, 3)  # (B, H, T, D)

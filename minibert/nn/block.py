@@ -2,8 +2,8 @@
 
 A block adds two things to the stream of vectors that runs through the model: what each token found
 among the others (attention) and what it makes of it by itself (feed-forward). Models differ in the
-mask they pass and in where layer norm stands: after each addition (Vaswani et al. 2017, section 3.1)
-or before each branch, with one more at the end of the stack (Radford et al. 2019, section 2.3).
+mask they pass and in where layer norm stands: after each addition (Vaswani et al. 2017, section
+3.1) or before each branch, with one more at the end of the stack (Radford et al. 2019, section 2.3).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class TransformerBlock(Module):
 
 
 class TransformerStack(Module):
-    """Blocks on top of each other; where norm comes first, a last one tidies the stream at the end."""
+    """Blocks on top of each other; where norm comes first, a last one tidies the stream."""
 
     __slots__ = ("blocks", "final_norm")
 

@@ -16,7 +16,8 @@ from minibert.nn.module import Module
 class BertEmbeddings(Module):
     """Token + segment + position, then layer norm and dropout (Devlin et al. 2018, section 3)."""
 
-    __slots__ = ("word_embeddings", "position_embeddings", "token_type_embeddings", "norm", "dropout")
+    __slots__ = ("word_embeddings", "position_embeddings", "token_type_embeddings", "norm",
+                 "dropout")
 
     def __init__(self, vocab_size: int, hidden_size: int, max_positions: int, type_vocab_size: int,
                  eps: float, dropout: float):

@@ -1,7 +1,7 @@
 """The layers that everything is made of: Linear, Embedding, LayerNorm, Dropout.
 
-Their weights are zeros (a layer norm's are ones) until `initialize` draws them: how they are drawn is
-part of an architecture, and stands with the models.
+Their weights are zeros (a layer norm's are ones) until a model's `initialize` draws them: how they
+are drawn is part of an architecture, and stands with the models.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Dropout(Module):
     def __init__(self, p: float):
         super().__init__()
         if not 0 <= p < 1:
-            raise InputError(f"dropout: got a probability of {p}: it must be at least 0 and below 1")
+            raise InputError(f"dropout: p = {p}: a probability must be at least 0 and below 1")
         self.p = p
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:

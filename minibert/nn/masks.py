@@ -18,10 +18,11 @@ def padding_mask(attention_mask: np.ndarray) -> np.ndarray:
     """Nobody attends to padding: (B, S) of ones (tokens) and zeros (padding) -> (B, 1, 1, S)."""
     attention_mask = np.asarray(attention_mask)
     if attention_mask.ndim != 2:
-        raise InputError(f"attention_mask: got shape {attention_mask.shape}: expected (batch, tokens)")
+        raise InputError(f"attention_mask: got shape {attention_mask.shape}: expected (batch, "
+                         "tokens)")
     keep = attention_mask.astype(bool)
     if not np.array_equal(keep, attention_mask):
-        raise InputError("attention_mask: expected 1 for a token and 0 for padding, got other values")
+        raise InputError("attention_mask: got other values than 1 (a token) and 0 (padding)")
     return keep[:, None, None, :]
 
 
@@ -45,9 +46,9 @@ def prefix_mask(prefix_lengths: Sequence[int], tokens: int) -> np.ndarray:
 
 
 def picture(mask: np.ndarray, tokens: Sequence[str] | None = None) -> str:
-    """The mask of the first row and head as text: a line per query, a sign per key, `#` = may attend.
+    """The mask of the first row and head as text: a line per query, a sign per key, # = may attend.
 
-    `tokens` are written before the lines, when there is one for each query.
+    `tokens`, one for each query, are written before the lines.
     """
     mask = np.asarray(mask, dtype=bool)
     mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)[0, 0]  # (T, S)

@@ -2,7 +2,7 @@
 
 The attributes of a module are named in its class's `__slots__`, so that plain Python refuses a
 misspelt one, in reading and in writing. Parameters and parts are found by walking the attributes in
-that order; a list or tuple of modules is walked too, and its items are called `blocks.0`, `blocks.1`.
+that order; lists and tuples of modules are walked too, their items are called `blocks.0`...
 """
 
 from __future__ import annotations
@@ -109,8 +109,9 @@ class Module:
                      for name, parameter in parameters.items()
                      if name in state and np.shape(state[name]) != parameter.shape]
         if problems:
-            more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
-            raise InputError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems[:8])}{more}")
+            if len(problems) > 8:
+                problems[8:] = [f"and {len(problems) - 8} more"]
+            raise InputError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
         for name, parameter in parameters.items():
             parameter.data = np.array(state[name], dtype=parameter.dtype)
 
@@ -167,8 +168,8 @@ class Module:
         for pattern in patterns or ("*",):
             names = [name for name in parameters if fnmatchcase(name, pattern)]
             if not names:
-                raise InputError(f"freeze: no parameter's name fits {pattern!r}; the names begin with "
-                                 f"{', '.join(list(parameters)[:3])}")
+                raise InputError(f"freeze: no parameter's name fits {pattern!r}: the names begin "
+                                 f"with {', '.join(list(parameters)[:3])}")
             chosen.update((name, parameters[name]) for name in names)
         return list(chosen.values())
 
@@ -183,7 +184,8 @@ class Module:
         settings = ", ".join(f"{name}={value}" for name, value in self._attributes()
                              if isinstance(value, (int, float, str)) and name != "training")
         count = sum(parameter.size for parameter in self.parameters())
-        words = [f"{type(self).__name__}({settings})"] + ([f"{count:,} parameters"] if count else [])
+        words = [f"{type(self).__name__}({settings})"]
+        words += [f"{count:,} parameters"] if count else []
         words += [f"{name} {value.shape}" for name, value in self._attributes()
                   if isinstance(value, Parameter)]
         lines = ["  ".join(words)]

@@ -6,8 +6,9 @@ For each class: the folder that Hugging Face's `save_pretrained` writes, in floa
 expected.safetensors with the inputs, every output, the loss and the gradient of every parameter.
 Weights are N(0, 0.5^2), biases and layer norms random too; the batch has padding, segments, and
 labels of -100. BERT's first tokens are never padding: its pooler reads them, and Hugging Face's
-embedding has no gradient at the padding id. The losses are taken from the float64 logits, since some of Hugging
-Face's own cast them to float32. Made with torch 2.13 and transformers 5.23; the tests need neither.
+embedding has no gradient at the padding id. The losses are taken from the float64 logits, since
+some of Hugging Face's own cast them to float32. Made with torch 2.13 and transformers 5.23; the
+tests need neither.
 """
 
 from pathlib import Path
