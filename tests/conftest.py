@@ -1,0 +1,15 @@
+"""One setting for all property tests: the same examples in every run, nothing left in the folder."""
+
+import os
+import tempfile
+
+# Before hypothesis and NumPy are imported: tests are small, and several may run at once.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY",
+                      os.path.join(tempfile.gettempdir(), "minibert-hypothesis"))
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+settings.register_profile("minibert", max_examples=30, deadline=None, derandomize=True, database=None,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("minibert")
