@@ -3,20 +3,18 @@ and a backward derived by hand.
 
 What makes NumPy fast is few passes over memory: results are written into arrays that the function
 owns, and where a formula takes many passes it goes block by block, so that all but the first find
-their numbers in the cache (`BLOCK` elements; smaller ones cost more in Python than they save).
+their numbers in the cache.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
 from minibert.autograd.masks import dropout_mask
+from minibert.autograd.rows import BLOCK, column_sum, row_blocks, row_dot, row_sum
 from minibert.autograd.tensor import Tensor, is_recorded
-
-BLOCK = 1 << 16
 
 # ---- softmax and its logarithm -------------------------------------------------------------------------
 
@@ -69,63 +67,58 @@ def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
 def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None,
                bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """See composed.layer_norm. With n the normalized x, s its standard deviation and d = g * weight,
-    the gradient is (d - mean(d) - n mean(d n)) / s.
-
-    Only mean and deviation are kept: backward makes n again in the cache, cheaper than to store it.
-    """
+    the gradient is (d - mean(d) - n mean(d n)) / s."""
     width = math.prod(normalized_shape)
     rows = x.data.reshape(-1, width)  # (N, C)
     gain = None if weight is None else weight.data.reshape(width)
-    shift = None if bias is None else bias.data.reshape(width)
-    output = np.empty(rows.shape, np.result_type(rows, *[a for a in (gain, shift) if a is not None]))
-    mean = np.empty((len(rows), 1), rows.dtype)
-    inverse = np.empty_like(mean)  # 1 / s
+    normalized = np.empty_like(rows)
+    inverse = np.empty((len(rows), 1), rows.dtype)  # 1 / s
+    output = normalized if gain is None else np.empty(rows.shape, np.result_type(rows, gain))
     for part in row_blocks(rows):
-        centred = output[part]
-        mean[part] = rows[part].mean(1, keepdims=True)
-        np.subtract(rows[part], mean[part], out=centred)
-        inverse[part] = 1 / np.sqrt(_row_dot(centred, centred) / width + eps)
-        centred *= inverse[part]
+        n = np.subtract(rows[part], row_sum(rows[part]) / width, out=normalized[part])
+        inverse[part] = 1 / np.sqrt(row_dot(n, n) / width + eps)
+        n *= inverse[part]
         if gain is not None:
-            centred *= gain
-        if shift is not None:
-            centred += shift
+            np.multiply(n, gain, out=output[part])
+            if bias is not None:
+                output[part] += bias.data.reshape(width)
+    if gain is None and bias is not None:
+        output = normalized + bias.data.reshape(width)
 
     def layer_norm_backward(grad):
         grad = grad.reshape(rows.shape)
-        grad_x = np.empty(rows.shape, grad.dtype) if x.requires_grad else None
-        grad_gain = np.zeros(width, grad.dtype)
-        for part in row_blocks(rows):
-            normalized = rows[part] - mean[part]
-            normalized *= inverse[part]
-            if weight is not None and weight.requires_grad:
-                grad_gain += (grad[part] * normalized).sum(0)
-            if grad_x is not None:
-                inner = np.multiply(grad[part], 1 if gain is None else gain, out=grad_x[part])
-                normalized *= _row_dot(inner, normalized) / width
-                normalized += inner.mean(1, keepdims=True)
-                inner -= normalized
-                inner *= inverse[part]
-        grads = [grad_x.reshape(x.shape) if x.requires_grad else None]
-        if weight is not None:
-            grads.append(grad_gain.reshape(weight.shape) if weight.requires_grad else None)
-        if bias is not None:
-            grads.append(grad.sum(0).reshape(bias.shape) if bias.requires_grad else None)
-        return tuple(grads)
+        grad_x, grad_weight, grad_bias = None, None, None
+        if x.requires_grad:
+            grad_x = _layer_norm_gradient(grad, gain, normalized, inverse).reshape(x.shape)
+        if weight is None and bias is None:
+            return (grad_x,)
+        if weight is not None and weight.requires_grad:
+            grad_weight = np.zeros(width, grad.dtype)
+            for part in row_blocks(rows):
+                grad_weight += column_sum(grad[part] * normalized[part])
+            grad_weight = grad_weight.reshape(weight.shape)
+        if bias is None:
+            return grad_x, grad_weight
+        if bias.requires_grad:
+            grad_bias = column_sum(grad).reshape(bias.shape)
+        return (grad_x, grad_bias) if weight is None else (grad_x, grad_weight, grad_bias)
 
     inputs = tuple([tensor for tensor in (x, weight, bias) if tensor is not None])
     return Tensor.from_op(output.reshape(x.shape), inputs, layer_norm_backward)
 
 
-def row_blocks(rows: np.ndarray) -> Iterator[slice]:
-    """Slices of the rows (N, C), each about BLOCK elements."""
-    step = max(1, BLOCK // max(1, rows.shape[1]))
-    return (slice(start, start + step) for start in range(0, len(rows), step))
-
-
-def _row_dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The dot product of each row with its partner, (N, C) (N, C) -> (N, 1), without the array a * b."""
-    return np.matmul(a[:, None, :], b[:, :, None])[:, :, 0]
+def _layer_norm_gradient(grad: np.ndarray, gain: np.ndarray | None, normalized: np.ndarray,
+                         inverse: np.ndarray) -> np.ndarray:
+    """(d - mean(d) - n mean(d n)) / s, all (N, C)"""
+    width = grad.shape[1]
+    output = np.empty(grad.shape, np.result_type(grad, normalized))
+    for part in row_blocks(grad):
+        n, d = normalized[part], np.multiply(grad[part], 1 if gain is None else gain, out=output[part])
+        away = n * (row_dot(d, n) / width)
+        away += row_sum(d) / width
+        d -= away
+        d *= inverse[part]
+    return output
 
 
 # ---- GELU ---------------------------------------------------------------------------------------------------
@@ -172,35 +165,34 @@ def _gelu_tanh(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> N
 
 def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> None:
     """x F(x), with F the normal distribution function; slope F(x) + x f(x), with f its density."""
-    distribution = _erf(x * math.sqrt(0.5))
-    distribution += 1
-    distribution *= 0.5
+    square = x * x
     if slope is not None:
-        np.multiply(x, x, out=slope)
-        slope *= -0.5
+        np.multiply(square, -0.5, out=slope)
         np.exp(slope, out=slope)
         slope *= x
         slope *= 1 / math.sqrt(2 * math.pi)
-        slope += distribution
+    distribution = _erf_of_root_half(x, square)
+    distribution += 1
+    distribution *= 0.5
     np.multiply(x, distribution, out=output)
+    if slope is not None:
+        slope += distribution
 
 
-# erf(x) = tanh(x P(x^2)) for x up to 4, and 1 in float32 beyond: P fitted once by least squares,
-# reweighted until the largest error was least (1.4e-7 when computed in float32).
-_ERF_POLYNOMIAL = (1.1283797054748685, 0.10276548139955603, -0.00018438354862375717,
-                   -0.0006257197073931357, 8.971264115270026e-05, -5.985700003838529e-06,
-                   1.5896078704637133e-07)
+# erf(x / sqrt(2)) = tanh(x P(x^2)) for x^2 up to 32, and 1 in float32 beyond: P was fitted once by least
+# squares, reweighted until the largest error was least (1.4e-7 when computed in float32).
+_ERF_POLYNOMIAL = (0.797884941, 0.0363330844, -3.25947144e-05, -5.5306331e-05, 3.96477606e-06,
+                   -1.32266533e-07, 1.75628516e-09)
 
 
-def _erf(x: np.ndarray) -> np.ndarray:
-    """The error function, in a new array. scipy's is exact but not vectorised: in float32, where the
-    digits end at 1e-7 anyway, the fit above is 4 times as fast."""
+def _erf_of_root_half(x: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """erf(x / sqrt(2)) in a new array, and x^2 as scratch. scipy's erf is exact but not vectorised: in
+    float32, where digits end at 1e-7 anyway, the fit is 4 times as fast."""
     if x.dtype != np.float32:
         from scipy.special import erf  # here, since `import minibert` should not wait for scipy
 
-        return erf(x)
-    square = x * x
-    np.minimum(square, 16, out=square)
+        return erf(x * math.sqrt(0.5))
+    np.minimum(square, 32, out=square)
     inner = square * _ERF_POLYNOMIAL[-1]
     for coefficient in _ERF_POLYNOMIAL[-2:0:-1]:  # Horner
         inner += coefficient
@@ -227,7 +219,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         grad_weight = grad.T @ rows if weight.requires_grad else None
         if bias is None:
             return grad_x, grad_weight
-        return grad_x, grad_weight, grad.sum(0) if bias.requires_grad else None
+        return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs, linear_backward)

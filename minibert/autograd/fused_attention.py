@@ -13,6 +13,7 @@ import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
 from minibert.autograd.masks import LOWEST, allowed_positions, dropout_mask
+from minibert.autograd.rows import row_max, row_sum
 from minibert.autograd.tensor import Tensor
 
 
@@ -79,7 +80,8 @@ def _exponentials(scores: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
     if allowed is not None:
         # adding 0 or LOWEST to all is much faster than writing LOWEST where needed
         scores += np.where(allowed, 0, np.asarray(LOWEST, scores.real.dtype))
-    scores -= scores.real.max(-1, keepdims=True)
-    np.exp(scores, out=scores)
-    sums = scores.sum(-1, keepdims=True)  # at least 1
+    rows = scores.reshape(-1, scores.shape[-1])  # a view: the scores are our own
+    rows -= row_max(rows)
+    np.exp(rows, out=rows)
+    sums = row_sum(rows).reshape(*scores.shape[:-1], 1)  # at least 1
     return 1 / sums if allowed is None else allowed.any(-1, keepdims=True) / sums

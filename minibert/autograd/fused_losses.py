@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.autograd.fused import row_blocks
+from minibert.autograd.rows import column_sum, row_blocks, row_max, row_sum
 from minibert.autograd.tensor import Tensor, is_recorded
 
 
@@ -20,16 +20,16 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
     axis = min(1, logits.ndim - 1)
     classes_last = np.moveaxis(logits.data, axis, -1)  # (N, ..., V)
     rows = classes_last.reshape(-1, logits.shape[axis])  # (M, V)
-    buffer = rows - rows.real.max(1, keepdims=True)
+    buffer = np.empty_like(rows)
     recorded = is_recorded(logits)
     if targets.dtype.kind == "f":
         wanted = np.moveaxis(targets, axis, -1).reshape(rows.shape)
         wanted = wanted * (1 - label_smoothing) + label_smoothing / rows.shape[1]
         wanted *= 1 if weight is None else weight
         wanted /= len(rows) if reduction == "mean" else 1
-        losses = _probability_losses(buffer, wanted, recorded)
+        losses = _probability_losses(rows, buffer, wanted, recorded)
     else:
-        losses = _class_losses(buffer, targets.reshape(-1), weight, ignore_index, reduction,
+        losses = _class_losses(rows, buffer, targets.reshape(-1), weight, ignore_index, reduction,
                                label_smoothing, recorded)
 
     def cross_entropy_backward(grad):
@@ -47,11 +47,9 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
     rows = x.data.reshape(-1, x.shape[-1])  # (N, C)
     buffer = rows @ weight.data.T  # (N, V)
     inputs = (x, weight) if bias is None else (x, weight, bias)
-    for part in row_blocks(buffer):
-        if bias is not None:
-            buffer[part] += bias.data
-        buffer[part] -= buffer[part].real.max(1, keepdims=True)
-    losses = _class_losses(buffer, targets.reshape(-1), None, ignore_index, reduction, 0.0,
+    if bias is not None:
+        buffer += bias.data
+    losses = _class_losses(buffer, buffer, targets.reshape(-1), None, ignore_index, reduction, 0.0,
                            is_recorded(*inputs))
 
     def linear_cross_entropy_backward(grad):  # one number, which goes into the smaller factors
@@ -64,33 +62,33 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
             grad_weight = buffer.T @ (rows * grad)
         if bias is None:
             return grad_x, grad_weight
-        return grad_x, grad_weight, buffer.sum(0) * grad if bias.requires_grad else None
+        return grad_x, grad_weight, column_sum(buffer) * grad if bias.requires_grad else None
 
     return Tensor.from_op(losses.sum(), inputs, linear_cross_entropy_backward)
 
 
-def _class_losses(shifted: np.ndarray, targets: np.ndarray, weight: np.ndarray | None,
-                  ignore_index: int, reduction: str, label_smoothing: float,
-                  recorded: bool) -> np.ndarray:
-    """The losses (M,) of the logits (M, V), whose rows were shifted to a maximum of 0, for one class
-    each. Where `recorded`, the logits turn into the gradient.
+def _class_losses(logits: np.ndarray, buffer: np.ndarray, targets: np.ndarray,
+                  weight: np.ndarray | None, ignore_index: int, reduction: str,
+                  label_smoothing: float, recorded: bool) -> np.ndarray:
+    """The losses (M,) of the logits (M, V) for one class each; the gradient, where it is `recorded`,
+    is left in `buffer` (M, V), which may be the logits themselves.
 
-    With q_c the weights of -log p_c, all factors in: the loss is sum(q) log sum_c exp(x_c) -
-    sum_c q_c x_c, the gradient sum(q) softmax - q.
+    With q_c the weight of -log p_c, all factors in, the loss is sum(q) log sum_c exp(x_c) -
+    sum_c q_c x_c and the gradient sum(q) softmax - q.
     """
-    dtype = shifted.real.dtype
+    dtype = logits.real.dtype
     valid = targets != ignore_index
     targets = np.where(valid, targets, 0)
     on_target = valid.astype(dtype) if weight is None else weight[targets] * valid
     divisor = (float(on_target.sum()) or 1.0) if reduction == "mean" else 1.0
     on_target *= (1 - label_smoothing) / divisor
-    everywhere = None
     if label_smoothing:
-        everywhere = valid.astype(dtype) * (label_smoothing / shifted.shape[1] / divisor)
-        weight = np.ones(shifted.shape[1], dtype) if weight is None else weight
-    losses = np.empty(len(shifted), shifted.dtype)
-    for part in row_blocks(shifted):
-        block, q = shifted[part], on_target[part]
+        everywhere = valid.astype(dtype) * (label_smoothing / logits.shape[1] / divisor)
+        weight = np.ones(logits.shape[1], dtype) if weight is None else weight
+    losses = np.empty(len(logits), logits.dtype)
+    for part in row_blocks(logits):
+        q = on_target[part]
+        block = np.subtract(logits[part], row_max(logits[part]), out=buffer[part])
         chosen = (np.arange(len(block)), targets[part])
         loss, total = -q * block[chosen], q
         if label_smoothing:
@@ -98,7 +96,7 @@ def _class_losses(shifted: np.ndarray, targets: np.ndarray, weight: np.ndarray |
             loss -= smooth * (block @ weight)
             total = q + smooth * weight.sum()
         np.exp(block, out=block)
-        sums = block.sum(1)
+        sums = row_sum(block)[:, 0]
         losses[part] = loss + total * np.log(sums)
         if recorded:
             block *= (total / sums)[:, None]
@@ -108,13 +106,15 @@ def _class_losses(shifted: np.ndarray, targets: np.ndarray, weight: np.ndarray |
     return losses
 
 
-def _probability_losses(shifted: np.ndarray, wanted: np.ndarray, recorded: bool) -> np.ndarray:
+def _probability_losses(logits: np.ndarray, buffer: np.ndarray, wanted: np.ndarray,
+                        recorded: bool) -> np.ndarray:
     """As _class_losses, where q is given in full: `wanted` (M, V)."""
-    losses = -(wanted * shifted).sum(1)
-    np.exp(shifted, out=shifted)
-    sums, total = shifted.sum(1), wanted.sum(1)
+    np.subtract(logits, row_max(logits), out=buffer)
+    losses = -(wanted * buffer).sum(1)
+    np.exp(buffer, out=buffer)
+    sums, total = buffer.sum(1), wanted.sum(1)
     losses += total * np.log(sums)
     if recorded:
-        shifted *= (total / sums)[:, None]
-        shifted -= wanted
+        buffer *= (total / sums)[:, None]
+        buffer -= wanted
     return losses
