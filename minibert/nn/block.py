@@ -3,7 +3,8 @@
 A block adds two things to the stream of vectors that runs through the model: what each token found
 among the others (attention) and what it makes of it by itself (feed-forward). Models differ in the
 mask they pass and in where layer norm stands: after each addition (Vaswani et al. 2017, section
-3.1) or before each branch, with one more at the end of the stack (Radford et al. 2019, section 2.3).
+3.1), or before each branch and once more at the end of the stack (Radford et al. 2019,
+section 2.3).
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def picture(mask: np.ndarray, tokens: Sequence[str] | None = None) -> str:
     mask = np.asarray(mask, dtype=bool)
     mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)[0, 0]  # (T, S)
     names = list(tokens) if tokens is not None else [str(i) for i in range(len(mask))]
-    if len(mask) == 1 and len(names) != 1:
-        names = ["every query"]  # a padding mask: one line stands for all
+    if len(mask) == 1:
+        names = ["every query"]  # the mask is the same for all
     if len(names) != len(mask):
         raise InputError(f"picture: got {len(names)} tokens for a mask of {len(mask)} queries")
     width = max(map(len, names), default=0)
