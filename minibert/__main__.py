@@ -1,0 +1,51 @@
+"""`python -m minibert`: one line and exit status 2 for what cannot be done, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import numpy as np
+
+from minibert.commands import ask, pretrain, show
+from minibert.commands.parser import make_parser
+from minibert.errors import InputError
+from minibert.training.trainer import NonFiniteLoss
+
+COMMANDS = {"pretrain": pretrain.run_pretrain, "info": show.run_info, "compare": show.run_compare,
+            "gradcheck": show.run_gradcheck, "fill-mask": ask.run_fill_mask,
+            "next-sentence": ask.run_next_sentence, "generate": ask.run_generate,
+            "score": ask.run_score, "trace": ask.run_trace}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 for a check that failed, 2 for bad input, 130
+    for a run that Ctrl-C stopped."""
+    options = make_parser().parse_args(arguments)
+    warnings.showwarning = _one_line_warning
+    np.seterr(all="ignore")  # a loss that is not finite is found by its value, and named once
+    try:
+        return COMMANDS[options.command](options)
+    except (InputError, NonFiniteLoss) as error:
+        message = str(error)
+    except MemoryError as error:
+        message = f"not enough memory ({error}): try a smaller --batch, --width or --context"
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        message = f"{name}{error.strerror or error}"
+    except KeyboardInterrupt:
+        sys.stderr.write("minibert: stopped\n")
+        return 130
+    sys.stderr.write(f"minibert {options.command}: {' '.join(message.split())}\n")
+    return 2
+
+
+def _one_line_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    sys.stderr.write(f"minibert: note: {message}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

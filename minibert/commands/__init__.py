@@ -1,0 +1,1 @@
+"""The commands of `python -m minibert`, a file for each kind of question."""

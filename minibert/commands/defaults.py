@@ -1,0 +1,53 @@
+"""What `pretrain` does when an option is not given: one small table for each corpus."""
+
+from __future__ import annotations
+
+from minibert.errors import InputError
+
+# For every corpus and model, unless the tables below say otherwise.
+COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000, "layers": 2, "heads": 4,
+          "width": 64, "context": 48, "dropout": 0.0, "initializer_range": 0.02, "norm_first": False,
+          "no_next_sentence": False, "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3,
+          "warmup": 100, "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0,
+          "seed": 1}
+
+# The size stands under "both"; steps and rates differ by model, as the two learn at different speed.
+TABLES = {
+    "toy": {
+        "both": {},
+        "bert": {"steps": 3000},
+        "gpt": {"steps": 2000},
+    },
+    "python-docs": {
+        "both": {"width": 128, "context": 64, "lr": 1e-3, "weight_decay": 0.1},
+        "bert": {"steps": 1500},
+        "gpt": {"steps": 1500},
+    },
+    # Characters for GPT with the recipe of nanoGPT's README for a laptop's CPU.
+    "text": {
+        "both": {"layers": 4, "width": 128, "context": 64, "weight_decay": 0.1, "betas": (0.9, 0.99)},
+        "bert": {"steps": 2000, "batch": 32},
+        "gpt": {"steps": 2000, "batch": 12, "tokenizer": "chars"},
+    },
+}
+
+MIN_LR_SHARE = 0.1  # the rate at the end, as a share of the highest
+EVALUATIONS = 8  # so many, evenly spaced
+LONGEST_WARMUP = 0.1  # of the steps
+
+
+def resolved(given: dict, corpus: str, model: str) -> dict:
+    """All options of one training ("bert" or "gpt"): what was given, and the tables for the rest.
+
+    What depends on another option follows it: the final rate the highest one, warmup and evaluations
+    the number of steps.
+    """
+    options = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model], **given}
+    options.setdefault("min_lr", options["lr"] * MIN_LR_SHARE)
+    if "warmup" not in given:
+        options["warmup"] = min(options["warmup"], int(options["steps"] * LONGEST_WARMUP))
+    options.setdefault("eval_every", max(1, options["steps"] // EVALUATIONS))
+    for name in ("layers", "heads", "width", "context", "batch", "steps", "vocab_size"):
+        if options[name] < 1:
+            raise InputError(f"--{name.replace('_', '-')} is {options[name]}: expected at least 1")
+    return options

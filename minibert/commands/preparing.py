@@ -1,0 +1,129 @@
+"""From options to a trainer: the text, the tokenizer, the objective, the model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields
+
+import numpy as np
+
+from minibert.commands.ask import continued, fill_gaps
+from minibert.errors import InputError
+from minibert.models.bert import BertForPreTraining
+from minibert.models.config import BertConfig, GPT2Config
+from minibert.models.gpt import GPT2LMHeadModel
+from minibert.objectives.next_token import NextTokenObjective
+from minibert.objectives.pretraining import PretrainingObjective
+from minibert.text.characters import CharTokenizer
+from minibert.text.corpora import (Corpus, files_corpus, python_docs_corpus, toy_corpus,
+                                   train_tokenizer)
+from minibert.text.tokenizer import Tokenizer
+from minibert.training.trainer import Trainer, TrainingSettings
+
+TOY_HELD_OUT_PAIRS = 5000
+SAMPLE_TOKENS, SAMPLE_CHARACTERS = 30, 90
+SAMPLE_REACH = 6
+
+
+def read_corpus(options: dict) -> Corpus:
+    """The text that `corpus`, or `text` and `format`, name."""
+    if options["corpus"] == "text":
+        return files_corpus(options["text"], options["format"])
+    return toy_corpus() if options["corpus"] == "toy" else python_docs_corpus()
+
+
+def fingerprint(corpus: Corpus) -> str:
+    """A short digest of all text, to tell at a resume whether it is still the same."""
+    digest = hashlib.sha256()
+    for text in [*corpus.train_texts, *corpus.held_out_texts]:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def make_trainer(which: str, options: dict, corpus: Corpus, report) -> Trainer:
+    """A trainer for a new "bert" or "gpt"; no folder is touched. Errors: whatever does not fit."""
+    tokenizer = train_tokenizer(corpus, options["tokenizer"], which, options["vocab_size"])
+    settings = TrainingSettings(**{field.name: options[field.name] for field in fields(TrainingSettings)
+                                   if field.name in options})
+    about = {"model": which, **{name: value for name, value in options.items()
+                                if name not in {field.name for field in fields(TrainingSettings)}},
+             "text_digest": fingerprint(corpus)}
+    if which == "bert":
+        objective, model = _bert(options, corpus, tokenizer)
+        samples = FilledGap(objective, tokenizer)
+    else:
+        objective, model = _gpt(options, corpus, tokenizer)
+        samples = GeneratedLine(tokenizer, options["seed"])
+    return Trainer(model, objective, settings, tokenizer=tokenizer, about=about, report=report,
+                   samples=samples)
+
+
+def _bert(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:
+    objective = PretrainingObjective(
+        tokenizer, corpus.train_documents, corpus.held_out_documents, options["context"],
+        options["batch"], options["seed"], next_sentence=not options["no_next_sentence"],
+        sentences_per_segment=corpus.sentences_per_segment,
+        n_held_out=TOY_HELD_OUT_PAIRS if options["corpus"] == "toy" else None)
+    config = BertConfig(
+        vocab_size=tokenizer.vocab_size, hidden_size=options["width"],
+        num_hidden_layers=options["layers"], num_attention_heads=options["heads"],
+        intermediate_size=4 * options["width"], hidden_dropout_prob=options["dropout"],
+        attention_probs_dropout_prob=options["dropout"], max_position_embeddings=options["context"],
+        initializer_range=options["initializer_range"], pad_token_id=tokenizer.pad_token_id,
+        norm_first=options["norm_first"])
+    return objective, BertForPreTraining(config, options["seed"])
+
+
+def _gpt(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:
+    objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts,
+                                   options["context"], options["batch"], options["seed"])
+    config = GPT2Config(
+        vocab_size=tokenizer.vocab_size, n_positions=options["context"], n_embd=options["width"],
+        n_layer=options["layers"], n_head=options["heads"], resid_pdrop=options["dropout"],
+        embd_pdrop=options["dropout"], attn_pdrop=options["dropout"],
+        initializer_range=options["initializer_range"], bos_token_id=tokenizer.sep_token_id,
+        eos_token_id=tokenizer.sep_token_id)
+    return objective, GPT2LMHeadModel(config, options["seed"])
+
+
+class FilledGap:
+    """A sample of a BERT while it learns: the middle word of a held-out example, guessed."""
+
+    def __init__(self, objective: PretrainingObjective, tokenizer: Tokenizer):
+        batch = next(objective.held_out_batches())
+        length = int(batch.attention_mask[0].sum())
+        self.tokenizer = tokenizer
+        self.ids, self.types = batch.original_ids[:1, :length].copy(), batch.token_type_ids[:1, :length]
+        ordinary = np.flatnonzero(~np.isin(self.ids[0], tokenizer.all_special_ids))
+        place = ordinary[len(ordinary) // 2]
+        self.answer = tokenizer.convert_ids_to_tokens(int(self.ids[0, place]))
+        self.ids[0, place] = tokenizer.mask_token_id
+
+    def text(self, reach: int | None = None) -> str:
+        """The example with its gap, or only `reach` tokens on both sides of it."""
+        tokens = self.tokenizer.convert_ids_to_tokens(self.ids[0].tolist())
+        gap = tokens.index(self.tokenizer.mask_token)
+        return " ".join(tokens if reach is None else tokens[max(0, gap - reach):gap + reach + 1])
+
+    def __call__(self, model) -> list[str]:
+        [candidates] = fill_gaps(model, self.tokenizer, self.ids, self.types, 3)
+        guesses = ", ".join([f"{token} {p:.0%}" for token, p in candidates])
+        return [f"{self.text(SAMPLE_REACH)}  -> {guesses} (it was {self.answer})"]
+
+
+class GeneratedLine:
+    """A sample of a GPT while it learns: the beginning of a document that it makes up."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int):
+        self.tokenizer, self.seed = tokenizer, seed
+
+    def __call__(self, model) -> list[str]:
+        tokens = SAMPLE_CHARACTERS if isinstance(self.tokenizer, CharTokenizer) else SAMPLE_TOKENS
+        return [repr(continued(model, self.tokenizer, "", tokens, rng=self.seed))]
+
+
+def check_same_text(path, stored: dict, corpus: Corpus) -> None:
+    """A run goes on with the text that it began with."""
+    if stored["text_digest"] != fingerprint(corpus):
+        raise InputError(f"{path}: the text is no longer the one that this run was begun with "
+                         f"(digest {fingerprint(corpus)}, then {stored['text_digest']}): begin a new run")

@@ -1,0 +1,101 @@
+"""The end of `pretrain`: what the models reached, beside what was possible, and what they can say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.commands.ask import continued, fill_gaps, next_sentence_probability
+from minibert.commands.preparing import FilledGap
+from minibert.commands.show import table
+from minibert.training.trainer import Trainer
+
+PAIRS_SHOWN, TEXTS_SHOWN, TEXT_TOKENS = 4, 3, 40
+
+
+def final_report(trainers: list[Trainer]) -> list[str]:
+    """The figures in one table, a column a model, then samples of each."""
+    lines = ["", *figures_table(trainers), ""]
+    for trainer in trainers:
+        lines += bert_samples(trainer) if trainer.objective.name == "bert" else gpt_samples(trainer)
+    halves = {trainer.objective.name: trainer.run_folder.path for trainer in trainers}
+    lines.append("to go on:")
+    if "bert" in halves:
+        lines.append(f'  python -m minibert fill-mask {halves["bert"]} "..."')
+    if "gpt" in halves:
+        lines.append(f'  python -m minibert generate {halves["gpt"]} --temperature 0.8')
+    if len(halves) == 2:
+        lines.append(f"  python -m minibert compare {halves['bert']} {halves['gpt']}")
+    return lines
+
+
+def figures_table(trainers: list[Trainer]) -> list[str]:
+    """Held-out figures with their baselines and, on the toy world, the oracle's."""
+    columns = [_column(trainer) for trainer in trainers]
+    names = list(dict.fromkeys([name for column in columns for name in column]))
+    rows = [["held out, nats per token", *[trainer.objective.name.upper() for trainer in trainers]]]
+    rows += [[name, *[column.get(name, "") for column in columns]] for name in names]
+    return table(rows)
+
+
+def _column(trainer: Trainer) -> dict[str, str]:
+    """The figures of one model, in the order in which they are read."""
+    summary = trainer.run_folder.summary()
+    held_out, counted, oracle = summary["held_out"], summary["baselines"], summary["oracle"] or {}
+    bert = trainer.objective.name == "bert"
+    column = {"predicts": "masked words" if bert else "the next token",
+              "knowing nothing (ln V)": f"{counted['uniform']:.4f}",
+              "unigram counts": f"{counted['unigram']:.4f}"}
+    if not bert:
+        column["bigram counts"] = f"{counted['bigram']:.4f}"
+    column["this model"] = f"{held_out['mlm_loss' if bert else 'loss']:.4f}"
+    if oracle:
+        column["the oracle (best possible)"] = f"{oracle['mlm_loss' if bert else 'loss']:.4f}"
+        column["distance to the oracle"] = f"{oracle['gap']:.4f} +- {oracle['gap_standard_error']:.4f}"
+    if "mlm_accuracy" in held_out:
+        column["masked words right"] = f"{held_out['mlm_accuracy']:.1%}"
+    if "bits_per_character" in held_out:
+        column["bits per character"] = f"{held_out['bits_per_character']:.4f}"
+    if "nsp_accuracy" in held_out:
+        column["next sentence: one answer always"] = f"{counted['nsp_accuracy']:.1%}"
+        column["next sentence: this model"] = f"{held_out['nsp_accuracy']:.1%}"
+        if oracle:
+            column["next sentence: the oracle"] = f"{oracle['nsp_accuracy']:.1%}"
+    column["seconds"] = f"{summary['seconds']:.0f}"
+    column["parameters"] = f"{summary['parameters']:,}"
+    return column
+
+
+def bert_samples(trainer: Trainer) -> list[str]:
+    """A filled gap, and some held-out pairs with what the model thinks of them."""
+    model, tokenizer, objective = trainer.model, trainer.tokenizer, trainer.objective
+    gap = FilledGap(objective, tokenizer)
+    [candidates] = fill_gaps(model, tokenizer, gap.ids, gap.types, 5)
+    lines = ["BERT fills a gap (held-out text):",
+             "  " + gap.text()]
+    lines += [f"  {p:6.1%}  {token}{'   <- what stood there' if token == gap.answer else ''}"
+              for token, p in candidates]
+    if objective.next_sentence:
+        lines += ["BERT judges pairs (held-out text):", *_pairs(model, tokenizer, objective)]
+    return lines
+
+
+def _pairs(model, tokenizer, objective) -> list[str]:
+    batch = next(objective.held_out_batches())
+    lines = []
+    for row in range(min(PAIRS_SHOWN, len(batch.original_ids))):
+        ids, types = batch.original_ids[row], batch.token_type_ids[row]
+        real = batch.attention_mask[row].astype(bool) & ~np.isin(ids, tokenizer.all_special_ids)
+        first, second = (tokenizer.decode(ids[real & (types == segment)].tolist()) for segment in (0, 1))
+        p = next_sentence_probability(model, tokenizer, first, second)
+        truth = "is next" if batch.next_sentence_label[row] == 0 else "is not next"
+        lines.append(f"  {p:6.1%} next ({truth}):  {first}  |  {second}")
+    return lines
+
+
+def gpt_samples(trainer: Trainer) -> list[str]:
+    """Documents that the model makes up."""
+    lines = ["GPT writes (temperature 0.8):"]
+    for seed in range(TEXTS_SHOWN):
+        text = continued(trainer.model, trainer.tokenizer, "", TEXT_TOKENS, temperature=0.8, rng=seed)
+        lines += ["  " + line for line in text.splitlines()]
+    return lines
