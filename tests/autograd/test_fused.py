@@ -1,0 +1,188 @@
+"""The fused spelling equals the composed one: values and all gradients, in float64, wherever
+hypothesis looks; each fused function is one node; float32 stays float32."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minibert as mb
+from minibert import functional as F
+from minibert.autograd.rows import column_sum, row_blocks, row_dot, row_max, row_sum
+from minibert.autograd.tensor import Tensor
+from op_factory import SEEDS, assert_close, random_arrays
+from spellings import check_spellings_agree, each_spelling, values_and_gradients
+
+
+@given(SEEDS, st.integers(1, 4))
+def test_softmax_family(seed, ndim):
+    rng = np.random.default_rng(seed)
+    x = 10 * rng.normal(size=rng.integers(1, 6, ndim))
+    axis = int(rng.integers(-ndim, ndim))
+    check_spellings_agree(lambda t: F.softmax(t, axis), x)
+    check_spellings_agree(lambda t: F.log_softmax(t, axis), x)
+    check_spellings_agree(lambda t: F.logsumexp(t, axis, keepdims=bool(seed % 2)), x)
+
+
+@given(SEEDS, st.integers(0, 3), st.integers(1, 2))
+def test_layer_norm(seed, lead, inner):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(2, 6, lead + inner))
+    tail = shape[lead:]
+    x, weight, bias = 5 + 3 * rng.normal(size=shape), rng.normal(size=tail), rng.normal(size=tail)
+    check_spellings_agree(lambda t, w, b: F.layer_norm(t, tail, w, b), x, weight, bias, tolerance=1e-11)
+    check_spellings_agree(lambda t, w: F.layer_norm(t, tail, w), x, weight, tolerance=1e-11)
+    check_spellings_agree(lambda t, b: F.layer_norm(t, tail, None, b), x, bias, tolerance=1e-11)
+    check_spellings_agree(lambda t: F.layer_norm(t, tail, eps=0.1), x, tolerance=1e-11)
+
+
+@given(SEEDS, st.integers(1, 3))
+def test_linear_gelu_embedding_dropout(seed, ndim):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 6, ndim))
+    x, weight, bias, table = random_arrays(seed, shape, (7, shape[-1]), (7,), (6, 5))
+    check_spellings_agree(F.linear, x, weight, bias)
+    check_spellings_agree(F.linear, x, weight)
+    check_spellings_agree(F.gelu, 3 * x)
+    check_spellings_agree(lambda t: F.gelu(t, "tanh"), 3 * x)
+    ids = rng.integers(0, 6, shape)
+    check_spellings_agree(lambda w: F.embedding(ids, w), table)
+    check_spellings_agree(lambda t: F.dropout(t, 0.4, rng=np.random.default_rng(seed)), x)
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum", "none"]), st.booleans(), st.sampled_from([0.0, 0.3]),
+       st.booleans(), st.integers(0, 2))
+def test_cross_entropy(seed, reduction, weighted, smoothing, of_classes, extra):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 6, 2 + extra))
+    rest = shape[:1] + shape[2:]
+    targets = rng.integers(0, shape[1], rest)
+    targets[rng.random(rest) < 0.3] = 77
+    if not of_classes:
+        targets = np.moveaxis(rng.dirichlet(np.ones(shape[1]), rest), -1, 1)
+    weight = rng.random(shape[1]) if weighted else None
+    check_spellings_agree(lambda t: F.cross_entropy(t, targets, weight, 77, reduction, smoothing),
+                          5 * rng.normal(size=shape))
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum"]), st.booleans(), st.integers(0, 2))
+def test_linear_cross_entropy(seed, reduction, with_bias, lead):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 5, lead))
+    targets = np.where(rng.random(shape) < 0.3, -100, rng.integers(0, 6, shape))
+    x, weight, bias = random_arrays(seed, (*shape, 3), (6, 3), (6,))
+    inputs = (x, weight, bias) if with_bias else (x, weight)
+    check_spellings_agree(
+        lambda t, w, b=None: 0.7 * F.linear_cross_entropy(t, w, b, targets, reduction=reduction), *inputs)
+
+
+@given(SEEDS, st.sampled_from(["none", "boolean", "float"]), st.booleans(), st.sampled_from([0.0, 0.4]),
+       st.integers(0, 3))
+def test_attention(seed, kind, is_causal, dropout_p, offset):
+    rng = np.random.default_rng(seed)
+    batch, heads, queries, keys, width, out = (int(size) for size in rng.integers(1, 6, 6))
+    inputs = random_arrays(seed, (batch, heads, queries, width), (batch, heads, keys, width),
+                           (batch, heads, keys, out))
+    sizes = [size if rng.random() < 0.6 else 1 for size in (batch, heads, queries, keys)]
+    mask = rng.random(sizes) < 0.6 if kind == "boolean" else None
+    if kind == "float":
+        inputs.append(rng.normal(size=sizes[int(rng.integers(3)):]))
+
+    def attention(q, k, v, bias=None):
+        return F.scaled_dot_product_attention(q, k, v, mask if bias is None else bias, dropout_p, is_causal,
+                                              None, offset, np.random.default_rng(seed))
+
+    check_spellings_agree(attention, *inputs, tolerance=1e-11)
+
+
+FUNCTIONS = {
+    "softmax": (F.softmax, (3, 4)),
+    "log_softmax": (F.log_softmax, (3, 4)),
+    "logsumexp": (F.logsumexp, (3, 4)),
+    "layer_norm": (lambda x, w, b: F.layer_norm(x, 4, w, b), (2, 3, 4), (4,), (4,)),
+    "gelu": (F.gelu, (3, 4)),
+    "linear": (F.linear, (2, 3, 4), (5, 4), (5,)),
+    "embedding": (lambda w: F.embedding(np.array([[1, 0, 1]]), w), (3, 4)),
+    "dropout": (lambda x: F.dropout(x, 0.5, rng=np.random.default_rng(0)), (3, 4)),
+    "cross_entropy": (lambda x: F.cross_entropy(x, np.array([0, 3, 1]), np.ones(4), -1, "mean", 0.1), (3, 4)),
+    "linear_cross_entropy": (lambda x, w, b: F.linear_cross_entropy(x, w, b, np.array([0, 3])),
+                             (2, 5), (4, 5), (4,)),
+    "scaled_dot_product_attention": (
+        lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, 0.5, True, rng=np.random.default_rng(0)),
+        (1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), (3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_fused_function_is_one_node(name):
+    function, *shapes = FUNCTIONS[name]
+    inputs = [Tensor(array, requires_grad=True) for array in random_arrays(1, *shapes)]
+    output = function(*inputs)
+    assert output.grad_fn.__name__ == f"{name}_backward"
+    assert all(any(source is tensor for tensor in inputs) for source in output.inputs)
+    with mb.composed():
+        assert function(*inputs).grad_fn.__name__ != f"{name}_backward"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_spelling
+def test_float32_stays_float32(spelling, name):
+    function, *shapes = FUNCTIONS[name]
+    arrays = random_arrays(1, *shapes)
+    with spelling():
+        wide = values_and_gradients(function, arrays)
+        narrow = values_and_gradients(function, [array.astype(np.float32) for array in arrays])
+    for actual, expected in zip(narrow, wide, strict=True):
+        assert actual.dtype == np.float32
+        assert_close(actual, expected, 1e-5)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_spelling
+def test_complex_step(spelling, name):
+    """gradcheck with the complex step: every fused function must let complex numbers through."""
+    function, *shapes = FUNCTIONS[name]
+    with spelling():
+        mb.gradcheck(function, random_arrays(2, *shapes))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_spelling
+def test_any_subset_of_inputs_may_require_gradients(spelling, name):
+    function, *shapes = FUNCTIONS[name]
+    arrays = random_arrays(3, *shapes)
+    with spelling():
+        everything = values_and_gradients(function, arrays)[1:]
+        for chosen in range(2 ** len(arrays)):
+            tensors = [Tensor(array, requires_grad=bool(chosen >> i & 1)) for i, array in enumerate(arrays)]
+            output = function(*tensors)
+            assert output.requires_grad == bool(chosen)
+            if chosen:
+                output.backward(np.random.default_rng(0).normal(size=output.shape))
+            for i, tensor in enumerate(tensors):
+                assert (tensor.grad is not None) == bool(chosen >> i & 1)
+                if tensor.grad is not None:
+                    assert_close(tensor.grad, everything[i], 1e-12)
+
+
+@given(SEEDS, st.sampled_from([np.float32, np.float64, np.complex128]))
+def test_rows(seed, dtype):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, *rng.integers(1, 9, 2)))
+    if dtype is np.complex128:
+        a, b = a + 1j * b, b - 2j * a
+    a, b = a.astype(dtype), b.astype(dtype)
+    assert_close(row_sum(a), a.sum(1, keepdims=True), 1e-5)
+    assert_close(row_dot(a, b), (a * b).sum(1, keepdims=True), 1e-5)
+    assert_close(column_sum(a), a.sum(0), 1e-5)
+    assert np.array_equal(row_max(a), a.real.max(1, keepdims=True))
+    assert all(rows(a).dtype == dtype for rows in (row_sum, column_sum))
+
+
+def test_row_blocks_cover_every_row_once():
+    for shape in ((0, 3), (1, 1), (331, 411), (3, 70_000), (5, 0)):
+        rows = np.zeros(shape, np.float32)
+        for part in row_blocks(rows):
+            rows[part] += 1
+            assert rows[part].size <= 1 << 16 or len(rows[part]) == 1
+        assert (rows == 1).all()
