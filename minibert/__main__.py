@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -22,23 +23,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for a check that failed, 2 for bad input, 130
     for a run that Ctrl-C stopped."""
     options = make_parser().parse_args(arguments)
-    warnings.showwarning = _one_line_warning
-    np.seterr(all="ignore")  # a loss that is not finite is found by its value, and named once
-    try:
-        return COMMANDS[options.command](options)
-    except (InputError, NonFiniteLoss) as error:
-        message = str(error)
-    except MemoryError as error:
-        message = f"not enough memory ({error}): try a smaller --batch, --width or --context"
-    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        message = f"{name}{error.strerror or error}"
-    except KeyboardInterrupt:
-        sys.stderr.write("minibert: stopped\n")
-        return 130
+    # A loss that is not finite is found by its value, and named once.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.showwarning = _one_line_warning
+        try:
+            return COMMANDS[options.command](options)
+        except (InputError, NonFiniteLoss) as error:
+            message = str(error)
+        except MemoryError as error:
+            message = f"not enough memory ({error}): try a smaller --batch, --width or --context"
+        except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        except KeyboardInterrupt:
+            sys.stderr.write("minibert: stopped\n")
+            return 130
     sys.stderr.write(f"minibert {options.command}: {' '.join(message.split())}\n")
     return 2
 

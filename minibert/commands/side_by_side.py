@@ -31,38 +31,42 @@ def final_report(trainers: list[Trainer]) -> list[str]:
 def figures_table(trainers: list[Trainer]) -> list[str]:
     """Held-out figures with their baselines and, on the toy world, the oracle's."""
     columns = [_column(trainer) for trainer in trainers]
-    names = list(dict.fromkeys([name for column in columns for name in column]))
     rows = [["held out, nats per token", *[trainer.objective.name.upper() for trainer in trainers]]]
-    rows += [[name, *[column.get(name, "") for column in columns]] for name in names]
+    rows += [[name, *[column[name] for column in columns]] for name in columns[0]
+             if any([column[name] for column in columns])]
     return table(rows)
 
 
 def _column(trainer: Trainer) -> dict[str, str]:
-    """The figures of one model, in the order in which they are read."""
+    """The figures of one model, in the order in which they are read; empty where there is none."""
     summary = trainer.run_folder.summary()
     held_out, counted, oracle = summary["held_out"], summary["baselines"], summary["oracle"] or {}
     bert = trainer.objective.name == "bert"
-    column = {"predicts": "masked words" if bert else "the next token",
-              "knowing nothing (ln V)": f"{counted['uniform']:.4f}",
-              "unigram counts": f"{counted['unigram']:.4f}"}
-    if not bert:
-        column["bigram counts"] = f"{counted['bigram']:.4f}"
-    column["this model"] = f"{held_out['mlm_loss' if bert else 'loss']:.4f}"
-    if oracle:
-        column["the oracle (best possible)"] = f"{oracle['mlm_loss' if bert else 'loss']:.4f}"
-        column["distance to the oracle"] = f"{oracle['gap']:.4f} +- {oracle['gap_standard_error']:.4f}"
-    if "mlm_accuracy" in held_out:
-        column["masked words right"] = f"{held_out['mlm_accuracy']:.1%}"
-    if "bits_per_character" in held_out:
-        column["bits per character"] = f"{held_out['bits_per_character']:.4f}"
-    if "nsp_accuracy" in held_out:
-        column["next sentence: one answer always"] = f"{counted['nsp_accuracy']:.1%}"
-        column["next sentence: this model"] = f"{held_out['nsp_accuracy']:.1%}"
-        if oracle:
-            column["next sentence: the oracle"] = f"{oracle['nsp_accuracy']:.1%}"
-    column["seconds"] = f"{summary['seconds']:.0f}"
-    column["parameters"] = f"{summary['parameters']:,}"
-    return column
+    loss = "mlm_loss" if bert else "loss"
+    distance = f"{oracle['gap']:.4f} +- {oracle['gap_standard_error']:.4f}" if oracle else ""
+    return {
+        "what is predicted": "masked words" if bert else "the next token",
+        "knowing nothing: ln V": _nats(counted, "uniform"),
+        "counting words": _nats(counted, "unigram"),
+        "counting pairs of words": _nats(counted, "bigram"),
+        "this model": _nats(held_out, loss),
+        "the oracle: the best possible": _nats(oracle, loss),
+        "this model's distance to it": distance,
+        "bits per character": _nats(held_out, "bits_per_character"),
+        "masked words right": _percent(held_out, "mlm_accuracy"),
+        "next sentence: always one answer": _percent(counted, "nsp_accuracy"),
+        "next sentence: this model": _percent(held_out, "nsp_accuracy"),
+        "next sentence: the oracle": _percent(oracle, "nsp_accuracy"),
+        "parameters": f"{summary['parameters']:,}",
+        "seconds": f"{summary['seconds']:.0f}"}
+
+
+def _nats(figures: dict, name: str) -> str:
+    return f"{figures[name]:.4f}" if name in figures else ""
+
+
+def _percent(figures: dict, name: str) -> str:
+    return f"{figures[name]:.1%}" if name in figures else ""
 
 
 def bert_samples(trainer: Trainer) -> list[str]:
