@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import ClassVar
 
 from minibert.errors import InputError
 from minibert.nn.layers import ACTIVATIONS
@@ -19,10 +20,12 @@ _ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_
 
 def config_from_dict(config_class: type, values: Mapping) -> BertConfig | GPT2Config:
     """The config that a config.json describes; an InputError where it asks for what is not here."""
+    if values["model_type"] not in config_class.model_types:
+        raise InputError(f"a model of type {values['model_type']!r} is none for "
+                         f"{config_class.__name__}")
     for name, only in _ONLY.items():
         if values.get(name, only) != only:
-            raise InputError(f"config.json: {name} = {values[name]!r} is not supported, only "
-                             f"{only!r}")
+            raise InputError(f"{name} = {values[name]!r} is not supported, only {only!r}")
     known = {field.name for field in fields(config_class)}
     return config_class(**{name: value for name, value in values.items() if name in known})
 
@@ -66,6 +69,8 @@ class BertConfig:
     tie_word_embeddings: bool = True
     norm_first: bool = False
 
+    model_types: ClassVar = ("bert", "bert_norm_first")
+
     def __post_init__(self):
         _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
                "intermediate_size max_position_embeddings type_vocab_size",
@@ -76,7 +81,7 @@ class BertConfig:
     def model_type(self) -> str:
         """Under another name where norm comes first, since Hugging Face's BERT would open such a
         model and compute something else."""
-        return "bert_norm_first" if self.norm_first else "bert"
+        return self.model_types[self.norm_first]
 
     def to_dict(self) -> dict:
         """What stands in config.json."""
@@ -103,6 +108,8 @@ class GPT2Config:
     bos_token_id: int | None = 50256
     eos_token_id: int | None = 50256
     tie_word_embeddings: bool = True
+
+    model_types: ClassVar = ("gpt2",)
 
     def __post_init__(self):
         _check(self, "vocab_size n_positions n_embd n_layer n_head intermediate_size",
@@ -133,7 +140,7 @@ class GPT2Config:
 
     @property
     def model_type(self) -> str:
-        return "gpt2"
+        return self.model_types[0]
 
     def to_dict(self) -> dict:
         """What stands in config.json."""

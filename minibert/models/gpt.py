@@ -90,7 +90,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
                 labels: np.ndarray | None = None, output_hidden_states: bool = False,
                 output_attentions: bool = False, rng: Rng | None = None) -> LossAndLogits:
         """logits (B, T, V). `labels` (B, T) may be the input ids themselves, with -100 where
-        nothing is asked: the shift is made here, the logits at t are held against the label at t + 1.
+        nothing is asked: the shift is made here, the logits at t are held against label t + 1.
         """
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
                                    output_hidden_states, output_attentions, rng)

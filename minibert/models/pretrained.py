@@ -45,10 +45,10 @@ class PretrainedModel(Module):
         an InputError.
         """
         values, file = load_folder(folder)
-        config = config_from_dict(cls.config_class, values)
-        if config.model_type != values["model_type"]:
-            raise InputError(f"{folder} holds a model of type {values['model_type']!r}, which "
-                             f"{cls.__name__} cannot open")
+        try:
+            config = config_from_dict(cls.config_class, values)
+        except InputError as error:
+            raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
         model = cls(config, rng=None)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
         if any(array.dtype == np.float64 for array in arrays.values()):

@@ -45,7 +45,8 @@ def test_linear_without_bias():
 
 def test_embedding():
     layer, ids = randomised(Embedding(6, 3)), np.array([[1, 5, 1], [0, 2, 1]])
-    np.testing.assert_array_equal(layer(ids).data, [[layer.weight.data[i] for i in row] for row in ids])
+    expected = [[layer.weight.data[i] for i in row] for row in ids]
+    np.testing.assert_array_equal(layer(ids).data, expected)
     check_gradients(layer, ids)
 
 

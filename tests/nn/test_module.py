@@ -163,8 +163,8 @@ def test_a_deep_copy_is_independent_and_keeps_ties():
 
 
 def test_repr_shows_shapes_counts_and_settings_and_equal_neighbours_once():
-    config = mb.BertConfig(vocab_size=13, hidden_size=12, num_hidden_layers=3, num_attention_heads=3,
-                           intermediate_size=10, max_position_embeddings=9)
+    config = mb.BertConfig(vocab_size=13, hidden_size=12, num_hidden_layers=3,
+                           num_attention_heads=3, intermediate_size=10, max_position_embeddings=9)
     model = mb.BertModel(config)
     text = repr(model)
     count = sum(parameter.size for parameter in model.parameters())

@@ -1,0 +1,221 @@
+"""Model folders: round trips, the names that Hugging Face writes, and the names others wrote."""
+
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minibert as mb
+from minibert.checkpoints.hugging_face import our_arrays
+from minibert.checkpoints.safetensors import load_file, save_file
+from minibert.errors import InputError
+
+REFERENCE = Path(__file__).parents[1] / "models" / "reference"
+CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
+           mb.BertForNextSentencePrediction, mb.GPT2Model, mb.GPT2LMHeadModel]
+BERT = mb.BertConfig(vocab_size=11, hidden_size=8, num_hidden_layers=12, num_attention_heads=2,
+                     intermediate_size=6, max_position_embeddings=9, type_vocab_size=3)
+GPT2 = mb.GPT2Config(vocab_size=11, n_embd=8, n_layer=12, n_head=2, n_positions=9)
+
+
+def quietly(model_class, folder):
+    """The model, and no warning on the way."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return model_class.from_pretrained(folder)
+
+
+def same(one, other):
+    assert type(one) is type(other) and one.config == other.config
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for name, array in one.state_dict().items():
+        assert other.state_dict()[name].dtype == array.dtype
+        np.testing.assert_array_equal(other.state_dict()[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+@pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": False}, {"norm_first": True}])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_round_trip_changes_nothing(tmp_path, model_class, changes, dtype):
+    config = BERT if model_class.config_class is mb.BertConfig else GPT2
+    if config is BERT or "norm_first" not in changes:
+        config = type(config)(**vars(config) | changes)
+    model = model_class(config, rng=1).astype(dtype)
+    for parameter in model.parameters():
+        parameter.data += np.arange(parameter.size, dtype=dtype).reshape(parameter.shape)
+    model.save_pretrained(tmp_path / "new" / "folder")
+    again = quietly(model_class, tmp_path / "new" / "folder")
+    same(model, again)
+    assert not again.training
+    if config.tie_word_embeddings and hasattr(model, "mlm_head"):
+        assert again.mlm_head.decoder is again.bert.embeddings.word_embeddings.weight
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_what_is_written_has_the_names_and_values_of_hugging_faces_file(tmp_path, model_class):
+    theirs = REFERENCE / model_class.__name__
+    quietly(model_class, theirs).save_pretrained(tmp_path)
+    ours = load_file(tmp_path / "model.safetensors")
+    expected = load_file(theirs / "model.safetensors")
+    assert ours.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(ours[name], array, err_msg=name)
+    config = json.loads((tmp_path / "config.json").read_text())
+    expected = json.loads((theirs / "config.json").read_text())
+    assert config.items() <= expected.items()
+    assert config["architectures"] == [model_class.__name__] and config["dtype"] == "float64"
+
+
+def rewritten(tmp_path, model_class, change, **config_changes):
+    """The reference folder of a class with its arrays put through `change`."""
+    source = REFERENCE / model_class.__name__
+    save_file(change(load_file(source / "model.safetensors")), tmp_path / "model.safetensors")
+    config = json.loads((source / "config.json").read_text()) | config_changes
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    return tmp_path
+
+
+def without_prefix(arrays):
+    return {name.removeprefix("bert.").removeprefix("transformer."): array
+            for name, array in arrays.items()}
+
+
+def with_prefix(arrays):
+    prefix = "transformer." if "wte.weight" in arrays else "bert."
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def with_gamma_and_beta(arrays):
+    return {name.replace("LayerNorm.weight", "LayerNorm.gamma")
+            .replace("LayerNorm.bias", "LayerNorm.beta"): array for name, array in arrays.items()}
+
+
+def with_buffers(arrays):
+    more = {"bert.embeddings.position_ids": np.arange(9)[None],
+            "cls.predictions.decoder.weight": arrays["bert.embeddings.word_embeddings.weight"],
+            "cls.predictions.decoder.bias": arrays["cls.predictions.bias"]}
+    return arrays | more
+
+
+def with_gpt_buffers(arrays):
+    more = {"lm_head.weight": arrays["transformer.wte.weight"]}
+    for i in (0, 1):
+        more[f"transformer.h.{i}.attn.bias"] = np.tril(np.ones((1, 1, 9, 9), np.uint8))
+        more[f"transformer.h.{i}.attn.masked_bias"] = np.array(-1e4)
+    return arrays | more
+
+
+@pytest.mark.parametrize("model_class, change", [
+    (mb.BertForPreTraining, without_prefix), (mb.BertModel, with_prefix),
+    (mb.GPT2LMHeadModel, without_prefix), (mb.GPT2Model, with_prefix),
+    (mb.BertForPreTraining, with_gamma_and_beta), (mb.BertForPreTraining, with_buffers),
+    (mb.GPT2LMHeadModel, with_gpt_buffers)])
+def test_published_namings(tmp_path, model_class, change):
+    expected = quietly(model_class, REFERENCE / model_class.__name__)
+    same(expected, quietly(model_class, rewritten(tmp_path, model_class, change)))
+
+
+@pytest.mark.parametrize("dtype, kept", [(np.float16, np.float32), (np.float32, np.float32)])
+def test_half_precision_is_read_as_float32(tmp_path, dtype, kept):
+    def change(arrays):
+        return {name: array.astype(dtype) for name, array in arrays.items()}
+
+    model = quietly(mb.GPT2Model, rewritten(tmp_path, mb.GPT2Model, change))
+    expected = quietly(mb.GPT2Model, REFERENCE / "GPT2Model").state_dict()
+    for name, array in model.state_dict().items():
+        assert array.dtype == kept
+        np.testing.assert_array_equal(array, expected[name].astype(dtype).astype(kept))
+
+
+def test_missing_heads_are_drawn_and_named():
+    with pytest.warns(UserWarning, match="holds no mlm_head.dense.weight.*nsp_head.*drawn") as seen:
+        model = mb.BertForPreTraining.from_pretrained(REFERENCE / "BertModel")
+    assert len(seen) == 1
+    bare = quietly(mb.BertModel, REFERENCE / "BertModel")
+    for name, array in bare.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[f"bert.{name}"], array)
+    head = model.nsp_head.weight.data
+    assert head.dtype == np.float64 and 0 < abs(head).max() < 0.05
+    assert (model.mlm_head.norm.weight.data == 1).all()
+
+
+def test_superfluous_weights_are_named():
+    message = "BertModel does not use cls.predictions.bias.*seq_relationship"
+    with pytest.warns(UserWarning, match=message) as seen:
+        model = mb.BertModel.from_pretrained(REFERENCE / "BertForPreTraining")
+    assert len(seen) == 1 and "decoder" not in str(seen[0].message)
+    full = quietly(mb.BertForPreTraining, REFERENCE / "BertForPreTraining")
+    same(model, full.bert.eval())
+
+
+def without(*names):
+    def change(arrays):
+        return {name: array for name, array in arrays.items() if not name.endswith(names)}
+    return change
+
+
+def test_a_bare_model_must_be_whole(tmp_path):
+    folder = rewritten(tmp_path, mb.BertModel, without("layer.1.attention.self.key.bias"))
+    with pytest.raises(InputError, match="stack.blocks.1.attention.qkv.bias"):
+        mb.BertModel.from_pretrained(folder)
+
+
+def test_weights_that_do_not_fit_the_config(tmp_path):
+    folder = rewritten(tmp_path, mb.BertModel, dict, vocab_size=18)
+    with pytest.raises(InputError, match="config.json does not fit.*word_embeddings.*17"):
+        mb.BertModel.from_pretrained(folder)
+
+
+def test_names_with_and_without_prefix_at_once():
+    with pytest.raises(InputError, match="twice"):
+        our_arrays("bert", [], {"bert.pooler.dense.bias": 0, "pooler.dense.bias": 0})
+
+
+@pytest.mark.parametrize("message, changes", [
+    ("a model of type 'gpt2' is none for BertConfig", {"model_type": "gpt2"}),
+    ("model_type 'roberta' is unknown", {"model_type": "roberta"}),
+    ("model_type None is unknown", {"model_type": None}),
+    ("hidden_act = 'swish' is unknown", {"hidden_act": "swish"}),
+    ("is_decoder = True is not supported", {"is_decoder": True}),
+    ("position_embedding_type = 'relative_key'", {"position_embedding_type": "relative_key"}),
+    ("hidden_size = 'wide'", {"hidden_size": "wide"}),
+    ("cannot be split into 5 heads", {"num_attention_heads": 5}),
+])
+def test_a_config_that_is_not_ours(tmp_path, message, changes):
+    with pytest.raises(InputError, match=message) as error:
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, dict, **changes))
+    assert str(tmp_path / "config.json") in str(error.value)
+
+
+def test_folders_that_are_none(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        mb.BertModel.from_pretrained(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="config.json: there is no such file"):
+        mb.BertModel.from_pretrained(tmp_path)
+    shutil.copy(REFERENCE / "BertModel" / "config.json", tmp_path)
+    with pytest.raises(InputError, match="model.safetensors: there is no such file"):
+        mb.BertModel.from_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").touch()
+    with pytest.raises(InputError, match="pytorch_model.bin is not read.*transformers"):
+        mb.BertModel.from_pretrained(tmp_path)
+    for content, message in ((b"{", "no JSON"), (b"[1]", "expected a JSON obj"), (b"\xff", "JSON")):
+        (tmp_path / "config.json").write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            mb.BertModel.from_pretrained(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file: name a folder"):
+        mb.BertModel(BERT).save_pretrained(tmp_path / "file")
+
+
+def test_saving_leaves_other_files_alone_and_the_model_is_replaced(tmp_path):
+    (tmp_path / "vocab.txt").write_text("[PAD]")
+    mb.BertModel(BERT, rng=1).save_pretrained(tmp_path)
+    model = mb.GPT2Model(GPT2, rng=2)
+    model.save_pretrained(tmp_path)
+    same(quietly(mb.GPT2Model, tmp_path), model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors",
+                                                                "vocab.txt"]
+    assert (tmp_path / "vocab.txt").read_text() == "[PAD]"

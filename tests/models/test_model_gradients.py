@@ -1,0 +1,76 @@
+"""Whole models under gradcheck, and no parameter that the loss does not reach."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_models import CLASSES, T, V, batch, dropout, gradients, small, weighted_sum
+
+import minibert as mb
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+@settings(max_examples=4)
+@given(seed=st.integers(0, 2**32 - 1), heads=st.integers(1, 3), width=st.integers(2, 3),
+       p=st.sampled_from([0.0, 0.3]), composed=st.booleans())
+def test_gradcheck(model_class, seed, heads, width, p, composed):
+    changes = dropout(model_class, p)
+    if model_class in CLASSES[:4]:
+        changes |= {"hidden_size": heads * width, "num_attention_heads": heads,
+                    "norm_first": bool(seed % 2)}
+    else:
+        changes |= {"n_embd": heads * width, "n_head": heads}
+    model, inputs = small(model_class, seed, **changes), batch(model_class, seed)
+    inputs["attention_mask"] = (np.arange(T) < np.array([[T], [3], [5]])).astype(int)
+
+    def loss():
+        return weighted_sum(model(**inputs, rng=np.random.default_rng(seed)))
+
+    parameters = dict(model.named_parameters())
+    if composed:
+        with mb.composed():
+            mb.gradcheck_parameters(loss, parameters, coordinates=2, seed=seed)
+    else:
+        mb.gradcheck_parameters(loss, parameters, coordinates=2, seed=seed)
+
+
+def losses(model, rng):
+    """A training loss with labels everywhere."""
+    inputs = batch(type(model))
+    if isinstance(model, (mb.BertModel, mb.GPT2Model)):
+        return weighted_sum(model(**inputs))
+    if isinstance(model, mb.BertForNextSentencePrediction):
+        return model(**inputs, labels=np.array([0, 1, 1])).loss
+    inputs["labels"] = rng.integers(0, V, inputs["input_ids"].shape)
+    if isinstance(model, mb.BertForPreTraining):
+        inputs["next_sentence_label"] = np.array([0, 1, 1])
+    return model(**inputs).loss
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_every_parameter_has_a_gradient_but_the_key_bias(model_class):
+    model = small(model_class)
+    found = gradients(model, losses(model, np.random.default_rng(0)))
+    scale = max(abs(gradient).max() for gradient in found.values())
+    used = np.unique(batch(model_class)["input_ids"])
+    tied = model_class in (mb.BertForPreTraining, mb.BertForMaskedLM, mb.GPT2LMHeadModel)
+    tokens = T - 1 if model_class is mb.GPT2LMHeadModel else T  # its last token predicts nothing
+    for name, gradient in found.items():
+        if name.endswith("qkv.bias"):
+            query, key, value = np.split(gradient, 3)
+            assert abs(key).max() < 1e-14 * scale, name
+            assert (query != 0).all() and (value != 0).all(), name
+        elif name.endswith("position_embeddings.weight"):
+            assert (gradient[:tokens] != 0).all() and (gradient[tokens:] == 0).all(), name
+        elif name.endswith("word_embeddings.weight"):
+            assert (gradient[slice(None) if tied else used] != 0).all(), name
+        else:
+            assert (gradient != 0).all(), name
+
+
+def test_freezing_the_embedding_freezes_the_tied_decoder():
+    model = small(mb.BertForMaskedLM)
+    model.freeze("bert.embeddings.*")
+    losses(model, np.random.default_rng(0)).backward()
+    assert model.mlm_head.decoder.grad is None
+    assert model.mlm_head.bias.grad is not None

@@ -1,0 +1,191 @@
+"""What must hold for every model whatever its weights: causality, padding, permutation, spellings,
+dropout."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_models import (B, BERT_CLASSES, C, CLASSES, GPT2_CLASSES, T, V, assert_equal_gradients,
+                          batch, dropout, gradients, small, tensors_of, weighted_sum)
+
+import minibert as mb
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize("model_class", GPT2_CLASSES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(seed=SEEDS, place=st.integers(1, T - 1))
+def test_a_later_token_never_changes_an_earlier_output(model_class, dtype, seed, place):
+    model = small(model_class, seed).astype(dtype)
+    ids = batch(model_class, seed)["input_ids"]
+    changed = ids.copy()
+    changed[:, place:] = (changed[:, place:] + 1) % V
+    before, after = model(ids, output_hidden_states=True), model(changed, output_hidden_states=True)
+    for name, tensor in tensors_of(before).items():
+        other = tensors_of(after)[name].data
+        np.testing.assert_array_equal(tensor.data[:, :place], other[:, :place], err_msg=name)
+        assert (tensor.data[:, place] != other[:, place]).any(), name
+
+
+@pytest.mark.parametrize("model_class", GPT2_CLASSES)
+@given(seed=SEEDS, place=st.integers(0, T - 1))
+def test_an_output_has_gradient_exactly_zero_at_later_tokens(model_class, seed, place):
+    model = small(model_class, seed)
+    rng = np.random.default_rng(seed)
+    x = mb.Tensor(rng.normal(size=(B, T, C)), requires_grad=True)
+    output = model(inputs_embeds=x)
+    rows = output.logits if model_class is mb.GPT2LMHeadModel else output.last_hidden_state
+    (rows[:, place] * rng.normal(size=rows.shape[2])).sum().backward()
+    assert (x.grad[:, place + 1:] == 0).all()
+    assert (x.grad[:, :place + 1] != 0).all()
+
+
+def test_bert_sees_both_sides():
+    model = small(mb.BertModel)
+    x = mb.Tensor(np.random.default_rng(0).normal(size=(B, T, C)), requires_grad=True)
+    (model(inputs_embeds=x).last_hidden_state[:, 2] * np.arange(C)).sum().backward()
+    assert (x.grad != 0).all()
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+@given(seed=SEEDS, padding=st.integers(1, 2), square=st.booleans())
+def test_padding_never_changes_a_real_token(model_class, seed, padding, square):
+    # square: as many rows as tokens, so that a mask laid over the wrong axis would fit
+    model = small(model_class, seed)
+    tokens = T - padding
+    inputs = batch(model_class, seed, rows=T if square else B, tokens=tokens)
+    rng = np.random.default_rng(seed)
+    padded = {name: np.concatenate([ids, rng.integers(0, 2, (len(ids), padding))], 1)
+              for name, ids in inputs.items()}
+    mask = (np.arange(T) < tokens) * np.ones((len(inputs["input_ids"]), 1), int)
+    short = tensors_of(model(**inputs, output_hidden_states=True))
+    long = tensors_of(model(**padded, attention_mask=mask, output_hidden_states=True))
+    for name, tensor in short.items():
+        ours = long[name].data[:, :tokens] if tensor.ndim == 3 else long[name].data
+        np.testing.assert_allclose(ours, tensor.data, rtol=0, atol=1e-11, err_msg=name)
+    # what stands in the padding does not matter to the bit
+    padded["input_ids"][:, tokens:] = (padded["input_ids"][:, tokens:] + 3) % V
+    other = tensors_of(model(**padded, attention_mask=mask))
+    for name, tensor in other.items():
+        keep = slice(0, tokens) if tensor.ndim == 3 else slice(None)
+        np.testing.assert_array_equal(tensor.data[:, keep], long[name].data[:, keep], err_msg=name)
+
+
+@pytest.mark.parametrize("model_class", BERT_CLASSES)
+def test_rows_may_be_padded_differently(model_class):
+    model, inputs = small(model_class), batch(model_class)
+    mask = np.arange(T) < np.array([[T], [3], [5]])
+    together = tensors_of(model(**inputs, attention_mask=mask.astype(int)))
+    for row, length in enumerate([T, 3, 5]):
+        one = {name: ids[row:row + 1, :length] for name, ids in inputs.items()}
+        alone = tensors_of(model(**one))
+        for name, tensor in alone.items():
+            ours = together[name].data[row]
+            ours = ours[:length] if tensor.ndim == 3 else ours
+            np.testing.assert_allclose(ours, tensor.data[0], rtol=0, atol=1e-11, err_msg=name)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+@given(seed=SEEDS)
+def test_permuting_the_batch_permutes_the_output(model_class, seed):
+    model, inputs = small(model_class, seed), batch(model_class, seed)
+    inputs["attention_mask"] = (np.arange(T) < np.array([[T], [3], [5]])).astype(int)
+    order = np.random.default_rng(seed).permutation(B)
+    straight = tensors_of(model(**inputs))
+    permuted = tensors_of(model(**{name: array[order] for name, array in inputs.items()}))
+    for name, tensor in straight.items():
+        np.testing.assert_allclose(permuted[name].data, tensor.data[order], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+@given(seed=SEEDS, p=st.sampled_from([0.0, 0.3]))
+def test_the_fused_model_equals_the_composed_one(model_class, seed, p):
+    model, inputs = small(model_class, seed, **dropout(model_class, p)), batch(model_class, seed)
+    inputs["attention_mask"] = (np.arange(T) < np.array([[T], [3], [5]])).astype(int)
+
+    def run():
+        output = model(**inputs, output_hidden_states=True, rng=np.random.default_rng(seed))
+        return tensors_of(output), gradients(model, weighted_sum(output))
+
+    fused, fused_gradients = run()
+    with mb.composed():
+        plain, plain_gradients = run()
+    for name, tensor in fused.items():
+        np.testing.assert_allclose(tensor.data, plain[name].data, rtol=0, atol=1e-11, err_msg=name)
+    assert_equal_gradients(fused_gradients, plain_gradients, 1e-11)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_dropout_is_on_in_training_only_and_follows_the_generator(model_class):
+    model, inputs = small(model_class, **dropout(model_class, 0.2)), batch(model_class)
+
+    def run(seed):
+        output = model(**inputs, rng=np.random.default_rng(seed))
+        return next(iter(tensors_of(output).values())).data
+
+    np.testing.assert_array_equal(run(0), run(0))
+    assert (run(0) != run(1)).any()
+    with pytest.raises(ValueError, match="rng"):
+        model(**inputs)
+    model.eval()
+    np.testing.assert_array_equal(run(0), run(1))
+    plain = small(model_class)
+    np.testing.assert_array_equal(run(0), next(iter(tensors_of(plain(**inputs)).values())).data)
+
+
+DROPOUTS = [(cls, name) for cls in BERT_CLASSES
+            for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")]
+DROPOUTS += [(cls, name) for cls in GPT2_CLASSES
+             for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop")]
+
+
+@pytest.mark.parametrize("model_class, name", DROPOUTS)
+def test_every_dropout_of_the_config_arrives_where_it_belongs(model_class, name):
+    model, inputs = small(model_class, **{name: 0.5}), batch(model_class)
+    with mb.trace() as seen:
+        noisy = tensors_of(model(**inputs, rng=np.random.default_rng(0)))
+    dropped = [record.module for record in seen.records if record.op == "dropout"]
+    bare = {mb.BertModel: "", mb.GPT2Model: "", mb.GPT2LMHeadModel: "transformer."}.get(
+        model_class, "bert.")
+    blocks = [f"{bare}stack.blocks.{i}.dropout" for i in (0, 0, 1, 1)]
+    assert dropped == {"hidden_dropout_prob": [f"{bare}embeddings.dropout", *blocks],
+                       "resid_pdrop": blocks,
+                       "embd_pdrop": [f"{bare}embeddings.dropout"]}.get(name, [])  # or in attention
+    quiet = tensors_of(model.eval()(**inputs))
+    assert all((quiet[key].data != noisy[key].data).any() for key in quiet)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_embeddings_may_be_given_for_the_ids(model_class):
+    model, inputs = small(model_class), batch(model_class)
+    expected = tensors_of(model(**inputs))
+    words = next(parameter for name, parameter in model.named_parameters()
+                 if name.endswith("word_embeddings.weight"))
+    ids = inputs.pop("input_ids")
+    for given_embeddings in (words.data[ids], mb.Tensor(words.data[ids])):
+        for name, tensor in tensors_of(model(**inputs, inputs_embeds=given_embeddings)).items():
+            np.testing.assert_array_equal(tensor.data, expected[name].data)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_positions_are_counted_from_zero_unless_given(model_class):
+    model, inputs = small(model_class), batch(model_class)
+    expected = tensors_of(model(**inputs))
+    rows = np.broadcast_to(np.arange(T), (B, T))
+    for places in (np.arange(T), rows[:1], rows):
+        for name, tensor in tensors_of(model(**inputs, position_ids=places)).items():
+            np.testing.assert_allclose(tensor.data, expected[name].data, rtol=0, atol=1e-12)
+    moved = tensors_of(model(**inputs, position_ids=rows + 1))
+    assert all((moved[name].data != expected[name].data).any() for name in expected)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+def test_hidden_states_and_attentions_only_on_request(model_class):
+    model, inputs = small(model_class), batch(model_class)
+    output = model(**inputs)
+    assert output.hidden_states is None and output.attentions is None
+    output = model(**inputs, output_hidden_states=True, output_attentions=True)
+    assert len(output.hidden_states) == 3 and len(output.attentions) == 2
+    np.testing.assert_allclose(output.attentions[0].data.sum(-1), 1.0)
+    assert output.attentions[0].shape == (B, 3, T, T)
