@@ -1,0 +1,206 @@
+"""trace and detect_anomaly: what passed the door, in which module, and where a number went wrong."""
+
+import json
+from contextvars import copy_context
+from threading import Thread
+
+import numpy as np
+import pytest
+
+import minibert as mb
+from minibert import functional as F
+from minibert.autograd.tensor import Tensor, observers
+from minibert.nn.layers import LayerNorm, Linear
+from minibert.nn.module import Module
+
+
+class Branch(Module):
+    __slots__ = ("norm", "linear")
+
+    def __init__(self):
+        super().__init__()
+        self.norm = LayerNorm(4)
+        self.linear = Linear(4, 4)
+        self.linear.weight.data = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32)
+
+    def forward(self, x):
+        return self.linear(self.norm(x)) + x
+
+
+class Model(Module):
+    __slots__ = ("blocks", "head")
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = [Branch(), Branch()]
+        self.head = Linear(4, 3)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return F.softmax(self.head(x.reshape(-1, 4)))
+
+
+@pytest.fixture
+def model():
+    return Model()
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(1).normal(size=(2, 5, 4)).astype(np.float32)
+
+
+def test_every_op_with_its_module_both_ways(model, x):
+    with mb.trace() as seen:
+        output = model(x)
+        output.backward(np.random.default_rng(2).normal(size=output.shape))
+    block = ["layer_norm", "linear", "add"]
+    modules = ["blocks.0.norm", "blocks.0.linear", "blocks.0", "blocks.1.norm", "blocks.1.linear", "blocks.1",
+               "Model", "head", "Model"]
+    forward = [record for record in seen.records if record.phase == "forward"]
+    backward = [record for record in seen.records if record.phase == "backward"]
+    assert [record.op for record in forward] == [*block, *block, "reshape", "linear", "softmax"]
+    assert [record.module for record in forward] == modules
+    assert [record.number for record in forward] == list(range(9))
+    assert {(r.number, r.op, r.module) for r in backward} == {(r.number, r.op, r.module) for r in forward}
+    assert [record.number for record in backward][:3] == [8, 7, 6]
+    assert all(record.seconds >= 0 for record in seen.records)
+
+
+def test_shapes_dtypes_and_bytes(model, x):
+    with mb.trace() as seen:
+        output = model(x)
+        output.backward(np.ones(output.shape))
+    linear = next(record for record in seen.records if record.op == "linear")
+    assert linear.inputs == ((2, 5, 4), (4, 4), (4,)) and linear.output == (2, 5, 4)
+    assert linear.dtype == "float32" and linear.bytes == 2 * 5 * 4 * 4
+    reshape = next(record for record in seen.records if record.op == "reshape")
+    assert reshape.bytes == 0  # a view
+    head = next(record for record in seen.records if record.phase == "backward" and record.op == "linear")
+    assert head.inputs == ((10, 4), (3, 4), (3,)) and head.output == (10, 3)
+    assert head.bytes == 4 * (40 + 12 + 3)
+    first = seen.records[-1]
+    assert first.op == "layer_norm" and first.inputs == (None, (4,), (4,))  # x asked for no gradient
+
+
+def test_the_table_and_the_file(model, x, tmp_path):
+    with mb.trace() as seen:
+        model(x).sum().backward()
+    lines = str(seen).splitlines()
+    assert lines[0].split() == ["#", "phase", "op", "module", "inputs", "output", "dtype", "bytes", "ms"]
+    assert lines[1].split()[:7] == ["0", "forward", "layer_norm", "blocks.0.norm", "2x5x4", "4", "4"]
+    assert lines[-1].split()[:2] == [str(len(seen.records)), "records"]
+    assert len(lines) == len(seen.records) + 2
+    seen.write(tmp_path / "trace.jsonl")
+    header, *rows = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    assert header == {"schema": "minibert.trace", "version": 1}
+    assert [row["op"] for row in rows] == [record.op for record in seen.records]
+    assert rows[0] == {"number": 0, "phase": "forward", "op": "layer_norm", "module": "blocks.0.norm",
+                       "inputs": [[2, 5, 4], [4], [4]], "output": [2, 5, 4], "dtype": "float32",
+                       "bytes": 160, "seconds": seen.records[0].seconds}
+
+
+def test_the_composed_spelling_shows_its_steps(model, x):
+    with mb.composed(), mb.trace() as seen:
+        model(x)
+    steps = [record.op for record in seen.records if record.module == "blocks.0.norm"]
+    assert steps == ["mean", "sub", "mul", "mean", "add", "sqrt", "div", "mul", "add"]
+
+
+def test_watching_ends_with_the_context_and_reaches_threads(model, x):
+    with pytest.raises(RuntimeError, match="on purpose"), mb.trace() as seen:
+        thread = Thread(target=copy_context().run, args=(model, x))
+        thread.start()
+        thread.join()
+        raise RuntimeError("on purpose")
+    assert observers.get() == ()
+    count = len(seen.records)
+    assert count == 9 and seen.records[4].module == "blocks.1.linear"
+    model(x)
+    assert len(seen.records) == count
+
+
+def test_a_graph_from_before_the_trace_has_no_number(x):
+    before = Tensor(x, requires_grad=True).exp()
+    with mb.trace() as seen:
+        before.sum().backward()
+    assert [(r.phase, r.op, r.number) for r in seen.records] == [
+        ("forward", "sum", 0), ("backward", "sum", 0), ("backward", "exp", -1)]
+
+
+def test_traces_nest_and_change_nothing(model, x):
+    plain = model(x).data
+    with mb.trace() as outer, mb.trace() as inner, mb.detect_anomaly():
+        assert np.array_equal(model(x).data, plain)
+    assert [r[:7] for r in outer.records] == [r[:7] for r in inner.records]
+
+
+def test_a_foreign_module_is_named_after_its_class(x):
+    class Caller(Module):
+        __slots__ = ()
+
+        def forward(self, x):
+            return LayerNorm(4)(x)
+
+    with mb.trace() as seen:
+        Caller()(x)
+    assert [record.module for record in seen.records] == ["Caller.LayerNorm"]
+
+
+def test_a_trace_does_not_keep_the_graph(x):
+    leaf = Tensor(x, requires_grad=True)
+    with mb.trace() as seen:
+        leaf.exp().sum().backward()
+    assert len(seen._known) == 0
+
+
+# ---- anomalies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_first_infinity_of_a_forward_is_named(model, x):
+    model.blocks[1].norm.weight.data[2] = np.inf
+    message = (r"layer_norm in blocks\.1\.norm \(called at layers\.py:\d+\) got input 1 of "
+               r"\(2, 5, 4\), \(4,\), \(4,\), with 1 of 4 values not finite: inf at \(2,\)")
+    with pytest.raises(FloatingPointError, match=message), mb.detect_anomaly():
+        model(x)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_op_that_makes_one_is_named_with_the_line():
+    x = Tensor(np.array([[1.0, 2.0], [3.0, 0.0]]), requires_grad=True)
+    message = r"log in no module \(called at test_trace.py:\d+\) computed \(2, 2\) from \(2, 2\), " \
+              r"with 1 of 4 values not finite: -inf at \(1, 1\)"
+    with pytest.raises(FloatingPointError, match=message), mb.detect_anomaly():
+        x.log()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_gradient_that_is_not_finite_is_named_with_the_line_of_its_op():
+    x = Tensor(np.array([4.0, 0.0, 1.0]), requires_grad=True)
+    message = r"sqrt in no module \(called at test_trace.py:\d+\) computed in backward, from a gradient " \
+              r"of \(3,\), that of input 0, \(3,\), with 1 of 3 values not finite: inf at \(1,\)"
+    with mb.detect_anomaly():
+        y = x.sqrt().sum()
+        with pytest.raises(FloatingPointError, match=message):
+            y.backward()
+        assert x.grad is None
+
+
+def test_a_gradient_given_from_outside_is_checked():
+    x = Tensor(np.ones(2), requires_grad=True)
+    with mb.detect_anomaly(), pytest.raises(FloatingPointError, match="exp .*was given a gradient"):
+        x.exp().backward(np.array([1.0, np.nan]))
+
+
+def test_masks_and_extremes_are_no_anomaly():
+    """No op stores an infinity on the way: what is masked away is finite."""
+    q = Tensor(np.full((1, 1, 3, 2), 300.0, np.float32), requires_grad=True)
+    mask = np.array([[True, False, False], [False, False, False], [True, True, False]])
+    for spelling in (mb.no_grad, mb.composed):
+        with spelling(), mb.detect_anomaly():
+            output = F.scaled_dot_product_attention(q, q, q, mask, is_causal=True)
+            loss = F.cross_entropy(output.reshape(3, 2), np.array([0, -100, 1]))
+    loss.backward()
+    assert np.isfinite(q.grad).all()
