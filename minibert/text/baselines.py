@@ -12,16 +12,17 @@ def uniform_loss(vocab_size: int) -> float:
 
 
 def unigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int) -> float:
-    """Cross entropy of the held-out tokens under the training text's word frequencies (absolute discounting)."""
+    """Cross entropy of the held-out tokens under the training text's frequencies of words."""
     return float(-np.log(_unigram(train_ids, vocab_size)[held_out_ids]).mean())
 
 
 def bigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int) -> float:
     """Cross entropy of the held-out tokens, each given the one before it, by counts of pairs.
 
-    Interpolated absolute discounting (Ney, Essen and Kneser 1994): D is taken off every count, and what that frees
-    goes to the unigram. The first held-out token has none before it and is not scored."""
-    train_ids, held_out_ids = np.asarray(train_ids, dtype=np.int64), np.asarray(held_out_ids, dtype=np.int64)
+    Interpolated absolute discounting (Ney, Essen and Kneser 1994): D is taken off every count, and
+    what that frees goes to the unigram. The first held-out token follows none and is not scored."""
+    train_ids = np.asarray(train_ids, dtype=np.int64)
+    held_out_ids = np.asarray(held_out_ids, dtype=np.int64)
     pairs, counts = np.unique(train_ids[:-1] * vocab_size + train_ids[1:], return_counts=True)
     discount = _discount(counts)
     seen_before = np.bincount(train_ids[:-1], minlength=vocab_size)  # tokens that follow each word
@@ -42,7 +43,7 @@ def majority_accuracy(labels: np.ndarray) -> float:
 
 
 def _unigram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
-    """(V,) probabilities: D off every count that is not zero, shared equally by the whole vocabulary."""
+    """(V,) probabilities: D off every count, and what that frees shared by the whole vocabulary."""
     counts = np.bincount(ids, minlength=vocab_size)
     discount = _discount(counts[counts > 0])
     freed = discount * (counts > 0).sum() / counts.sum()
@@ -50,6 +51,6 @@ def _unigram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
 
 
 def _discount(counts: np.ndarray) -> float:
-    """D = n1 / (n1 + 2 n2), from the numbers of things seen once and twice; 0.5 where there are none of these."""
+    """D = n1 / (n1 + 2 n2), from how many things were seen once and twice; 0.5 without such."""
     once, twice = (counts == 1).sum(), (counts == 2).sum()
     return float(once / (once + 2 * twice)) if once and twice else 0.5

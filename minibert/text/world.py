@@ -1,16 +1,17 @@
 """A world that writes: a hidden Markov model over words, with sentences and documents.
 
-A hidden state says where a sentence stands and what it is about; each state emits one word. Inside a sentence the
-state moves by `inner`; from the state of a sentence's last word, `between` leads to the first state of the next
-sentence, and what the two share (the topic, the character) is what makes neighbouring sentences belong together.
-A document ends after each sentence with the same probability, so nothing but the words tells how far it has come.
+A hidden state says where a sentence stands and what it is about; each state emits one word. Inside
+a sentence the state moves by `inner`; from the state of a sentence's last word, `between` leads to
+the first state of the next sentence, and what the two share (the topic, the character) is what
+makes neighbouring sentences belong together. A document ends after each sentence with the same
+probability, so a document's length tells nothing about its words.
 
 Two stationary distributions follow, and both are solved for, not simulated:
 
-- `opening`: the state of a sentence's first word. Documents begin with it too, so that every run of sentences
-  inside a document has this same prior, wherever it was cut out.
-- `stationary`: the state at a random place of the endless stream "[SEP] document [SEP] document ...", with the
-  separator as one more state (the last). A window that starts anywhere has this prior.
+- `opening`: the state of a sentence's first word. Documents begin with it too, so that every run of
+  sentences inside a document has this same prior, wherever it was cut out.
+- `stationary`: the state at a random place of the endless stream "[SEP] document [SEP] document",
+  with the separator as one more state (the last). A window that starts anywhere has this prior.
 """
 
 import numpy as np
@@ -19,8 +20,9 @@ from scipy.sparse.linalg import splu
 
 
 class World:
-    """words (W strings); emission (S, W); inner (S, S) sparse, rows of the end states empty; starts, ends: state
-    numbers; between (len(ends), len(starts)); document_end: probability that a sentence is its document's last."""
+    """words (W strings); emission (S, W); inner (S, S) sparse, rows of the end states empty;
+    starts, ends: state numbers; between (len(ends), len(starts)); document_end: the probability
+    that a sentence is its document's last."""
 
     def __init__(
         self,
@@ -52,11 +54,17 @@ class World:
         if len(set(self.words)) != len(self.words):
             raise ValueError("World: a word occurs twice in the list of words")
         if not 0.0 < self.document_end < 1.0:
-            raise ValueError(f"World: document_end must lie between 0 and 1, not {self.document_end}")
-        sums = {"emission": self.emission.sum(axis=1), "inner": leaving, "between": self.between.sum(axis=1)}
+            raise ValueError(f"World: document_end is {self.document_end}, not between 0 and 1")
+        sums = {
+            "emission": self.emission.sum(axis=1),
+            "inner": leaving,
+            "between": self.between.sum(axis=1),
+        }
         for name, rows in sums.items():
             if not np.allclose(rows, 1.0, atol=1e-12):
-                raise ValueError(f"World: the rows of {name} must sum to 1 (end states leave by between only)")
+                raise ValueError(
+                    f"World: the rows of {name} must sum to 1 (end states leave by between only)"
+                )
 
     def _stationary_distributions(self) -> tuple[np.ndarray, np.ndarray]:
         """-> opening (len(starts),), stationary (S + 1,)."""
@@ -65,7 +73,7 @@ class World:
         from_start = np.zeros((S, N))
         from_start[self.starts, np.arange(N)] = 1.0
         visits = splu(sparse.csc_matrix(sparse.identity(S) - self.inner.T)).solve(from_start)
-        next_start = visits[self.ends].T @ self.between  # (N, N): first state -> the next sentence's first state
+        next_start = visits[self.ends].T @ self.between  # (N, N), from first state to first state
         # opening @ next_start = opening, and its entries sum to 1: one equation replaced by the sum
         equations = next_start.T - np.eye(N)
         equations[-1] = 1.0
@@ -76,7 +84,7 @@ class World:
         return opening, stream / stream.sum()
 
     def longest_sentence(self) -> int:
-        """The largest number of words a sentence can have (the last, ".", included); 0 when there is no bound."""
+        """The largest number of words a sentence can have, the last (".") included; 0: no bound."""
         reached = np.isin(np.arange(self.num_states), self.starts).astype(np.float64)
         for length in range(1, self.num_states + 1):
             reached = (self.inner.T @ reached > 0).astype(np.float64)
@@ -93,7 +101,7 @@ class World:
         draw_word, draw_inner = _row_sampler(self.emission), _row_sampler(self.inner)
         draw_between = _row_sampler(self.between)
         state = self.starts[rng.choice(len(self.starts), count, p=self.opening)]
-        writing = np.arange(count)  # the documents that are not finished, all one word further per round
+        writing = np.arange(count)  # the unfinished documents; a round writes a word of each
         sentence = [[] for _ in range(count)]
         while len(writing):
             for document, word in zip(writing, draw_word(state, rng)):
@@ -112,7 +120,7 @@ class World:
 
 
 def _row_sampler(matrix):
-    """-> draw(rows, rng): a column for each of the given rows of a stochastic matrix, all in one binary search."""
+    """-> draw(rows, rng): a random column for each given row of a stochastic matrix."""
     matrix = sparse.csr_matrix(matrix)
     row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     before = np.concatenate([[0.0], np.cumsum(matrix.data)])
