@@ -1,4 +1,4 @@
-"""One setting for all property tests: the same examples in every run, nothing left in the folder."""
+"""One setting for all property tests: the same examples every time, nothing left in the folder."""
 
 import os
 import tempfile
@@ -10,6 +10,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-settings.register_profile("minibert", max_examples=30, deadline=None, derandomize=True, database=None,
-                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("minibert", max_examples=30, deadline=None, derandomize=True,
+                          database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("minibert")

@@ -148,7 +148,7 @@ class Tensor:
                         gradients[id(source)] = source_grad
             if not retain_graph:
                 tensor.grad_fn, tensor.inputs = freed_graph, ()
-                input_grads = source_grad = None  # nor does the walk itself hold on to arrays
+            input_grads = source_grad = None  # nor does the walk itself hold on to arrays
 
     def _first_gradient(self, grad: np.ndarray | None) -> np.ndarray:
         if not self.requires_grad:

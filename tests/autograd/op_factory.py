@@ -1,7 +1,7 @@
 """One check for every op: `check_op` compares it with a plain NumPy function, forward and backward.
 
-What the gradient must be is computed from the NumPy function by central differences, so that no line
-of the package takes part in its own examination; the complex step of the op then sharpens the
+What the gradient must be is computed from the NumPy function by central differences, so that no
+line of the package takes part in its own examination; the complex step of the op then sharpens the
 comparison from 1e-6 to 1e-10.
 """
 
@@ -76,7 +76,7 @@ def complex_step_gradient(op, arrays, upstreams, i) -> np.ndarray:
 
 
 def check_op(op, oracle, arrays: list[np.ndarray], seed: int = 0) -> None:
-    """op (of tensors) against oracle (of arrays): values, shapes, dtypes, every subset of gradients;
+    """op (of tensors) against oracle (of arrays): values, shapes, dtypes, all subsets of gradients;
     `seed` chooses the upstream gradients and how the inputs lie in memory."""
     arrays = [np.asarray(array) for array in arrays]
     rng = np.random.default_rng([seed, 1])
@@ -101,7 +101,8 @@ def _check_forward(op, inputs, expected, tolerance) -> None:
     outputs = as_list(op(*[Tensor(array) for array in inputs]))
     assert len(outputs) == len(expected)
     for output, wanted in zip(outputs, expected):
-        assert type(output.data) is np.ndarray and all(output.dtype == array.dtype for array in inputs)
+        assert type(output.data) is np.ndarray
+        assert all(output.dtype == array.dtype for array in inputs)
         assert output.shape == wanted.shape
         assert not output.requires_grad
         assert_close(output.data, wanted, tolerance)
@@ -132,7 +133,7 @@ def _gradients(op, inputs, upstreams, chosen) -> list[np.ndarray]:
 
 
 def assert_close(actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """The largest difference is at most `tolerance` times the larger of the largest entry and 1e-3."""
+    """The largest difference is at most `tolerance` times the largest entry (or 1e-3)."""
     assert actual.shape == expected.shape
     if expected.size:
         scale = max(float(np.abs(expected).max()), 1e-3)

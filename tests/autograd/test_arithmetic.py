@@ -89,13 +89,14 @@ def test_masked_fill(shape, data, seed):
              random_arrays(seed, shape), seed)
 
 
-# ---- un-broadcasting on its own -------------------------------------------------------------------
+# ---- un-broadcasting on its own ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("large", "small"), [
-    ((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (3, 4)), ((2, 3, 4), (4,)), ((2, 3, 4), ()), ((2, 3, 4), (1,)),
-    ((2, 3, 4), (1, 3, 1)), ((2, 3, 4), (2, 1, 4)), ((2, 3, 4), (1, 1)), ((5, 1, 4), (1, 4)), ((), ()),
-    ((0, 3), (1, 3)), ((2, 0), (2, 1)), ((1, 3), (3,)), ((1, 1, 1), ())])
+    ((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (3, 4)), ((2, 3, 4), (4,)), ((2, 3, 4), ()),
+    ((2, 3, 4), (1,)), ((2, 3, 4), (1, 3, 1)), ((2, 3, 4), (2, 1, 4)), ((2, 3, 4), (1, 1)),
+    ((5, 1, 4), (1, 4)), ((), ()), ((0, 3), (1, 3)), ((2, 0), (2, 1)),
+    ((1, 3), (3,)), ((1, 1, 1), ())])
 def test_unbroadcast_sums_what_broadcasting_repeated(large, small):
     grad = np.random.default_rng(0).normal(size=large)
     result = unbroadcast(grad, small)
@@ -111,7 +112,7 @@ def test_unbroadcast_keeps_float32():
     assert unbroadcast(np.ones((2, 3), np.float32), ()).dtype == np.float32
 
 
-# ---- corners --------------------------------------------------------------------------------------
+# ---- corners -------------------------------------------------------------------------------------
 
 
 def test_relu_and_abs_have_slope_0_at_0():
@@ -219,21 +220,23 @@ def test_nan_is_not_swallowed():
         assert np.isnan(y.data).all()
 
 
-# ---- operands -------------------------------------------------------------------------------------
+# ---- operands ------------------------------------------------------------------------------------
 
 
 def test_numbers_and_numpy_scalars_leave_float32_alone():
     x = leaf([1.0, 2.0], np.float32)
     half = np.float64(0.5)
-    for y in (x * half, half * x, x + 1, 2.0 - x, x / np.sqrt(64), np.float64(8) / x, x**half, half**x,
-              ops.maximum(x, half), ops.where(x > 1, x, half), ops.masked_fill(x, x > 1, half)):
+    for y in (x * half, half * x, x + 1, 2.0 - x, x / np.sqrt(64), np.float64(8) / x, x**half,
+              half**x, ops.maximum(x, half), ops.where(x > 1, x, half),
+              ops.masked_fill(x, x > 1, half)):
         assert y.dtype == np.float32 and y.shape == (2,)
 
 
 def test_reflected_operators():
     x, array = leaf([1.0, 2.0]), np.array([5.0, 3.0])
-    for y, expected in ((array + x, [6, 5]), (array - x, [4, 1]), (array * x, [5, 6]), (2 - x, [1, 0]),
-                        (array / x, [5, 1.5]), (array**x, [5, 9]), (2**x, [2, 4]), (2 / x, [2, 1])):
+    for y, expected in ((array + x, [6, 5]), (array - x, [4, 1]), (array * x, [5, 6]),
+                        (2 - x, [1, 0]), (array / x, [5, 1.5]), (array**x, [5, 9]),
+                        (2**x, [2, 4]), (2 / x, [2, 1])):
         assert isinstance(y, Tensor)
         np.testing.assert_allclose(y.data, expected)
     assert (array @ x).item() == 11
@@ -249,7 +252,8 @@ def test_a_float32_input_beside_a_float64_one_gets_a_float32_gradient():
 @pytest.mark.parametrize("op", [ops.add, ops.sub, ops.mul, ops.div, ops.pow, ops.maximum])
 def test_shapes_that_do_not_broadcast_are_named(op):
     a, b = Tensor(np.ones((2, 3))), Tensor(np.ones(4))
-    with pytest.raises(ValueError, match=rf"{op.__name__}: shapes \(2, 3\) and \(4,\) do not broadcast"):
+    message = rf"{op.__name__}: shapes \(2, 3\) and \(4,\) do not broadcast"
+    with pytest.raises(ValueError, match=message):
         op(a, b)
 
 

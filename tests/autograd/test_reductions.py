@@ -99,7 +99,7 @@ def test_infinities_are_not_multiplied():
 def test_mistakes_are_named(op):
     name, x = op.__name__, Tensor(np.ones((2, 3)))
     for axis in (2, -3, (0, 5)):
-        with pytest.raises(IndexError, match=rf"{name}: axis -?\d is out of range for shape \(2, 3\)"):
+        with pytest.raises(IndexError, match=rf"{name}: axis -?\d is out of range .* \(2, 3\)"):
             op(x, axis=axis)
     with pytest.raises(ValueError, match=rf"{name}: axis -1 is named twice in \(1, -1\)"):
         op(x, axis=(1, -1))
