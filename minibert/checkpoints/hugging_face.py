@@ -74,6 +74,10 @@ _GPT2 = Layout("transformer", {
     "lm_head": Place(("lm_head.weight",)),  # untied
 }, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
 
+# Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this one,
+# and has no use for cls.predictions.bias, which it keeps.
+_UNTIED, _UNTIED_BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
+
 LAYOUTS = {"bert": _BERT, "bert_norm_first": _BERT, "gpt2": _GPT2}
 
 
@@ -100,6 +104,8 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
         place = place_of(LAYOUTS[model_type], name)
         parts = np.split(array.T if place.transposed else array, len(place.names))
         theirs.update(zip(place.names, parts))
+    if _UNTIED in theirs:
+        theirs[_UNTIED_BIAS] = theirs["cls.predictions.bias"]
     return theirs
 
 
@@ -124,6 +130,8 @@ def our_arrays(model_type: str, names: list[str], file: Mapping[str, np.ndarray]
             parts = [file[stored[text]] for text in wanted]
             array = parts[0] if len(parts) == 1 else np.concatenate(parts)
             arrays[name] = array.T if place.transposed else array
+    if "mlm_head.decoder" in arrays and _UNTIED_BIAS in stored:
+        arrays["mlm_head.bias"] = file[_UNTIED_BIAS]
     missing = [name for name in names if name not in arrays]
     unused = [name for bare, name in stored.items()
               if bare not in used and not layout.nothing_new.fullmatch(bare)]

@@ -118,6 +118,21 @@ def test_published_namings(tmp_path, model_class, change):
     same(expected, quietly(model_class, rewritten(tmp_path, model_class, change)))
 
 
+def test_an_untied_decoder_has_a_bias_of_its_own(tmp_path):
+    def change(arrays):
+        return arrays | {"cls.predictions.decoder.weight": np.full((17, 12), 2.0),
+                         "cls.predictions.decoder.bias": np.arange(17.0)}
+
+    folder = rewritten(tmp_path, mb.BertForMaskedLM, change, tie_word_embeddings=False)
+    model = quietly(mb.BertForMaskedLM, folder)
+    np.testing.assert_array_equal(model.mlm_head.bias.data, np.arange(17.0))
+    np.testing.assert_array_equal(model.mlm_head.decoder.data, 2.0)
+    model.save_pretrained(tmp_path / "again")
+    written = load_file(tmp_path / "again" / "model.safetensors")
+    np.testing.assert_array_equal(written["cls.predictions.decoder.bias"], np.arange(17.0))
+    assert written.keys() == load_file(folder / "model.safetensors").keys()
+
+
 @pytest.mark.parametrize("dtype, kept", [(np.float16, np.float32), (np.float32, np.float32)])
 def test_half_precision_is_read_as_float32(tmp_path, dtype, kept):
     def change(arrays):

@@ -15,7 +15,7 @@ def bert_config(**changes):
     return mb.BertConfig(**(dict(
         vocab_size=V, hidden_size=C, num_hidden_layers=2, num_attention_heads=3,
         intermediate_size=10, max_position_embeddings=9, hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,        layer_norm_eps=1e-5) | changes))
+        attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5) | changes))
 
 
 def gpt2_config(**changes):
