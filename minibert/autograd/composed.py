@@ -1,9 +1,9 @@
 """The functions of a Transformer as the textbooks write them, from primitive ops.
 
-These are the definitions: slow, short and to be read. `fused` holds the same names as one node each,
-and the tests hold the two equal, values and gradients. No function here has a backward of its own:
-the primitives' derivatives and the walk are enough. Inputs are tensors (ids and masks: arrays) that
-`functional` has checked.
+These are the definitions: slow, short and to be read. `fused` holds the same names as one node
+each, and the tests hold the two equal, values and gradients. No function here has a backward of its
+own: the primitives' derivatives and the walk are enough. Inputs are tensors (ids and masks: arrays)
+that `functional` has checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from minibert.autograd.ops import abs, erf, exp, log, masked_fill, matmul, sqrt,
 from minibert.autograd.ops import swapaxes, take_along_axis, tanh
 from minibert.autograd.tensor import Tensor
 
-# ---- softmax and its logarithm ---------------------------------------------------------------------
+# ---- softmax and its logarithm -----------------------------------------------------------------
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
@@ -45,12 +45,12 @@ def _largest(x: Tensor, axis: int) -> np.ndarray:
     return x.data.real.max(axis, keepdims=True)
 
 
-# ---- layers ------------------------------------------------------------------------------------------
+# ---- layers ------------------------------------------------------------------------------------
 
 
 def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None,
                bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """Ba, Kiros & Hinton 2016, "Layer Normalization", equation 4; the variance is the biased one."""
+    """Ba, Kiros & Hinton 2016, "Layer Normalization", eq. 4; the variance is the biased one."""
     axes = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(axes, keepdims=True)
     variance = (centred * centred).mean(axes, keepdims=True)
@@ -89,7 +89,7 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
     return x * (keep * np.asarray(scale, x.data.real.dtype))
 
 
-# ---- losses --------------------------------------------------------------------------------------------
+# ---- losses ------------------------------------------------------------------------------------
 
 
 def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
@@ -150,13 +150,13 @@ def _reduce(losses: Tensor, reduction: str) -> Tensor:
     return losses.sum() if reduction == "sum" else losses
 
 
-# ---- attention ------------------------------------------------------------------------------------------
+# ---- attention ---------------------------------------------------------------------------------
 
 
 def attention_weights(query: Tensor, key: Tensor, attn_mask: Tensor | np.ndarray | None = None,
                       is_causal: bool = False, scale: float | None = None,
                       query_offset: int = 0) -> Tensor:
-    """softmax(Q K^T / sqrt(D)), what each query takes from each key (Vaswani et al. 2017, equation 1).
+    """softmax(Q K^T / sqrt(D)): what each query takes from each key (Vaswani et al. 2017, eq. 1).
 
     query (..., T, D), key (..., S, D) -> (..., T, S). The rows add up to 1, or are all zero where a
     query may attend to nothing.

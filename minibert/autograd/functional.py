@@ -49,7 +49,7 @@ def _over_axis(op: str, x: TensorLike, axis: int) -> Tensor:
     return x
 
 
-# ---- layers --------------------------------------------------------------------------------------
+# ---- layers ------------------------------------------------------------------------------------
 
 
 def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: Tensor | None = None,
@@ -98,8 +98,8 @@ def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"{op}: x of shape {x.shape} does not fit a weight of shape {weight.shape}: "
-                         "expected (..., in) and (out, in)")
+        raise ValueError(f"{op}: x of shape {x.shape} does not fit a weight of shape "
+                         f"{weight.shape}: expected (..., in) and (out, in)")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"{op}: bias of shape {bias.shape} does not fit a weight of shape "
                          f"{weight.shape}: expected ({weight.shape[0]},)")
@@ -137,7 +137,7 @@ def _check_dropout(op: str, p: float, training: bool, rng: np.random.Generator |
                          "dropout off: model.eval())")
 
 
-# ---- losses ----------------------------------------------------------------------------------------
+# ---- losses ------------------------------------------------------------------------------------
 
 
 def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
@@ -153,7 +153,8 @@ def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tenso
 def _pair(op: str, x: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
     x, target = as_tensors(op, x, target)
     if x.shape != target.shape:
-        raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not broadcast")
+        raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not "
+                         "broadcast")
     _check_reduction(op, reduction, ("mean", "sum", "none"))
     return x, target
 
@@ -177,8 +178,8 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     targets = _array("cross_entropy", "targets", targets)
     if targets.dtype.kind == "f":
         if targets.shape != logits.shape:
-            raise ValueError(f"cross_entropy: probabilities of shape {targets.shape} need logits of "
-                             f"that shape, got {logits.shape}; classes are integers")
+            raise ValueError(f"cross_entropy: probabilities of shape {targets.shape} need logits "
+                             f"of that shape, got {logits.shape}; classes are integers")
         targets = targets.astype(dtype, copy=False)
     else:
         expected = logits.shape[:axis] + logits.shape[axis + 1:]
@@ -186,10 +187,11 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     if weight is not None:
         weight = _array("cross_entropy", "weight", weight).astype(dtype, copy=False)
         if weight.shape != (classes,):
-            raise ValueError(f"cross_entropy: weight of shape {weight.shape}, expected one for each "
-                             f"class: ({classes},)")
+            raise ValueError(f"cross_entropy: weight of shape {weight.shape}, expected one for "
+                             f"each class: ({classes},)")
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing lies between 0 and 1, got {label_smoothing}")
+        raise ValueError("cross_entropy: label_smoothing lies between 0 and 1, got "
+                         f"{label_smoothing}")
     _check_reduction("cross_entropy", reduction, ("mean", "sum", "none"))
     arguments = (logits, targets, weight, ignore_index, reduction, label_smoothing)
     if composed_is_on():
@@ -227,7 +229,7 @@ def _check_reduction(op: str, reduction: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{op}: reduction is one of {', '.join(known)}, got {reduction!r}")
 
 
-# ---- attention ---------------------------------------------------------------------------------------
+# ---- attention ---------------------------------------------------------------------------------
 
 
 def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: TensorLike,
@@ -249,8 +251,8 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     if (min(query.ndim, key.ndim, value.ndim) < 2 or key.shape[:-2] != lead
             or value.shape[:-2] != lead or query.shape[-1] != key.shape[-1]
             or key.shape[-2] != value.shape[-2] or not key.shape[-2]):
-        raise ValueError(f"{op}: query {query.shape}, key {key.shape} and value {value.shape} do not "
-                         "fit: expected (..., T, D), (..., S, D) and (..., S, D) with S > 0")
+        raise ValueError(f"{op}: query {query.shape}, key {key.shape} and value {value.shape} do "
+                         "not fit: expected (..., T, D), (..., S, D) and (..., S, D) with S > 0")
     _check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
@@ -273,8 +275,8 @@ def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
         raise ValueError(f"{op}: a mask of shape {mask.shape} does not broadcast to the scores' "
                          f"{scores}; a padding mask (B, S) is passed as mask[:, None, None, :]")
     if mask.dtype.kind in "iu":
-        raise TypeError(f"{op}: a mask is boolean (True = may attend) or float (added to the scores), "
-                        f"got {mask.dtype}: use mask.astype(bool)")
+        raise TypeError(f"{op}: a mask is boolean (True = may attend) or float (added to the "
+                        f"scores), got {mask.dtype}: use mask.astype(bool)")
     if mask.dtype == bool:
         return mask.data if isinstance(mask, Tensor) else mask
     values = mask.data if isinstance(mask, Tensor) else mask
@@ -284,7 +286,7 @@ def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
     return mask if isinstance(mask, Tensor) else Tensor(values.astype(dtype, copy=False))
 
 
-# ---- checks that several share -----------------------------------------------------------------------
+# ---- checks that several share -----------------------------------------------------------------
 
 
 def _array(op: str, name: str, values) -> np.ndarray:

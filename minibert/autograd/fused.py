@@ -1,5 +1,5 @@
-"""The functions of `composed` as one node each: the same names, a forward in place on its own arrays,
-and a backward derived by hand.
+"""The functions of `composed` as one node each: the same names, a forward in place on its own
+arrays, and a backward derived by hand.
 
 What makes NumPy fast is few passes over memory: results are written into arrays that the function
 owns, and where a formula takes many passes it goes block by block, so that all but the first find
@@ -16,7 +16,7 @@ from minibert.autograd.masks import dropout_mask
 from minibert.autograd.rows import BLOCK, column_sum, row_blocks, row_dot, row_sum
 from minibert.autograd.tensor import Tensor, is_recorded
 
-# ---- softmax and its logarithm -------------------------------------------------------------------------
+# ---- softmax and its logarithm -----------------------------------------------------------------
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
@@ -61,13 +61,13 @@ def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
     return Tensor.from_op(output, (x,), logsumexp_backward)
 
 
-# ---- layer norm --------------------------------------------------------------------------------------------
+# ---- layer norm --------------------------------------------------------------------------------
 
 
 def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None,
                bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """See composed.layer_norm. With n the normalized x, s its standard deviation and d = g * weight,
-    the gradient is (d - mean(d) - n mean(d n)) / s."""
+    """See composed.layer_norm. With n the normalized x, s its standard deviation and d = g *
+    weight, the gradient is (d - mean(d) - n mean(d n)) / s."""
     width = math.prod(normalized_shape)
     rows = x.data.reshape(-1, width)  # (N, C)
     gain = None if weight is None else weight.data.reshape(width)
@@ -113,7 +113,8 @@ def _layer_norm_gradient(grad: np.ndarray, gain: np.ndarray | None, normalized: 
     width = grad.shape[1]
     output = np.empty(grad.shape, np.result_type(grad, normalized))
     for part in row_blocks(grad):
-        n, d = normalized[part], np.multiply(grad[part], 1 if gain is None else gain, out=output[part])
+        n = normalized[part]
+        d = np.multiply(grad[part], 1 if gain is None else gain, out=output[part])
         away = n * (row_dot(d, n) / width)
         away += row_sum(d) / width
         d -= away
@@ -121,12 +122,12 @@ def _layer_norm_gradient(grad: np.ndarray, gain: np.ndarray | None, normalized: 
     return output
 
 
-# ---- GELU ---------------------------------------------------------------------------------------------------
+# ---- GELU --------------------------------------------------------------------------------------
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    """See composed.gelu. The forward leaves the derivative behind, where it is almost free: backward is
-    one multiplication."""
+    """See composed.gelu. The forward leaves the derivative behind, where it is almost free:
+    backward is one multiplication."""
     flat = np.ascontiguousarray(x.data).reshape(-1)
     output = np.empty_like(flat)
     slope = np.empty_like(flat) if is_recorded(x) else None
@@ -179,15 +180,15 @@ def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> No
         slope += distribution
 
 
-# erf(x / sqrt(2)) = tanh(x P(x^2)) for x^2 up to 32, and 1 in float32 beyond: P was fitted once by least
-# squares, reweighted until the largest error was least (1.4e-7 when computed in float32).
+# erf(x / sqrt(2)) = tanh(x P(x^2)) for x^2 up to 32, and 1 in float32 beyond: P was fitted once by
+# least squares, reweighted until the largest error was least (1.4e-7 when computed in float32).
 _ERF_POLYNOMIAL = (0.797884941, 0.0363330844, -3.25947144e-05, -5.5306331e-05, 3.96477606e-06,
                    -1.32266533e-07, 1.75628516e-09)
 
 
 def _erf_of_root_half(x: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """erf(x / sqrt(2)) in a new array, and x^2 as scratch. scipy's erf is exact but not vectorised: in
-    float32, where digits end at 1e-7 anyway, the fit is 4 times as fast."""
+    """erf(x / sqrt(2)) in a new array, with x^2 as scratch. scipy's erf is exact but not
+    vectorised: in float32, where digits end at 1e-7 anyway, the fit is 4 times as fast."""
     if x.dtype != np.float32:
         from scipy.special import erf  # here, since `import minibert` should not wait for scipy
 
@@ -202,7 +203,7 @@ def _erf_of_root_half(x: np.ndarray, square: np.ndarray) -> np.ndarray:
     return np.tanh(inner, out=inner)
 
 
-# ---- linear, embedding, dropout --------------------------------------------------------------------------------
+# ---- linear, embedding, dropout ----------------------------------------------------------------
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -238,8 +239,8 @@ def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
 def add_rows(ids: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     """(count, C): row i is the sum of the `rows` (N, C) whose id is i.
 
-    The product of a sparse matrix, with a single 1 in each column, and the rows: one pass over them,
-    five times as fast as np.add.at.
+    The product of a sparse matrix, with a single 1 in each column, and the rows: one pass over
+    them, five times as fast as np.add.at.
     """
     from scipy.sparse import csc_matrix  # here, since `import minibert` should not wait for scipy
 

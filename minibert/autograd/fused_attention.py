@@ -30,12 +30,13 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     """
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scaled = query.data * scale
-    exponentials = np.matmul(scaled, key.data.swapaxes(-1, -2))  # (..., T, S), scores until _exp
+    exponentials = np.matmul(scaled, key.data.swapaxes(-1, -2))  # (..., T, S), yet scores
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
     if bias is not None:
         exponentials = exponentials + bias.data
-    inverse = _exponentials(exponentials, allowed_positions(
-        query.shape[-2], key.shape[-2], attn_mask if bias is None else None, is_causal, query_offset))
+    allowed = allowed_positions(query.shape[-2], key.shape[-2], attn_mask if bias is None else None,
+                                is_causal, query_offset)
+    inverse = _exponentials(exponentials, allowed)
     keep = None
     if dropout_p:
         keep, keep_scale = dropout_mask(exponentials.shape, dropout_p, rng)

@@ -70,8 +70,8 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
 def _class_losses(logits: np.ndarray, buffer: np.ndarray, targets: np.ndarray,
                   weight: np.ndarray | None, ignore_index: int, reduction: str,
                   label_smoothing: float, recorded: bool) -> np.ndarray:
-    """The losses (M,) of the logits (M, V) for one class each; the gradient, where it is `recorded`,
-    is left in `buffer` (M, V), which may be the logits themselves.
+    """The losses (M,) of the logits (M, V) for one class each; the gradient, where it is
+    `recorded`, is left in `buffer` (M, V), which may be the logits themselves.
 
     With q_c the weight of -log p_c, all factors in, the loss is sum(q) log sum_c exp(x_c) -
     sum_c q_c x_c and the gradient sum(q) softmax - q.

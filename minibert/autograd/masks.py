@@ -1,4 +1,4 @@
-"""Which positions may be attended to, and which elements dropout keeps: shared by both spellings."""
+"""Which positions may be attended to, which elements dropout keeps: shared by both spellings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def allowed_positions(queries: int, keys: int, attn_mask: np.ndarray | None, is_
     return allowed
 
 
-def dropout_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+def dropout_mask(shape: tuple[int, ...], p: float,
+                 rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """(keep, scale): each element is kept with probability 1/scale on its own.
 
     16 random bits decide about an element, a quarter of what a float64 takes, so p is rounded to

@@ -22,7 +22,7 @@ import numpy as np
 
 from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_name
 
-# ---- where an op runs ------------------------------------------------------------------------------
+# ---- where an op runs --------------------------------------------------------------------------
 
 _NOWHERE: tuple[str, dict[int, str]] = ("", {})
 # The path of the module that runs, and the names of all parts of the outermost one, by identity.
@@ -48,7 +48,7 @@ def module_scope(module) -> Iterator[None]:
         _scope.reset(token)
 
 
-# ---- trace -----------------------------------------------------------------------------------------
+# ---- trace -------------------------------------------------------------------------------------
 
 SCHEMA = {"schema": "minibert.trace", "version": 1}
 
@@ -73,7 +73,7 @@ class Record(NamedTuple):
 
 
 class Trace:
-    """What `trace()` saw: `records` is a list of Record, `str()` a table, `write` a file of JSON."""
+    """What `trace()` saw: `records` are Records, `str()` is a table, `write` a file of JSON."""
 
     def __init__(self):
         self.records: list[Record] = []
@@ -97,11 +97,12 @@ class Trace:
 
     def after_backward(self, tensor: Tensor, grad: np.ndarray, input_grads: tuple) -> None:
         seconds = perf_counter() - self._last
-        number, module = self._known.get(tensor.grad_fn, (-1, ""))  # -1: made before the trace began
+        number, module = self._known.get(tensor.grad_fn, (-1, ""))  # made before the trace
         shapes = tuple([None if array is None else array.shape for array in input_grads])
         self.records.append(Record(
             number, "backward", op_name(tensor.grad_fn), module, shapes, grad.shape,
-            str(grad.dtype), _new_bytes([a for a in input_grads if a is not None], [grad]), seconds))
+            str(grad.dtype), _new_bytes([made for made in input_grads if made is not None], [grad]),
+            seconds))
         self._last = perf_counter()
 
     def __str__(self) -> str:
@@ -158,7 +159,7 @@ def _watching(observer) -> Iterator[None]:
         observers.reset(token)
 
 
-# ---- detect_anomaly ----------------------------------------------------------------------------------
+# ---- detect_anomaly ----------------------------------------------------------------------------
 
 
 class AnomalyDetector:
@@ -181,8 +182,8 @@ class AnomalyDetector:
     def after_backward(self, tensor: Tensor, grad: np.ndarray, input_grads: tuple) -> None:
         for i, array in enumerate(input_grads):
             if array is not None:
-                self._check(tensor.grad_fn, array, f"computed in backward, from a gradient of "
-                                                   f"{grad.shape}, that of input {i}, {array.shape}")
+                what = f"computed in backward, from a gradient of {grad.shape}, that of input {i}, "
+                self._check(tensor.grad_fn, array, f"{what}{array.shape}")
 
     def _check(self, backward: BackwardFunction, array: np.ndarray, what: str) -> None:
         finite = np.isfinite(array)
@@ -205,8 +206,8 @@ def _calling_line() -> str:
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Within it the first value that is not finite, forward or backward, raises a FloatingPointError
-    that names the op, the module, the shapes and the line that called the op. Slow: every array is
-    looked through."""
+    """Within it the first value that is not finite, forward or backward, raises a
+    FloatingPointError that names the op, the module, the shapes and the line that called the op.
+    Slow: every array is looked through."""
     with _watching(AnomalyDetector()):
         yield

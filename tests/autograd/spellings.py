@@ -12,15 +12,17 @@ from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor
 from op_factory import assert_close
 
-each_spelling = pytest.mark.parametrize("spelling", [nullcontext, composed], ids=["fused", "composed"])
+each_spelling = pytest.mark.parametrize("spelling", [nullcontext, composed],
+                                        ids=["fused", "composed"])
 REFERENCE = dict(np.load(Path(__file__).with_name("functional_reference.npz")))
 
 
 def values_and_gradients(function, arrays, upstream_seed: int = 0) -> list[np.ndarray]:
-    """The output of function(*tensors), then the gradient of every input; nothing else may change."""
+    """The output of function(*tensors) and the gradient of every input; nothing else changes."""
     tensors = [Tensor(array.copy(), requires_grad=True) for array in arrays]
     output = function(*tensors)
-    upstream = np.asarray(np.random.default_rng(upstream_seed).normal(size=output.shape), output.dtype)
+    upstream = np.random.default_rng(upstream_seed).normal(size=output.shape)
+    upstream = np.asarray(upstream, output.dtype)
     upstream.flags.writeable = False
     output.backward(upstream)
     for tensor, array in zip(tensors, arrays):

@@ -1,5 +1,5 @@
-"""softmax, layer norm, GELU, linear, embedding, dropout: both spellings against NumPy, loops, scipy and
-PyTorch's numbers, extreme values, and what they refuse."""
+"""softmax, layer norm, GELU, linear, embedding, dropout: both spellings against NumPy, loops, scipy
+and PyTorch's numbers, extreme values, and what they refuse."""
 
 import math
 
@@ -19,7 +19,7 @@ from op_factory import SEEDS, assert_close, check_op, random_arrays
 from spellings import check_reference, each_spelling
 
 
-# ---- against plain NumPy, every subset of gradients, all layouts in memory, float32 and float64 -------
+# ---- against plain NumPy, every subset of gradients, all layouts in memory, float32 and float64 
 
 
 def numpy_layer_norm(x, weight, bias):
@@ -60,7 +60,8 @@ def test_softmax_family(spelling, seed):
     x = rng.normal(size=shape)
     with spelling():
         check_op(lambda t: F.softmax(t, axis), lambda a: scipy.special.softmax(a, axis), [x], seed)
-        check_op(lambda t: F.log_softmax(t, axis), lambda a: scipy.special.log_softmax(a, axis), [x], seed)
+        check_op(lambda t: F.log_softmax(t, axis),
+                 lambda a: scipy.special.log_softmax(a, axis), [x], seed)
         for keepdims in (False, True):
             check_op(lambda t: F.logsumexp(t, axis, keepdims),
                      lambda a: scipy.special.logsumexp(a, axis, keepdims=keepdims), [x], seed)
@@ -109,7 +110,7 @@ def test_pytorch_agrees(spelling):
         check_reference("embedding", lambda weight, ids: F.embedding(ids, weight))
 
 
-# ---- numbers ---------------------------------------------------------------------------------------------
+# ---- numbers -----------------------------------------------------------------------------------
 
 
 @each_spelling
@@ -177,7 +178,7 @@ def test_a_second_walk_over_a_kept_graph_gives_the_same(spelling):
         for function in (F.softmax, F.log_softmax, F.gelu, tanh_gelu, F.logsumexp,
                          lambda t: F.layer_norm(t, 5, Tensor(weight), Tensor(bias)),
                          lambda t: F.cross_entropy(t[0], targets),
-                         lambda t: F.linear_cross_entropy(t, Tensor(key[0]), None, targets[None] % 4),
+                         lambda t: F.linear_cross_entropy(t[0], Tensor(key[0]), None, targets % 4),
                          lambda t: F.scaled_dot_product_attention(t, Tensor(key), t)):
             tensor = Tensor(x, requires_grad=True)
             output = function(tensor)
@@ -189,7 +190,7 @@ def test_a_second_walk_over_a_kept_graph_gives_the_same(spelling):
             assert np.array_equal(tensor.grad, first)
 
 
-# ---- dropout -------------------------------------------------------------------------------------------------
+# ---- dropout -----------------------------------------------------------------------------------
 
 
 @each_spelling
@@ -238,7 +239,7 @@ def test_dropout_that_is_off(spelling):
         assert not F.dropout(x, 1.0, rng=np.random.default_rng(0)).data.any()
 
 
-# ---- the two spellings -------------------------------------------------------------------------------------------
+# ---- the two spellings -------------------------------------------------------------------------
 
 
 def test_composed_is_a_context():
@@ -255,26 +256,26 @@ def test_the_definitions_can_be_called_directly():
     assert_close(definitions.softmax(Tensor(x)).data, scipy.special.softmax(x, -1), 1e-12)
 
 
-# ---- bad input -------------------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function, error, words", [
     (lambda x: F.softmax(x, 2), ValueError, r"softmax: axis 2 is out of range for shape \(2, 3\)"),
     (lambda x: F.log_softmax(np.ones((2, 0))), ValueError, r"log_softmax: shape \(2, 0\)"),
-    (lambda x: F.layer_norm(x, 4), ValueError, r"layer_norm: shape \(2, 3\) does not end in .*\(4,\)"),
+    (lambda x: F.layer_norm(x, 4), ValueError, r"layer_norm: shape \(2, 3\) .* end in .*\(4,\)"),
     (lambda x: F.layer_norm(x, 3, Tensor(np.ones(2))), ValueError, r"layer_norm: weight .*\(2,\)"),
-    (lambda x: F.layer_norm(x, 3, None, Tensor(np.ones(2))), ValueError, r"layer_norm: bias .*\(2,\)"),
+    (lambda x: F.layer_norm(x, 3, None, x[0, :2]), ValueError, r"layer_norm: bias .*\(2,\)"),
     (lambda x: F.gelu(x, "Tanh"), ValueError, "gelu: approximate .*'Tanh'"),
-    (lambda x: F.linear(x, Tensor(np.ones((3, 2)))), ValueError, r"linear: x of shape \(2, 3\).*\(3, 2\)"),
+    (lambda x: F.linear(x, x.reshape(3, 2)), ValueError, r"x of shape \(2, 3\) .*\(3, 2\)"),
     (lambda x: F.linear(x, x, Tensor(np.ones(3))), ValueError, r"linear: bias of shape \(3,\)"),
-    (lambda x: F.embedding(np.array([0, 2]), x), IndexError, "embedding: id 2 is out of range.* 0 to 1"),
+    (lambda x: F.embedding(np.array([0, 2]), x), IndexError, "embedding: id 2 is out .* 0 to 1"),
     (lambda x: F.embedding(np.array([-1]), x), IndexError, "embedding: id -1 is out of range"),
-    (lambda x: F.embedding(np.array([0.5]), x), TypeError, "embedding: ids must be integers.*float64"),
+    (lambda x: F.embedding(np.array([0.5]), x), TypeError, "ids must be integers.*float64"),
     (lambda x: F.embedding(np.array([0]), x[0]), ValueError, r"embedding: .*\(V, C\).*\(3,\)"),
     (lambda x: F.dropout(x, 0.5), ValueError, "dropout: p = 0.5 needs rng"),
     (lambda x: F.dropout(x, 1.5), ValueError, "dropout: the probability .*1.5"),
     (lambda x: F.mse_loss(x, x[0]), ValueError, r"mse_loss: shapes \(2, 3\) and \(3,\) differ"),
-    (lambda x: F.l1_loss(x, x, "avg"), ValueError, "l1_loss: reduction is one of mean, sum, none.*avg"),
+    (lambda x: F.l1_loss(x, x, "avg"), ValueError, "l1_loss: .*mean, sum, none, got 'avg'"),
 ])
 @each_spelling
 def test_errors_name_the_op_and_the_cure(spelling, function, error, words):

@@ -30,7 +30,8 @@ def test_layer_norm(seed, lead, inner):
     shape = tuple(int(size) for size in rng.integers(2, 6, lead + inner))
     tail = shape[lead:]
     x, weight, bias = 5 + 3 * rng.normal(size=shape), rng.normal(size=tail), rng.normal(size=tail)
-    check_spellings_agree(lambda t, w, b: F.layer_norm(t, tail, w, b), x, weight, bias, tolerance=1e-11)
+    check_spellings_agree(lambda t, w, b: F.layer_norm(t, tail, w, b), x, weight, bias,
+                          tolerance=1e-11)
     check_spellings_agree(lambda t, w: F.layer_norm(t, tail, w), x, weight, tolerance=1e-11)
     check_spellings_agree(lambda t, b: F.layer_norm(t, tail, None, b), x, bias, tolerance=1e-11)
     check_spellings_agree(lambda t: F.layer_norm(t, tail, eps=0.1), x, tolerance=1e-11)
@@ -73,11 +74,12 @@ def test_linear_cross_entropy(seed, reduction, with_bias, lead):
     x, weight, bias = random_arrays(seed, (*shape, 3), (6, 3), (6,))
     inputs = (x, weight, bias) if with_bias else (x, weight)
     check_spellings_agree(
-        lambda t, w, b=None: 0.7 * F.linear_cross_entropy(t, w, b, targets, reduction=reduction), *inputs)
+        lambda t, w, b=None: 0.7 * F.linear_cross_entropy(t, w, b, targets, reduction=reduction),
+        *inputs)
 
 
-@given(SEEDS, st.sampled_from(["none", "boolean", "float"]), st.booleans(), st.sampled_from([0.0, 0.4]),
-       st.integers(0, 3))
+@given(SEEDS, st.sampled_from(["none", "boolean", "float"]), st.booleans(),
+       st.sampled_from([0.0, 0.4]), st.integers(0, 3))
 def test_attention(seed, kind, is_causal, dropout_p, offset):
     rng = np.random.default_rng(seed)
     batch, heads, queries, keys, width, out = (int(size) for size in rng.integers(1, 6, 6))
@@ -89,8 +91,8 @@ def test_attention(seed, kind, is_causal, dropout_p, offset):
         inputs.append(rng.normal(size=sizes[int(rng.integers(3)):]))
 
     def attention(q, k, v, bias=None):
-        return F.scaled_dot_product_attention(q, k, v, mask if bias is None else bias, dropout_p, is_causal,
-                                              None, offset, np.random.default_rng(seed))
+        return F.scaled_dot_product_attention(q, k, v, mask if bias is None else bias, dropout_p,
+                                              is_causal, None, offset, np.random.default_rng(seed))
 
     check_spellings_agree(attention, *inputs, tolerance=1e-11)
 
@@ -104,11 +106,13 @@ FUNCTIONS = {
     "linear": (F.linear, (2, 3, 4), (5, 4), (5,)),
     "embedding": (lambda w: F.embedding(np.array([[1, 0, 1]]), w), (3, 4)),
     "dropout": (lambda x: F.dropout(x, 0.5, rng=np.random.default_rng(0)), (3, 4)),
-    "cross_entropy": (lambda x: F.cross_entropy(x, np.array([0, 3, 1]), np.ones(4), -1, "mean", 0.1), (3, 4)),
+    "cross_entropy": (
+        lambda x: F.cross_entropy(x, np.array([0, 3, 1]), np.ones(4), -1, "mean", 0.1), (3, 4)),
     "linear_cross_entropy": (lambda x, w, b: F.linear_cross_entropy(x, w, b, np.array([0, 3])),
                              (2, 5), (4, 5), (4,)),
     "scaled_dot_product_attention": (
-        lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, 0.5, True, rng=np.random.default_rng(0)),
+        lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, 0.5, True,
+                                                          rng=np.random.default_rng(0)),
         (1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), (3, 3)),
 }
 
@@ -154,7 +158,8 @@ def test_any_subset_of_inputs_may_require_gradients(spelling, name):
     with spelling():
         everything = values_and_gradients(function, arrays)[1:]
         for chosen in range(2 ** len(arrays)):
-            tensors = [Tensor(array, requires_grad=bool(chosen >> i & 1)) for i, array in enumerate(arrays)]
+            tensors = [Tensor(array, requires_grad=bool(chosen >> i & 1))
+                       for i, array in enumerate(arrays)]
             output = function(*tensors)
             assert output.requires_grad == bool(chosen)
             if chosen:

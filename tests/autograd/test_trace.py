@@ -1,4 +1,4 @@
-"""trace and detect_anomaly: what passed the door, in which module, and where a number went wrong."""
+"""trace and detect_anomaly: what passed the door, in which module, where a number went wrong."""
 
 import json
 from contextvars import copy_context
@@ -56,14 +56,15 @@ def test_every_op_with_its_module_both_ways(model, x):
         output = model(x)
         output.backward(np.random.default_rng(2).normal(size=output.shape))
     block = ["layer_norm", "linear", "add"]
-    modules = ["blocks.0.norm", "blocks.0.linear", "blocks.0", "blocks.1.norm", "blocks.1.linear", "blocks.1",
-               "Model", "head", "Model"]
+    modules = ["blocks.0.norm", "blocks.0.linear", "blocks.0", "blocks.1.norm", "blocks.1.linear",
+               "blocks.1", "Model", "head", "Model"]
     forward = [record for record in seen.records if record.phase == "forward"]
     backward = [record for record in seen.records if record.phase == "backward"]
     assert [record.op for record in forward] == [*block, *block, "reshape", "linear", "softmax"]
     assert [record.module for record in forward] == modules
     assert [record.number for record in forward] == list(range(9))
-    assert {(r.number, r.op, r.module) for r in backward} == {(r.number, r.op, r.module) for r in forward}
+    assert ({(r.number, r.op, r.module) for r in backward}
+            == {(r.number, r.op, r.module) for r in forward})
     assert [record.number for record in backward][:3] == [8, 7, 6]
     assert all(record.seconds >= 0 for record in seen.records)
 
@@ -77,28 +78,31 @@ def test_shapes_dtypes_and_bytes(model, x):
     assert linear.dtype == "float32" and linear.bytes == 2 * 5 * 4 * 4
     reshape = next(record for record in seen.records if record.op == "reshape")
     assert reshape.bytes == 0  # a view
-    head = next(record for record in seen.records if record.phase == "backward" and record.op == "linear")
+    head = next(r for r in seen.records if r.phase == "backward" and r.op == "linear")
     assert head.inputs == ((10, 4), (3, 4), (3,)) and head.output == (10, 3)
     assert head.bytes == 4 * (40 + 12 + 3)
     first = seen.records[-1]
-    assert first.op == "layer_norm" and first.inputs == (None, (4,), (4,))  # x asked for no gradient
+    assert first.op == "layer_norm" and first.inputs == (None, (4,), (4,))  # x asked for none
 
 
 def test_the_table_and_the_file(model, x, tmp_path):
     with mb.trace() as seen:
         model(x).sum().backward()
     lines = str(seen).splitlines()
-    assert lines[0].split() == ["#", "phase", "op", "module", "inputs", "output", "dtype", "bytes", "ms"]
-    assert lines[1].split()[:7] == ["0", "forward", "layer_norm", "blocks.0.norm", "2x5x4", "4", "4"]
+    assert lines[0].split() == [
+        "#", "phase", "op", "module", "inputs", "output", "dtype", "bytes", "ms"]
+    assert lines[1].split()[:6] == ["0", "forward", "layer_norm", "blocks.0.norm", "2x5x4", "4"]
     assert lines[-1].split()[:2] == [str(len(seen.records)), "records"]
     assert len(lines) == len(seen.records) + 2
     seen.write(tmp_path / "trace.jsonl")
-    header, *rows = [json.loads(line) for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    lines = (tmp_path / "trace.jsonl").read_text().splitlines()
+    header, *rows = [json.loads(line) for line in lines]
     assert header == {"schema": "minibert.trace", "version": 1}
     assert [row["op"] for row in rows] == [record.op for record in seen.records]
-    assert rows[0] == {"number": 0, "phase": "forward", "op": "layer_norm", "module": "blocks.0.norm",
-                       "inputs": [[2, 5, 4], [4], [4]], "output": [2, 5, 4], "dtype": "float32",
-                       "bytes": 160, "seconds": seen.records[0].seconds}
+    assert rows[0] == {"number": 0, "phase": "forward", "op": "layer_norm",
+                       "module": "blocks.0.norm", "inputs": [[2, 5, 4], [4], [4]],
+                       "output": [2, 5, 4], "dtype": "float32", "bytes": 160,
+                       "seconds": seen.records[0].seconds}
 
 
 def test_the_composed_spelling_shows_its_steps(model, x):
@@ -155,7 +159,7 @@ def test_a_trace_does_not_keep_the_graph(x):
     assert len(seen._known) == 0
 
 
-# ---- anomalies ---------------------------------------------------------------------------------------------
+# ---- anomalies ---------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -170,8 +174,8 @@ def test_the_first_infinity_of_a_forward_is_named(model, x):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_op_that_makes_one_is_named_with_the_line():
     x = Tensor(np.array([[1.0, 2.0], [3.0, 0.0]]), requires_grad=True)
-    message = r"log in no module \(called at test_trace.py:\d+\) computed \(2, 2\) from \(2, 2\), " \
-              r"with 1 of 4 values not finite: -inf at \(1, 1\)"
+    message = (r"log in no module \(called at test_trace.py:\d+\) computed \(2, 2\) from "
+               r"\(2, 2\), with 1 of 4 values not finite: -inf at \(1, 1\)")
     with pytest.raises(FloatingPointError, match=message), mb.detect_anomaly():
         x.log()
 
@@ -179,8 +183,9 @@ def test_an_op_that_makes_one_is_named_with_the_line():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_gradient_that_is_not_finite_is_named_with_the_line_of_its_op():
     x = Tensor(np.array([4.0, 0.0, 1.0]), requires_grad=True)
-    message = r"sqrt in no module \(called at test_trace.py:\d+\) computed in backward, from a gradient " \
-              r"of \(3,\), that of input 0, \(3,\), with 1 of 3 values not finite: inf at \(1,\)"
+    message = (r"sqrt in no module \(called at test_trace.py:\d+\) computed in backward, from a "
+               r"gradient of \(3,\), that of input 0, \(3,\), with 1 of 3 values not finite: inf "
+               r"at \(1,\)")
     with mb.detect_anomaly():
         y = x.sqrt().sum()
         with pytest.raises(FloatingPointError, match=message):
