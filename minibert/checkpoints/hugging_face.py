@@ -74,7 +74,7 @@ _GPT2 = Layout("transformer", {
     "lm_head": Place(("lm_head.weight",)),  # untied
 }, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
 
-# Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this one,
+# Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this,
 # and has no use for cls.predictions.bias, which it keeps.
 _UNTIED, _UNTIED_BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
 
