@@ -37,6 +37,19 @@ def baselines(objective) -> dict[str, float]:
     return found
 
 
+def why_no_oracle(objective) -> str | None:
+    """What keeps the oracle from reading this objective's examples of the toy world; None: nothing."""
+    if not hasattr(objective.tokenizer, "mask_token_id"):
+        return "it reads words, not characters"
+    if objective.name == "bert" and not objective.next_sentence:
+        return "it reads pairs"
+    world = ToyWorld()
+    longest_pair = 2 * world.sentences_per_segment * world.longest_sentence() + 3
+    if objective.name == "bert" and objective.context < longest_pair:
+        return f"it reads whole pairs: give a --context of at least {longest_pair}"
+    return None
+
+
 def against_oracle(model, objective) -> dict[str, float]:
     """The oracle's figures on the toy world's held-out text, and the model's distance to them."""
     oracle = Oracle(ToyWorld(), objective.tokenizer)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from minibert.commands.answers import against_oracle, baselines
+from minibert.commands.answers import against_oracle, baselines, why_no_oracle
 from minibert.commands.defaults import resolved
 from minibert.commands.preparing import check_same_text, make_trainer, read_corpus
 from minibert.commands.show import curve_of
 from minibert.commands.side_by_side import final_report
 from minibert.errors import InputError
+from minibert.text.corpora import Corpus
 from minibert.training.machine import core_count, keep_freed_memory, set_blas_threads
 from minibert.training.report import Report, estimate, estimate_line, in_words
 from minibert.training.runs import Run
@@ -19,6 +21,7 @@ from minibert.training.trainer import Trainer
 
 # Options that say how to run, not what: they are no part of what a run is.
 NOT_STORED = ("command", "model", "out", "resume")
+DEFAULT_CORPUS = "toy"
 FIRST_EXAMPLES = 2
 
 
@@ -27,35 +30,32 @@ class Training:
     """One of the one or two trainings of a command."""
 
     which: str  # "bert" or "gpt"
-    folder: Path
+    run: Run
     options: dict
-    resumes: bool
     trainer: Trainer | None = None
+    estimate: str | None = None  # None where it is resumed
 
 
 def run_pretrain(given) -> int:
     """`pretrain bert|gpt|both`; exit status 130 if Ctrl-C stopped it."""
     options = {name: value for name, value in vars(given).items()
                if name not in NOT_STORED and value is not None}
-    options["corpus"] = "text" if "text" in options else options.get("corpus", "toy")
-    out = Path(given.out or f"runs/{given.model}-{options['corpus']}")
-    trainings = planned(given.model, options, out, given.resume)
+    if "text" in options:
+        options["corpus"] = "text"
+    out = Path(given.out or f"runs/{given.model}-{options.get('corpus', DEFAULT_CORPUS)}")
     report = Report()
+    trainings = (resumed if given.resume else new)(given.model, options, out)
     keep_freed_memory()
     threads = trainings[0].options["threads"]
     set_blas_threads(threads)
     corpus = read_corpus(trainings[0].options)
-    report.line(f"text: {corpus.name}")
-    for line in corpus.describe():
-        report.line(f"  {line}")
-    for training in trainings:
-        training.trainer = make_trainer(training.which, training.options, corpus, report)
-        if training.resumes:
-            check_same_text(training.folder, Run(training.folder).state()["about"], corpus)
+    for line in [f"text: {corpus.name}", *[f"  {line}" for line in corpus.describe()]]:
+        report.line(line)
+    prepare(trainings, corpus, report, given.resume)
     report.line(f"seed {trainings[0].options['seed']}, {threads} threads, into {out}")
     for training in trainings:
         if not train(training, report):
-            again = " ".join(["python -m minibert pretrain", given.model, "--resume", "--out", str(out)])
+            again = f"python -m minibert pretrain {given.model} --resume --out {out}"
             report.line(f"stopped after step {training.trainer.steps_done}, all is saved; go on with: {again}")
             return 130
     for line in final_report([training.trainer for training in trainings]):
@@ -63,35 +63,48 @@ def run_pretrain(given) -> int:
     return 0
 
 
-def planned(model: str, options: dict, out: Path, resume: bool) -> list[Training]:
-    """What is to be trained and where, with all options filled in: from the tables for a new run, from
-    its checkpoint for one that is resumed. Errors: a folder in the way, options that contradict."""
-    if not resume and "text" not in options and "format" in options:
-        raise InputError("--format says how --text is laid out: give --text, too")
-    whiches = ("bert", "gpt") if model == "both" else (model,)
-    if not resume:
-        _check_free(out)
-    elif not out.is_dir():
-        raise InputError(f"{out}: there is no run to resume in this folder")
-    trainings = []
-    for which in whiches:
-        folder = out / which if model == "both" else out
-        resumes = resume and Run(folder).checkpoint("latest") is not None
-        if resumes:
-            chosen = _as_begun(which, Run(folder), options)
-        else:
-            chosen = resolved(options, options["corpus"], which)
-            chosen.setdefault("threads", core_count())
-        if chosen["threads"] < 1:
-            raise InputError(f"--threads is {chosen['threads']}: expected at least 1")
-        trainings.append(Training(which, folder, chosen, resumes))
-    return trainings
-
-
-def _check_free(out: Path) -> None:
+def new(model: str, options: dict, out: Path) -> list[Training]:
+    """What is to be trained and where, the tables filling in what was not given. Errors: a folder in
+    the way, options that contradict each other."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not touched: give another --out, or --resume to "
                          "go on with it")
+    options = {"corpus": DEFAULT_CORPUS, "threads": core_count(), **options}
+    if options["threads"] < 1:
+        raise InputError(f"--threads is {options['threads']}: expected at least 1")
+    _check_combination(model, options)
+    return [Training(which, run, resolved(options, options["corpus"], which))
+            for which, run in _places(model, out)]
+
+
+def resumed(model: str, options: dict, out: Path) -> list[Training]:
+    """What goes on, with the options that it was begun with. Errors: nothing to resume, options that
+    were others then."""
+    trainings = []
+    for which, run in _places(model, out):
+        if run.checkpoint("latest") is None:
+            raise InputError(f"{run.path}: there is no run to resume in this folder: begin one without "
+                             "--resume, in a folder that does not exist yet")
+        trainings.append(Training(which, run, _as_begun(which, run, options)))
+    return trainings
+
+
+def _places(model: str, out: Path) -> list[tuple[str, Run]]:
+    if model == "both":
+        return [(which, Run(out / which)) for which in ("bert", "gpt")]
+    return [(model, Run(out))]
+
+
+def _check_combination(model: str, options: dict) -> None:
+    """An option that would be ignored is a mistake."""
+    if options["corpus"] != "text" and "format" in options:
+        raise InputError("--format says how --text is laid out: give --text, too")
+    if "vocab_size" in options and (options["corpus"] == "toy" or options.get("tokenizer") == "chars"):
+        raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has one to choose; "
+                         "the toy world's words and a text's characters are as many as they are")
+    for name in ("norm_first", "no_next_sentence"):
+        if model == "gpt" and name in options:
+            raise InputError(f"--{name.replace('_', '-')} is about BERT: train bert or both with it")
 
 
 def _as_begun(which: str, run: Run, given: dict) -> dict:
@@ -104,8 +117,6 @@ def _as_begun(which: str, run: Run, given: dict) -> dict:
         before = stored.get(name)
         before = tuple(before) if isinstance(before, list) else before
         value = tuple(value) if isinstance(value, list) else value
-        if name == "corpus" and value == "toy" and "text" not in given:
-            continue  # the default, not something asked for
         if name != "steps" and value != before:
             raise InputError(f"--{name.replace('_', '-')} is {value}, but {run.path} was begun with "
                              f"{before}: leave the option out, or begin a new run in another --out")
@@ -114,47 +125,65 @@ def _as_begun(which: str, run: Run, given: dict) -> dict:
     return stored
 
 
+def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: bool) -> None:
+    """Make the trainers; try a step of each; only then make the folders, with a first checkpoint, so
+    that a run can be resumed whenever it is killed. What goes wrong leaves no folder behind."""
+    for training in trainings:
+        training.trainer = make_trainer(training.which, training.options, corpus, report)
+        if resume:
+            check_same_text(training.run.path, training.run.state()["about"], corpus)
+            training.trainer.run_folder = training.run
+            training.trainer.resume()
+        else:
+            training.estimate = estimate_line(estimate(training.trainer), training.options["steps"])
+    if resume:
+        return
+    made = []
+    try:
+        for training in trainings:
+            training.trainer.run_folder = Run.create(training.run.path)
+            made.append(training.run.path)
+            training.trainer.save()
+    except BaseException:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
 def train(training: Training, report: Report) -> bool:
     """Run one training to its end and write its summary. False if Ctrl-C stopped it."""
-    trainer = training.trainer
+    trainer, run = training.trainer, training.run
     report.line()
     report.line(f"{training.which}: {_size(training.options)}")
-    if training.resumes:
-        trainer.run_folder = Run(training.folder)
-        trainer.resume()
+    if training.estimate is None:
         report.line(f"resumed at step {trainer.steps_done}")
     else:
         _introduce(trainer, report)
-        trainer.run_folder = _new_folder(training.folder)
+        report.line(training.estimate)
     if not trainer.run():
         return False
-    run = trainer.run_folder
     for line in curve_of(run.records()):
         report.line(line)
     if run.summary() is None or run.summary()["steps"] != trainer.steps_done:
-        summary = trainer.summary() | {"baselines": baselines(trainer.objective), "oracle": None}
-        if training.options["corpus"] == "toy":
-            report.line("asking the oracle for the best possible figures (its time does not count)")
-            summary["oracle"] = against_oracle(trainer.model, trainer.objective)
-        run.write_summary(summary)
+        run.write_summary(trainer.summary() | {
+            "baselines": baselines(trainer.objective),
+            "oracle": _oracle(trainer, report) if training.options["corpus"] == "toy" else None})
     report.line(f"{training.which}: {in_words(trainer.seconds)}, "
                 f"{run.summary()['tokens_per_second']:,} tokens/s; kept in {run.path}")
     return True
 
 
-def _new_folder(folder: Path) -> Run:
-    """The run's folder. One with nothing but the log of a run that was killed before its first
-    checkpoint is begun anew."""
-    if folder.is_dir() and {path.name for path in folder.iterdir()} <= {"log.jsonl", "best", "best.new",
-                                                                        "latest.new"}:
-        run = Run(folder)
-        run.cut_log(0)
-        return run
-    return Run.create(folder)
+def _oracle(trainer: Trainer, report: Report) -> dict | None:
+    reason = why_no_oracle(trainer.objective)
+    if reason is not None:
+        report.line(f"the oracle cannot be asked: {reason}")
+        return None
+    report.line("asking the oracle for the best possible figures (its time does not count)")
+    return against_oracle(trainer.model, trainer.objective)
 
 
 def _introduce(trainer: Trainer, report: Report) -> None:
-    """What is learned from, which parameters decay, and what it will cost."""
+    """What is learned from, and which parameters decay."""
     for line in trainer.objective.describe():
         report.line(f"  {line}")
     report.line("first examples:")
@@ -163,7 +192,6 @@ def _introduce(trainer: Trainer, report: Report) -> None:
             report.line(f"  {line}")
     report.line(f"weight decay of {trainer.settings.weight_decay} on {_names(trainer.decayed)}")
     report.line(f"no weight decay on {_names(trainer.exempt)}")
-    report.line(estimate_line(estimate(trainer), trainer.settings.steps))
 
 
 def _size(options: dict) -> str:

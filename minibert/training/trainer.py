@@ -179,7 +179,7 @@ class Trainer:
                 if self.steps_done == self.settings.steps or every and self.steps_done % every == 0:
                     self._evaluate_and_save()
             if self.steps_saved != self.steps_done:
-                self._save("latest")
+                self.save()
         self.seconds = seconds_before + time.perf_counter() - started
         return not interrupt.asked
 
@@ -212,6 +212,10 @@ class Trainer:
             write_checkpoint(self, name)
             if name == "latest":
                 self.steps_saved = self.steps_done
+
+    def save(self) -> None:
+        """Write the run's latest checkpoint."""
+        self._save("latest")
 
     def resume(self) -> None:
         """Go back to the run's latest checkpoint: weights, moments, step, and the log as it was then."""
