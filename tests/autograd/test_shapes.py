@@ -109,6 +109,14 @@ def test_split_gives_a_list_as_numpy_does():
     assert [part.shape for part in ops.split(x, [1, 4])] == [(1,), (3,), (2,)]
 
 
+def test_parts_of_a_split_are_independent():
+    x = leaf([1.0, 2.0, 3.0])
+    first, second, third = ops.split(x, 3)
+    (first * 2.0 + third * 5.0).backward()
+    second.backward()
+    assert x.grad.tolist() == [2, 1, 5]
+
+
 # ---- picking -------------------------------------------------------------------------------------
 
 
