@@ -193,7 +193,7 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
         raise ValueError("cross_entropy: label_smoothing lies between 0 and 1, got "
                          f"{label_smoothing}")
     _check_reduction("cross_entropy", reduction, ("mean", "sum", "none"))
-    arguments = (logits, targets, weight, ignore_index, reduction, label_smoothing)
+    arguments = (logits, targets, weight, ignore_index, reduction, float(label_smoothing))
     if composed_is_on():
         return composed.cross_entropy(*arguments)
     return fused_losses.cross_entropy(*arguments)
@@ -256,6 +256,7 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     _check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
+    scale = None if scale is None else float(scale)  # a NumPy scalar would widen float32
     arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, query_offset, rng)
     if composed_is_on():
         return composed.scaled_dot_product_attention(*arguments)

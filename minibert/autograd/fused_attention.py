@@ -37,29 +37,23 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     allowed = allowed_positions(query.shape[-2], key.shape[-2], attn_mask if bias is None else None,
                                 is_causal, query_offset)
     inverse = _exponentials(exponentials, allowed)
-    keep = None
+    keep, factor = None, inverse
     if dropout_p:
         keep, keep_scale = dropout_mask(exponentials.shape, dropout_p, rng)
-        inverse_kept = inverse * keep_scale
-    dropped = exponentials if keep is None else exponentials * keep
-    output = np.matmul(dropped, value.data)
-    output *= inverse if keep is None else inverse_kept
-    del dropped
+        factor = inverse * keep_scale
+    output = np.matmul(_kept(exponentials, keep), value.data)
+    output *= factor
 
     def scaled_dot_product_attention_backward(grad):
-        weighted = grad * (inverse if keep is None else inverse_kept)  # r G
-        total = (grad * output).sum(-1, keepdims=True)
-        total *= inverse
-        grad_value = None
-        if value.requires_grad:
-            dropped = exponentials if keep is None else exponentials * keep
-            grad_value = np.matmul(dropped.swapaxes(-1, -2), weighted)
+        weighted = grad * factor  # r G, with dropout's scale
         grad_scores = np.matmul(weighted, value.data.swapaxes(-1, -2))
         if keep is not None:
             grad_scores *= keep
-        grad_scores -= total
+        grad_scores -= (grad * output).sum(-1, keepdims=True) * inverse
         grad_scores *= exponentials
-        grad_query = grad_key = None
+        grad_query = grad_key = grad_value = None
+        if value.requires_grad:
+            grad_value = np.matmul(_kept(exponentials, keep).swapaxes(-1, -2), weighted)
         if query.requires_grad:
             grad_query = np.matmul(grad_scores, key.data)
             grad_query *= scale
@@ -72,6 +66,10 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
 
     inputs = (query, key, value) if bias is None else (query, key, value, bias)
     return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
+
+
+def _kept(exponentials: np.ndarray, keep: np.ndarray | None) -> np.ndarray:
+    return exponentials if keep is None else exponentials * keep
 
 
 def _exponentials(scores: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:

@@ -2,6 +2,9 @@
 and PyTorch's numbers, extreme values, and what they refuse."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +257,13 @@ def test_composed_is_a_context():
 def test_the_definitions_can_be_called_directly():
     x = random_arrays(2, (3, 4))[0]
     assert_close(definitions.softmax(Tensor(x)).data, scipy.special.softmax(x, -1), 1e-12)
+
+
+def test_scipy_is_imported_where_it_is_used():
+    code = "import sys, minibert; print('scipy' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                            cwd=Path(mb.__file__).parents[1])
+    assert result.stdout == "False\n", result.stderr
 
 
 # ---- bad input ---------------------------------------------------------------------------------

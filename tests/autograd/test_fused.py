@@ -141,6 +141,18 @@ def test_float32_stays_float32(spelling, name):
         assert_close(actual, expected, 1e-5)
 
 
+@each_spelling
+def test_numbers_of_numpy_do_not_widen_float32(spelling):
+    x = Tensor(np.ones((1, 2, 3, 4), np.float32), requires_grad=True)
+    half = np.float64(0.5)
+    with spelling():
+        for output in (F.scaled_dot_product_attention(x, x, x, scale=half),
+                       F.layer_norm(x, 4, eps=half),
+                       F.dropout(x, half, True, np.random.default_rng(0)),
+                       F.cross_entropy(x[0, 0], np.arange(3), label_smoothing=half)):
+            assert output.dtype == np.float32
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 @each_spelling
 def test_complex_step(spelling, name):
