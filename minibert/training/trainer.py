@@ -163,7 +163,7 @@ class Trainer:
         """
         until = self.settings.steps if until is None else until
         started, seconds_before = time.perf_counter(), self.seconds
-        if self.steps_done == 0:
+        if self.best is None:  # nothing was evaluated yet: this is the beginning
             self._start_log()
             self._evaluate_and_save()
         self.report.start(self)

@@ -185,7 +185,7 @@ def test_ten_and_ten_steps_are_twenty_bit_for_bit(tmp_path):
     assert straight.held_out == second.held_out and straight.best == second.best
 
 
-@pytest.mark.parametrize("stop", [1, 4, 7])
+@pytest.mark.parametrize("stop", [0, 1, 4, 7])
 def test_a_run_stopped_anywhere_forgets_what_came_after_its_checkpoint(tmp_path, stop):
     """As after a kill: the log is ahead of the checkpoint, and the tail was cut in a line."""
     straight = trainer(Run.create(tmp_path / "straight"))
