@@ -309,7 +309,7 @@ def _normalised(message: np.ndarray) -> np.ndarray:
 def _log_possible(p: np.ndarray) -> np.ndarray:
     if (p <= 0.0).any() or np.isnan(p).any():
         raise InputError(
-            "the toy world cannot write this text: the oracle answers for the world's own documents "
-            "only, in pairs of whole sentences"
+            "the toy world cannot write this text: the oracle answers only for the world's own "
+            "documents, in pairs of whole sentences"
         )
     return np.log(p)

@@ -1,7 +1,7 @@
-"""The toy world: topics, characters and the grammar of their sentences, as a hidden Markov model (see world.py).
+"""The toy world: topics, characters and the grammar of their sentences, a hidden Markov model.
 
-A hidden state is (topic, character, place in the sentence). Topic and character stay from sentence to sentence, most
-of the time, and each has words of its own:
+A hidden state (see world.py) is (topic, character, place in the sentence). Topic and character stay
+from sentence to sentence, most of the time, and each has words of its own:
 
     the old captain slowly rows her boat to the bank .
     she drinks tea by herself .
@@ -10,8 +10,9 @@ of the time, and each has words of its own:
 Where the signals are, for a reader of both sides and for a reader of the left side only:
 
 - the verb of an action tells its object, the object its verb; both tell the topic;
-- noun, pronoun, adverb, habit, possessive and reflexive tell the character, and agree: the twins row their boat;
-- many words belong to two topics or two roles: a bank is in the river or in town, a bass is caught or played.
+- noun, pronoun, adverb, habit, possessive and reflexive tell the character, and agree: the twins
+  row their boat by themselves;
+- some words belong to two topics: a bank is in the river or in town, a bass is caught or played.
 """
 
 from typing import NamedTuple
@@ -21,8 +22,8 @@ from scipy import sparse
 
 from minibert.text.world import World
 
-# Every pair of segments is drawn as 2 + 2 whole sentences, whatever their words: only a choice that does not look at
-# the words leaves the oracle's prior exact.
+# Every pair of segments is drawn as 2 + 2 whole sentences, whatever their words: only a choice that
+# does not look at the words leaves the oracle's prior exact.
 SENTENCES_PER_SEGMENT = 2
 
 TOPIC_STAYS = 0.95
@@ -31,7 +32,7 @@ DOCUMENT_END = 1 / 12
 
 
 class Topic(NamedTuple):
-    """Three actions (verb with he/she, verb with they, objects), places, and what the places are like."""
+    """Three actions (verb with he or she, with they, objects), places, what places are like."""
 
     actions: tuple[tuple[str, str, tuple[str, ...]], ...]
     places: tuple[str, ...]
@@ -57,37 +58,27 @@ TOPICS = {
          ("opens", "open", ("safe", "drawer"))),
         ("bank", "market", "counter"), ("busy", "rich")),
     "music": Topic(
-        (("plays", "play", ("bass", "piano")), ("sings", "sing", ("song", "scale")),
+        (("plays", "play", ("bass", "piano")), ("sings", "sing", ("song", "note")),
          ("tunes", "tune", ("guitar", "violin"))),
         ("stage", "hall", "bar"), ("loud", "bright")),
     "kitchen": Topic(
         (("bakes", "bake", ("cake", "loaf")), ("washes", "wash", ("pitcher", "pan")),
          ("cuts", "cut", ("pie", "lemon"))),
         ("stove", "table", "bar"), ("warm", "clean")),
-    "match": Topic(
-        (("throws", "throw", ("ball", "ring")), ("swings", "swing", ("bat", "club")),
-         ("watches", "watch", ("pitcher", "match"))),
-        ("field", "gate", "hall"), ("green", "crowded")),
     "forest": Topic(
-        (("hears", "hear", ("bat", "owl")), ("follows", "follow", ("fox", "trail")),
+        (("hears", "hear", ("crane", "owl")), ("follows", "follow", ("fox", "trail")),
          ("climbs", "climb", ("oak", "rock"))),
         ("cave", "hut", "spring"), ("dark", "mossy")),
     "sea": Topic(
         (("sails", "sail", ("ship", "boat")), ("spots", "spot", ("whale", "seal")),
          ("mends", "mend", ("net", "mast"))),
         ("harbour", "beach", "bridge"), ("salty", "windy")),
-    "school": Topic(
-        (("reads", "read", ("book", "map")), ("writes", "write", ("letter", "poem")),
-         ("breaks", "break", ("seal", "chalk"))),
-        ("desk", "library", "table"), ("quiet", "dusty")),
 }
 
 CHARACTERS = (
     Character("she", "captain", "old", "slowly", "drinks", ("tea", "cider")),
-    Character("she", "doctor", "tall", "calmly", "wears", ("gloves", "pearls")),
     Character("she", "painter", "clever", "carefully", "chews", ("mint", "grass")),
     Character("he", "clerk", "nervous", "quickly", "sharpens", ("pencils", "knives")),
-    Character("he", "farmer", "tired", "silently", "eats", ("apples", "bread")),
     Character("he", "soldier", "brave", "proudly", "polishes", ("boots", "buttons")),
     Character("they", "twins", "cheerful", "noisily", "tell", ("jokes", "riddles")),
     Character("they", "children", "little", "happily", "share", ("sweets", "secrets")),
@@ -106,13 +97,18 @@ def _even(words) -> dict[str, float]:
     return {word: 1 / len(words) for word in words}
 
 
-def grammar(topic: Topic, character: Character) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+def grammar(
+    topic: Topic, character: Character
+) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
     """Place in the sentence -> (words with probabilities, following places with probabilities).
 
     The last place, ".", has no follower."""
     plural = character.pronoun == "they"
     objects = [thing for action in topic.actions for thing in action[2]]
-    predicate = {"manner": 0.25, "verb 0": 0.16, "verb 1": 0.16, "verb 2": 0.16, "often": 0.09, "habit": 0.18}
+    predicate = {
+        "manner": 0.25, "verb 0": 0.16, "verb 1": 0.16, "verb 2": 0.16,
+        "often": 0.09, "habit": 0.18,
+    }
     places = {
         # the (old) captain ... / she ...
         "the": ({"the": 1.0}, {"quality": 0.5, "noun": 0.5}),
@@ -149,14 +145,15 @@ def grammar(topic: Topic, character: Character) -> dict[str, tuple[dict[str, flo
     }
     for number, (singular_verb, plural_verb, things) in enumerate(topic.actions):
         determiner = {"the": 0.4, "that": 0.15, POSSESSIVE[character.pronoun]: 0.45}
-        places[f"verb {number}"] = ({plural_verb if plural else singular_verb: 1.0}, {f"determiner {number}": 1.0})
+        verb = plural_verb if plural else singular_verb
+        places[f"verb {number}"] = ({verb: 1.0}, {f"determiner {number}": 1.0})
         places[f"determiner {number}"] = (determiner, {f"object {number}": 1.0})
         places[f"object {number}"] = (_even(things), {"near": 0.5, ".": 0.5})
     return places
 
 
 class ToyWorld(World):
-    """The English toy world: `states` lists its (topic name, character noun, place in the sentence)."""
+    """The English toy world: `states` lists its (topic, character's noun, place in sentence)."""
 
     sentences_per_segment = SENTENCES_PER_SEGMENT
 
@@ -168,7 +165,8 @@ class ToyWorld(World):
         }
         self.states = [(*about, place) for about, places in grammars.items() for place in places]
         number = {state: index for index, state in enumerate(self.states)}
-        words = sorted({w for places in grammars.values() for spelled, _ in places.values() for w in spelled})
+        spellings = [spelled for places in grammars.values() for spelled, _ in places.values()]
+        words = sorted({word for spelled in spellings for word in spelled})
         column = {word: index for index, word in enumerate(words)}
         emission = np.zeros((len(self.states), len(words)))
         rows, columns, moves = [], [], []
@@ -184,12 +182,15 @@ class ToyWorld(World):
         inner = sparse.csr_matrix((moves, (rows, columns)), shape=(len(self.states),) * 2)
         starts = [index for index, state in enumerate(self.states) if state[2] in SAME_CHARACTER]
         ends = [index for index, state in enumerate(self.states) if state[2] == "."]
-        between = [[self._opening_move(self.states[end], self.states[start]) for start in starts] for end in ends]
+        between = [
+            [self._opening_move(self.states[end], self.states[start]) for start in starts]
+            for end in ends
+        ]
         super().__init__(words, emission, inner, starts, ends, between, DOCUMENT_END)
 
     @staticmethod
     def _opening_move(end: tuple[str, str, str], start: tuple[str, str, str]) -> float:
-        """Probability that a sentence that ended about (topic, character) is followed by one that starts so."""
+        """p(the state a sentence starts in | the state in which the one before it ended)."""
         leave_topic = (1 - TOPIC_STAYS) / (len(TOPICS) - 1)
         leave_character = (1 - CHARACTER_STAYS) / (len(CHARACTERS) - 1)
         topic = TOPIC_STAYS if start[0] == end[0] else leave_topic

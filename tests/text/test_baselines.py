@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from minibert.text.baselines import bigram_loss, majority_accuracy, unigram_loss, uniform_loss
 
 V = 7
-texts = st.lists(st.integers(0, V - 2), min_size=2, max_size=40)  # the last word of the vocabulary never occurs
+# The last word of the vocabulary never occurs
+texts = st.lists(st.integers(0, V - 2), min_size=2, max_size=40)
 
 
 @given(texts, st.integers(0, V - 1))
@@ -19,8 +20,8 @@ def test_probabilities_of_all_words_sum_to_one(text, before):
 
 
 def test_bigram_by_hand():
-    """a b a b a c: pairs ab 2, ba 2, ac 1, so D = 1 / (1 + 2 * 2) = 0.2; a is followed 3 times, by 2 different words.
-    Words: a 3, b 2, c 1: D = 1 / (1 + 2 * 1) = 1/3, three of them, shared by V = 4."""
+    """a b a b a c: pairs ab 2, ba 2, ac 1, so D = 1 / (1 + 2 * 2) = 0.2; a is followed 3 times,
+    by 2 words. Words: a 3, b 2, c 1: D = 1 / (1 + 2 * 1) = 1/3, off three, shared by V = 4."""
     text = np.array([0, 1, 0, 1, 0, 2])
     unigram = np.array([3 - 1 / 3, 2 - 1 / 3, 1 - 1 / 3, 0]) / 6 + (1 / 3) * 3 / 6 / 4
     after_a = np.array([0, 1.8, 0.8, 0]) / 3 + 0.2 * 2 / 3 * unigram
@@ -43,7 +44,8 @@ def test_ample_text_of_a_chain_reaches_its_entropy():
     held_out = ids[50_000:]
     exact = -np.log(moves[held_out[:-1], held_out[1:]]).mean()
     assert bigram_loss(ids[:50_000], held_out, V) == pytest.approx(exact, abs=0.005)
-    assert bigram_loss(ids[:50_000], held_out, V) < unigram_loss(ids[:50_000], held_out, V) < uniform_loss(V)
+    bigram = bigram_loss(ids[:50_000], held_out, V)
+    assert bigram < unigram_loss(ids[:50_000], held_out, V) < uniform_loss(V)
 
 
 def test_uniform_and_majority():

@@ -1,4 +1,4 @@
-"""The oracle against enumeration of every hidden path, and against the data that the toy world writes."""
+"""The oracle against enumeration of all hidden paths, and against what the toy world writes."""
 
 from itertools import product
 
@@ -16,11 +16,11 @@ from tiny_worlds import WordTokenizer, random_world, stream_matrix, worlds
 seeds = st.integers(0, 10_000)
 
 
-# ---- enumeration: every path of hidden states, its probability from the definition --------------------------------
+# ---- enumeration: every path of hidden states, its probability from the definition ----
 
 
 def stream_paths(world, length):
-    """(path, probability) for every path of `length` states of the stream, the separator's state last."""
+    """(path, probability) for every path of `length` states of the stream."""
     moves = stream_matrix(world)
     for path in product(range(world.num_states + 1), repeat=length):
         p = world.stationary[path[0]]
@@ -31,7 +31,7 @@ def stream_paths(world, length):
 
 
 def segment_paths(world, length, sentences):
-    """(path, probability without the first state's) of whole sentences, exactly `sentences` of them."""
+    """(path, probability without the first state's) of exactly `sentences` whole sentences."""
     for path in product(range(world.num_states), repeat=length):
         is_end = [state in world.ends for state in path]
         if not is_end[-1] or sum(is_end) != sentences or path[0] not in world.starts:
@@ -75,37 +75,50 @@ def seen(world, tokenizer, state, shown):
     """p(shown | state) where nobody knows whether the position was chosen."""
     total = 0.0
     for word in tokenizer.ordinary_ids:
-        either = 0.85 * channel(tokenizer, shown, word, False) + 0.15 * channel(tokenizer, shown, word, True)
+        either = 0.85 * channel(tokenizer, shown, word, False)
+        either += 0.15 * channel(tokenizer, shown, word, True)
         total += clean(world, tokenizer, state, word) * either
     return total
 
 
-# ---- the stream ---------------------------------------------------------------------------------------------------
+# ---- the stream ----
 
 
 @given(worlds(), seeds)
+@settings(max_examples=20)
 def test_next_token_equals_enumeration(world, seed):
     tokenizer = WordTokenizer(world.words)
-    ids = draw_stream(world, tokenizer, np.random.default_rng(seed), rows=3, length=5)
+    ids = draw_stream(world, tokenizer, np.random.default_rng(seed), rows=2, length=4)
     got = Oracle(world, tokenizer).next_token(ids[:, :-1], ids[:, 1:])
-    for row in range(3):
-        prefix = [sum(p * np.prod([clean(world, tokenizer, s, t) for s, t in zip(path, ids[row])])
-                      for path, p in stream_paths(world, length)) for length in range(1, 6)]
+    for row in range(2):
+        prefix = []
+        for length in range(1, 5):
+            total = 0.0
+            for path, p in stream_paths(world, length):
+                for state, token in zip(path, ids[row]):
+                    p *= clean(world, tokenizer, state, token)
+                total += p
+            prefix.append(total)
         np.testing.assert_allclose(got[row], np.diff(np.log(prefix)), rtol=1e-9, atol=1e-12)
 
 
 @given(worlds(), seeds)
+@settings(max_examples=20)
 def test_one_gap_equals_enumeration(world, seed):
     tokenizer = WordTokenizer(world.words)
-    ids = draw_stream(world, tokenizer, np.random.default_rng(seed), rows=2, length=4)
+    ids = draw_stream(world, tokenizer, np.random.default_rng(seed), rows=1, length=4)
     left, both = Oracle(world, tokenizer).one_gap(ids)
     paths = list(stream_paths(world, 4))
 
     def mass(row, positions):
-        return sum(p * np.prod([clean(world, tokenizer, path[t], ids[row, t]) for t in positions])
-                   for path, p in paths)
+        total = 0.0
+        for path, p in paths:
+            for t in positions:
+                p *= clean(world, tokenizer, path[t], ids[row, t])
+            total += p
+        return total
 
-    for row in range(2):
+    for row in range(1):
         for gap in range(4):
             before, others = list(range(gap)), [t for t in range(4) if t != gap]
             expected_left = np.log(mass(row, [*before, gap]) / mass(row, before))
@@ -117,7 +130,8 @@ def test_one_gap_equals_enumeration(world, seed):
 def test_next_token_ignores_minus_100_and_never_looks_ahead():
     world = random_world(3)
     tokenizer = WordTokenizer(world.words)
-    ids = draw_stream(world, tokenizer, np.random.default_rng(0), rows=70, length=7)  # more than one block of rows
+    # More rows than one block has
+    ids = draw_stream(world, tokenizer, np.random.default_rng(0), rows=70, length=7)
     oracle = Oracle(world, tokenizer)
     full = oracle.next_token(ids[:, :-1], ids[:, 1:])
     targets = ids[:, 1:].copy()
@@ -127,7 +141,8 @@ def test_next_token_ignores_minus_100_and_never_looks_ahead():
     some[::2, 3] = full[::2, 3]
     np.testing.assert_array_equal(some, full)
     np.testing.assert_allclose(oracle.next_token(ids[:, :3], ids[:, 1:4]), full[:, :3], rtol=1e-12)
-    np.testing.assert_allclose(oracle.next_token(ids[68:, :-1], ids[68:, 1:]), full[68:], rtol=1e-12)
+    last = oracle.next_token(ids[68:, :-1], ids[68:, 1:])
+    np.testing.assert_allclose(last, full[68:], rtol=1e-12)
 
 
 def draw_stream(world, tokenizer, rng, rows, length):
@@ -137,14 +152,15 @@ def draw_stream(world, tokenizer, rng, rows, length):
     for row in range(rows):
         state = rng.choice(world.num_states + 1, p=world.stationary / world.stationary.sum())
         for t in range(length):
-            is_separator = state == world.num_states
-            word = None if is_separator else world.words[rng.choice(len(world.words), p=world.emission[state])]
-            ids[row, t] = tokenizer.sep_token_id if is_separator else tokenizer.vocab.index(word)
+            ids[row, t] = tokenizer.sep_token_id
+            if state < world.num_states:
+                word = rng.choice(world.words, p=world.emission[state])
+                ids[row, t] = tokenizer.vocab.index(word)
             state = rng.choice(world.num_states + 1, p=moves[state] / moves[state].sum())
     return ids
 
 
-# ---- pairs ----------------------------------------------------------------------------------------------------------
+# ---- pairs ----
 
 
 def pair_arrays(tokenizer, pairs):
@@ -161,8 +177,8 @@ def pair_arrays(tokenizer, pairs):
 
 
 def enumerate_pair(world, tokenizer, a, b, sentences, scored=None):
-    """{(label, word)}: joint probability of the label, of what is shown and of the word at place `scored` of a + b
-    (word None where nothing is scored). Label 0: B continues A."""
+    """{(label, word)}: joint probability of the label, of what is shown and of the word at place
+    `scored` of a + b (word None where nothing is scored). Label 0: B continues A."""
     shown, joint = [*a, *b], {}
     tails = list(segment_paths(world, len(b), sentences))
     for path_a, p_a in segment_paths(world, len(a), sentences):
@@ -172,7 +188,8 @@ def enumerate_pair(world, tokenizer, a, b, sentences, scored=None):
             for place, (state, token) in enumerate(zip(path, shown)):
                 if place != scored:
                     p *= seen(world, tokenizer, state, token)
-            joins = {0: 0.5 * step(world, path_a[-1], path_b[0]), 1: 0.5 * opening_of(world, path_b[0])}
+            joins = {0: 0.5 * step(world, path_a[-1], path_b[0])}
+            joins[1] = 0.5 * opening_of(world, path_b[0])
             for label, join in joins.items():
                 for word in [None] if scored is None else tokenizer.ordinary_ids:
                     q = p * join
@@ -186,7 +203,7 @@ def enumerate_pair(world, tokenizer, a, b, sentences, scored=None):
 @given(worlds(), seeds, st.integers(1, 2), st.booleans())
 @settings(max_examples=20)
 def test_pairs_equal_enumeration(world, seed, sentences, unused):
-    """Segments of any tokens, corrupted or not; all positions are scored in turn, with the labels that are possible."""
+    """Segments of any tokens, corrupted or not; a position is scored with every possible label."""
     rng = np.random.default_rng(seed)
     tokenizer = WordTokenizer(world.words, ["unused", "words"] if unused else [])
     shown_ids = [*tokenizer.ordinary_ids, tokenizer.mask_token_id]
@@ -202,8 +219,8 @@ def test_pairs_equal_enumeration(world, seed, sentences, unused):
     for row, (a, b) in enumerate(pairs):
         joint = enumerate_pair(world, tokenizer, a, b, sentences)
         total = sum(joint.values())
-        np.testing.assert_allclose(np.exp(next_sentence[row]), [joint[label, None] / total for label in (0, 1)],
-                                   rtol=1e-9, atol=1e-13)
+        expected = [joint[label, None] / total for label in (0, 1)]
+        np.testing.assert_allclose(np.exp(next_sentence[row]), expected, rtol=1e-9, atol=1e-13)
         scored = int(rng.integers(len(a) + len(b)))
         joint = enumerate_pair(world, tokenizer, a, b, sentences, scored)
         words = {word: joint[0, word] + joint[1, word] for word in tokenizer.ordinary_ids}
@@ -214,7 +231,7 @@ def test_pairs_equal_enumeration(world, seed, sentences, unused):
                 assert got[0] == pytest.approx(np.log(p / sum(words.values())), rel=1e-9, abs=1e-12)
 
 
-# ---- the toy world itself -------------------------------------------------------------------------------------------
+# ---- the toy world itself ----
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +244,7 @@ def toy():
 
 @pytest.fixture(scope="module")
 def pairs(toy):
-    """800 corrupted pairs, as the builder of pre-training data makes them: input, labels, and the oracle's answers."""
+    """800 corrupted pairs, as in pre-training: input, labels, and the oracle's answers."""
     world, tokenizer, documents = toy
     rng = np.random.default_rng(8)
     n = SENTENCES_PER_SEGMENT
@@ -246,20 +263,22 @@ def pairs(toy):
     shown = np.where(chosen & (fate < 0.8), tokenizer.mask_token_id, ids)
     shown = np.where(chosen & (fate >= 0.9), rng.choice(tokenizer.ordinary_ids, ids.shape), shown)
     positions = np.flatnonzero(chosen)
-    answers = Oracle(world, tokenizer, n).pairs(shown, types, attention, positions, ids.ravel()[positions])
-    return shown, types, attention, positions, ids.ravel()[positions], labels, answers
+    words = ids.ravel()[positions]
+    answers = Oracle(world, tokenizer, n).pairs(shown, types, attention, positions, words)
+    return shown, types, attention, positions, words, labels, answers
 
 
 def test_the_world_is_worth_it(toy, pairs):
-    """The figures that the README shows, here on small samples and with the margins that were asked for."""
+    """The figures that the README shows, on small samples."""
     world, tokenizer, documents = toy
     stream = np.concatenate([[tokenizer.sep_token_id, *sum(d, [])] for d in documents])
     windows = stream[: len(stream) // 49 * 49].reshape(-1, 49)[:300]
     oracle = Oracle(world, tokenizer)
     best = -oracle.next_token(windows[:, :-1], windows[:, 1:]).mean()
-    # Counts of the exact bigram distribution would do a little better than these: ample text, so only a little
+    # Counted on ample text, so that the baseline is not poor for want of data
     ample = world.documents(6000, np.random.default_rng(9))
-    ample = np.concatenate([[tokenizer.sep_token_id, *tokenizer.encode_words(" ".join(d))] for d in ample])
+    ample = [[tokenizer.sep_token_id, *tokenizer.encode_words(" ".join(d))] for d in ample]
+    ample = np.concatenate(ample)
     assert bigram_loss(ample, windows.ravel(), tokenizer.vocab_size) - best >= 0.4
     left, both = oracle.one_gap(windows)
     assert both.mean() - left.mean() >= 0.3
@@ -303,7 +322,7 @@ def test_a_block_of_rows_does_not_change_its_neighbours(pairs, toy):
     np.testing.assert_allclose(got[1], next_sentence[rows], rtol=1e-9)
 
 
-# ---- what it refuses --------------------------------------------------------------------------------------------------
+# ---- what it refuses ----
 
 
 def test_a_tokenizer_that_splits_words_is_refused():

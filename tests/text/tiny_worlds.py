@@ -1,4 +1,4 @@
-"""Tiny random worlds, small enough to enumerate, and the least a tokenizer must be for the oracle."""
+"""Tiny random worlds, small enough to enumerate, and the least tokenizer that the oracle needs."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from minibert.text.world import World
 
 
 class WordTokenizer:
-    """One id per word; [MASK] and [SEP] stand among the words so that no one can count on their places."""
+    """One id per word; the special tokens stand among the words, so no place is sure."""
 
     def __init__(self, words, unused=()):
         self.vocab = ["[PAD]", "[UNK]", *words[:1], "[SEP]", "[MASK]", *words[1:], "[CLS]", *unused]
@@ -28,8 +28,10 @@ class WordTokenizer:
         return [self.vocab.index(word) for word in text.split()]
 
 
-def random_world(seed: int, states: int = 4, words: int = 3, ends: int = 1, document_end: float = 0.3) -> World:
-    """The last `ends` states end a sentence; states 0 and 1 may open one; state 1 may not be left for itself."""
+def random_world(
+    seed: int, states: int = 4, words: int = 3, ends: int = 1, document_end: float = 0.3
+) -> World:
+    """The last `ends` states end a sentence; 0 and 1 may open one; 1 never follows itself."""
     rng = np.random.default_rng(seed)
     emission = rng.dirichlet(np.full(words, 0.6), states)
     inner = rng.dirichlet(np.full(states, 0.7), states)
@@ -39,14 +41,19 @@ def random_world(seed: int, states: int = 4, words: int = 3, ends: int = 1, docu
     inner[-ends:] = 0.0
     between = rng.dirichlet(np.full(2, 0.7), ends)
     names = [f"w{number}" for number in range(words)]
-    return World(names, emission, sparse.csr_matrix(inner), [0, 1], list(range(states - ends, states)), between,
-                 document_end)
+    last = list(range(states - ends, states))
+    return World(names, emission, sparse.csr_matrix(inner), [0, 1], last, between, document_end)
 
 
 @st.composite
 def worlds(draw):
-    return random_world(draw(st.integers(0, 10_000)), draw(st.integers(3, 4)), draw(st.integers(2, 3)),
-                        draw(st.integers(1, 2)), draw(st.sampled_from([0.15, 0.5])))
+    return random_world(
+        seed=draw(st.integers(0, 10_000)),
+        states=draw(st.integers(3, 4)),
+        words=draw(st.integers(2, 3)),
+        ends=draw(st.integers(1, 2)),
+        document_end=draw(st.sampled_from([0.15, 0.5])),
+    )
 
 
 def stream_matrix(world: World) -> np.ndarray:
