@@ -165,7 +165,7 @@ def attention_weights(query: Tensor, key: Tensor, attn_mask: Tensor | np.ndarray
     keys = key.shape[-2]
     scale = 1 / math.sqrt(width) if scale is None else scale
     scores = matmul(query, swapaxes(key, -1, -2)) * scale  # (..., T, S)
-    if isinstance(attn_mask, Tensor):
+    if attn_mask is not None and attn_mask.dtype != bool:
         scores = scores + attn_mask
         attn_mask = None
     allowed = allowed_positions(queries, keys, attn_mask, is_causal, query_offset)

@@ -12,10 +12,11 @@ LOWEST = -1e30
 def allowed_positions(queries: int, keys: int, attn_mask: np.ndarray | None, is_causal: bool,
                       query_offset: int) -> np.ndarray | None:
     """True where a query may attend to a key, broadcastable to (..., T, S); None: everywhere.
+    `attn_mask` is boolean.
 
     Causal: query t stands at position `query_offset` + t and sees the keys up to its own position.
     """
-    allowed = attn_mask if attn_mask is not None and attn_mask.dtype == bool else None
+    allowed = attn_mask
     if is_causal:
         causal = np.tri(queries, keys, query_offset, dtype=bool)  # (T, S)
         allowed = causal if allowed is None else allowed & causal

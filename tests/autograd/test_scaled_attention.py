@@ -88,6 +88,14 @@ def test_the_weights_are_what_the_values_are_mixed_with():
     assert_close(weights.data @ v, mixed.data, 1e-12)
 
 
+def test_the_weights_take_a_float_mask_as_an_array_too():
+    q, k = [Tensor(array) for array in inputs(12)[:2]]
+    bias = random_arrays(13, (T, S))[0]
+    weights = definitions.attention_weights(q, k, bias)
+    assert_close(weights.data, definitions.attention_weights(q, k, Tensor(bias)).data, 1e-14)
+    assert np.abs(weights.data - definitions.attention_weights(q, k).data).max() > 0.1
+
+
 # ---- masks -------------------------------------------------------------------------------------
 
 
