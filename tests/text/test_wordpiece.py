@@ -32,6 +32,8 @@ def test_longest_match_first_and_unknown_as_a_whole(tokenizer):
     assert tokenizer.tokenize("unaffable") == ["un", "##aff", "##able"]
     assert tokenizer.tokenize("plays playing") == ["play", "##s", "play", "##ing"]
     assert tokenizer.tokenize("playx") == ["[UNK]"], "a known start does not help"
+    whole = BertTokenizer(SPECIALS + ["play", "playing", "##ing", "##i", "##n", "##g"])
+    assert whole.tokenize("playing playinging") == ["playing", "playing", "##ing"]
     assert tokenizer.tokenize("ab abb") == ["a", "##b", "a", "##b", "##b"]
 
 
