@@ -109,7 +109,7 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
     return theirs
 
 
-def our_arrays(model_type: str, names: list[str], file: Mapping[str, np.ndarray]
+def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
                ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
     """What a file holds for our parameters `names` -> (arrays, missing names, unused names).
 
@@ -119,7 +119,7 @@ def our_arrays(model_type: str, names: list[str], file: Mapping[str, np.ndarray]
     layout = LAYOUTS[model_type]
     stored = {_bare(layout, name): name for name in file}
     if len(stored) != len(file):
-        raise InputError("the checkpoint holds some weights twice, with and without the prefix "
+        raise InputError(f"{file.path}: some weights stand there twice, with and without the prefix "
                          f"{layout.prefix!r}")
     arrays, used = {}, set()
     for name in names:

@@ -68,7 +68,7 @@ class BertModel(BertPretrainedModel):
         (B, T, C) for the ids. In training mode with dropout an `rng` is needed.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
-        position_ids = self._positions(position_ids, T)
+        position_ids = self._positions(position_ids, (B, T))
         if token_type_ids is None:
             token_type_ids = np.zeros((1, T), np.int64)
         else:

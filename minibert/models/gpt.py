@@ -61,7 +61,7 @@ class GPT2Model(GPT2PretrainedModel):
         the ids. In training mode with dropout an `rng` is needed.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
-        position_ids = self._positions(position_ids, T)
+        position_ids = self._positions(position_ids, (B, T))
         hidden_states = [] if output_hidden_states else None
         attentions = [] if output_attentions else None
         x = self.embeddings(input_ids, position_ids, inputs_embeds, rng)  # (B, T, C)

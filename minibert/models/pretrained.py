@@ -102,17 +102,17 @@ class PretrainedModel(Module):
             shape = inputs_embeds.shape[:2]
         return input_ids, inputs_embeds, shape
 
-    def _positions(self, position_ids: np.ndarray | None, tokens: int) -> np.ndarray:
+    def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
         """The places of the tokens, (1 or B, T): 0, 1, 2... unless given."""
-        most = self.config.max_position_embeddings
+        most, (rows, tokens) = self.config.max_position_embeddings, shape
         if position_ids is None:
             if tokens > most:
                 raise InputError(f"{type(self).__name__}: {tokens} tokens are more than the {most} "
                                  "positions that the model has: shorten the text")
             return np.arange(tokens)[None]
-        position_ids = np.asarray(position_ids)
-        position_ids = position_ids[None] if position_ids.ndim == 1 else position_ids
-        return checked_ids("position_ids", position_ids, most, (len(position_ids), tokens))
+        position_ids = np.atleast_2d(position_ids)
+        rows = 1 if len(position_ids) == 1 else rows
+        return checked_ids("position_ids", position_ids, most, (rows, tokens))
 
 
 def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] | None = None,

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import minibert as mb
-from minibert.checkpoints.hugging_face import our_arrays
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
 
@@ -184,9 +183,12 @@ def test_weights_that_do_not_fit_the_config(tmp_path):
         mb.BertModel.from_pretrained(folder)
 
 
-def test_names_with_and_without_prefix_at_once():
-    with pytest.raises(InputError, match="twice"):
-        our_arrays("bert", [], {"bert.pooler.dense.bias": 0, "pooler.dense.bias": 0})
+def test_names_with_and_without_prefix_at_once(tmp_path):
+    def change(arrays):
+        return arrays | {"bert.pooler.dense.bias": np.zeros(12)}
+
+    with pytest.raises(InputError, match="model.safetensors: some weights stand there twice"):
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, change))
 
 
 @pytest.mark.parametrize("message, changes", [

@@ -28,6 +28,10 @@ def test_inputs_of_both(model):
     refused("position_ids: 9 is out of range", model, IDS, position_ids=np.full((B, T), 9))
     refused(r"position_ids: got shape \(3, 6\): expected \(3, 7\)", model, IDS,
             position_ids=np.zeros((B, 6), int))
+    refused(r"position_ids: got shape \(2, 7\): expected \(3, 7\)", model, IDS,
+            position_ids=np.zeros((2, T), int))
+    refused(r"position_ids: got shape \(1, 6\): expected \(1, 7\)", model, IDS,
+            position_ids=np.arange(6))
     refused(r"attention_mask: got shape \(3, 6\) for tokens", model, IDS,
             attention_mask=np.ones((B, 6), int))
     refused("attention_mask: got other values", model, IDS, attention_mask=np.full((B, T), -1e4))
