@@ -20,6 +20,9 @@ import numpy as np
 # Context variables, not globals: a context is restored after an exception, and a worker thread can
 # be given a copy of its caller's.
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
+# By the id of a leaf, who takes its gradient in its place: while several threads walk back at once,
+# or a checkpoint walks within a walk, no two may write into one `.grad`.
+stand_ins: ContextVar[dict[int, Tensor]] = ContextVar("stand_ins", default={})
 # Whoever watches the door (tracing, anomaly detection): see trace.py for the methods they have.
 observers: ContextVar[tuple] = ContextVar("observers", default=())
 
@@ -336,6 +339,7 @@ def _checked(grad: np.ndarray, source: Tensor, tensor: Tensor) -> np.ndarray:
 
 def _accumulate(tensor: Tensor, grad: np.ndarray) -> None:
     """Add to `.grad`; the first contribution is copied, since a leaf owns its gradient."""
+    tensor = stand_ins.get().get(id(tensor), tensor)
     if tensor.grad is not None:
         tensor.grad += grad
     elif tensor.grad_buffer is not None:

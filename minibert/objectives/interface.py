@@ -13,7 +13,9 @@ LossesAndMetrics = tuple[dict[str, Tensor], dict[str, float]]
 
 class Objective(Protocol):
     """The trainer divides each loss sum by the count of the same name, over all micro-batches and
-    workers of a step (a count may be 0: then the loss is 0), and adds the quotients."""
+    workers of a step (a count may be 0: then the loss is 0), and adds the quotients. A batch has
+    `input_ids` (B, T) and, to be trained on by several workers, `share(k, n)`: the batch of worker
+    k of n."""
 
     name: str
 
@@ -32,3 +34,8 @@ class Objective(Protocol):
     def first_examples(self, n: int = 3) -> list[str]: ...
 
     def describe(self) -> list[str]: ...
+
+
+def share_of_rows(count: int, k: int, n: int) -> slice:
+    """The rows of worker k of n, out of `count`: in order, all of them, as evenly as possible."""
+    return slice(count * k // n, count * (k + 1) // n)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.objectives.interface import LossesAndMetrics
+from minibert.objectives.interface import LossesAndMetrics, share_of_rows
 from minibert.objectives.randomness import Purpose, generator
 from minibert.text.tokenizer import Tokenizer
 
@@ -33,6 +33,11 @@ class NextTokenBatch:
     def tokens(self) -> int:
         """Tokens that are read."""
         return self.input_ids.size
+
+    def share(self, k: int, n: int) -> "NextTokenBatch":
+        """Rows of worker k of n: every row is in one share, sizes differ by at most one."""
+        rows = share_of_rows(len(self.input_ids), k, n)
+        return NextTokenBatch(self.input_ids[rows], self.targets[rows])
 
     def __post_init__(self):
         following, targets = self.input_ids[:, 1:], self.targets[:, :-1]

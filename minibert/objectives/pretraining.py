@@ -8,7 +8,7 @@ import numpy as np
 from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
 from minibert.objectives.documents import EncodedDocuments
-from minibert.objectives.interface import LossesAndMetrics
+from minibert.objectives.interface import LossesAndMetrics, share_of_rows
 from minibert.objectives.masked_lm import MASK_PROBABILITY, mask_tokens, n_correct, ordinary_ids
 from minibert.objectives.randomness import Purpose, generator
 from minibert.objectives.sentence_pairs import IS_NEXT, Plan, lay_out, plan_pairs, plan_singles
@@ -37,6 +37,18 @@ class PretrainingBatch:
     def tokens(self) -> int:
         """Tokens that are read, padding left out."""
         return int(self.attention_mask.sum())
+
+    def share(self, k: int, n: int) -> "PretrainingBatch":
+        """Rows of worker k of n; the masked positions count from the share's first row."""
+        rows = share_of_rows(len(self.input_ids), k, n)
+        width = self.input_ids.shape[1]
+        row = self.masked_positions // width
+        inside = (rows.start <= row) & (row < rows.stop)
+        label = None if self.next_sentence_label is None else self.next_sentence_label[rows]
+        return PretrainingBatch(
+            self.input_ids[rows], self.token_type_ids[rows], self.attention_mask[rows],
+            self.masked_positions[inside] - rows.start * width, self.masked_labels[inside], label,
+            self.original_ids[rows])
 
 
 class PretrainingObjective:
