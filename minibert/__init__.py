@@ -13,3 +13,9 @@ from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction
                                   BertModel)
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel, GPT2Model
+from minibert.generation import generate
+from minibert.text.characters import CharTokenizer
+from minibert.text.wordpiece import BertTokenizer
+from minibert.training import optim, schedules
+from minibert.training.optim import clip_grad_norm_
+from minibert.training.trainer import Trainer, TrainingSettings
