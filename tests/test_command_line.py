@@ -197,7 +197,7 @@ def test_a_finished_run_can_be_told_to_go_on(text, tmp_path, capsys):
 
 
 def test_killed_at_random_moments_and_resumed_it_leaves_the_same_bytes(text, tmp_path, capsys):
-    steps = ["--steps", "60", "--eval-every", "3", "--dropout", "0.1"]
+    steps = ["--steps", "36", "--eval-every", "4", "--dropout", "0.1"]
     output_of(capsys, *pretrain("both", text, tmp_path / "straight", *steps))
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONPATH=str(ROOT))
     command = [sys.executable, "-m", "minibert"]

@@ -17,6 +17,7 @@ import numpy as np
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.training.checkpoint import load_training_state, write_checkpoint
+from minibert.training.data_parallel import Workers
 from minibert.training.interrupt import FinishTheStep
 from minibert.training.modes import evaluating
 from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
@@ -36,7 +37,8 @@ class TrainingSettings:
     """All that the loop itself is told. Errors: any value out of range.
 
     `steps` counts updates, each from `accumulate` batches; `clip` 0 means no clipping; `eval_every` 0
-    evaluates at the end only; `warmup` and the schedules are those of schedules.py.
+    evaluates at the end only; `warmup` and the schedules are those of schedules.py, `workers` those of
+    data_parallel.py.
     """
 
     steps: int = 1000
@@ -51,6 +53,7 @@ class TrainingSettings:
     accumulate: int = 1
     eval_every: int = 100
     seed: int = 0
+    workers: int = 1
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -64,7 +67,8 @@ class TrainingSettings:
                   ("eps", self.eps > 0, "more than 0"), ("clip", self.clip >= 0, "at least 0"),
                   ("accumulate", self.accumulate >= 1, "at least 1"),
                   ("eval_every", self.eval_every >= 0, "at least 0"),
-                  ("seed", self.seed >= 0, "at least 0")]
+                  ("seed", self.seed >= 0, "at least 0"),
+                  ("workers", self.workers >= 1, "at least 1")]
         for name, is_right, expected in checks:
             value = getattr(self, name)
             if not is_right or value in (math.inf, -math.inf):
@@ -87,6 +91,7 @@ class Trainer:
         groups, self.decayed, self.exempt = decay_groups(model, settings.weight_decay)
         self.optimizer = AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
         self.parameters = list(model.parameters())
+        self.workers = Workers(self.parameters, settings.workers)
         self.schedule = SCHEDULES[settings.schedule]
         self.steps_done = 0
         self.steps_saved = -1
@@ -125,9 +130,27 @@ class Trainer:
         micro_steps = range(step * self.settings.accumulate, (step + 1) * self.settings.accumulate)
         batches = [self.objective.batch(micro_step) for micro_step in micro_steps]
         totals = added_up([self.objective.counts(batch) for batch in batches])
+        count = self.settings.workers
+
+        def walk_of(worker: int) -> dict:
+            return self._walk(micro_steps, [batch.share(worker, count) for batch in batches], totals,
+                              worker)
+
+        if count == 1:
+            means = self._walk(micro_steps, batches, totals)
+        else:
+            means = added_up(self.workers.run(walk_of))
+        self.tokens += sum([batch.input_ids.size for batch in batches])
+        parts = {f"{name}_loss": mean for name, mean in means.items()} if len(means) > 1 else {}
+        return {"loss": sum(means.values()), **parts}
+
+    def _walk(self, micro_steps: range, batches: list, totals: dict, worker: int = 0) -> dict:
+        """Forward and back over each batch (or a worker's share of it); what they add to the means."""
         means = dict.fromkeys(totals, 0.0)
         for micro_step, batch in zip(micro_steps, batches):
-            rng = np.random.default_rng([self.settings.seed, DROPOUT, micro_step])
+            if not len(batch.input_ids):  # more workers than rows
+                continue
+            rng = np.random.default_rng([self.settings.seed, DROPOUT, micro_step, worker])
             sums, _ = self.objective.losses(self.model, batch, rng)
             loss = None
             for name, total in sums.items():
@@ -137,9 +160,7 @@ class Trainer:
                     loss = mean if loss is None else loss + mean
             if loss is not None and loss.requires_grad:
                 loss.backward()
-        self.tokens += sum([batch.input_ids.size for batch in batches])
-        parts = {f"{name}_loss": mean for name, mean in means.items()} if len(means) > 1 else {}
-        return {"loss": sum(means.values()), **parts}
+        return means
 
     def learning_rate(self, step: int) -> float:
         """The rate for the update after `step` updates."""
@@ -181,7 +202,7 @@ class Trainer:
             if self.steps_saved != self.steps_done:
                 self.save()
         self.seconds = seconds_before + time.perf_counter() - started
-        return not interrupt.asked
+        return self.steps_done >= until
 
     def _start_log(self) -> None:
         self._log({"kind": "start", "schema": LOG_SCHEMA, "objective": self.objective.name,

@@ -102,6 +102,7 @@ def test_clipping_and_decay_reach_the_optimizer():
     clipped.step()
     squares = [float((p.grad ** 2).sum()) for p in clipped.parameters]
     assert np.sqrt(sum(squares)) == pytest.approx(1e-3, rel=1e-3)
+    assert [group["lr"] for group in clipped.optimizer.param_groups] == [1e-2 / 4] * 2
     free = trainer(settings=replace(SETTINGS, clip=0.0))
     norm = free.step()["grad_norm"]
     assert np.sqrt(sum([float((p.grad ** 2).sum()) for p in free.parameters])) == pytest.approx(norm)
@@ -118,6 +119,13 @@ def test_every_step_draws_its_own_dropout_and_the_seed_decides():
         return [trained.step()["loss"] for _ in range(3)]
 
     assert len(set(losses(1))) == 3 and losses(1) == losses(1) != losses(2)
+
+
+def test_a_step_trains_a_model_that_was_in_evaluation_mode():
+    trained = trainer()
+    trained.model.eval()
+    trained.step()
+    assert all([module.training for module in trained.model.modules()])
 
 
 def test_a_batch_that_asks_for_nothing_moves_nothing():
@@ -215,11 +223,16 @@ def test_the_log_holds_every_step_and_evaluation_and_no_clock(tmp_path):
     assert records[1]["loss"] == pytest.approx(np.log(11), abs=0.05), "untrained: ln V"
 
 
-def test_the_best_checkpoint_is_not_the_latest(tmp_path):
-    """The held-out loss is the same text's at a rate that destroys what was learned."""
-    trained = trainer(Run.create(tmp_path / "run"))
-    scripted = iter([3.0, 1.0, 2.0, 1.5, 4.0])
-    trained.evaluate = lambda: {"loss": next(scripted)}
+def test_the_best_checkpoint_is_not_the_latest_even_after_a_resume(tmp_path):
+    def scripted(trained, losses):
+        remaining = iter(losses)
+        trained.evaluate = lambda: {"loss": next(remaining)}
+        return trained
+
+    first = scripted(trainer(Run.create(tmp_path / "run")), [3.0, 1.0, 2.0])
+    first.run(until=10)
+    trained = scripted(trainer(Run(tmp_path / "run")), [1.5, 4.0])
+    trained.resume()
     trained.run()
     run = trained.run_folder
     assert run.state("best")["step"] == 5 and run.state("latest")["step"] == 20
