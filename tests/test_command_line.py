@@ -97,10 +97,10 @@ def test_options_reach_what_they_name(text, tmp_path, capsys):
         "--dropout", "0.2", "--accumulate", "2", "--eval-every", "2", "--seed", "9", "--norm-first",
         "--no-next-sentence"))
     state = Run(out).state()
-    assert state["settings"] == {
-        "steps": 3, "lr": 0.002, "min_lr": 0.0005, "warmup": 1, "schedule": "linear",
-        "weight_decay": 0.3, "betas": [0.8, 0.9], "eps": 1e-8, "clip": 0.5, "accumulate": 2,
-        "eval_every": 2, "seed": 9}
+    expected = {"steps": 3, "lr": 0.002, "min_lr": 0.0005, "warmup": 1, "schedule": "linear",
+                "weight_decay": 0.3, "betas": [0.8, 0.9], "clip": 0.5, "accumulate": 2, "eval_every": 2,
+                "seed": 9}
+    assert {name: state["settings"][name] for name in expected} == expected
     config = json.loads((out / "latest" / "config.json").read_text())
     assert (config["num_hidden_layers"], config["num_attention_heads"], config["hidden_size"]) == (1, 2, 16)
     assert config["intermediate_size"] == 64 and config["max_position_embeddings"] == 24
