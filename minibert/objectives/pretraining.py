@@ -70,7 +70,7 @@ class PretrainingObjective:
         if context < 5:
             raise InputError(f"context {context}: too short for [CLS] A [SEP] B [SEP]; give 5+")
         if not hasattr(tokenizer, "mask_token_id"):
-            raise InputError(f"BERT's objective: {tokenizer!r} has no mask token; use BertTokenizer")
+            raise InputError(f"BERT's objective: {tokenizer!r} has no mask token; use wordpiece")
         self.tokenizer = tokenizer
         self.context, self.batch_size, self.seed = context, batch_size, seed
         self.mask_probability = MASK_PROBABILITY if masked_lm else 0.0

@@ -173,7 +173,8 @@ def test_where_there_are_no_pairs_the_cure_is_named():
         plan_pairs(short, 20, np.random.default_rng(0), sentences=2)
 
 
-@given(lengths=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=1, max_size=5),
+@given(lengths=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=1,
+                        max_size=5),
        room=st.integers(1, 20))
 def test_single_segments_start_at_every_sentence_and_are_whole(lengths, room):
     documents, owner = numbered_documents(lengths)
