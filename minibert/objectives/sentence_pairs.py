@@ -121,9 +121,9 @@ def _candidates(documents: EncodedDocuments, n: int) -> tuple[np.ndarray, np.nda
     if documents.n_documents < 2 or len(np.unique(documents.document_of[strangers])) < 2:
         raise InputError(
             f"next-sentence pairs: the {documents.name} text has {documents.n_documents} "
-            "document(s), but a sentence that is not the next comes from another document; separate "
-            "documents by blank lines (--format lines), give more text, or train the masked LM "
-            "alone (--no-next-sentence)")
+            "document(s), but a sentence that is not the next comes from another document; "
+            "separate documents by blank lines (--format lines), give more text, or train the "
+            "masked LM alone (--no-next-sentence)")
     if len(gaps) == 0:
         raise InputError(
             f"next-sentence pairs: no document of the {documents.name} text has {2 * n} sentences, "
