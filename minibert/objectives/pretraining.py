@@ -79,7 +79,7 @@ class PretrainingObjective:
         self.ordinary = ordinary_ids(tokenizer)
         self.train = EncodedDocuments(tokenizer, train, "training")
         self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")
-        self._epochs: dict[int, Plan] = {}
+        self._latest_epoch: tuple[int, Plan | None] = (-1, None)
         self.n_per_epoch = len(self._epoch(0))
         self._held_out_plan = self._plan_held_out(n_held_out)
 
@@ -156,12 +156,11 @@ class PretrainingObjective:
         return plan_singles(documents, self.context, rng)
 
     def _epoch(self, epoch: int) -> Plan:
-        if epoch not in self._epochs:
-            if len(self._epochs) > 1:
-                self._epochs.clear()
-            rng = generator(self.seed, Purpose.PAIRS, epoch)
-            self._epochs[epoch] = self._plan(self.train, rng)
-        return self._epochs[epoch]
+        known, plan = self._latest_epoch
+        if epoch != known:
+            plan = self._plan(self.train, generator(self.seed, Purpose.PAIRS, epoch))
+            self._latest_epoch = (epoch, plan)
+        return plan
 
     def _rows(self, start: int, n: int) -> Plan:
         """Examples start to start + n of the endless row of epochs."""
