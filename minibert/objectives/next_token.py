@@ -29,11 +29,6 @@ class NextTokenBatch:
     input_ids: np.ndarray
     targets: np.ndarray
 
-    @property
-    def tokens(self) -> int:
-        """Tokens that are read."""
-        return self.input_ids.size
-
     def share(self, k: int, n: int) -> "NextTokenBatch":
         """Rows of worker k of n: every row is in one share, sizes differ by at most one."""
         rows = share_of_rows(len(self.input_ids), k, n)

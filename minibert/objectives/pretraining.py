@@ -33,11 +33,6 @@ class PretrainingBatch:
     next_sentence_label: np.ndarray | None  # (B,)
     original_ids: np.ndarray  # (B, T)
 
-    @property
-    def tokens(self) -> int:
-        """Tokens that are read, padding left out."""
-        return int(self.attention_mask.sum())
-
     def share(self, k: int, n: int) -> "PretrainingBatch":
         """Rows of worker k of n; the masked positions count from the share's first row."""
         rows = share_of_rows(len(self.input_ids), k, n)

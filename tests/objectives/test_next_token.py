@@ -97,9 +97,18 @@ def test_targets_that_are_not_the_next_tokens_are_an_error(make_targets):
         NextTokenBatch(window[:, :-1], make_targets(window))
 
 
+def test_the_shares_of_the_workers_are_the_batch():
+    batch = objective().batch(0)
+    for n in (1, 2, 5, 7):
+        shares = [batch.share(k, n) for k in range(n)]
+        for name in ("input_ids", "targets"):
+            whole = np.concatenate([getattr(share, name) for share in shares])
+            assert np.array_equal(whole, getattr(batch, name))
+
+
 def test_a_text_of_one_letter_is_no_error():
     task = objective(train=["a" * 50], held_out=["aaa"])
-    assert task.batch(0).tokens == 50
+    assert task.batch(0).input_ids.shape == (5, 10)
 
 
 def test_bits_per_character_of_a_model_that_knows_nothing():

@@ -96,8 +96,26 @@ def test_what_is_scored_is_what_stood_there():
                               batch.input_ids.ravel()[unscored])
         assert batch.attention_mask.ravel()[batch.masked_positions].all()
         assert task.counts(batch) == {"mlm": len(batch.masked_labels), "nsp": 8}
-        assert batch.tokens == batch.attention_mask.sum()
         assert abs(batch.next_sentence_label.sum() - 4) <= 1, "half of each; an odd epoch ends odd"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 11])
+def test_the_shares_of_the_workers_are_the_batch(n):
+    task = objective()
+    batch = task.batch(0)
+    shares = [batch.share(k, n) for k in range(n)]
+    assert sum(len(share.masked_labels) for share in shares) == len(batch.masked_labels)
+    sizes = [len(share.input_ids) for share in shares]
+    assert sum(sizes) == 8 and max(sizes) - min(sizes) <= 1
+    for name in ("input_ids", "token_type_ids", "attention_mask", "original_ids",
+                 "next_sentence_label", "masked_labels"):
+        whole = np.concatenate([getattr(share, name) for share in shares])
+        assert np.array_equal(whole, getattr(batch, name)), name
+    for share in shares:
+        assert np.array_equal(share.original_ids.ravel()[share.masked_positions],
+                              share.masked_labels)
+    single = objective(next_sentence=False).batch(0).share(0, 2)
+    assert single.next_sentence_label is None
 
 
 def test_the_stored_text_is_never_written():
