@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from minibert.errors import InputError
+from minibert.training.data_parallel import default_workers
 
 # For every corpus and model, unless the tables below say otherwise.
 COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000, "layers": 2, "heads": 4,
-          "width": 64, "context": 48, "dropout": 0.0, "initializer_range": 0.02, "norm_first": False,
+          "width": 64, "context": 48, "dropout": 0.0, "initializer_range": 0.02,
+          "norm_first": False,
           "no_next_sentence": False, "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3,
-          "warmup": 100, "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0,
+          "warmup": 100, "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999),
+          "clip": 1.0,
           "seed": 1}
 
-# The size stands under "both"; steps and rates differ by model, as the two learn at different speed.
+# The size stands under "both"; steps and rates differ by model: the two learn at different speed.
 TABLES = {
     "toy": {
         "both": {},
@@ -25,7 +28,8 @@ TABLES = {
     },
     # Characters for GPT with the recipe of nanoGPT's README for a laptop's CPU.
     "text": {
-        "both": {"layers": 4, "width": 128, "context": 64, "weight_decay": 0.1, "betas": (0.9, 0.99)},
+        "both": {"layers": 4, "width": 128, "context": 64, "weight_decay": 0.1,
+                 "betas": (0.9, 0.99)},
         "bert": {"steps": 2000, "batch": 32},
         "gpt": {"steps": 2000, "batch": 12, "tokenizer": "chars"},
     },
@@ -39,15 +43,17 @@ LONGEST_WARMUP = 0.1  # of the steps
 def resolved(given: dict, corpus: str, model: str) -> dict:
     """All options of one training ("bert" or "gpt"): what was given, and the tables for the rest.
 
-    What depends on another option follows it: the final rate the highest one, warmup and evaluations
-    the number of steps.
+    What depends on another option follows it: the final rate the highest one, warmup and
+    evaluations the number of steps, workers the size and the threads.
     """
     options = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model], **given}
     options.setdefault("min_lr", options["lr"] * MIN_LR_SHARE)
     if "warmup" not in given:
         options["warmup"] = min(options["warmup"], int(options["steps"] * LONGEST_WARMUP))
     options.setdefault("eval_every", max(1, options["steps"] // EVALUATIONS))
-    for name in ("layers", "heads", "width", "context", "batch", "steps", "vocab_size"):
+    options.setdefault("workers", default_workers(options["batch"], options["context"],
+                                                  options["width"], options["threads"]))
+    for name in ("layers", "heads", "width", "context", "batch", "steps", "vocab_size", "workers"):
         if options[name] < 1:
             raise InputError(f"--{name.replace('_', '-')} is {options[name]}: expected at least 1")
     return options

@@ -33,7 +33,8 @@ def make_parser() -> argparse.ArgumentParser:
         return added
 
     command("info", "What a run is, what it reached, and its loss curve.")
-    compare = command("compare", "Two runs side by side: settings that differ, and held-out figures.")
+    compare = command("compare", "Two runs side by side: settings that differ, and held-out "
+                                 "figures.")
     compare.add_argument("other", metavar="RUN", help="the second run")
 
     fill = command("fill-mask", "The likeliest words at each [MASK] of a text.")
@@ -47,9 +48,11 @@ def make_parser() -> argparse.ArgumentParser:
     generate = command("generate", "Let a GPT go on with a text.")
     generate.add_argument("--prompt", default="", help="the beginning (none: a new document)")
     generate.add_argument("--tokens", type=int, default=100, help="at most so many new ones (100)")
-    generate.add_argument("--temperature", type=float, default=1.0, help="0 is the likeliest token (1)")
+    generate.add_argument("--temperature", type=float, default=1.0,
+                          help="0 is the likeliest token (1)")
     generate.add_argument("--top-k", type=int, default=0, help="only the k likeliest (0: all)")
-    generate.add_argument("--top-p", type=float, default=1.0, help="only the likeliest that make up p (1)")
+    generate.add_argument("--top-p", type=float, default=1.0,
+                          help="only the likeliest that make up p (1)")
     generate.add_argument("--seed", type=int, default=0, help="another seed, another text (0)")
 
     score = command("score", "The log-probability of a text under a GPT, token by token.")
@@ -59,7 +62,8 @@ def make_parser() -> argparse.ArgumentParser:
     trace.add_argument("text")
     trace.add_argument("--write", metavar="FILE", help="write the records as JSON lines, too")
 
-    check = command("gradcheck", "Check the gradients of all ops, and of a small BERT and GPT.", run=None)
+    check = command("gradcheck", "Check the gradients of all ops, and of a small BERT and GPT.",
+                    run=None)
     check.add_argument("--method", choices=("complex", "central"), default="complex",
                        help="how the reference derivative is taken (complex)")
     return parser
@@ -68,10 +72,12 @@ def make_parser() -> argparse.ArgumentParser:
 def _add_pretrain(commands) -> None:
     """`pretrain`: what is not given is taken from the table in defaults.py."""
     summary = "Train a BERT, a GPT, or both on the same text."
-    pretrain = commands.add_parser("pretrain", help=summary, description=summary, allow_abbrev=False)
+    pretrain = commands.add_parser("pretrain", help=summary, description=summary,
+                                   allow_abbrev=False)
     pretrain.add_argument("model", choices=("bert", "gpt", "both"))
     source = pretrain.add_mutually_exclusive_group()
-    source.add_argument("--corpus", choices=("toy", "python-docs"), help="a corpus that is at hand (toy)")
+    source.add_argument("--corpus", choices=("toy", "python-docs"),
+                        help="a corpus that is at hand (toy)")
     source.add_argument("--text", nargs="+", metavar="FILE_OR_FOLDER", help="your own text")
     text = pretrain.add_argument_group("text")
     text.add_argument("--format", choices=("lines", "prose"),
@@ -99,9 +105,12 @@ def _add_pretrain(commands) -> None:
     training.add_argument("--weight-decay", type=float)
     training.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"))
     training.add_argument("--clip", type=float, help="largest norm of the gradient (0: no limit)")
-    training.add_argument("--eval-every", type=int, help="steps between evaluations (0: at the end)")
+    training.add_argument("--eval-every", type=int,
+                          help="steps between evaluations (0: at the end)")
     training.add_argument("--seed", type=int)
     run = pretrain.add_argument_group("run")
     run.add_argument("--threads", type=int, help="threads of a matrix product (all cores)")
+    run.add_argument("--workers", type=int,
+                     help="threads that share each batch (by size and cores)")
     run.add_argument("--out", metavar="FOLDER", help="where the run is kept (runs/...)")
     run.add_argument("--resume", action="store_true", help="go on with the run in --out")

@@ -14,7 +14,7 @@ from minibert.commands.show import curve_of
 from minibert.commands.side_by_side import final_report
 from minibert.errors import InputError
 from minibert.text.corpora import Corpus
-from minibert.training.machine import core_count, keep_freed_memory, set_blas_threads
+from minibert.training.machine import blas_threads, core_count, keep_freed_memory, set_blas_threads
 from minibert.training.report import Report, estimate, estimate_line, in_words
 from minibert.training.runs import Run
 from minibert.training.trainer import Trainer
@@ -44,7 +44,8 @@ def run_pretrain(given) -> int:
         options["corpus"] = "text"
     out = Path(given.out or f"runs/{given.model}-{options.get('corpus', DEFAULT_CORPUS)}")
     report = Report()
-    trainings = (resumed if given.resume else new)(given.model, options, out)
+    trainings = (resumed(given.model, options, out) if given.resume
+                 else new(given.model, options, out, report))
     keep_freed_memory()
     threads = trainings[0].options["threads"]
     set_blas_threads(threads)
@@ -54,36 +55,45 @@ def run_pretrain(given) -> int:
     prepare(trainings, corpus, report, given.resume)
     report.line(f"seed {trainings[0].options['seed']}, {threads} threads, into {out}")
     for training in trainings:
+        if training.options["workers"] > 1:
+            report.line(f"{training.which}: {training.options['workers']} workers share each batch")
+    for training in trainings:
         if not train(training, report):
             again = f"python -m minibert pretrain {given.model} --resume --out {out}"
-            report.line(f"stopped after step {training.trainer.steps_done}, all is saved; go on with: {again}")
+            report.line(f"stopped after step {training.trainer.steps_done}, all is saved; go on "
+                        f"with: {again}")
             return 130
     for line in final_report([training.trainer for training in trainings]):
         report.line(line)
     return 0
 
 
-def new(model: str, options: dict, out: Path) -> list[Training]:
-    """What is to be trained and where, the tables filling in what was not given. Errors: a folder in
-    the way, options that contradict each other."""
+def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
+    """What is to be trained and where, the tables filling in what was not given. Errors: a folder
+    in the way, options that contradict each other."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} exists already and is not touched: give another --out, or --resume to "
+        raise InputError(f"{out} exists already and is not touched: give another --out, or "
+                         f"--resume to "
                          "go on with it")
     options = {"corpus": DEFAULT_CORPUS, "threads": core_count(), **options}
     if options["threads"] < 1:
         raise InputError(f"--threads is {options['threads']}: expected at least 1")
+    if options.get("workers", 1) > 1 and blas_threads() is None:
+        report.line("this BLAS cannot be told how many threads to use: one worker")
+        options["workers"] = 1
     _check_combination(model, options)
     return [Training(which, run, resolved(options, options["corpus"], which))
             for which, run in _places(model, out)]
 
 
 def resumed(model: str, options: dict, out: Path) -> list[Training]:
-    """What goes on, with the options that it was begun with. Errors: nothing to resume, options that
-    were others then."""
+    """What goes on, with the options that it was begun with. Errors: nothing to resume, options
+    that were others then."""
     trainings = []
     for which, run in _places(model, out):
         if run.checkpoint("latest") is None:
-            raise InputError(f"{run.path}: there is no run to resume in this folder: begin one without "
+            raise InputError(f"{run.path}: there is no run to resume in this folder: begin one "
+                             f"without "
                              "--resume, in a folder that does not exist yet")
         trainings.append(Training(which, run, _as_begun(which, run, options)))
     return trainings
@@ -99,12 +109,15 @@ def _check_combination(model: str, options: dict) -> None:
     """An option that would be ignored is a mistake."""
     if options["corpus"] != "text" and "format" in options:
         raise InputError("--format says how --text is laid out: give --text, too")
-    if "vocab_size" in options and (options["corpus"] == "toy" or options.get("tokenizer") == "chars"):
-        raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has one to choose; "
+    if "vocab_size" in options and (options["corpus"] == "toy"
+                                    or options.get("tokenizer") == "chars"):
+        raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has one "
+                         "to choose; "
                          "the toy world's words and a text's characters are as many as they are")
     for name in ("norm_first", "no_next_sentence"):
         if model == "gpt" and name in options:
-            raise InputError(f"--{name.replace('_', '-')} is about BERT: train bert or both with it")
+            raise InputError(f"--{name.replace('_', '-')} is about BERT: train bert or both with "
+                             f"it")
 
 
 def _as_begun(which: str, run: Run, given: dict) -> dict:
@@ -118,7 +131,8 @@ def _as_begun(which: str, run: Run, given: dict) -> dict:
         before = tuple(before) if isinstance(before, list) else before
         value = tuple(value) if isinstance(value, list) else value
         if name != "steps" and value != before:
-            raise InputError(f"--{name.replace('_', '-')} is {value}, but {run.path} was begun with "
+            raise InputError(f"--{name.replace('_', '-')} is {value}, but {run.path} was begun "
+                             f"with "
                              f"{before}: leave the option out, or begin a new run in another --out")
     if "steps" in given:
         stored["steps"] = given["steps"]
@@ -126,8 +140,8 @@ def _as_begun(which: str, run: Run, given: dict) -> dict:
 
 
 def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: bool) -> None:
-    """Make the trainers; try a step of each; only then make the folders, with a first checkpoint, so
-    that a run can be resumed whenever it is killed. What goes wrong leaves no folder behind."""
+    """Make the trainers; try a step of each; only then make the folders, with a first checkpoint,
+    so that a run can be resumed whenever it is killed. What goes wrong leaves no folder behind."""
     for training in trainings:
         training.trainer = make_trainer(training.which, training.options, corpus, report)
         if resume:
@@ -195,10 +209,12 @@ def _introduce(trainer: Trainer, report: Report) -> None:
 
 
 def _size(options: dict) -> str:
-    return (f"{options['layers']} layers, {options['heads']} heads, width {options['width']}, context "
+    return (f"{options['layers']} layers, {options['heads']} heads, width {options['width']}, "
+            f"context "
             f"{options['context']}, batches of {options['batch']}, {options['steps']:,} steps")
 
 
 def _names(names: list[str]) -> str:
     """Names of parameters, those of all blocks in one: blocks.*."""
-    return ", ".join(dict.fromkeys([re.sub(r"blocks\.\d+\.", "blocks.*.", name) for name in names])) or "none"
+    shortened = [re.sub(r"blocks\.\d+\.", "blocks.*.", name) for name in names]
+    return ", ".join(dict.fromkeys(shortened)) or "none"
