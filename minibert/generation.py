@@ -1,9 +1,9 @@
 """Text from a model: sampling, and the probability of a given text.
 
-The three filters take and return logits of shape (B, V); a token that is ruled out gets -inf. They are
-plain functions of arrays, to be read and tried alone. `generate` puts them in the usual order:
-temperature, top-k, top-p (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section
-3), then one draw per row.
+The three filters take and return logits of shape (B, V); a token that is ruled out gets -inf. They
+are plain functions of arrays, to be read and tried alone. `generate` puts them in the usual order:
+temperature, top-k, top-p (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration",
+section 3), then one draw per row.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from minibert.training.modes import evaluating
 
 
 def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """(B, V), the largest logit moved to 0, divided by the temperature; 0 leaves only the largest one,
-    the first of a tie."""
+    """(B, V), the largest logit moved to 0, divided by the temperature; 0 leaves only the largest
+    one, the first of a tie."""
     if temperature == 0:
         best = logits.argmax(axis=-1)[:, None]
         kept = np.full_like(logits, -np.inf)
@@ -43,7 +43,8 @@ def keep_top_k(logits: np.ndarray, k: int) -> np.ndarray:
 def keep_top_p(logits: np.ndarray, p: float) -> np.ndarray:
     """Keep, from the most probable one down, the tokens until their probabilities reach p.
 
-    The token that crosses p is kept, so that there is always one; of equal ones the first come first.
+    The token that crosses p is kept, so that there is always one; of equal ones the first come
+    first.
     """
     if p >= 1:
         return logits
@@ -71,7 +72,8 @@ def draw(logits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def generate(model, input_ids: np.ndarray, max_new_tokens: int, *, temperature: float = 1.0,
              top_k: int = 0, top_p: float = 1.0, rng: np.random.Generator | int = 0,
-             stop_token: int | None = None, banned: Iterable[int] = (), sliding_window: bool = False,
+             stop_token: int | None = None, banned: Iterable[int] = (),
+             sliding_window: bool = False,
              on_token: Callable[[np.ndarray], None] | None = None) -> np.ndarray:
     """Continue each row of `input_ids` (B, T) by up to `max_new_tokens` tokens.
 
@@ -84,8 +86,9 @@ def generate(model, input_ids: np.ndarray, max_new_tokens: int, *, temperature: 
     _check_sampling(max_new_tokens, temperature, top_k, top_p)
     positions = model.config.max_position_embeddings
     if not sliding_window and ids.shape[1] + max_new_tokens > positions:
-        raise InputError(f"generate: {ids.shape[1]} tokens and {max_new_tokens} new ones are more than "
-                         f"the model's {positions} positions: ask for fewer, or for a sliding window")
+        raise InputError(f"generate: {ids.shape[1]} tokens and {max_new_tokens} new ones are more "
+                         f"than the model's {positions} positions: ask for fewer, or for a "
+                         "sliding window")
     rng = np.random.default_rng(rng)
     banned = list(banned)
     stopped = np.zeros(len(ids), bool)
@@ -114,8 +117,8 @@ def next_logits(model, ids: np.ndarray) -> np.ndarray:
 def score(model, input_ids: np.ndarray) -> np.ndarray:
     """log p(token t | the tokens before it) for t = 1, 2, ...: (T,) -> (T - 1,), in nats.
 
-    By the chain rule their sum is the log-probability of the text given its first token. More tokens
-    than the model has positions are an error.
+    By the chain rule their sum is the log-probability of the text given its first token. More
+    tokens than the model has positions are an error.
     """
     ids = _checked_ids(model, np.asarray(input_ids)[None])
     if ids.shape[1] > model.config.max_position_embeddings:
@@ -131,7 +134,7 @@ def score(model, input_ids: np.ndarray) -> np.ndarray:
 def _checked_ids(model, input_ids: np.ndarray) -> np.ndarray:
     ids = np.asarray(input_ids)
     if ids.ndim != 2 or ids.shape[1] == 0 or ids.dtype.kind not in "iu":
-        raise InputError(f"expected token ids of shape (batch, tokens) with at least one token, got "
+        raise InputError("expected token ids of shape (batch, tokens) with at least one token, got "
                          f"{ids.dtype} of shape {ids.shape}")
     vocab_size = model.config.vocab_size
     if ids.min(initial=0) < 0 or ids.max(initial=0) >= vocab_size:

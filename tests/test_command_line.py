@@ -23,8 +23,8 @@ SMALL = ["--layers", "1", "--heads", "2", "--width", "16", "--context", "24", "-
 def write_text(path: Path, documents: int = 24) -> Path:
     """Documents of sentences over a few words, a sentence a line."""
     rng = random.Random(3)
-    subjects, verbs, things = "the cat|a dog|my bird|our fish".split("|"), "sees eats likes".split(), \
-        "bread milk corn meat fruit".split()
+    subjects, verbs = "the cat|a dog|my bird|our fish".split("|"), "sees eats likes".split()
+    things = "bread milk corn meat fruit".split()
     blocks = ["\n".join([f"{rng.choice(subjects)} {rng.choice(verbs)} {rng.choice(things)} ."
                          for _ in range(rng.randint(3, 6))]) for _ in range(documents)]
     path.write_text("\n\n".join(blocks) + "\n")
@@ -37,7 +37,8 @@ def text(tmp_path_factory) -> Path:
 
 
 def pretrain(model: str, text: Path, out: Path, *more: str) -> list[str]:
-    return ["pretrain", model, "--text", str(text), "--format", "lines", "--out", str(out), *SMALL, *more]
+    return ["pretrain", model, "--text", str(text), "--format", "lines", "--out", str(out), *SMALL,
+            *more]
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +71,24 @@ def files_below(folder: Path) -> dict[str, bytes]:
             for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-# ---- what works ------------------------------------------------------------------------------------------
+# ---- what works ----------------------------------------------------------------------------------
 
 
 def test_both_end_side_by_side(text, tmp_path, capsys):
     shown = output_of(capsys, *pretrain("both", text, tmp_path / "run", "--steps", "4"))
-    for words in ("seed 1", "first examples", "weight decay of 0.1 on bert.stack", "no weight decay on",
+    for words in ("seed 1", "first examples", "weight decay of 0.1 on bert.stack",
+                  "no weight decay on",
                   "parameters, ", "held-out sentences also occur", "counting pairs of words",
-                  "next sentence: this model", "BERT fills a gap", "BERT judges pairs", "GPT writes"):
+                  "next sentence: this model", "BERT fills a gap", "BERT judges pairs",
+                  "GPT writes"):
         assert words in shown, words
     summaries = {which: Run(tmp_path / "run" / which).summary() for which in ("bert", "gpt")}
     for name in ("loss", "mlm_loss", "mlm_accuracy", "nsp_accuracy"):
         assert np.isfinite(summaries["bert"]["held_out"][name])
     for name in ("loss", "bits_per_character"):
         assert np.isfinite(summaries["gpt"]["held_out"][name])
-    assert set(summaries["gpt"]) == {"schema", "settings", "about", "parameters", "steps", "held_out",
+    assert set(summaries["gpt"]) == {"schema", "settings", "about", "parameters", "steps",
+                                     "held_out",
                                      "best", "seconds", "tokens_per_second", "baselines", "oracle"}
     assert set(summaries["gpt"]["baselines"]) == {"uniform", "unigram", "bigram"}
 
@@ -98,11 +102,13 @@ def test_options_reach_what_they_name(text, tmp_path, capsys):
         "--no-next-sentence"))
     state = Run(out).state()
     expected = {"steps": 3, "lr": 0.002, "min_lr": 0.0005, "warmup": 1, "schedule": "linear",
-                "weight_decay": 0.3, "betas": [0.8, 0.9], "clip": 0.5, "accumulate": 2, "eval_every": 2,
+                "weight_decay": 0.3, "betas": [0.8, 0.9], "clip": 0.5, "accumulate": 2,
+                "eval_every": 2,
                 "seed": 9}
     assert {name: state["settings"][name] for name in expected} == expected
     config = json.loads((out / "latest" / "config.json").read_text())
-    assert (config["num_hidden_layers"], config["num_attention_heads"], config["hidden_size"]) == (1, 2, 16)
+    assert (config["num_hidden_layers"], config["num_attention_heads"],
+            config["hidden_size"]) == (1, 2, 16)
     assert config["intermediate_size"] == 64 and config["max_position_embeddings"] == 24
     assert config["hidden_dropout_prob"] == config["attention_probs_dropout_prob"] == 0.2
     assert config["norm_first"] is True and config["vocab_size"] <= 80
@@ -121,7 +127,8 @@ def test_what_is_not_given_follows_what_is(text, tmp_path, capsys):
 
 def test_characters_for_gpt(text, tmp_path, capsys):
     out = tmp_path / "run"
-    output_of(capsys, "pretrain", "gpt", "--text", text, "--steps", "2", "--out", out, "--layers", "1",
+    output_of(capsys, "pretrain", "gpt", "--text", text, "--steps", "2", "--out", out, "--layers",
+              "1",
               "--width", "16", "--heads", "2", "--threads", "1")
     assert (out / "latest" / "characters.json").exists()
     generated = output_of(capsys, "generate", out, "--prompt", "the c", "--tokens", "150")
@@ -151,11 +158,14 @@ def test_questions_to_a_run_and_to_the_folder_of_both(both, capsys):
         assert [line for line in lines if line.startswith("gap")] == ["gap 1", "gap 2"]
         first = [float(line.split("%")[0]) for line in lines[1:4]]
         assert len(lines) == 8 and first == sorted(first, reverse=True)
-    assert "probability" in output_of(capsys, "next-sentence", both, "the cat sees milk .", "a dog .")
-    texts = [output_of(capsys, "generate", both, "--prompt", "the cat", "--tokens", "12", "--seed", seed)
+    assert "probability" in output_of(capsys, "next-sentence", both, "the cat sees milk .",
+                                      "a dog .")
+    texts = [output_of(capsys, "generate", both, "--prompt", "the cat", "--tokens", "12", "--seed",
+                       seed)
              for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2] and texts[0].startswith("the cat")
-    greedy = [output_of(capsys, "generate", both, "--temperature", "0", "--seed", seed) for seed in (1, 2)]
+    greedy = [output_of(capsys, "generate", both, "--temperature", "0", "--seed", seed)
+              for seed in (1, 2)]
     assert greedy[0] == greedy[1]
 
 
@@ -169,7 +179,8 @@ def test_score_adds_up(both, capsys):
 
 
 def test_trace_shows_both_directions(both, tmp_path, capsys):
-    shown = output_of(capsys, "trace", both / "bert", "the cat", "--write", tmp_path / "trace.jsonl")
+    shown = output_of(capsys, "trace", both / "bert", "the cat", "--write",
+                      tmp_path / "trace.jsonl")
     assert "forward" in shown and "backward" in shown and "layer_norm" in shown
     assert json.loads((tmp_path / "trace.jsonl").read_text().splitlines()[0])["schema"]
 
@@ -186,7 +197,7 @@ def test_gradcheck_passes_and_notices_a_wrong_gradient(capsys, monkeypatch):
     assert "WRONG" in capsys.readouterr().out
 
 
-# ---- resuming --------------------------------------------------------------------------------------------
+# ---- resuming ------------------------------------------------------------------------------------
 
 
 def test_a_finished_run_can_be_told_to_go_on(text, tmp_path, capsys):
@@ -245,7 +256,8 @@ def test_ctrl_c_says_how_to_go_on(text, tmp_path):
     out = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "minibert"] + pretrain("gpt", text, out, "--steps", "100000"),
-        env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True)
     log = out / "log.jsonl"
     assert _wait_until(lambda: log.exists() and log.stat().st_size > 3000)
     process.send_signal(signal.SIGINT)
@@ -255,7 +267,7 @@ def test_ctrl_c_says_how_to_go_on(text, tmp_path):
     assert Run(out).state()["step"] == Run(out).records()[-1]["step"] > 0
 
 
-# ---- mistakes --------------------------------------------------------------------------------------------
+# ---- mistakes ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("arguments, words", [
@@ -326,22 +338,27 @@ def test_one_document_offers_masked_words_alone(tmp_path, capsys):
 
 
 def test_options_that_would_be_ignored(tmp_path, capsys):
-    assert "--format" in mistake(capsys, "pretrain", "gpt", "--format", "lines", "--out", tmp_path / "a")
-    assert "--vocab-size" in mistake(capsys, "pretrain", "gpt", "--vocab-size", "9", "--out", tmp_path / "a")
-    assert "chars" in mistake(capsys, "pretrain", "bert", "--tokenizer", "chars", "--out", tmp_path / "a")
+    assert "--format" in mistake(capsys, "pretrain", "gpt", "--format", "lines", "--out",
+                                 tmp_path / "a")
+    assert "--vocab-size" in mistake(capsys, "pretrain", "gpt", "--vocab-size", "9", "--out",
+                                     tmp_path / "a")
+    assert "chars" in mistake(capsys, "pretrain", "bert", "--tokenizer", "chars", "--out",
+                              tmp_path / "a")
 
 
 def test_an_existing_folder_is_not_touched(text, tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
     assert "exists already" in mistake(capsys, *pretrain("gpt", text, tmp_path / "run"))
-    assert "exists already" in mistake(capsys, *pretrain("both", text, tmp_path / "run" / "thesis.txt"))
+    assert "exists already" in mistake(capsys,
+                                       *pretrain("both", text, tmp_path / "run" / "thesis.txt"))
     assert files_below(tmp_path) == {"run/thesis.txt": b"years of work"}
 
 
 def test_resuming_what_is_not_there_or_something_else(text, both, tmp_path, capsys):
     before = files_below(both)
-    assert "no run to resume" in mistake(capsys, "pretrain", "gpt", "--resume", "--out", tmp_path / "no")
+    assert "no run to resume" in mistake(capsys, "pretrain", "gpt", "--resume", "--out",
+                                         tmp_path / "no")
     assert "no run to resume" in mistake(capsys, "pretrain", "gpt", "--resume", "--out", both)
     assert "holds a bert" in mistake(capsys, "pretrain", "gpt", "--resume", "--out", both / "bert")
     line = mistake(capsys, "pretrain", "both", "--resume", "--out", both, "--lr", "0.5")
@@ -404,7 +421,8 @@ def test_questions_that_cannot_be_answered(both, tmp_path, capsys, command, word
 
 
 @pytest.mark.parametrize("name, damage", [
-    ("model.safetensors", lambda data: data[:len(data) // 2]), ("model.safetensors", lambda data: b"oops"),
+    ("model.safetensors", lambda data: data[:len(data) // 2]),
+    ("model.safetensors", lambda data: b"oops"),
     ("config.json", lambda data: b"{"), ("config.json", lambda data: b"[]"),
     ("config.json", lambda data: data.replace(b"GPT2LMHeadModel", b"Llama")),
     ("config.json", lambda data: data.replace(b'"n_embd": 16', b'"n_embd": 18')),

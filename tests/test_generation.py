@@ -147,7 +147,8 @@ def test_more_tokens_than_positions_is_an_error_or_a_sliding_window():
 def test_each_new_token_is_shown_and_the_mode_is_put_back():
     model, shown = cycle(), []
     model.train()
-    generate(model, np.array([[0]]), 3, temperature=0, on_token=lambda new: shown.extend(new.tolist()))
+    generate(model, np.array([[0]]), 3, temperature=0,
+             on_token=lambda new: shown.extend(new.tolist()))
     assert shown == [1, 2, 3] and model.training
     with pytest.raises(ZeroDivisionError):
         generate(model, np.array([[0]]), 3, on_token=lambda new: 1 / 0)
@@ -183,7 +184,8 @@ def test_settings_out_of_range_are_named(settings, words):
 
 @pytest.mark.parametrize("ids, words", [
     (np.zeros((1, 0), int), "at least one token"), (np.array([0, 1]), "shape"),
-    (np.array([[0.0]]), "float64"), (np.array([[5]]), "token id 5"), (np.array([[-1]]), "token id -1")])
+    (np.array([[0.0]]), "float64"), (np.array([[5]]), "token id 5"),
+    (np.array([[-1]]), "token id -1")])
 def test_bad_prompts_are_named(ids, words):
     with pytest.raises(InputError, match=words):
         generate(cycle(), ids, 1)

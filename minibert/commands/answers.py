@@ -1,8 +1,9 @@
 """How good a trained model is: its baselines, and on the toy world the best that is possible.
 
-A distance to the oracle is the mean of paired differences, token by token on the same held-out text, so
-that what is merely hard to predict cancels. Tokens of one row are not independent of each other; the
-standard error is that of rows (a ratio estimator: Cochran 1977, "Sampling Techniques", section 6.3).
+A distance to the oracle is the mean of paired differences, token by token on the same held-out
+text, so that what is merely hard to predict cancels. Tokens of one row are not independent of each
+other; the standard error is that of rows (a ratio estimator: Cochran 1977, "Sampling Techniques",
+section 6.3).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ IGNORED = -100
 
 
 def baselines(objective) -> dict[str, float]:
-    """What counting reaches on the objective's held-out text: losses in nats, NSP as an accuracy."""
+    """What counting reaches on the objective's held-out text: losses in nats, NSP as accuracy."""
     vocab_size = objective.tokenizer.vocab_size
     if objective.name == "gpt":
         return {"uniform": uniform_loss(vocab_size),
@@ -38,7 +39,7 @@ def baselines(objective) -> dict[str, float]:
 
 
 def why_no_oracle(objective) -> str | None:
-    """What keeps the oracle from reading this objective's examples of the toy world; None: nothing."""
+    """What keeps the oracle from reading this objective's examples, or None."""
     if not hasattr(objective.tokenizer, "mask_token_id"):
         return "it reads words, not characters"
     if objective.name == "bert" and not objective.next_sentence:
@@ -64,7 +65,8 @@ def _next_token(model, objective, oracle: Oracle) -> dict[str, float]:
     for batch in objective.held_out_batches():
         asked = batch.targets != IGNORED
         log_p = log_softmax(model(batch.input_ids).logits.data)  # (B, T, V)
-        chosen = np.take_along_axis(log_p, np.where(asked, batch.targets, 0)[..., None], axis=-1)[..., 0]
+        chosen = np.take_along_axis(log_p, np.where(asked, batch.targets, 0)[..., None],
+                                    axis=-1)[..., 0]
         possible = oracle.next_token(batch.input_ids, batch.targets)
         best -= possible[asked].sum()
         sums.append(np.where(asked, possible - chosen, 0.0).sum(axis=1))
@@ -78,9 +80,11 @@ def _pretraining(model, objective, oracle: Oracle) -> dict[str, float]:
     for batch in objective.held_out_batches():
         outputs = model(batch.input_ids, batch.attention_mask, batch.token_type_ids)
         B, T, V = outputs.prediction_logits.shape
-        log_p = log_softmax(outputs.prediction_logits.data.reshape(B * T, V)[batch.masked_positions])
+        log_p = log_softmax(outputs.prediction_logits.data.reshape(B * T,
+                                                                   V)[batch.masked_positions])
         chosen = log_p[np.arange(len(log_p)), batch.masked_labels]
-        possible, pair_log_p = oracle.pairs(batch.input_ids, batch.token_type_ids, batch.attention_mask,
+        possible, pair_log_p = oracle.pairs(batch.input_ids, batch.token_type_ids,
+                                            batch.attention_mask,
                                             batch.masked_positions, batch.masked_labels)
         best -= possible.sum()
         row = batch.masked_positions // T

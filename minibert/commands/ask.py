@@ -17,10 +17,11 @@ from minibert.training.modes import evaluating
 
 
 def fill_mask(model, tokenizer, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
-    """The `top` likeliest tokens with their probabilities at each [MASK] of `text`, likeliest first."""
+    """The `top` likeliest tokens at each [MASK] of `text`, with their probabilities."""
     encoded = tokenizer(text)
     if tokenizer.mask_token_id not in encoded["input_ids"]:
-        raise InputError(f"the text has no gap: write {tokenizer.mask_token} where a word is to be filled in")
+        raise InputError(f"the text has no gap: write {tokenizer.mask_token} where a word is to "
+                         f"be filled in")
     if not 1 <= top <= tokenizer.vocab_size:
         raise InputError(f"--top is {top}: expected a number from 1 to {tokenizer.vocab_size}")
     return fill_gaps(model, tokenizer, np.array([encoded["input_ids"]]),
@@ -64,14 +65,14 @@ def continued(model, tokenizer, prompt: str, tokens: int, **sampling) -> str:
 
 
 def scored(model, tokenizer, text: str) -> list[tuple[str, float]]:
-    """Each token of `text` with its log-probability after the separator and the tokens before it."""
+    """Each token of `text` with its log-probability given all that stands before it."""
     ids = [tokenizer.sep_token_id] + tokenizer.encode(text, add_special_tokens=False)
     if len(ids) == 1:
         raise InputError("the text is empty: there is nothing to score")
     return list(zip(tokenizer.convert_ids_to_tokens(ids[1:]), score(model, np.array(ids)).tolist()))
 
 
-# ---- the commands ----------------------------------------------------------------------------------------
+# ---- the commands --------------------------------------------------------------------------------
 
 
 def run_fill_mask(options) -> int:
@@ -90,7 +91,8 @@ def run_next_sentence(options) -> int:
     """`next-sentence RUN A B`"""
     model, tokenizer = open_model(options.run, NEXT_SENTENCE, "next-sentence")
     p = next_sentence_probability(model, tokenizer, options.first, options.second)
-    print(f"B follows A with probability {p:.1%}: {'probably the next sentence' if p >= 0.5 else 'probably not'}")
+    print(f"B follows A with probability {p:.1%}: "
+          f"{'probably the next sentence' if p >= 0.5 else 'probably not'}")
     return 0
 
 
@@ -99,7 +101,8 @@ def run_generate(options) -> int:
     model, tokenizer = open_model(options.run, LANGUAGE_MODEL, "generate")
     if options.seed < 0:
         raise InputError(f"--seed is {options.seed}: expected at least 0")
-    print(continued(model, tokenizer, options.prompt, options.tokens, temperature=options.temperature,
+    print(continued(model, tokenizer, options.prompt, options.tokens,
+                    temperature=options.temperature,
                     top_k=options.top_k, top_p=options.top_p, rng=options.seed))
     return 0
 
@@ -111,7 +114,8 @@ def run_score(options) -> int:
     for token, log_p in tokens:
         print(f"{log_p:9.4f}  {math.exp(log_p):7.2%}  {token!r}")
     total = sum([log_p for _, log_p in tokens])
-    print(f"{total:9.4f}  in all, {len(tokens)} tokens; perplexity {math.exp(-total / len(tokens)):.3f}")
+    print(f"{total:9.4f}  in all, {len(tokens)} tokens; perplexity "
+          f"{math.exp(-total / len(tokens)):.3f}")
     return 0
 
 

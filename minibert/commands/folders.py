@@ -1,4 +1,4 @@
-"""From a folder to a model and its tokenizer: a run, half of a `pretrain both`, or a model's folder."""
+"""From a folder to a model and its tokenizer: the folder of a run, of two, or of a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from minibert.errors import InputError
-from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction, BertForPreTraining,
+from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
+                                  BertForPreTraining,
                                   BertModel)
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.text.characters import load_tokenizer
@@ -24,7 +25,8 @@ def find_run(path: str) -> Run:
     """The run at `path`. Errors: no folder, no run in it."""
     run = Run(path)
     if not run.path.is_dir():
-        raise InputError(f"{path}: there is no such folder: expected a run, as pretrain --out makes them")
+        raise InputError(f"{path}: there is no such folder: expected a run, as pretrain --out "
+                         f"makes them")
     if run.checkpoint("latest") is None:
         halves = [name for name in ("bert", "gpt") if Run(run.path / name).checkpoint("latest")]
         hint = f"name one of its runs: {' or '.join(str(run.path / name) for name in halves)}" \
@@ -47,7 +49,8 @@ def open_model(path: str, classes: tuple[type, ...], purpose: str) -> tuple:
                 return model_class.from_pretrained(folder), load_tokenizer(folder)
         seen.append(name)
     if not seen:
-        raise InputError(f"{path}: neither a run nor a model's folder (config.json, model.safetensors)")
+        raise InputError(f"{path}: neither a run nor a model's folder (config.json, "
+                         f"model.safetensors)")
     wanted = " or ".join([model_class.__name__ for model_class in classes])
     raise InputError(f"{path}: holds {' and '.join(seen)}: {purpose} needs {wanted}")
 

@@ -43,7 +43,8 @@ def fingerprint(corpus: Corpus) -> str:
 def make_trainer(which: str, options: dict, corpus: Corpus, report) -> Trainer:
     """A trainer for a new "bert" or "gpt"; no folder is touched. Errors: whatever does not fit."""
     tokenizer = train_tokenizer(corpus, options["tokenizer"], which, options["vocab_size"])
-    settings = TrainingSettings(**{field.name: options[field.name] for field in fields(TrainingSettings)
+    settings = TrainingSettings(**{field.name: options[field.name]
+                                   for field in fields(TrainingSettings)
                                    if field.name in options})
     about = {"model": which, **{name: value for name, value in options.items()
                                 if name not in {field.name for field in fields(TrainingSettings)}},
@@ -93,7 +94,8 @@ class FilledGap:
         batch = next(objective.held_out_batches())
         length = int(batch.attention_mask[0].sum())
         self.tokenizer = tokenizer
-        self.ids, self.types = batch.original_ids[:1, :length].copy(), batch.token_type_ids[:1, :length]
+        self.ids, self.types = batch.original_ids[:1, :length].copy(), batch.token_type_ids[:1,
+                                                                                            :length]
         ordinary = np.flatnonzero(~np.isin(self.ids[0], tokenizer.all_special_ids))
         place = ordinary[len(ordinary) // 2]
         self.answer = tokenizer.convert_ids_to_tokens(int(self.ids[0, place]))
@@ -126,4 +128,5 @@ def check_same_text(path, stored: dict, corpus: Corpus) -> None:
     """A run goes on with the text that it began with."""
     if stored["text_digest"] != fingerprint(corpus):
         raise InputError(f"{path}: the text is no longer the one that this run was begun with "
-                         f"(digest {fingerprint(corpus)}, then {stored['text_digest']}): begin a new run")
+                         f"(digest {fingerprint(corpus)}, then {stored['text_digest']}): begin a "
+                         f"new run")

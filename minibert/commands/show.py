@@ -18,7 +18,8 @@ from minibert.training.runs import Run
 
 def curve_of(records: list[dict]) -> list[str]:
     """The loss curve of a run's log."""
-    points = {kind: [(record["step"], record["loss"]) for record in records if record["kind"] == kind]
+    points = {kind: [(record["step"], record["loss"]) for record in records
+                     if record["kind"] == kind]
               for kind in ("step", "eval")}
     return loss_curve(points["step"], points["eval"])
 
@@ -27,7 +28,8 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells in columns, the first one to the left, the others to the right."""
     widths = [max([len(row[i]) for row in rows]) for i in range(len(rows[0]))]
     return ["  ".join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in
-                                                   zip(row[1:], widths[1:])]).rstrip() for row in rows]
+                                                   zip(row[1:], widths[1:])]).rstrip()
+            for row in rows]
 
 
 def figure(value: object) -> str:
@@ -49,14 +51,17 @@ def run_info(options) -> int:
     shown = summary or state
     print(f"{run.path}: {state['step']:,} of {state['settings']['steps']:,} steps"
           + ("" if summary else ", not finished: go on with pretrain --resume"))
-    rows = [[name, _setting(value)] for part in ("about", "settings") for name, value in shown[part].items()]
+    rows = [[name, _setting(value)] for part in ("about", "settings")
+            for name, value in shown[part].items()]
     if summary:
-        rows += [["parameters", f"{summary['parameters']:,}"], ["time", in_words(summary["seconds"])],
+        rows += [["parameters", f"{summary['parameters']:,}"],
+                 ["time", in_words(summary["seconds"])],
                  ["tokens per second", f"{summary['tokens_per_second']:,}"]]
     for name, value in shown["held_out"].items():
         rows.append([f"held out: {name}", figure(value)])
     if shown["best"]:
-        rows.append(["best held-out loss", f"{shown['best']['loss']:.4f} at step {shown['best']['step']}"])
+        best = shown["best"]
+        rows.append(["best held-out loss", f"{best['loss']:.4f} at step {best['step']}"])
     if summary:
         rows += [[f"{part}: {name}", figure(value)] for part in ("baselines", "oracle")
                  for name, value in (summary.get(part) or {}).items()]
@@ -114,7 +119,8 @@ def _small_models():
     rng = np.random.default_rng(0)
     ids = rng.integers(13, size=(2, 5))
     bert = BertForPreTraining(BertConfig(
-        vocab_size=13, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=20,
+        vocab_size=13, hidden_size=12, num_hidden_layers=2, num_attention_heads=3,
+        intermediate_size=20,
         max_position_embeddings=6, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
     gpt = GPT2LMHeadModel(GPT2Config(vocab_size=13, n_positions=6, n_embd=12, n_layer=2, n_head=3,
                                      n_inner=20, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0))

@@ -1,4 +1,4 @@
-"""The end of `pretrain`: what the models reached, beside what was possible, and what they can say."""
+"""The end of `pretrain`: what the models reached, what was possible, and what they can say."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def _pairs(model, tokenizer, objective) -> list[str]:
     for row in range(min(PAIRS_SHOWN, len(batch.original_ids))):
         ids, types = batch.original_ids[row], batch.token_type_ids[row]
         real = batch.attention_mask[row].astype(bool) & ~np.isin(ids, tokenizer.all_special_ids)
-        first, second = (tokenizer.decode(ids[real & (types == segment)].tolist()) for segment in (0, 1))
+        first, second = (tokenizer.decode(ids[real & (types == segment)].tolist())
+                         for segment in (0, 1))
         p = next_sentence_probability(model, tokenizer, first, second)
         truth = "is next" if batch.next_sentence_label[row] == 0 else "is not next"
         lines.append(f"  {p:6.1%} next ({truth}):  {first}  |  {second}")
@@ -100,6 +101,7 @@ def gpt_samples(trainer: Trainer) -> list[str]:
     """Documents that the model makes up."""
     lines = ["GPT writes (temperature 0.8):"]
     for seed in range(TEXTS_SHOWN):
-        text = continued(trainer.model, trainer.tokenizer, "", TEXT_TOKENS, temperature=0.8, rng=seed)
+        text = continued(trainer.model, trainer.tokenizer, "", TEXT_TOKENS, temperature=0.8,
+                         rng=seed)
         lines += ["  " + line for line in text.splitlines()]
     return lines

@@ -27,7 +27,8 @@ def write_checkpoint(trainer, name: str) -> None:
 
 def training_state(trainer) -> dict:
     """The contents of state.json."""
-    return {"schema": STATE_SCHEMA, "step": trainer.steps_done, "settings": asdict(trainer.settings),
+    return {"schema": STATE_SCHEMA, "step": trainer.steps_done,
+            "settings": asdict(trainer.settings),
             "about": trainer.about, "best": trainer.best, "held_out": trainer.held_out,
             "log_bytes": trainer.run_folder.log_bytes(), "seconds": trainer.seconds,
             "step_seconds": trainer.step_seconds, "tokens": trainer.tokens}
@@ -45,7 +46,8 @@ def load_training_state(trainer) -> None:
     trainer.model.load_state_dict(stored.state_dict())
     load_optimizer_arrays(trainer, load_file(folder / "optimizer.safetensors"), folder)
     run.cut_log(state["log_bytes"])
-    trainer.steps_done, trainer.best, trainer.held_out = state["step"], state["best"], state["held_out"]
+    trainer.steps_done, trainer.best = state["step"], state["best"]
+    trainer.held_out = state["held_out"]
     trainer.seconds, trainer.step_seconds = state["seconds"], state["step_seconds"]
     trainer.tokens = state["tokens"]
 
@@ -72,7 +74,8 @@ def load_optimizer_arrays(trainer, arrays: dict[str, np.ndarray], folder: Path) 
     state = {i: {kind: arrays[f"{kind}.{name}"] for kind in ("exp_avg", "exp_avg_sq", "step")}
              for i, name in enumerate(names) if f"step.{name}" in arrays}
     if 3 * len(state) != len(arrays):
-        raise InputError(f"{folder / 'optimizer.safetensors'}: holds other parameters than the model")
+        raise InputError(f"{folder / 'optimizer.safetensors'}: holds other parameters than the "
+                         "model")
     state_dict = trainer.optimizer.state_dict()
     trainer.optimizer.load_state_dict({"state": state, "param_groups": state_dict["param_groups"]})
 

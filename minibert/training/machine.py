@@ -30,8 +30,9 @@ def keep_freed_memory() -> bool:
     """Let the process keep what it frees, instead of giving it back and asking for it again.
 
     A training step frees and allocates the same large arrays each time; by default glibc returns
-    them to the kernel, which clears every page anew: 23,000 page faults a step in the measurement of
-    SPEED, none afterwards, and a step 7 to 43 % shorter. True where it could be set (Linux, glibc).
+    them to the kernel, which clears every page anew: 23,000 page faults a step in the measurement
+    of SPEED, none afterwards, and a step 7 to 43 % shorter. True where it could be set (Linux,
+    glibc).
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -41,7 +42,8 @@ def keep_freed_memory() -> bool:
     never = 2 ** 31 - 1
     # glibc before 2.35 takes no threshold above 32 MiB
     threshold = libc.mallopt(M_MMAP_THRESHOLD, 1 << 30) or libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
-    return all([threshold, libc.mallopt(M_TRIM_THRESHOLD, never), libc.mallopt(M_TOP_PAD, 64 << 20)])
+    return all([threshold, libc.mallopt(M_TRIM_THRESHOLD, never),
+                libc.mallopt(M_TOP_PAD, 64 << 20)])
 
 
 @cache

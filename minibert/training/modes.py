@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def evaluating(model) -> Iterator[None]:
-    """Within it `model` is in evaluation mode; each module's own mode is put back, come what may."""
+    """Within it `model` is in evaluation mode; each module's own mode is put back."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

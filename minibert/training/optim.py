@@ -1,8 +1,8 @@
 """AdamW (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2).
 
-The optimizer keeps all parameters of a group in one flat array, and likewise their gradients and the
-two moments; each parameter's `.data` is a view of its part. A step is then a few passes over long
-arrays, done block by block so that a block stays in the cache from the first pass to the last
+The optimizer keeps all parameters of a group in one flat array, and likewise their gradients and
+the two moments; each parameter's `.data` is a view of its part. A step is then a few passes over
+long arrays, done block by block so that a block stays in the cache from the first pass to the last
 (SPEED: 13.4 -> 7.9 ms at 4 layers of width 256), and no Python loop over tensors.
 
 Nobody else needs to know. A user may put another array in `.data` or `.grad` at any time: each step
@@ -28,9 +28,9 @@ ALIGNMENT = 16  # elements: a parameter's part starts at a multiple of it, for w
 class FlatGroup:
     """The parameters of one group and one dtype, side by side in flat arrays.
 
-    `parameters[i]` owns the elements from `starts[i]` up to `starts[i] + its size`; the few elements
-    of padding up to the next start are zero and stay so. `steps[i]` counts the steps of that
-    parameter, for the bias correction: a parameter that had no gradient has taken fewer.
+    `parameters[i]` owns the elements from `starts[i]` up to `starts[i] + its size`; the few
+    elements of padding up to the next start are zero and stay so. `steps[i]` counts the steps of
+    that parameter, for the bias correction: a parameter that had no gradient has taken fewer.
     """
 
     def __init__(self, parameters: list[Tensor], dtype: np.dtype):
@@ -39,7 +39,8 @@ class FlatGroup:
         for parameter in parameters:
             self.starts.append(total)
             total += -(-parameter.size // ALIGNMENT) * ALIGNMENT
-        self.data, self.grad, self.exp_avg, self.exp_avg_sq = (np.zeros(total, dtype) for _ in range(4))
+        self.data, self.grad = np.zeros(total, dtype), np.zeros(total, dtype)
+        self.exp_avg, self.exp_avg_sq = np.zeros(total, dtype), np.zeros(total, dtype)
         self.data_views = self.views(self.data)
         self.grad_views = self.views(self.grad)
         self.steps = [0] * len(parameters)
@@ -73,8 +74,8 @@ class FlatGroup:
     def runs(self) -> list[tuple[int, int, int]]:
         """(start, end, step number) of each stretch of neighbours to be stepped alike.
 
-        Counts the step. A parameter without a gradient is left out, as in PyTorch: it does not move,
-        decay or count. Usually one stretch covers everything.
+        Counts the step. A parameter without a gradient is left out, as in PyTorch: it does not
+        move, decay or count. Usually one stretch covers everything.
         """
         found = []
         for i, parameter in enumerate(self.parameters):
@@ -93,12 +94,13 @@ class AdamW:
     """PyTorch's `torch.optim.AdamW`: decoupled weight decay, bias correction, parameter groups.
 
     `params` is an iterable of tensors, or of dicts with "params" and settings of their own. What
-    `param_groups[i]["lr"]` (or "betas", "eps", "weight_decay") holds at a step counts for that step.
-    After a step and `zero_grad`, gradients are written into the same arrays again: copy a `.grad`
-    that is to be kept. Errors: no parameters, one in two groups, settings out of range.
+    `param_groups[i]["lr"]` (or "betas", "eps", "weight_decay") holds at a step counts for that
+    step. After a step and `zero_grad`, gradients are written into the same arrays again: copy a
+    `.grad` that is to be kept. Errors: no parameters, one in two groups, settings out of range.
     """
 
-    def __init__(self, params: Iterable, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+    def __init__(self, params: Iterable, lr: float = 1e-3,
+                 betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 1e-2):
         self.defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         self.param_groups: list[dict] = []
@@ -139,11 +141,11 @@ class AdamW:
             for parameter in group["params"]:
                 parameter.grad = None
 
-    # ---- what a checkpoint stores ------------------------------------------------------------------
+    # ---- what a checkpoint stores ----------------------------------------------------------------
 
     def state_dict(self) -> dict:
-        """PyTorch's layout: {"state": {i: {"step", "exp_avg", "exp_avg_sq"}}, "param_groups": [...]},
-        where i numbers the parameters through all groups. The arrays are views, not copies."""
+        """PyTorch's layout: {"state": {i: {"step", "exp_avg", "exp_avg_sq"}}, "param_groups"}; i
+        numbers the parameters through all groups. The arrays are views, not copies."""
         state = self._state()
         order = [parameter for group in self.param_groups for parameter in group["params"]]
         index = {id(parameter): i for i, parameter in enumerate(order)}
@@ -157,12 +159,14 @@ class AdamW:
         sizes = [len(group["params"]) for group in self.param_groups]
         if [len(group["params"]) for group in groups] != sizes:
             raise InputError(f"AdamW.load_state_dict: the stored groups have "
-                             f"{[len(group['params']) for group in groups]} parameters, these {sizes}")
+                             f"{[len(group['params']) for group in groups]} parameters, "
+                             f"these {sizes}")
         order = [parameter for group in self.param_groups for parameter in group["params"]]
         for i, entry in state_dict["state"].items():
-            if entry["exp_avg"].shape != order[i].shape or entry["exp_avg_sq"].shape != order[i].shape:
-                raise InputError(f"AdamW.load_state_dict: moments of shape {entry['exp_avg'].shape} "
-                                 f"for parameter {i} of shape {order[i].shape}")
+            if not entry["exp_avg"].shape == entry["exp_avg_sq"].shape == order[i].shape:
+                raise InputError("AdamW.load_state_dict: moments of shape "
+                                 f"{entry['exp_avg'].shape} for parameter {i} of shape "
+                                 f"{order[i].shape}")
         for group, stored in zip(self.param_groups, groups):
             group.update({name: stored[name] for name in self.defaults})
         self.flat_groups = self._laid_out({id(order[i]): entry
@@ -173,7 +177,8 @@ class AdamW:
         return {id(parameter): {"step": step, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
                 for flats in self.flat_groups for flat in flats
                 for parameter, step, exp_avg, exp_avg_sq in zip(
-                    flat.parameters, flat.steps, flat.views(flat.exp_avg), flat.views(flat.exp_avg_sq))}
+                    flat.parameters, flat.steps, flat.views(flat.exp_avg),
+                    flat.views(flat.exp_avg_sq))}
 
     def _laid_out(self, state: dict[int, dict]) -> list[list[FlatGroup]]:
         """New flat arrays for the groups as they are now, with the moments in `state`."""
@@ -182,7 +187,7 @@ class AdamW:
             by_dtype: dict[np.dtype, list[Tensor]] = {}
             for parameter in group["params"]:
                 by_dtype.setdefault(parameter.dtype, []).append(parameter)
-            flat_groups.append([FlatGroup(parameters, dtype) for dtype, parameters in by_dtype.items()])
+            flat_groups.append([FlatGroup(alike, dtype) for dtype, alike in by_dtype.items()])
             for flat in flat_groups[-1]:
                 _restore(flat, state)
         return flat_groups

@@ -72,7 +72,7 @@ class Report(SilentReport):
     def _show(self, text: str, passing: bool = False) -> None:
         """Write over the progress line; a passing text is written over in its turn."""
         over = "\r" + text.ljust(self.width) if self.on_terminal else text
-        self.stream.write(over.rstrip() + " " * bool(passing) if passing else over.rstrip(" ") + "\n")
+        self.stream.write(over if passing else over.rstrip(" ") + "\n")
         self.width = len(text) if passing else 0
         self.stream.flush()
 
@@ -116,9 +116,10 @@ def estimate(trainer) -> dict:
 
 def estimate_line(figures: dict, steps: int) -> str:
     """The estimate in one line."""
-    memory = "" if figures["bytes"] is None else f"about {figures['bytes'] / 2 ** 20:,.0f} MB of memory, "
-    return (f"{figures['parameters']:,} parameters, {memory}about {in_words(figures['seconds'])} for "
-            f"{steps:,} steps of {1000 * figures['step_seconds']:.1f} ms and the evaluations")
+    size = figures["bytes"]
+    memory = "" if size is None else f"about {size / 2 ** 20:,.0f} MB of memory, "
+    return (f"{figures['parameters']:,} parameters, {memory}about {in_words(figures['seconds'])} "
+            f"for {steps:,} steps of {1000 * figures['step_seconds']:.1f} ms and the evaluations")
 
 
 def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int, float]],
@@ -146,7 +147,7 @@ def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int
         grid[row(loss)][_scaled(step, last, width)] = "o"
     lines = []
     for i, cells in enumerate(grid):
-        label = f"{high - (high - low) * i / (height - 1):8.3f}" if i in (0, height - 1) else " " * 8
+        label = {0: f"{high:8.3f}", height - 1: f"{low:8.3f}"}.get(i, " " * 8)
         lines.append(f"{label} |{''.join(cells)}".rstrip())
     lines.append(" " * 9 + "+" + "-" * width)
     lines.append(" " * 10 + f"step 0{last:>{width - 6}}   . training   o held out")

@@ -1,4 +1,4 @@
-"""A run is a folder. Everything that shows, resumes or uses a run reads these files and nothing else.
+"""A run is a folder. Whatever shows, resumes or uses a run reads these files and nothing else.
 
     latest/        the model as a Hugging Face folder, its tokenizer, and what resuming needs
     best/          the same, as it was at the lowest held-out loss, without optimizer.safetensors
@@ -6,13 +6,16 @@
     summary.json   written once at the end
 
 latest/ holds besides the model (config.json, model.safetensors, the tokenizer's files):
-    optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME, step.NAME for every parameter stepped so far
-    state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those of
-                            the Trainer, "about": what the run trains on, "best": {"step", "loss"} or
-                            null, "log_bytes": length of log.jsonl at this step, "seconds": time
-                            spent, "step_seconds": without evaluations, "tokens": tokens read}
-All randomness of training is a function of the seed in the settings and the step: there is no state of
-a generator to store.
+    optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME, step.NAME for every parameter that was
+                            stepped so far
+    state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those
+                            of the Trainer, "about": what the run trains on, "best": {"step",
+                            "loss"} or null, "held_out": the latest evaluation, "log_bytes":
+                            length of log.jsonl at this step, "seconds": time spent,
+                            "step_seconds": without evaluations, "tokens": tokens read}
+
+All randomness of training is a function of the seed in the settings and the step: there is no state
+of a generator to store.
 
 log.jsonl ("schema" stands in the first line) has no clock in it, so that a run that was killed and
 resumed leaves the same bytes as one that was not:
@@ -21,13 +24,14 @@ resumed leaves the same bytes as one that was not:
     {"kind": "eval", "step", "loss", and what the objective measures}
     {"kind": "sample", "step", "lines": [...]}
 
-summary.json: {"schema": "minibert.summary.1", "settings", "about", "parameters", "steps", "held_out":
-{"loss", "mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy", "bits_per_character"} as far as the
-objective has them, "best": {"step", "loss"}, "baselines", "oracle", "seconds", "tokens_per_second"}.
+summary.json: {"schema": "minibert.summary.1", "settings", "about", "parameters", "steps",
+"held_out": {"loss", "mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy", "bits_per_character"}
+as far as the objective has them, "best": {"step", "loss"}, "baselines", "oracle" (null but on the
+toy world), "seconds", "tokens_per_second"}.
 
-A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old) and
-the new one takes the name by one rename. A process that dies in between leaves a whole checkpoint under
-NAME or, for that moment, under NAME.old, and `Run.checkpoint` finds either.
+A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old)
+and the new one takes the name by one rename. A process that dies in between leaves a whole
+checkpoint under NAME or, for that moment, under NAME.old, and `Run.checkpoint` finds either.
 """
 
 from __future__ import annotations
@@ -61,7 +65,7 @@ class Run:
         run.path.mkdir(parents=True, exist_ok=True)
         return run
 
-    # ---- checkpoints -------------------------------------------------------------------------------
+    # ---- checkpoints -----------------------------------------------------------------------------
 
     def save(self, name: str, write: Callable[[Path], None]) -> None:
         """Let `write(folder)` fill a new folder, then put it in the place of `name`.
@@ -85,7 +89,7 @@ class Run:
         shutil.rmtree(old, ignore_errors=True)
 
     def checkpoint(self, name: str) -> Path | None:
-        """The folder of `name` ("latest" or "best"), also if a save was cut short; None without one."""
+        """The folder of `name` ("latest" or "best"), also if a save was cut short."""
         for folder in (self.path / name, self.path / (name + ".old")):
             if folder.is_dir():
                 return folder
@@ -98,7 +102,7 @@ class Run:
             raise InputError(f"{self.path}: no checkpoint here: expected a folder {name}/ in it")
         return read_json(folder / "state.json", STATE_SCHEMA)
 
-    # ---- the log and the summary ---------------------------------------------------------------------
+    # ---- the log and the summary -----------------------------------------------------------------
 
     def log(self, record: dict) -> None:
         """Append one line to log.jsonl."""
@@ -114,8 +118,8 @@ class Run:
         """Forget what was logged after a checkpoint: those steps will be made again."""
         path = self.path / "log.jsonl"
         if self.log_bytes() < length:
-            raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the last "
-                             "checkpoint: the file was changed from outside")
+            raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the "
+                             "last checkpoint: the file was changed from outside")
         if path.exists():
             os.truncate(path, length)
 
@@ -130,9 +134,11 @@ class Run:
             try:
                 records.append(json.loads(line))
             except ValueError as error:
-                raise InputError(f"{path}: line {number} is not JSON: the file is damaged") from error
+                raise InputError(f"{path}: line {number} is not JSON: "
+                                 "the file is damaged") from error
         if records and records[0].get("schema") != LOG_SCHEMA:
-            raise InputError(f"{path}: schema {records[0].get('schema')!r}: expected {LOG_SCHEMA!r}")
+            raise InputError(f"{path}: schema {records[0].get('schema')!r}: expected "
+                             f"{LOG_SCHEMA!r}")
         return records
 
     def write_summary(self, summary: dict) -> None:

@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step: warm up, then stay, fall in a line or along a cosine.
+"""The learning rate as a function of the step: warm up, then stay or fall.
 
 Each takes the number of updates already made (0 for the first), the highest rate `lr`, the rate
 `min_lr` at the end, the number of warmup steps and of all steps. The cosine is Loshchilov & Hutter

@@ -1,8 +1,8 @@
 """Twelve steps of AdamW, for the reference numbers and for the test that compares with them.
 
 Two groups, clipping before each step (at some steps the norm is smaller), a rate that changes, and
-parameters that now and then have no gradient. One tensor is larger than a block of our optimizer's; of
-that one a sample is kept.
+parameters that now and then have no gradient. One tensor is larger than a block of our optimizer's;
+of that one a sample is kept.
 """
 
 import numpy as np

@@ -25,7 +25,8 @@ def main() -> None:
             arrays[f"{name}.{step}"] = sample(name, parameter.detach().numpy())
     for name, parameter in parameters.items():
         arrays[f"{name}.exp_avg"] = sample(name, optimizer.state[parameter]["exp_avg"].numpy())
-        arrays[f"{name}.exp_avg_sq"] = sample(name, optimizer.state[parameter]["exp_avg_sq"].numpy())
+        arrays[f"{name}.exp_avg_sq"] = sample(name,
+                                              optimizer.state[parameter]["exp_avg_sq"].numpy())
     arrays["norms"] = np.array(norms)
     np.savez_compressed(Path(__file__).with_name("adamw_reference.npz"), **arrays)
 

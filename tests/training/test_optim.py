@@ -36,7 +36,8 @@ def test_twelve_steps_with_clipping_follow_pytorch():
     parameters = {name: Tensor(values(name, -1), requires_grad=True) for name in SHAPES}
     assert parameters["big"].size > 3 * BLOCK
     optimizer = AdamW([{"params": [parameters[name] for name in group["names"]],
-                        **{k: v for k, v in group.items() if k != "names"}} for group in GROUPS], eps=EPS)
+                        **{k: v for k, v in group.items() if k != "names"}} for group in GROUPS],
+                      eps=EPS)
     norms = []
     for step in range(STEPS):
         for name, tensor in parameters.items():
@@ -70,7 +71,8 @@ def test_float32_stays_float32_and_near_float64():
 
 
 def test_every_replaced_array_is_taken_in():
-    """A user may put other arrays into .data and .grad, of another dtype too, or write into them."""
+    """A user may put other arrays into .data and .grad, of another dtype too, or write into
+    them."""
     tensor, other = parameter(), parameter((5,), seed=1)
     settings = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.2}
     optimizer = AdamW([tensor, other], **settings)
@@ -103,7 +105,8 @@ def test_a_gradient_given_by_hand_is_used_and_none_is_skipped():
     optimizer = AdamW([tensor, frozen], lr=0.1, weight_decay=0.5)
     tensor.grad = gradient_of(tensor, 0)
     frozen.grad = None
-    expected = naive_step(tensor.data.copy(), tensor.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8, 0.5)[0]
+    expected = naive_step(tensor.data.copy(), tensor.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8,
+                          0.5)[0]
     optimizer.step()
     np.testing.assert_allclose(tensor.data, expected, rtol=1e-12)
     assert np.array_equal(frozen.data, before), "no gradient: no decay, no step"
@@ -253,4 +256,5 @@ def test_biases_norms_and_embeddings_do_not_decay():
     groups, decayed, exempt = decay_groups(Model(), 0.1)
     assert decayed == ["dense.weight"]
     assert exempt == ["words.weight", "positions.weight", "dense.bias", "norm.weight", "norm.bias"]
-    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (5, 0.0)]
+    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1),
+                                                                                   (5, 0.0)]

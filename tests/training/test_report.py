@@ -54,7 +54,8 @@ def test_the_curve_falls_from_left_to_right():
     points = [(step, 5.0 - step / 25) for step in range(1, 101)]
     lines = loss_curve(points, [(0, 5.0), (100, 1.5)], width=20, height=5)
     assert len(lines) == 7
-    assert lines[0].startswith("   5.000 |o") and lines[4].startswith("   1.080 |")  # the mean of five
+    assert lines[0].startswith("   5.000 |o")
+    assert lines[4].startswith("   1.080 |"), "a column shows the mean of five steps"
     columns = [lines[row].find(".", 10) for row in range(5) if "." in lines[row][10:]]
     assert columns == sorted(columns)
     assert lines[-1].strip().startswith("step 0") and "100" in lines[-1]

@@ -1,4 +1,5 @@
-"""The run folder: whole checkpoints at every moment, a log that can be cut, schemas that are checked."""
+"""The run folder: whole checkpoints at every moment, a log that can be cut, schemas that are
+checked."""
 
 import json
 import os
@@ -63,7 +64,8 @@ def test_a_process_that_dies_at_any_call_leaves_a_whole_checkpoint(tmp_path, mon
         return call
 
     with monkeypatch.context() as patch:
-        for module, name in (("os", "rename"), ("os", "replace"), ("shutil", "rmtree"), ("os", "fsync")):
+        for module, name in (("os", "rename"), ("os", "replace"), ("shutil", "rmtree"),
+                             ("os", "fsync")):
             target = f"minibert.training.runs.{module}.{name}"
             patch.setattr(target, counted(getattr(__import__(module), name)))
         try:
@@ -129,7 +131,8 @@ def test_the_summary_is_written_whole(tmp_path, monkeypatch):
     run.write_summary({"steps": 3})
     assert run.summary()["steps"] == 3
     with monkeypatch.context() as patch:
-        patch.setattr("minibert.training.runs.os.replace", lambda *names: (_ for _ in ()).throw(OSError(28)))
+        patch.setattr("minibert.training.runs.os.replace",
+                      lambda *names: (_ for _ in ()).throw(OSError(28)))
         with pytest.raises(OSError):
             run.write_summary({"steps": 4})
     assert json.loads((run.path / "summary.json").read_text())["steps"] == 3

@@ -13,7 +13,8 @@ from minibert.training.modes import evaluating
 from minibert.training.runs import Run
 from minibert.training.trainer import NonFiniteLoss, Trainer, TrainingSettings
 
-SETTINGS = TrainingSettings(steps=20, lr=1e-2, min_lr=1e-3, warmup=3, eval_every=5, weight_decay=0.1,
+SETTINGS = TrainingSettings(steps=20, lr=1e-2, min_lr=1e-3, warmup=3, eval_every=5,
+                            weight_decay=0.1,
                             seed=4)
 
 
@@ -23,6 +24,12 @@ def trainer(run=None, settings=SETTINGS, model=None, objective=None, **more) -> 
 
 def weights(trained: Trainer) -> dict[str, np.ndarray]:
     return {name: array.copy() for name, array in trained.model.state_dict().items()}
+
+
+def assert_same_files(tmp_path, one: str, other: str, *names: str) -> None:
+    for name in names:
+        left, right = ((tmp_path / folder / name).read_bytes() for folder in (one, other))
+        assert left == right, name
 
 
 def assert_same_bits(one: dict, other: dict) -> None:
@@ -62,7 +69,7 @@ class Spoilt(SmallObjective):
         return sums, metrics
 
 
-# ---- one step ------------------------------------------------------------------------------------------
+# ---- one step ------------------------------------------------------------------------------------
 
 
 def test_accumulation_equals_the_big_batch_though_the_counts_differ():
@@ -82,7 +89,8 @@ def test_the_record_says_what_was_done():
     trained = trainer()
     batch = trained.objective.batch(0)
     model = small_model(0.0)
-    loss = model.next_token_loss(batch.input_ids, batch.targets).item() / (batch.targets != -100).sum()
+    loss = model.next_token_loss(batch.input_ids,
+                                 batch.targets).item() / (batch.targets != -100).sum()
     without_dropout = trainer(model=model, settings=replace(SETTINGS, lr=2e-3))
     record = without_dropout.step()
     assert record["loss"] == pytest.approx(loss, rel=1e-6)
@@ -105,7 +113,8 @@ def test_clipping_and_decay_reach_the_optimizer():
     assert [group["lr"] for group in clipped.optimizer.param_groups] == [1e-2 / 4] * 2
     free = trainer(settings=replace(SETTINGS, clip=0.0))
     norm = free.step()["grad_norm"]
-    assert np.sqrt(sum([float((p.grad ** 2).sum()) for p in free.parameters])) == pytest.approx(norm)
+    assert np.sqrt(sum([float((p.grad ** 2).sum())
+                        for p in free.parameters])) == pytest.approx(norm)
     assert [group["weight_decay"] for group in free.optimizer.param_groups] == [0.1, 0.0]
     assert all([name.endswith(".weight") and "norm" not in name and "embeddings" not in name
                 for name in free.decayed])
@@ -137,7 +146,7 @@ def test_a_batch_that_asks_for_nothing_moves_nothing():
     assert_same_bits(before, weights(trained))
 
 
-# ---- evaluation ----------------------------------------------------------------------------------------
+# ---- evaluation ----------------------------------------------------------------------------------
 
 
 def test_evaluation_leaves_training_alone(tmp_path):
@@ -171,7 +180,7 @@ def test_the_mode_is_put_back_after_an_exception():
     assert len(set(modes)) == 2
 
 
-# ---- runs ----------------------------------------------------------------------------------------------
+# ---- runs ----------------------------------------------------------------------------------------
 
 
 def test_ten_and_ten_steps_are_twenty_bit_for_bit(tmp_path):
@@ -184,12 +193,8 @@ def test_ten_and_ten_steps_are_twenty_bit_for_bit(tmp_path):
     assert second.steps_done == 10
     assert second.run()
     assert_same_bits(weights(straight), weights(second))
-    for name in ("latest", "best"):
-        one, other = (Run(tmp_path / folder).checkpoint(name) for folder in ("straight", "halves"))
-        assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
-    assert (tmp_path / "straight/latest/optimizer.safetensors").read_bytes() == \
-        (tmp_path / "halves/latest/optimizer.safetensors").read_bytes()
-    assert (tmp_path / "straight/log.jsonl").read_bytes() == (tmp_path / "halves/log.jsonl").read_bytes()
+    assert_same_files(tmp_path, "straight", "halves", "latest/model.safetensors", "log.jsonl",
+                      "best/model.safetensors", "latest/optimizer.safetensors")
     assert straight.held_out == second.held_out and straight.best == second.best
 
 
@@ -208,11 +213,12 @@ def test_a_run_stopped_anywhere_forgets_what_came_after_its_checkpoint(tmp_path,
     again.resume()
     again.run()
     assert_same_bits(weights(straight), weights(again))
-    assert (tmp_path / "straight/log.jsonl").read_bytes() == (tmp_path / "killed/log.jsonl").read_bytes()
+    assert_same_files(tmp_path, "straight", "killed", "log.jsonl")
 
 
 def test_the_log_holds_every_step_and_evaluation_and_no_clock(tmp_path):
-    trained = trainer(Run.create(tmp_path / "run"), samples=lambda model: [f"training={model.training}"])
+    trained = trainer(Run.create(tmp_path / "run"),
+                      samples=lambda model: [f"training={model.training}"])
     trained.run()
     records = trained.run_folder.records()
     assert [r["step"] for r in records if r["kind"] == "step"] == list(range(1, 21))
@@ -286,7 +292,7 @@ def test_ctrl_c_finishes_the_step_saves_and_goes_on_later(tmp_path):
     again.resume()
     assert again.run() is True
     assert_same_bits(weights(straight), weights(again))
-    assert (tmp_path / "straight/log.jsonl").read_bytes() == (tmp_path / "stopped/log.jsonl").read_bytes()
+    assert_same_files(tmp_path, "straight", "stopped", "log.jsonl")
 
 
 def test_resuming_refuses_other_settings_and_another_model(tmp_path):
@@ -332,8 +338,10 @@ def test_the_summary_adds_up_over_a_resume(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [
-    {"steps": 0}, {"lr": 0.0}, {"lr": -1.0}, {"lr": float("nan")}, {"lr": float("inf")}, {"min_lr": 1.0},
-    {"warmup": -1}, {"schedule": "sine"}, {"weight_decay": -0.1}, {"betas": (0.9, 1.0)}, {"eps": 0.0},
+    {"steps": 0}, {"lr": 0.0}, {"lr": -1.0}, {"lr": float("nan")}, {"lr": float("inf")},
+    {"min_lr": 1.0},
+    {"warmup": -1}, {"schedule": "sine"}, {"weight_decay": -0.1}, {"betas": (0.9, 1.0)},
+    {"eps": 0.0},
     {"clip": -1.0}, {"accumulate": 0}, {"eval_every": -1}, {"seed": -1}])
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
