@@ -2,19 +2,20 @@
 
 The gradient of a sum is the sum of the gradients. So the rows of a batch can be dealt out to N
 workers; each goes forward and back over its own rows, and the N gradients are added up before AdamW
-moves the weights, once for all (Li et al. 2020, "PyTorch Distributed", section 2.2, with threads for
-machines and a plain sum for their all-reduce). Two things make the sum the gradient of the whole:
+moves the weights, once for all (Li et al. 2020, "PyTorch Distributed", section 2.2, with threads
+for machines and a plain sum for their all-reduce). Two things make the sum the gradient of the
+whole:
 
-- every share is divided by the count of the *whole* batch. A mean of the workers' means would weigh a
-  masked token more where few others were masked;
+- every share is divided by the count of the *whole* batch. A mean of the workers' means would weigh
+  a masked token more where few others were masked;
 - the weights stay as they are until all are done. Workers only read them, so they can share the
   arrays; what they write, they need one each: a tape (each builds its own graph) and gradients.
 
 That threads are any faster in Python is NumPy's doing: it releases the interpreter's lock while it
 works on a larger array, so that the others may run. A matrix product would use all cores by itself;
 all else (layer norm, softmax, GELU) would not. With one thread for each product and one worker for
-each core, everything does: MINI's step of SPEED takes 10 to 25 % less time. Where the arrays are small
-the lock is seldom free, and there is nothing to gain.
+each core, everything does. Where the arrays are small the lock is seldom free, and there is nothing
+to gain.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class Workers:
-    """`count` workers over the same `parameters`. The caller is worker 0 and works as it always does;
-    each of the others is a thread with a stand-in for every parameter, which takes its gradient."""
+    """`count` workers over the same `parameters`. The caller is worker 0 and works as it always
+    does; the others are threads with a stand-in for every parameter, which takes its gradient."""
 
     def __init__(self, parameters: list[Tensor], count: int):
         self.parameters = parameters
@@ -97,8 +98,8 @@ class Workers:
         return [results[worker] for worker in range(len(threads) + 1)]
 
     def _made_ready(self, own: list[Tensor]) -> dict[int, Tensor]:
-        """A worker's stand-ins by the parameters' ids, without gradients. Their arrays are kept from
-        step to step, unless a parameter has become another (`double()`)."""
+        """A worker's stand-ins by the parameters' ids, without gradients. Their arrays are kept
+        from step to step, unless a parameter has become another (`double()`)."""
         for parameter, stand_in in zip(self.parameters, own):
             buffer, data = stand_in.grad_buffer, parameter.data
             if buffer is None or buffer.shape != data.shape or buffer.dtype != data.dtype:
@@ -107,8 +108,8 @@ class Workers:
         return {id(parameter): stand_in for parameter, stand_in in zip(self.parameters, own)}
 
     def _add_up(self) -> None:
-        """Add the stand-ins' gradients to the parameters'. A share may have none for a parameter: no
-        masked token, no gradient of their head."""
+        """Add the stand-ins' gradients to the parameters'. A share may have none for a parameter:
+        no masked token, no gradient of their head."""
         for own in self.stand_ins:
             for parameter, stand_in in zip(self.parameters, own):
                 if stand_in.grad is None:

@@ -1,0 +1,254 @@
+"""Several workers are one: the same gradients, however uneven their shares; and what goes wrong in
+one of them is seen by the caller."""
+
+import threading
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_objective import SmallBatch, SmallObjective, small_model
+
+from minibert.autograd import ops
+from minibert.autograd.spelling import composed, composed_is_on
+from minibert.autograd.tensor import Tensor, no_grad
+from minibert.autograd.trace import detect_anomaly, trace
+from minibert.errors import InputError
+from minibert.objectives.interface import share_of_rows
+from minibert.objectives.next_token import NextTokenBatch
+from minibert.objectives.pretraining import PretrainingBatch
+from minibert.training import data_parallel, machine
+from minibert.training.data_parallel import Workers, default_workers
+from minibert.training.runs import Run
+from minibert.training.trainer import Trainer, TrainingSettings
+
+SETTINGS = TrainingSettings(steps=8, lr=1e-2, warmup=2, eval_every=4, weight_decay=0.1, seed=4)
+
+
+@dataclass(frozen=True)
+class SharedBatch(SmallBatch):
+    def share(self, k, n):
+        rows = share_of_rows(len(self.input_ids), k, n)
+        return SharedBatch(self.input_ids[rows], self.targets[rows])
+
+
+class SharedObjective(SmallObjective):
+    def rows(self, rng, count):
+        batch = super().rows(rng, count)
+        return SharedBatch(batch.input_ids, batch.targets)
+
+
+def trainer(workers: int, dropout: float = 0.0, batch_size: int = 5, run=None,
+            **settings) -> Trainer:
+    model = small_model(dropout)
+    return Trainer(model if dropout else model.double(), SharedObjective(batch_size),
+                   replace(SETTINGS, workers=workers, **settings), run=run)
+
+
+def weights(trained: Trainer) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in trained.model.state_dict().items()}
+
+
+# ---- the same result -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("workers", [2, 3, 7])  # 7 are more than there are rows
+def test_any_number_of_workers_gives_the_gradient_of_one(workers, accumulate):
+    alone, together = [trainer(n, accumulate=accumulate) for n in (1, workers)]
+    for _ in range(3):
+        one, other = alone.step(), together.step()
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-12)
+        assert other["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-10)
+        for a, b in zip(alone.parameters, together.parameters):
+            np.testing.assert_allclose(b.grad, a.grad, rtol=1e-9, atol=1e-12)
+    assert alone.tokens == together.tokens
+    for name, array in weights(alone).items():
+        np.testing.assert_allclose(weights(together)[name], array, rtol=1e-8, atol=1e-10)
+
+
+def test_the_same_bits_every_time_and_after_a_resume(tmp_path):
+    runs = [trainer(3, dropout=0.2, run=Run.create(tmp_path / name)) for name in ("a", "b")]
+    runs[0].run()
+    runs[1].run(until=4)
+    again = trainer(3, dropout=0.2, run=Run(tmp_path / "b"))
+    again.resume()
+    again.run()
+    for name, array in weights(runs[0]).items():
+        assert np.array_equal(array, weights(again)[name]), name
+    other = trainer(2, dropout=0.2, run=Run(tmp_path / "b"))
+    with pytest.raises(InputError, match="workers is 2, but .* begun with 3"):
+        other.resume()
+
+
+def test_every_worker_draws_its_own_dropout():
+    """Two workers with the same row each: with the same bits their losses would be equal."""
+    trained = trainer(2, dropout=0.5, batch_size=2)
+    batch = trained.objective.batch(0)
+    twice = SharedBatch(batch.input_ids[[0, 0]], batch.targets[[0, 0]])
+    trained.objective.batch = lambda step: twice
+    losses, plain = {}, trained.objective.losses
+
+    def noted(model, share, rng):
+        sums, metrics = plain(model, share, rng)
+        losses[threading.get_ident()] = sums["tokens"].item()
+        return sums, metrics
+
+    trained.objective.losses = noted
+    trained.step()
+    assert len(set(losses.values())) == 2
+
+
+@pytest.mark.parametrize("share_without", [0, 1])
+def test_a_parameter_that_only_one_worker_used_has_its_gradient(share_without):
+    used, unused = Tensor(np.ones(3), requires_grad=True), Tensor(np.ones(2), requires_grad=True)
+    workers = Workers([used, unused], 2)
+
+    def work(worker):
+        if worker != share_without:
+            (used * (worker + 2.0)).sum().backward()
+
+    for buffer in (None, np.full(3, 7.0)):
+        used.grad, used.grad_buffer = None, buffer
+        workers.run(work)
+        assert used.grad.tolist() == [3.0 - share_without] * 3 and unused.grad is None
+        assert buffer is None or used.grad is buffer
+        kept = used.grad.copy()
+        used.grad = kept
+        workers.run(work)  # without zero_grad gradients add up, as everywhere
+        assert used.grad.tolist() == [2 * (3.0 - share_without)] * 3
+
+
+def test_a_model_that_became_double_is_trained_in_double():
+    trained = trainer(2, dropout=0.1)
+    trained.step()
+    trained.model.double()
+    trained.step()
+    assert {parameter.grad.dtype for parameter in trained.parameters} == {np.dtype(np.float64)}
+
+
+# ---- contexts and exceptions ---------------------------------------------------------------------
+
+
+def test_contexts_reach_the_workers():
+    seen, x = {}, Tensor(np.ones(2), requires_grad=True)
+
+    def work(worker):
+        seen[worker] = composed_is_on(), ops.exp(x).requires_grad
+
+    for context, expected in ((nullcontext, (False, True)), (composed, (True, True)),
+                              (no_grad, (False, False))):
+        with context():
+            Workers([x], 3).run(work)
+        assert [seen[worker] for worker in range(3)] == [expected] * 3
+
+
+def test_a_trace_sees_all_workers_and_where_they_were():
+    alone, together = trainer(1), trainer(2)
+    records = []
+    for trained in (alone, together):
+        with trace() as seen:
+            trained.gradients(0)
+        records.append([(record.op, record.phase, record.module) for record in seen.records])
+    assert len(records[1]) > 1.9 * len(records[0]) and set(records[0]) == set(records[1])
+
+
+def test_an_anomaly_in_a_worker_is_found():
+    trained = trainer(2)
+    trained.parameters[3].data[:] = np.nan
+    with detect_anomaly(), pytest.raises(FloatingPointError, match="detect_anomaly"):
+        trained.step()
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_exception_in_one_worker_ends_the_step_and_leaves_no_trace(failing):
+    trained = trainer(3, batch_size=6)
+    before, finished, plain = weights(trained), [], trained._walk
+
+    def walk(micro_steps, batches, totals, worker):
+        means = plain(micro_steps, batches, totals, worker)
+        if worker == failing:
+            raise ArithmeticError(f"in worker {worker}")
+        finished.append(worker)
+        return means
+
+    trained._walk = walk
+    threads = threading.active_count()
+    with pytest.raises(ArithmeticError, match=f"in worker {failing}"):
+        trained.step()
+    assert sorted(finished) == [worker for worker in range(3) if worker != failing]
+    assert threading.active_count() == threads
+    assert all(parameter.grad is None for parameter in trained.parameters)
+    assert trained.steps_done == 0
+    for name, array in weights(trained).items():
+        assert np.array_equal(array, before[name])
+    trained._walk = plain
+    reference = trainer(3, batch_size=6)
+    assert trained.step()["grad_norm"] == reference.step()["grad_norm"]
+
+
+# ---- threads -------------------------------------------------------------------------------------
+
+
+def test_products_have_one_thread_each_while_workers_run():
+    if machine.blas_threads() is None:
+        pytest.skip("this BLAS cannot be asked")
+    before = machine.blas_threads()
+    machine.set_blas_threads(2)
+    try:
+        assert Workers([], 2).run(lambda worker: machine.blas_threads()) == [1, 1]
+        with pytest.raises(ZeroDivisionError):
+            Workers([], 2).run(lambda worker: 1 / 0)
+        assert machine.blas_threads() == 2
+    finally:
+        machine.set_blas_threads(before)
+
+
+def test_the_default_follows_size_and_cores(monkeypatch):
+    monkeypatch.setattr(data_parallel, "blas_threads", lambda: 2)
+    assert default_workers(batch=16, context=32, width=64, cores=2) == 1  # TOY
+    assert default_workers(batch=8, context=128, width=256, cores=2) == 2  # MINI
+    assert default_workers(batch=8, context=128, width=256, cores=1) == 1
+    assert default_workers(batch=1, context=4096, width=256, cores=2) == 1
+    assert default_workers(batch=64, context=512, width=768, cores=64) == 4
+    monkeypatch.setattr(data_parallel, "blas_threads", lambda: None)
+    assert default_workers(batch=8, context=128, width=256, cores=2) == 1
+
+
+# ---- shares --------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 20), st.integers(1, 7))
+def test_shares_are_all_rows_once_in_order_and_even(count, n):
+    shares = [list(range(count))[share_of_rows(count, k, n)] for k in range(n)]
+    assert sum(shares, []) == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@given(st.integers(0, 2 ** 32), st.integers(1, 4), st.booleans())
+def test_shares_of_bert_s_batches_mark_the_same_tokens(seed, n, pairs):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(100, size=(5, 4))
+    positions = np.flatnonzero(rng.random(20) < 0.4)
+    batch = PretrainingBatch(ids, ids + 1, ids > 3, positions, ids.ravel()[positions],
+                             rng.integers(2, size=5) if pairs else None, ids + 2)
+    shares = [batch.share(k, n) for k in range(n)]
+    for name in ("input_ids", "token_type_ids", "attention_mask", "masked_labels", "original_ids"):
+        assert np.array_equal(np.concatenate([getattr(share, name) for share in shares]),
+                              getattr(batch, name))
+    for share in shares:
+        assert np.array_equal(share.input_ids.ravel()[share.masked_positions], share.masked_labels)
+        assert (share.next_sentence_label is None) == (not pairs)
+    if pairs:
+        assert np.array_equal(np.concatenate([share.next_sentence_label for share in shares]),
+                              batch.next_sentence_label)
+
+
+def test_shares_of_gpt_s_batches():
+    windows = np.arange(20).reshape(4, 5)
+    batch = NextTokenBatch(windows[:, :-1], windows[:, 1:])
+    shares = [batch.share(k, 3) for k in range(3)]
+    assert np.array_equal(np.concatenate([share.input_ids for share in shares]), batch.input_ids)
+    assert np.array_equal(np.concatenate([share.targets for share in shares]), batch.targets)
