@@ -1,8 +1,8 @@
 """The Trainer: one loop for every objective.
 
-A step draws its batches, adds up their gradients, clips them and lets AdamW move the weights. What it
-draws is a function of (seed, step) alone, so that an evaluation in between, a kill and a resume change
-nothing. `trainer.step()` is the whole of it and can be called, and stepped into, by hand.
+A step draws its batches, adds up their gradients, clips them and lets AdamW move the weights. What
+it draws is a function of (seed, step) alone, so that an evaluation in between, a kill and a resume
+change nothing. `trainer.step()` is the whole of it and can be called, and stepped into, by hand.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class NonFiniteLoss(RuntimeError):
 class TrainingSettings:
     """All that the loop itself is told. Errors: any value out of range.
 
-    `steps` counts updates, each from `accumulate` batches; `clip` 0 means no clipping; `eval_every` 0
-    evaluates at the end only; `warmup` and the schedules are those of schedules.py, `workers` those of
-    data_parallel.py.
+    `steps` counts updates, each from `accumulate` batches; `clip` 0 means no clipping; `eval_every`
+    0 evaluates at the end only; `warmup` and the schedules are those of schedules.py, `workers`
+    those of data_parallel.py.
     """
 
     steps: int = 1000
@@ -100,7 +100,7 @@ class Trainer:
         self.seconds = self.step_seconds = 0.0
         self.tokens = 0
 
-    # ---- one step ----------------------------------------------------------------------------------
+    # ---- one step --------------------------------------------------------------------------------
 
     def step(self) -> dict:
         """One update of the weights; returns its record for the log.
@@ -133,8 +133,8 @@ class Trainer:
         count = self.settings.workers
 
         def walk_of(worker: int) -> dict:
-            return self._walk(micro_steps, [batch.share(worker, count) for batch in batches], totals,
-                              worker)
+            shares = [batch.share(worker, count) for batch in batches]
+            return self._walk(micro_steps, shares, totals, worker)
 
         if count == 1:
             means = self._walk(micro_steps, batches, totals)
@@ -145,7 +145,7 @@ class Trainer:
         return {"loss": sum(means.values()), **parts}
 
     def _walk(self, micro_steps: range, batches: list, totals: dict, worker: int = 0) -> dict:
-        """Forward and back over each batch (or a worker's share of it); what they add to the means."""
+        """Forward and back over each batch, or a worker's share of it; their part of the means."""
         means = dict.fromkeys(totals, 0.0)
         for micro_step, batch in zip(micro_steps, batches):
             if not len(batch.input_ids):  # more workers than rows
@@ -167,20 +167,21 @@ class Trainer:
         settings = self.settings
         return self.schedule(step, settings.lr, settings.min_lr, settings.warmup, settings.steps)
 
-    # ---- evaluation --------------------------------------------------------------------------------
+    # ---- evaluation ------------------------------------------------------------------------------
 
     def evaluate(self) -> dict:
         """The means over all of the held-out text, dropout off; the model's mode is put back."""
         with evaluating(self.model), no_grad():
             return held_out_means(self.model, self.objective)
 
-    # ---- the loop ----------------------------------------------------------------------------------
+    # ---- the loop --------------------------------------------------------------------------------
 
     def run(self, until: int | None = None) -> bool:
         """Train up to step `until` (the settings' steps), with evaluations, log and checkpoints.
 
-        False if Ctrl-C stopped it: then the step in work was finished and, with a run folder, all is
-        saved. Errors: NonFiniteLoss, OSError where the disk is full; `latest` is whole in any case.
+        False if Ctrl-C stopped it: then the step in work was finished and, with a run folder, all
+        is saved. Errors: NonFiniteLoss, OSError where the disk is full; `latest` is whole in any
+        case.
         """
         until = self.settings.steps if until is None else until
         started, seconds_before = time.perf_counter(), self.seconds
@@ -209,8 +210,8 @@ class Trainer:
                    "parameters": self.parameter_count(), "settings": asdict(self.settings)})
 
     def _evaluate_and_save(self) -> None:
-        """Evaluate, show samples, keep the best and the latest, in this order: a kill between the two
-        leaves a latest that comes by here again and does the same."""
+        """Evaluate, show samples, keep the best and the latest, in this order: a kill between the
+        two leaves a latest that comes by here again and does the same."""
         self.held_out = self.evaluate()
         self._log({"kind": "eval", "step": self.steps_done, **self.held_out})
         lines = []
@@ -239,10 +240,10 @@ class Trainer:
         self._save("latest")
 
     def resume(self) -> None:
-        """Go back to the run's latest checkpoint: weights, moments, step, and the log as it was then."""
+        """Go back to the run's latest checkpoint: weights, moments, step, log."""
         load_training_state(self)
 
-    # ---- figures -----------------------------------------------------------------------------------
+    # ---- figures ---------------------------------------------------------------------------------
 
     def parameter_count(self) -> int:
         """Numbers to be learned; a tied matrix counts once."""
@@ -258,9 +259,10 @@ class Trainer:
     def _non_finite(self, loss: float, norm: float) -> str:
         what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
         latest = self.run_folder and self.run_folder.checkpoint("latest")
-        kept = f"the last good checkpoint is {latest}; " if latest else "the weights are those before it; "
-        return (f"step {self.steps_done + 1}: {what}: {kept}try a lower lr (now {self.settings.lr}), or "
-                "run trainer.step() under mb.detect_anomaly(), which names the op where it began")
+        kept = f"the last good checkpoint is {latest}" if latest else "the weights are untouched"
+        return (f"step {self.steps_done + 1}: {what}: {kept}; try a lower lr (now "
+                f"{self.settings.lr}), or run trainer.step() under mb.detect_anomaly(), which names "
+                "the op where it began")
 
 
 def held_out_means(model, objective) -> dict:
