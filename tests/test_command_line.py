@@ -183,6 +183,10 @@ def test_trace_shows_both_directions(both, tmp_path, capsys):
                       tmp_path / "trace.jsonl")
     assert "forward" in shown and "backward" in shown and "layer_norm" in shown
     assert json.loads((tmp_path / "trace.jsonl").read_text().splitlines()[0])["schema"]
+    written = files_below(tmp_path)
+    assert "exists already" in mistake(capsys, "trace", both / "bert", "a", "--write",
+                                       tmp_path / "trace.jsonl")
+    assert files_below(tmp_path) == written
 
 
 def test_gradcheck_passes_and_notices_a_wrong_gradient(capsys, monkeypatch):
@@ -265,6 +269,19 @@ def test_ctrl_c_says_how_to_go_on(text, tmp_path):
     assert process.returncode == 130 and errors == ""
     assert f"python -m minibert pretrain gpt --resume --out {out}" in shown.splitlines()[-1]
     assert Run(out).state()["step"] == Run(out).records()[-1]["step"] > 0
+
+
+def test_info_of_a_run_that_was_stopped_before_its_first_step(text, tmp_path, capsys, monkeypatch):
+    def stopped(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minibert.training.trainer.Trainer.run", stopped)
+    assert main(pretrain("gpt", text, tmp_path / "run", "--steps", "9")) == 130
+    monkeypatch.undo()
+    capsys.readouterr()
+    assert "0 of 9 steps, not finished" in output_of(capsys, "info", tmp_path / "run")
+    output_of(capsys, "pretrain", "gpt", "--resume", "--out", tmp_path / "run")
+    assert "9 of 9 steps" in output_of(capsys, "info", tmp_path / "run")
 
 
 # ---- mistakes ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import numpy as np
 
@@ -121,6 +122,8 @@ def run_score(options) -> int:
 
 def run_trace(options) -> int:
     """`trace RUN TEXT`: the forward of the text, and the way back from the sum of the output."""
+    if options.write and os.path.exists(options.write):
+        raise InputError(f"{options.write} exists already and is not touched: give another --write")
     model, tokenizer = open_model(options.run, ANY_MODEL, "trace")
     if isinstance(model, GPT2LMHeadModel):
         ids = [tokenizer.sep_token_id] + tokenizer.encode(options.text, add_special_tokens=False)

@@ -7,9 +7,10 @@ import numpy as np
 from minibert.commands.ask import continued, fill_gaps, next_sentence_probability
 from minibert.commands.preparing import FilledGap
 from minibert.commands.show import table
+from minibert.text.characters import CharTokenizer
 from minibert.training.trainer import Trainer
 
-PAIRS_SHOWN, TEXTS_SHOWN, TEXT_TOKENS = 4, 3, 40
+PAIRS_SHOWN, TEXTS_SHOWN, TEXT_TOKENS, TEXT_CHARACTERS = 4, 3, 40, 200
 
 
 def final_report(trainers: list[Trainer]) -> list[str]:
@@ -99,9 +100,10 @@ def _pairs(model, tokenizer, objective) -> list[str]:
 
 def gpt_samples(trainer: Trainer) -> list[str]:
     """Documents that the model makes up."""
-    lines = ["GPT writes (temperature 0.8):"]
+    model, tokenizer = trainer.model, trainer.tokenizer
+    tokens = TEXT_CHARACTERS if isinstance(tokenizer, CharTokenizer) else TEXT_TOKENS
+    lines = []
     for seed in range(TEXTS_SHOWN):
-        text = continued(trainer.model, trainer.tokenizer, "", TEXT_TOKENS, temperature=0.8,
-                         rng=seed)
-        lines += ["  " + line for line in text.splitlines()]
+        text = continued(model, tokenizer, "", tokens, temperature=0.8, rng=seed)
+        lines += ["GPT writes (temperature 0.8):", *["  " + line for line in text.splitlines()]]
     return lines

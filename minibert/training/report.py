@@ -103,7 +103,7 @@ def estimate(trainer) -> dict:
         trainer.tokens = tokens
     trainer.optimizer.zero_grad()
     started = time.perf_counter()
-    trainer.held_out = trainer.evaluate()
+    trainer.evaluate()
     evaluation_seconds = time.perf_counter() - started
     every = trainer.settings.eval_every or trainer.settings.steps
     steps = trainer.settings.steps - trainer.steps_done
