@@ -6,13 +6,11 @@ from minibert.errors import InputError
 from minibert.training.data_parallel import default_workers
 
 # For every corpus and model, unless the tables below say otherwise.
-COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000, "layers": 2, "heads": 4,
-          "width": 64, "context": 48, "dropout": 0.0, "initializer_range": 0.02,
-          "norm_first": False,
-          "no_next_sentence": False, "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3,
-          "warmup": 100, "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999),
-          "clip": 1.0,
-          "seed": 1}
+COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
+          "layers": 2, "heads": 4, "width": 64, "context": 48, "dropout": 0.0,
+          "initializer_range": 0.02, "norm_first": False, "no_next_sentence": False,
+          "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3, "warmup": 100,
+          "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0, "seed": 1}
 
 # The size stands under "both"; steps and rates differ by model: the two learn at different speed.
 TABLES = {
