@@ -12,9 +12,13 @@ import math
 import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
+from minibert.autograd.blocked_attention import scaled_dot_product_attention as blocked_attention
 from minibert.autograd.masks import LOWEST, allowed_positions, dropout_mask
 from minibert.autograd.rows import row_max, row_sum
 from minibert.autograd.tensor import Tensor
+
+# Queries times keys from which attention goes block by block: see blocked_attention.py.
+BLOCKED_FROM = 1024 * 1024
 
 
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
@@ -28,6 +32,9 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     K dropout's mask with its scale: O = r (E K) V, and backward, from G:
         dV = (E K)^T (r G),   dS = E ((r G V^T) K - sum_d r G O),   dQ = dS K,   dK = dS^T Q.
     """
+    if query.shape[-2] * key.shape[-2] >= BLOCKED_FROM:
+        return blocked_attention(query, key, value, attn_mask, dropout_p, is_causal, scale,
+                                 query_offset, rng)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     scaled = query.data * scale
     exponentials = np.matmul(scaled, key.data.swapaxes(-1, -2))  # (..., T, S), yet scores

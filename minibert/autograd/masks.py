@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # Stands for "minus infinity" in masked scores: its exponential is exactly zero next to any real
@@ -28,12 +30,26 @@ def dropout_mask(shape: tuple[int, ...], p: float,
     """(keep, scale): each element is kept with probability 1/scale on its own.
 
     16 random bits decide about an element, a quarter of what a float64 takes, so p is rounded to
-    a multiple of 2^-16; `scale` is exact for the rounded p. The bits are the stream of a generator
-    of their own, whose key is the only thing drawn from `rng`: the bits of any block of a large
-    array can be made again later by advancing that stream, without keeping them.
+    a multiple of 2^-16; `scale` is exact for the rounded p.
     """
+    key, dropped, scale = dropout_key(p, rng)
+    return kept(key, dropped, 0, math.prod(shape)).reshape(shape), scale
+
+
+def dropout_key(p: float, rng: np.random.Generator) -> tuple[int, int, float]:
+    """(key, dropped, scale): all that is needed to make any part of one dropout mask, and to make
+    it again. The key is the only thing that is drawn from `rng`."""
     dropped = round(p * 65536)
-    size = int(np.prod(shape))
-    bits = np.random.PCG64(int(rng.integers(2**63))).random_raw((size + 3) // 4).view(np.uint16)
-    keep = (bits[:size] >= dropped).reshape(shape)
-    return keep, 65536 / (65536 - dropped) if dropped < 65536 else 0.0
+    scale = 65536 / (65536 - dropped) if dropped < 65536 else 0.0
+    return int(rng.integers(2**63)), dropped, scale
+
+
+def kept(key: int, dropped: int, start: int, count: int) -> np.ndarray:
+    """(count,) of the mask, from element `start` of the flat array on: the key names a stream of
+    random bits, and the element's number is its address there."""
+    skipped, first = divmod(start, 4)  # four elements of 16 bits in one number of 64
+    stream = np.random.PCG64(key)
+    if skipped:
+        stream.advance(skipped)
+    bits = stream.random_raw((first + count + 3) // 4).view(np.uint16)
+    return bits[first:first + count] >= dropped

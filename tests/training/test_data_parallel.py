@@ -17,8 +17,6 @@ from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace
 from minibert.errors import InputError
 from minibert.objectives.interface import share_of_rows
-from minibert.objectives.next_token import NextTokenBatch
-from minibert.objectives.pretraining import PretrainingBatch
 from minibert.training import data_parallel, machine
 from minibert.training.data_parallel import Workers, default_workers
 from minibert.training.runs import Run
@@ -225,30 +223,3 @@ def test_shares_are_all_rows_once_in_order_and_even(count, n):
     shares = [list(range(count))[share_of_rows(count, k, n)] for k in range(n)]
     assert sum(shares, []) == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-@given(st.integers(0, 2 ** 32), st.integers(1, 4), st.booleans())
-def test_shares_of_bert_s_batches_mark_the_same_tokens(seed, n, pairs):
-    rng = np.random.default_rng(seed)
-    ids = rng.integers(100, size=(5, 4))
-    positions = np.flatnonzero(rng.random(20) < 0.4)
-    batch = PretrainingBatch(ids, ids + 1, ids > 3, positions, ids.ravel()[positions],
-                             rng.integers(2, size=5) if pairs else None, ids + 2)
-    shares = [batch.share(k, n) for k in range(n)]
-    for name in ("input_ids", "token_type_ids", "attention_mask", "masked_labels", "original_ids"):
-        assert np.array_equal(np.concatenate([getattr(share, name) for share in shares]),
-                              getattr(batch, name))
-    for share in shares:
-        assert np.array_equal(share.input_ids.ravel()[share.masked_positions], share.masked_labels)
-        assert (share.next_sentence_label is None) == (not pairs)
-    if pairs:
-        assert np.array_equal(np.concatenate([share.next_sentence_label for share in shares]),
-                              batch.next_sentence_label)
-
-
-def test_shares_of_gpt_s_batches():
-    windows = np.arange(20).reshape(4, 5)
-    batch = NextTokenBatch(windows[:, :-1], windows[:, 1:])
-    shares = [batch.share(k, 3) for k in range(3)]
-    assert np.array_equal(np.concatenate([share.input_ids for share in shares]), batch.input_ids)
-    assert np.array_equal(np.concatenate([share.targets for share in shares]), batch.targets)

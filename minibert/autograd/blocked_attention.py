@@ -1,0 +1,184 @@
+"""Attention over long texts: block by block, without ever holding the (T, S) matrix of weights.
+
+The formula is that of composed.scaled_dot_product_attention. What changes is what is kept in
+memory: T x S numbers in the plain spelling, a few of T x D here (Dao et al. 2022, "FlashAttention",
+algorithms 1 and 2; Milakov & Gimelshein 2018 for the softmax in one pass). Two ideas make it work.
+
+*A softmax in pieces.* A row of weights is exp(s - m) / sum exp(s - m), with m the row's largest
+score. Reading the scores block by block, m is not known before the end; so take the largest one so
+far. When a block brings a larger one, all that was added up before, the sum of the exponentials and
+the values that they were mixed with, is too large by the factor exp(m_new - m_old): multiply it by
+exp(m_old - m_new) and go on. At the end divide the mixture by the sum. Nothing was approximated.
+
+*Forget and compute again.* Backward needs the weights, too. But from Q and K and the two numbers of
+each row (m and the sum) any block of them can be made again, by the one product that made it first:
+cheaper than writing T x S numbers and reading them back. Dropout's bits are found again by address.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from minibert.autograd.arithmetic import unbroadcast
+from minibert.autograd.masks import LOWEST, dropout_key, kept
+from minibert.autograd.rows import row_max, row_sum
+from minibert.autograd.tensor import Tensor
+
+# Queries and keys in a block: its scores (1 MiB in float32) stay in a core's cache.
+QUERY_BLOCK, KEY_BLOCK = 512, 512
+
+
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
+                                 attn_mask: Tensor | np.ndarray | None = None,
+                                 dropout_p: float = 0.0, is_causal: bool = False,
+                                 scale: float | None = None, query_offset: int = 0,
+                                 rng: np.random.Generator | None = None) -> Tensor:
+    """See composed.scaled_dot_product_attention; and fused_attention for the gradients, which are
+    computed here for one block after another. E, r, K and G are named as there."""
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scaled = query.data * scale
+    bias = attn_mask if isinstance(attn_mask, Tensor) else None
+    blocks = Blocks(scaled, key.data, attn_mask, is_causal, query_offset)
+    dropout = dropout_key(dropout_p, rng) if dropout_p else None
+    keep_scale = dropout[2] if dropout else 1.0
+
+    output = np.empty((*query.shape[:-1], value.shape[-1]), np.result_type(scaled, value.data))
+    highest = np.empty((*query.shape[:-1], 1), scaled.real.dtype)  # m
+    inverse = np.empty(highest.shape, scaled.dtype)  # r = 1 / the sum; 0 where nothing is seen
+    for head, rows in blocks.rows():
+        keep_rows = blocks.kept_in(head, rows, dropout)
+        mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
+            blocks, head, rows, value.data[head], keep_rows)
+        np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
+
+    def scaled_dot_product_attention_backward(grad):
+        grad_query, grad_key, grad_value, grad_bias = [
+            np.zeros(tensor.shape, output.dtype) if tensor is not None and tensor.requires_grad
+            else None for tensor in (query, key, value, bias)]
+        weighted = grad * (inverse * keep_scale)  # r G, with dropout's scale
+        in_common = (grad * output).sum(-1, keepdims=True) * inverse  # r sum_d G O
+        for head, rows in blocks.rows():
+            keep_rows = blocks.kept_in(head, rows, dropout)
+            for columns, allowed in blocks.columns(head, rows):
+                exponentials = blocks.scores(head, rows, columns, allowed)
+                exponentials -= highest[head][rows]
+                np.exp(exponentials, out=exponentials)
+                grad_scores = weighted[head][rows] @ value.data[head][columns].T
+                if keep_rows is not None:
+                    grad_scores *= keep_rows[:, columns]
+                grad_scores -= in_common[head][rows]
+                grad_scores *= exponentials
+                if grad_query is not None:
+                    grad_query[head][rows] += grad_scores @ key.data[head][columns]
+                if grad_key is not None:
+                    grad_key[head][columns] += grad_scores.T @ scaled[head][rows]
+                if grad_bias is not None:
+                    _add_block(grad_bias, grad_scores, head, rows, columns)
+                if grad_value is not None:
+                    if keep_rows is not None:
+                        exponentials *= keep_rows[:, columns]
+                    grad_value[head][columns] += exponentials.T @ weighted[head][rows]
+        if grad_query is not None:
+            grad_query *= scale
+        grads = grad_query, grad_key, grad_value
+        return grads if bias is None else (*grads, grad_bias)
+
+    inputs = (query, key, value) if bias is None else (query, key, value, bias)
+    return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
+
+
+def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: np.ndarray,
+                    keep_rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For some queries of one head: (E K) V, the largest scores m, and r."""
+    m = np.full((rows.stop - rows.start, 1), LOWEST, blocks.scaled.real.dtype)
+    total = np.zeros(m.shape, blocks.scaled.dtype)
+    mixed = np.zeros((len(m), values.shape[-1]), np.result_type(blocks.scaled, values))
+    for columns, allowed in blocks.columns(head, rows):
+        scores = blocks.scores(head, rows, columns, allowed)
+        higher = np.maximum(m, row_max(scores))
+        correction = np.exp(m - higher)  # of what was added up under a lower m
+        m = higher
+        scores -= m
+        exponentials = np.exp(scores, out=scores)
+        total = total * correction + row_sum(exponentials)
+        if keep_rows is not None:
+            exponentials *= keep_rows[:, columns]
+        mixed *= correction
+        mixed += exponentials @ values[columns]
+    seen = m > LOWEST / 2  # else only exp(LOWEST - LOWEST) was added up, which means nothing
+    return mixed, m, seen / np.where(seen, total, 1)
+
+
+class Blocks:
+    """The matrix of scores (..., T, S), of which only a block exists at a time."""
+
+    def __init__(self, scaled: np.ndarray, key: np.ndarray, attn_mask: Tensor | np.ndarray | None,
+                 is_causal: bool, query_offset: int):
+        self.scaled, self.key = scaled, key
+        self.shape = *scaled.shape[:-1], key.shape[-2]  # (..., T, S)
+        self.is_causal, self.offset = is_causal, query_offset
+        self.bias = self.mask = None  # broadcast: views that repeat what is there
+        if isinstance(attn_mask, Tensor):
+            self.bias = np.broadcast_to(attn_mask.data, self.shape)
+        elif attn_mask is not None:
+            self.mask = np.broadcast_to(attn_mask, self.shape)
+
+    def rows(self) -> Iterator[tuple[tuple[int, ...], slice]]:
+        """(head, rows): every head of every sentence, and in it some queries after the other."""
+        for head in np.ndindex(self.shape[:-2]):
+            for start in range(0, self.shape[-2], QUERY_BLOCK):
+                yield head, slice(start, min(start + QUERY_BLOCK, self.shape[-2]))
+
+    def columns(self, head: tuple[int, ...],
+                rows: slice) -> Iterator[tuple[slice, np.ndarray | None]]:
+        """(columns, allowed): the blocks of keys in which some of these queries may see something,
+        and True where they may (None: everywhere). What lies above the diagonal is never made."""
+        keys = self.shape[-1]
+        if self.is_causal:
+            keys = max(0, min(keys, rows.stop + self.offset))  # the last query sees these
+        for start in range(0, keys, KEY_BLOCK):
+            columns = slice(start, min(start + KEY_BLOCK, keys))
+            allowed = None if self.mask is None else self.mask[head][rows, columns]
+            if self.is_causal and columns.stop > rows.start + self.offset + 1:  # on the diagonal
+                causal = np.tri(rows.stop - rows.start, columns.stop - start,
+                                rows.start + self.offset - start, dtype=bool)
+                allowed = causal if allowed is None else allowed & causal
+            if allowed is None or allowed.any():
+                yield columns, None if allowed is None or allowed.all() else allowed
+
+    def scores(self, head: tuple[int, ...], rows: slice, columns: slice,
+               allowed: np.ndarray | None) -> np.ndarray:
+        """One block, in a new array: LOWEST, and thus no weight, where it is not allowed."""
+        scores = self.scaled[head][rows] @ self.key[head][columns].T
+        if self.bias is not None:
+            scores = scores + self.bias[head][rows, columns]
+        if allowed is not None:
+            scores += np.where(allowed, 0, np.asarray(LOWEST, scores.real.dtype))
+        return scores
+
+    def kept_in(self, head: tuple[int, ...], rows: slice,
+                dropout: tuple[int, int, float] | None) -> np.ndarray | None:
+        """(rows, S) of dropout's mask, the same that `dropout_mask` gives for all of (..., T, S):
+        whole rows, which lie side by side in the flat array."""
+        if dropout is None:
+            return None
+        key, dropped, _ = dropout
+        queries, keys = self.shape[-2:]
+        number = 0  # of the head
+        for index, length in zip(head, self.shape):
+            number = number * length + index
+        start = (number * queries + rows.start) * keys
+        return kept(key, dropped, start, (rows.stop - rows.start) * keys).reshape(-1, keys)
+
+
+def _add_block(grad: np.ndarray, block: np.ndarray, head: tuple[int, ...], rows: slice,
+               columns: slice) -> None:
+    """Add a block of the scores' gradient to that of a float mask, which may be broadcast."""
+    full = grad.reshape((1,) * (len(head) + 2 - grad.ndim) + grad.shape)
+    part = full[tuple([index if length > 1 else 0 for index, length in zip(head, full.shape)])]
+    part = part[rows if part.shape[0] > 1 else slice(None),
+                columns if part.shape[1] > 1 else slice(None)]
+    part += unbroadcast(block, part.shape)
