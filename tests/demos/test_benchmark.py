@@ -1,0 +1,56 @@
+"""demos/benchmark.py runs, this engine alone, and says what it should."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DEMOS = Path(__file__).resolve().parents[2] / "demos"
+sys.path.append(str(DEMOS))
+import benchmark_cases  # noqa: E402
+
+
+def run(*options: str) -> str:
+    """What the benchmark of the tiny case prints."""
+    command = [sys.executable, str(DEMOS / "benchmark.py"), "--sizes", "TINY", "--threads", "1",
+               "--turns", "3", "--dropout", "0", "--torch"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_table_and_json(tmp_path):
+    file = tmp_path / "figures.json"
+    table = run("--json", str(file))
+    figures = json.loads(file.read_text())
+    assert [case["case"] for case in figures["cases"]] == ["GPT TINY", "BERT TINY"]
+    for case in figures["cases"]:
+        side = case["sides"]["minibert"]
+        assert case["case"] in table and side["ratios"] == [1, 1, 1]
+        assert side["seconds"] > 0 and side["peak_bytes"] > 2**20
+        chance = 3.912 + (0.693 if "BERT" in case["case"] else 0)  # ln V, and ln 2 for the pairs
+        assert len(side["losses"]) == 4
+        assert all(abs(loss - chance) < 0.2 for loss in side["losses"])
+    assert figures["import_seconds"]["minibert"] > 0
+
+
+def test_profile_counts_the_work():
+    lines = run("--profile", "--kinds", "gpt").splitlines()
+    cells = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
+    assert cells["linear"][0] == "4" and cells["linear_cross_entropy"][0] == "1"
+    assert all(float(cell) > 0 for cell in cells["linear"])
+    assert cells["layer_norm"][0] == "3"
+
+
+@pytest.mark.parametrize("kind", ["gpt", "bert"])
+def test_batches_are_the_same_each_time(kind):
+    case, = benchmark_cases.make_cases(["TINY"], [kind], [0.0], [])
+    first, second = benchmark_cases.make_batches(case), benchmark_cases.make_batches(case)
+    assert len(first) == benchmark_cases.BATCHES
+    for a, b in zip(first, second):
+        assert all((a[name] == b[name]).all() for name in a)
+    assert (first[0]["ids"] != first[1]["ids"]).any()
+    if kind == "gpt":
+        assert (first[0]["ids"][:, 1:] == first[0]["targets"][:, :-1]).all()
