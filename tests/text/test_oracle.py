@@ -207,7 +207,7 @@ def test_pairs_equal_enumeration(world, seed, sentences, unused):
     rng = np.random.default_rng(seed)
     tokenizer = WordTokenizer(world.words, ["unused", "words"] if unused else [])
     shown_ids = [*tokenizer.ordinary_ids, tokenizer.mask_token_id]
-    lengths = rng.integers(sentences + 1, sentences + 3, (2, 2)) - rng.integers(0, 2)
+    lengths = rng.integers(2 * sentences, 2 * sentences + 2, (2, 2))
     pairs = [(rng.choice(shown_ids, n), rng.choice(shown_ids, m)) for n, m in lengths]
     pairs = [(a, b) for a, b in pairs
              if all(any(True for _ in segment_paths(world, len(s), sentences)) for s in (a, b))]
