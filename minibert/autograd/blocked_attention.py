@@ -27,8 +27,8 @@ from minibert.autograd.masks import LOWEST, dropout_key, kept
 from minibert.autograd.rows import row_max, row_sum
 from minibert.autograd.tensor import Tensor
 
-# Queries and keys in a block: its scores (1 MiB in float32) stay in a core's cache.
-QUERY_BLOCK, KEY_BLOCK = 512, 512
+# Queries and keys in a block: its scores (512 KiB in float32) stay in a core's cache.
+QUERY_BLOCK, KEY_BLOCK = 256, 512
 
 
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,

@@ -12,6 +12,7 @@ from minibert.autograd.tensor import Tensor
 from minibert.checkpoints.hugging_face import hf_arrays, load_folder, our_arrays, save_folder
 from minibert.errors import InputError
 from minibert.models.config import config_from_dict
+from minibert.nn.block import TransformerStack
 from minibert.nn.masks import padding_mask
 from minibert.nn.module import Module
 
@@ -21,6 +22,19 @@ class PretrainedModel(Module):
 
     __slots__ = ("config",)
     config_class: type
+
+    @property
+    def checkpoint_blocks(self) -> bool:
+        """Whether the blocks' activations are computed again in backward instead of kept."""
+        return all([stack.checkpoint_blocks for stack in self._stacks()])
+
+    @checkpoint_blocks.setter
+    def checkpoint_blocks(self, wanted: bool) -> None:
+        for stack in self._stacks():
+            stack.checkpoint_blocks = bool(wanted)
+
+    def _stacks(self) -> list[TransformerStack]:
+        return [module for module in self.modules() if isinstance(module, TransformerStack)]
 
     def initialize(self, rng: np.random.Generator | int) -> None:
         """Draw all matrices anew; vectors keep what they were built with (biases and shifts zeros,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.checkpoint import checkpoint
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.attention import MultiHeadAttention
@@ -67,14 +68,19 @@ class TransformerBlock(Module):
 
 
 class TransformerStack(Module):
-    """Blocks on top of each other; where norm comes first, a last one tidies the stream."""
+    """Blocks on top of each other; where norm comes first, a last one tidies the stream.
 
-    __slots__ = ("blocks", "final_norm")
+    With `checkpoint_blocks` (an attribute that may be set at any time) a block's activations are
+    not kept for backward but computed again there: less memory, more time, the same gradients.
+    """
+
+    __slots__ = ("blocks", "final_norm", "checkpoint_blocks")
 
     def __init__(self, num_layers: int, hidden_size: int, num_heads: int, intermediate_size: int,
                  activation: str, norm_first: bool, dropout: float, attention_dropout: float,
-                 eps: float):
+                 eps: float, checkpoint_blocks: bool = False):
         super().__init__()
+        self.checkpoint_blocks = checkpoint_blocks
         self.blocks = [TransformerBlock(hidden_size, num_heads, intermediate_size, activation,
                                         norm_first, dropout, attention_dropout, eps)
                        for _ in range(num_layers)]
@@ -91,9 +97,19 @@ class TransformerStack(Module):
         for block in self.blocks:
             if hidden_states is not None:
                 hidden_states.append(x)
-            x = block(x, attn_mask, is_causal, rng, attentions)
+            if self.checkpoint_blocks and attentions is None:
+                x = self._checkpointed(block, x, attn_mask, is_causal, rng)
+            else:
+                x = block(x, attn_mask, is_causal, rng, attentions)
         if self.final_norm is not None:
             x = self.final_norm(x)
         if hidden_states is not None:
             hidden_states.append(x)
         return x
+
+    def _checkpointed(self, block: TransformerBlock, x: Tensor, attn_mask, is_causal, rng
+                      ) -> Tensor:
+        def run(x, rng):
+            return block(x, attn_mask, is_causal, rng)
+
+        return checkpoint(run, x, list(block.parameters()), rng)
