@@ -1,8 +1,8 @@
 """What benchmark.py measures, and the little protocol by which it asks: see there.
 
-A case is a model, a batch and a number of tokens. Each side (minibert, PyTorch...) runs in a process
-of its own, reads the same first weights and batches from one file, and takes a number of steps
-whenever a line asks it to. This file needs NumPy only.
+A case is a model and its batches. Each side (minibert, PyTorch...) runs in a process of its own,
+starts from the same weights, which it reads from a file, draws the same batches, and takes a number
+of steps whenever a line asks it to. This file needs NumPy only.
 """
 
 from __future__ import annotations

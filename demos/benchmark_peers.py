@@ -71,7 +71,8 @@ def prepare(case: Case, weights: str, variant: str):
             grad = grad * np.float32(min(1.0, MAX_NORM / (norm + 1e-6)))
             m[name] += 0.1 * (grad - m[name])
             v[name] += 0.001 * (grad * grad - v[name])
-            change = (m[name] / (1 - 0.9 ** steps)) / (np.sqrt(v[name] / (1 - 0.999 ** steps)) + 1e-8)
+            m_hat, v_hat = m[name] / (1 - 0.9 ** steps), v[name] / (1 - 0.999 ** steps)
+            change = m_hat / (np.sqrt(v_hat) + 1e-8)
             w[name] = w[name] * (1 - LEARNING_RATE * 0.01) - LEARNING_RATE * change
         return loss
 

@@ -37,7 +37,8 @@ def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
     peak = peak_flops()
     print(f"\n{case.name}: {seconds * 1e3:.2f} ms a step, {faults:.0f} page faults, "
           f"matrix products at most {peak / 1e9:.0f} GFLOP/s\n")
-    print(f"{'op':32s}{'calls':>6s}{'forward ms':>12s}{'backward ms':>12s}{'MiB':>9s}{'GFLOP/s':>9s}")
+    print(f"{'op':32s}{'calls':>6s}{'forward ms':>12s}{'backward ms':>12s}{'MiB':>9s}"
+          f"{'GFLOP/s':>9s}")
     table = by_op(records)
     for op, row in sorted(table.items(), key=time_of, reverse=True):
         flops = row["flops"] / (row["forward"] + row["backward"])
