@@ -211,6 +211,30 @@ def test_a_finished_run_can_be_told_to_go_on(text, tmp_path, capsys):
     assert Run(out).summary()["steps"] == 7 == Run(out).state()["settings"]["steps"]
 
 
+def test_workers_are_stored_and_reused(text, tmp_path, capsys, monkeypatch):
+    """For a given number of workers the same bits, also after a resume that does not name it."""
+    more = ["--steps", "6", "--dropout", "0.1", "--workers", "2"]
+    monkeypatch.setattr("minibert.commands.pretrain.blas_threads", lambda: 2)
+    shown = output_of(capsys, *pretrain("both", text, tmp_path / "straight", *more))
+    assert "bert: 2 workers share each batch" in shown and "gpt: 2 workers" in shown
+    stopped = tmp_path / "stopped"
+    output_of(capsys, *pretrain("both", text, stopped, *more, "--eval-every", "0"))
+    output_of(capsys, "pretrain", "both", "--resume", "--out", stopped, "--steps", "9")
+    output_of(capsys, "pretrain", "both", "--resume", "--out", tmp_path / "straight",
+              "--steps", "9")
+    for which in ("bert", "gpt"):
+        assert Run(stopped / which).state()["settings"]["workers"] == 2
+        one, other = [path / which / "latest/model.safetensors"
+                      for path in (tmp_path / "straight", stopped)]
+        assert one.read_bytes() == other.read_bytes()
+    assert "--workers is 3, but" in mistake(capsys, "pretrain", "both", "--resume", "--out",
+                                            stopped, "--workers", "3")
+    monkeypatch.setattr("minibert.commands.pretrain.blas_threads", lambda: None)
+    shown = output_of(capsys, *pretrain("gpt", text, tmp_path / "unknown", *more))
+    assert shown.count("one worker") == 1 and "workers share" not in shown
+    assert Run(tmp_path / "unknown").state()["settings"]["workers"] == 1
+
+
 def test_killed_at_random_moments_and_resumed_it_leaves_the_same_bytes(text, tmp_path, capsys):
     steps = ["--steps", "36", "--eval-every", "4", "--dropout", "0.1"]
     output_of(capsys, *pretrain("both", text, tmp_path / "straight", *steps))
@@ -323,6 +347,7 @@ def test_words_that_are_not_understood(capsys, arguments, words):
     ("gpt", ("--eval-every", "-2"), "eval_every is -2"),
     ("gpt", ("--seed", "-2"), "seed is -2"),
     ("gpt", ("--threads", "0"), "--threads is 0"),
+    ("gpt", ("--workers", "0"), "--workers is 0"),
     ("gpt", ("--context", "100000"), "too short"),
     ("bert", ("--context", "4"), "context 4"),
     ("bert", ("--vocab-size", "6"), "--vocab-size"),
