@@ -119,6 +119,23 @@ def test_a_parameter_that_only_one_worker_used_has_its_gradient(share_without):
         assert used.grad.tolist() == [2 * (3.0 - share_without)] * 3
 
 
+def test_until_all_are_done_only_the_caller_s_own_gradient_is_to_be_seen():
+    x, done, seen = Tensor(np.ones(3), requires_grad=True), threading.Event(), []
+
+    def work(worker):
+        if worker == 1:
+            (x * 5.0).sum().backward()
+            seen.append(x.grad)
+            done.set()
+        else:
+            assert done.wait(10)
+            (x * 2.0).sum().backward()
+            seen.append(x.grad.tolist())
+
+    Workers([x], 2).run(work)
+    assert seen == [None, [2.0] * 3] and x.grad.tolist() == [7.0] * 3
+
+
 def test_a_model_that_became_double_is_trained_in_double():
     trained = trainer(2, dropout=0.1)
     trained.step()
