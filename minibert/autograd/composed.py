@@ -185,3 +185,26 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     if dropout_p:
         weights = dropout(weights, dropout_p, rng)
     return matmul(weights, value)
+
+
+def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | None = None,
+                         dropout_p: float = 0.0, is_causal: bool = False,
+                         rng: np.random.Generator | None = None) -> Tensor:
+    """Each head attends by itself, with its share of the width (Vaswani et al. 2017, section
+    3.2.2): (B, T, 3C), the queries, then the keys, then the values of all heads -> (B, T, C)."""
+    query, key, value = split_heads(qkv, num_heads)
+    return merge_heads(scaled_dot_product_attention(query, key, value, attn_mask, dropout_p,
+                                                    is_causal, rng=rng))
+
+
+def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, T, 3C) -> queries, keys and values, each (B, H, T, D)."""
+    B, T, width = qkv.shape
+    heads = qkv.reshape(B, T, 3, num_heads, width // 3 // num_heads).transpose(2, 0, 3, 1, 4)
+    return heads[0], heads[1], heads[2]
+
+
+def merge_heads(mixed: Tensor) -> Tensor:
+    """(B, H, T, D) -> (B, T, C), the heads side by side."""
+    B, H, T, D = mixed.shape
+    return mixed.transpose(0, 2, 1, 3).reshape(B, T, H * D)

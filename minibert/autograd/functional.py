@@ -263,6 +263,29 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     return fused_attention.scaled_dot_product_attention(*arguments)
 
 
+def multi_head_attention(qkv: TensorLike, num_heads: int, attn_mask: np.ndarray | None = None,
+                         dropout_p: float = 0.0, is_causal: bool = False,
+                         rng: np.random.Generator | None = None) -> Tensor:
+    """scaled_dot_product_attention of `num_heads` heads at once: qkv (B, T, 3C), the queries, then
+    the keys, then the values of all heads -> (B, T, C). The mask is boolean."""
+    op = "multi_head_attention"
+    qkv = as_tensor(op, qkv)
+    if qkv.ndim != 3 or qkv.shape[-1] % (3 * num_heads) or not qkv.shape[1]:
+        raise ValueError(f"{op}: qkv of shape {qkv.shape} does not fit {num_heads} heads: expected "
+                         "(B, T, 3 * heads * width) with T > 0")
+    _check_dropout(op, dropout_p, True, rng)
+    if attn_mask is not None:
+        B, T, _ = qkv.shape
+        attn_mask = _attention_mask(op, attn_mask, (B, num_heads, T, T), qkv.dtype)
+        if isinstance(attn_mask, Tensor):
+            raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
+                            f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
+    arguments = (qkv, num_heads, attn_mask, dropout_p, is_causal, rng)
+    if composed_is_on():
+        return composed.multi_head_attention(*arguments)
+    return fused_attention.multi_head_attention(*arguments)
+
+
 def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
                     dtype: np.dtype) -> Tensor | np.ndarray:
     """A boolean mask as an array, a float mask as a tensor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,29 @@ def allowed_positions(queries: int, keys: int, attn_mask: np.ndarray | None, is_
         causal = np.tri(queries, keys, query_offset, dtype=bool)  # (T, S)
         allowed = causal if allowed is None else allowed & causal
     return allowed
+
+
+def added_to_scores(queries: int, keys: int, attn_mask: np.ndarray | None, is_causal: bool,
+                    query_offset: int, dtype: type
+                    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(added, seen): what is added to the scores, 0 or LOWEST (much faster than writing LOWEST
+    where needed), and which rows may attend to anything (..., T, 1). None, None: all positions."""
+    if is_causal and attn_mask is None:
+        return _causal_scores(queries, keys, query_offset, dtype)
+    allowed = allowed_positions(queries, keys, attn_mask, is_causal, query_offset)
+    return (None, None) if allowed is None else _scores(allowed, dtype)
+
+
+@lru_cache(maxsize=4)  # one and the same for all layers and batches
+def _causal_scores(queries: int, keys: int, query_offset: int, dtype: type
+                   ) -> tuple[np.ndarray, np.ndarray]:
+    return _scores(allowed_positions(queries, keys, None, True, query_offset), dtype)
+
+
+def _scores(allowed: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    added, seen = np.where(allowed, dtype(0), dtype(LOWEST)), allowed.any(-1, keepdims=True)
+    added.flags.writeable = seen.flags.writeable = False
+    return added, seen
 
 
 def dropout_mask(shape: tuple[int, ...], p: float,

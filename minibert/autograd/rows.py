@@ -27,8 +27,9 @@ def row_sum(rows: np.ndarray) -> np.ndarray:
 
 
 def row_dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N, C) (N, C) -> (N, 1), the sum of a * b along each row, without making it: 101 -> 34 us."""
-    return np.matmul(a[:, None, :], b[:, :, None])[:, :, 0]
+    """(..., C) (..., C) -> (..., 1), the sum of a * b along the last axis, without making a * b:
+    101 -> 34 us."""
+    return np.matmul(a[..., None, :], b[..., :, None])[..., 0]
 
 
 def column_sum(rows: np.ndarray) -> np.ndarray:

@@ -44,23 +44,26 @@ class MultiHeadAttention(Module):
         `attn_mask` is boolean and broadcasts to (B, H, T, S); `is_causal` hides later places. To a
         list given as `attentions` the weights (B, H, T, S) are appended.
         """
-        query, key, value = self._queries_keys_values(x, context)
+        p = self.dropout if self.training else 0.0
+        if context is None:
+            qkv = self.qkv(x)  # (B, T, 3C)
+            if attentions is not None:
+                query, key, _ = composed.split_heads(qkv, self.num_heads)
+                attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
+            return self.output(F.multi_head_attention(qkv, self.num_heads, attn_mask, p, is_causal,
+                                                      rng))
+        query, key, value = self._from_context(x, context)
         if attentions is not None:
             attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask,
-                                               self.dropout if self.training else 0.0, is_causal,
-                                               rng=rng)  # (B, H, T, D)
-        B, H, T, D = mixed.shape
-        return self.output(mixed.transpose(0, 2, 1, 3).reshape(B, T, H * D))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask, p, is_causal, rng=rng)
+        return self.output(composed.merge_heads(mixed))
 
-    def _queries_keys_values(self, x: Tensor, context: Tensor | None) -> list[Tensor]:
-        if context is None:
-            parts = split(self.qkv(x), 3, axis=-1)  # three of (B, T, C)
-        else:
-            C = x.shape[-1]
-            weight, bias = self.qkv.weight, self.qkv.bias
-            parts = [F.linear(x, weight[:C], bias[:C]),
-                     *split(F.linear(context, weight[C:], bias[C:]), 2, axis=-1)]
+    def _from_context(self, x: Tensor, context: Tensor) -> list[Tensor]:
+        """Queries (B, H, T, D) of `x`, keys and values (B, H, S, D) of `context`."""
+        C = x.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        parts = [F.linear(x, weight[:C], bias[:C]),
+                 *split(F.linear(context, weight[C:], bias[C:]), 2, axis=-1)]
         return [self._heads(part) for part in parts]
 
     def _heads(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import minibert as mb
 from minibert import functional as F
+from minibert.autograd import fused_attention
 from minibert.autograd.rows import column_sum, row_blocks, row_dot, row_max, row_sum
 from minibert.autograd.tensor import Tensor
 from op_factory import SEEDS, assert_close, random_arrays
@@ -97,6 +98,34 @@ def test_attention(seed, kind, is_causal, dropout_p, offset):
     check_spellings_agree(attention, *inputs, tolerance=1e-11)
 
 
+@pytest.mark.parametrize("blocked_from", [1, 10**6])
+@given(SEEDS, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.4]))
+def test_multi_head_attention(blocked_from, seed, masked, is_causal, dropout_p):
+    rng = np.random.default_rng(seed)
+    batch, heads, tokens, width = (int(size) for size in rng.integers(1, 6, 4))
+    mask = rng.random((batch, 1, rng.choice([1, tokens]), tokens)) < 0.6 if masked else None
+
+    def attention(qkv):
+        return F.multi_head_attention(qkv, heads, mask, dropout_p, is_causal,
+                                      np.random.default_rng(seed))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "BLOCKED_FROM", blocked_from)
+        check_spellings_agree(attention, rng.normal(size=(batch, tokens, 3 * heads * width)),
+                              tolerance=1e-11)
+
+
+@pytest.mark.parametrize("shape, mask, error, words", [
+    ((2, 3, 16), None, ValueError, r"\(2, 3, 16\).*2 heads"),
+    ((3, 12), None, ValueError, r"\(3, 12\).*2 heads"),
+    ((2, 3, 12), np.ones((4, 1, 1, 3), bool), ValueError, r"\(4, 1, 1, 3\)"),
+    ((2, 3, 12), np.zeros((3, 3)), TypeError, "float64"),
+])
+def test_multi_head_attention_refuses(shape, mask, error, words):
+    with pytest.raises(error, match=words):
+        F.multi_head_attention(np.zeros(shape), 2, mask)
+
+
 FUNCTIONS = {
     "softmax": (F.softmax, (3, 4)),
     "log_softmax": (F.log_softmax, (3, 4)),
@@ -114,6 +143,9 @@ FUNCTIONS = {
         lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, 0.5, True,
                                                           rng=np.random.default_rng(0)),
         (1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), (3, 3)),
+    "multi_head_attention": (
+        lambda x: F.multi_head_attention(x, 2, None, 0.5, True, np.random.default_rng(0)),
+        (2, 3, 12)),
 }
 
 
