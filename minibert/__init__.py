@@ -13,6 +13,7 @@ from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction
                                   BertModel)
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel, GPT2Model
+from minibert.text.bpe import GPT2Tokenizer
 from minibert.text.characters import CharTokenizer
 from minibert.text.wordpiece import BertTokenizer
 from minibert.training import optim, schedules

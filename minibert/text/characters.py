@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minibert.errors import InputError
+from minibert.text.bpe import FILES as GPT2_FILES
+from minibert.text.bpe import GPT2Tokenizer
 from minibert.text.tokenizer import Piece, Tokenizer, read_json, write_json
 from minibert.text.wordpiece import BertTokenizer
 
@@ -70,7 +72,15 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     folder = Path(folder)
     if (folder / FILE_NAME).exists():
         return CharTokenizer.from_pretrained(folder)
-    if (folder / "vocab.txt").exists() or (folder / "tokenizer.json").exists():
+    if any((folder / vocabulary).exists() for vocabulary, _ in GPT2_FILES):
+        return GPT2Tokenizer.from_pretrained(folder)
+    if (folder / "vocab.txt").exists():
         return BertTokenizer.from_pretrained(folder)
-    raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt or "
-                     "tokenizer.json); give the folder of a run or of a model")
+    path = folder / "tokenizer.json"
+    if path.exists():
+        model = read_json(path).get("model")
+        is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
+        return (GPT2Tokenizer if is_bpe else BertTokenizer).from_pretrained(folder)
+    raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, vocab.json "
+                     "with merges.txt, or tokenizer.json); give the folder of a run or of a model, "
+                     "or copy the tokenizer's files into it")

@@ -6,7 +6,8 @@ ids, and `_join`, back again.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from minibert.errors import InputError
@@ -17,9 +18,15 @@ Piece = tuple[int, int, int]
 
 PADDINGS = ("longest", "max_length")
 
+# What a tokenizer remembers of words that it has cut.
+LONGEST_CACHED = 50
+CACHE_SIZE = 200_000
+
 
 class Tokenizer:
     """Tokens to ids and back. `specials` maps names such as `sep_token` to tokens of `vocab`."""
+
+    has_segments = True  # does a call tell the two texts of a pair apart (token_type_ids)?
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], specials: Mapping[str, str],
                  model_max_length: int | None = None):
@@ -28,13 +35,18 @@ class Tokenizer:
         self.model_max_length = model_max_length
         self.all_special_tokens: list[str] = []
         for name, token in specials.items():
+            if not token:
+                raise InputError(f"vocabulary: the {name} is an empty text; name a token")
             if token not in self.vocab:
                 raise InputError(f"vocabulary: the {name} {token!r} is missing among its "
                                  f"{len(self.vocab)} entries; add a line {token}")
             setattr(self, name, token)
             setattr(self, f"{name}_id", self.vocab[token])
-            self.all_special_tokens.append(token)
+            if token not in self.all_special_tokens:
+                self.all_special_tokens.append(token)
         self.all_special_ids = [self.vocab[token] for token in self.all_special_tokens]
+        self._written_specials = re.compile(
+            "|".join(re.escape(t) for t in sorted(self.all_special_tokens, key=len, reverse=True)))
 
     @property
     def vocab_size(self) -> int:
@@ -58,6 +70,15 @@ class Tokenizer:
         """The sequence with its special tokens, and each token's segment. Here: none are added."""
         return _bare(first, second)
 
+    def _sections(self, text: str) -> Iterator[tuple[int, str, bool]]:
+        """The text cut at special tokens written in it: (place, text, is it a special token?)."""
+        end = 0
+        for match in self._written_specials.finditer(text):
+            yield end, text[end:match.start()], False
+            yield match.start(), match.group(), True
+            end = match.end()
+        yield end, text[end:], False
+
     # From text to ids.
 
     def tokenize(self, text: str) -> list[str]:
@@ -80,7 +101,8 @@ class Tokenizer:
                  truncation: bool | str = False, max_length: int | None = None, stride: int = 0,
                  return_overflowing_tokens: bool = False,
                  return_offsets_mapping: bool = False) -> dict[str, list]:
-        """input_ids, token_type_ids, attention_mask of one text, or lists of them for several.
+        """input_ids, token_type_ids, attention_mask of one text, or lists of them for several
+        (no token_type_ids where has_segments is False).
 
         truncation: True or "longest_first" takes tokens from the longer text, "only_first" and
         "only_second" from that text; with return_overflowing_tokens the rest follows in windows
@@ -119,10 +141,13 @@ class Tokenizer:
         width = 0
         if padding:
             if not hasattr(self, "pad_token_id"):
-                raise InputError(f"{type(self).__name__}: has no padding token; do not pad")
+                raise InputError(f"{type(self).__name__}: has no padding token; do not pad, "
+                                 "or name one where the class takes a pad_token")
             longest = max((len(pieces) for pieces, _ in rows), default=0)
             width = longest if padding == "longest" else max_length
         output = {"input_ids": [], "token_type_ids": [], "attention_mask": []}
+        if not self.has_segments:
+            del output["token_type_ids"]
         if with_offsets:
             output["offset_mapping"] = []
         for pieces, types in rows:
@@ -130,7 +155,8 @@ class Tokenizer:
             ids = [piece[0] for piece in pieces]
             padding_ids = [self.pad_token_id] * n_padding if n_padding else []
             output["input_ids"].append(ids + padding_ids)
-            output["token_type_ids"].append(types + [0] * n_padding)
+            if self.has_segments:
+                output["token_type_ids"].append(types + [0] * n_padding)
             output["attention_mask"].append([1] * len(ids) + [0] * n_padding)
             if with_offsets:
                 offsets = [piece[1:] for piece in pieces] + [(0, 0)] * n_padding
@@ -177,6 +203,28 @@ def read_json(path: Path) -> dict:
     return value
 
 
+def read_config(folder: Path, special_names: Iterable[str]) -> tuple[dict, dict]:
+    """tokenizer_config.json, if there is one: (all of it, the settings that all tokenizers share:
+    special tokens and model_max_length)."""
+    path = folder / "tokenizer_config.json"
+    config = read_json(path) if path.exists() else {}
+    settings = {}
+    for name in special_names:
+        token = config.get(name)
+        token = token.get("content") if isinstance(token, dict) else token
+        if isinstance(token, str):
+            settings[name] = token
+        elif token is not None:
+            raise InputError(f"{path}: {name} is {token!r:.60}; expected a token")
+    longest = config.get("model_max_length")
+    if type(longest) in (int, float) and longest > 10**9:  # Hugging Face's way to say: no limit
+        return config, settings
+    if longest is not None and (type(longest) is not int or longest < 1):
+        raise InputError(f"{path}: model_max_length is {longest!r:.60}; expected a whole number "
+                         "from 1")
+    return config, settings | {"model_max_length": longest}
+
+
 def write_json(path: Path, value: dict) -> None:
     """A JSON object, readable, keys in the order given."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -184,7 +232,8 @@ def write_json(path: Path, value: dict) -> None:
 
 def _index(vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
     if isinstance(vocab, Mapping):
-        if sorted(vocab.values()) != list(range(len(vocab))):
+        if not all(type(i) is int for i in vocab.values()) \
+                or sorted(vocab.values()) != list(range(len(vocab))):
             raise InputError(f"vocabulary: its {len(vocab)} ids must be the numbers 0 to "
                              f"{len(vocab) - 1}, each once")
         return dict(vocab)

@@ -7,20 +7,18 @@ no piece starts is [UNK] as a whole. `normalization` says how a text becomes wor
 is learned stands in `wordpiece_training`.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.text.normalization import chunks, clean_chunk, split_words
-from minibert.text.tokenizer import Piece, Tokenizer, read_json, write_json
+from minibert.text.tokenizer import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
+                                     read_json, write_json)
 from minibert.text.wordpiece_training import CONTINUATION, learn_pieces
 
 SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
             "mask_token": "[MASK]"}
 LONGEST_WORD = 100
-LONGEST_CACHED = 50
-CACHE_SIZE = 200_000
 
 # English contractions and punctuation that `decode` closes up, as Hugging Face does.
 _CLEAN_UP = (" .", " ?", " !", " ,", " n't", " 'm", " 's", " 've", " 're")
@@ -45,8 +43,6 @@ class BertTokenizer(Tokenizer):
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
         self._longest_piece = max(map(len, self.vocab))
-        self._written_specials = re.compile(
-            "|".join(re.escape(t) for t in sorted(self.all_special_tokens, key=len, reverse=True)))
         self._cache: dict[str, list[Piece]] = {}
 
     @classmethod
@@ -69,26 +65,19 @@ class BertTokenizer(Tokenizer):
         """The tokenizer of a Hugging Face folder: vocab.txt or tokenizer.json,
         tokenizer_config.json."""
         folder = Path(folder)
-        config = {}
-        if (folder / "tokenizer_config.json").exists():
-            config = read_json(folder / "tokenizer_config.json")
-        settings = {}
-        for name, kind in (("do_lower_case", bool), ("strip_accents", bool),
-                           ("tokenize_chinese_chars", bool), ("model_max_length", int)):
+        config, settings = read_config(folder, SPECIALS)
+        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
             value = config.get(name)
-            if isinstance(value, kind):
+            if isinstance(value, bool):
                 settings[name] = value
-            elif value is not None and name != "model_max_length":
-                raise InputError(f"{folder / 'tokenizer_config.json'}: {name} is {value!r}; "
+            elif value is not None:
+                raise InputError(f"{folder / 'tokenizer_config.json'}: {name} is {value!r:.60}; "
                                  "expected true or false")
-        if settings.get("model_max_length", 0) > 10**9:  # Hugging Face's way to say: no limit
-            del settings["model_max_length"]
-        for name in SPECIALS:
-            token = config.get(name)
-            token = token.get("content") if isinstance(token, dict) else token
-            if isinstance(token, str):
-                settings[name] = token
-        return cls(_read_vocabulary(folder), **settings)
+        vocab, source = _read_vocabulary(folder)
+        try:
+            return cls(vocab, **settings)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes vocab.txt and tokenizer_config.json, which Hugging Face's BertTokenizer opens."""
@@ -147,15 +136,6 @@ class BertTokenizer(Tokenizer):
                 output += [(i, start + a, start + b) for i, a, b in self._chunk_pieces(chunk)]
         return output
 
-    def _sections(self, text: str) -> Iterable[tuple[int, str, bool]]:
-        """The text cut at special tokens written in it: (place, text, is it a special token?)."""
-        end = 0
-        for match in self._written_specials.finditer(text):
-            yield end, text[end:match.start()], False
-            yield match.start(), match.group(), True
-            end = match.end()
-        yield end, text[end:], False
-
     def _chunk_pieces(self, chunk: str) -> list[Piece]:
         pieces = self._cache.get(chunk)
         if pieces is None:
@@ -212,21 +192,21 @@ def _close_up(text: str, patterns: tuple[str, ...]) -> str:
     return text
 
 
-def _read_vocabulary(folder: Path) -> list[str] | dict[str, int]:
+def _read_vocabulary(folder: Path) -> tuple[list[str] | dict[str, int], Path]:
+    """(the tokens in order, or token -> id; the file that is to be named in errors)."""
     path = folder / "vocab.txt"
     if path.exists():
         try:
             lines = path.read_text(encoding="utf-8").split("\n")
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
-        return lines[:-1] if lines[-1] == "" else lines
+        return (lines[:-1] if lines[-1] == "" else lines), path
     path = folder / "tokenizer.json"
     if not path.exists():
         raise InputError(f"{folder}: has neither vocab.txt nor tokenizer.json; "
                          "give a folder that save_pretrained wrote")
     model = read_json(path).get("model")
     vocab = model.get("vocab") if isinstance(model, dict) else None
-    if (not isinstance(vocab, dict) or model.get("type", "WordPiece") != "WordPiece"
-            or not all(type(i) is int for i in vocab.values())):
+    if not isinstance(vocab, dict) or model.get("type", "WordPiece") != "WordPiece":
         raise InputError(f"{path}: field model.vocab: expected WordPiece tokens with their ids")
-    return vocab
+    return vocab, path

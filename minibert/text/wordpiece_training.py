@@ -2,7 +2,7 @@
 
 Every word starts as its characters, all but the first written with ##. Then, again and again, the
 pair of neighbours that occurs most often in the text becomes one new piece. This is byte-pair
-encoding (Sennrich et al. 2016) on pieces with ##, and it is what Hugging Face's WordPieceTrainer
+encoding (Sennrich et al. 2016; `bpe` does the same to bytes) on pieces with ##, and it is what Hugging Face's WordPieceTrainer
 does. Google's own trainer was never published; by its description (Schuster and Nakajima 2012) it
 picks the pair that raises the likelihood most, count(ab) / (count(a) count(b)), which likes rare
 pairs of rare characters; the plain count finds common stems and endings sooner.
@@ -12,7 +12,7 @@ its pair occurs.
 """
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from minibert.errors import InputError
 
@@ -37,26 +37,36 @@ def learn_pieces(word_counts: Mapping[str, int], n_pieces: int,
         raise InputError(f"vocabulary: its characters alone need {len(alphabet)} pieces, but only "
                          f"{n_pieces} are allowed beside the special tokens; raise the size")
     pieces = dict.fromkeys(alphabet)  # an ordered set: two pairs may spell the same piece
+    pairs = merged_pairs(words, weights, min_frequency, joined)
+    while len(pieces) < n_pieces and (pair := next(pairs, None)) is not None:
+        pieces[joined(pair)] = None
+    return list(pieces)
+
+
+def merged_pairs(words: list[list[str]], weights: list[int], min_frequency: int,
+                 join: Callable[[Pair], str]) -> Iterator[Pair]:
+    """Merges in `words` (which are changed) the most frequent pair, again and again, and yields it;
+    until the most frequent occurs less than `min_frequency` times. `weights`: how often each word
+    occurs; `join`: the piece that a pair becomes."""
     counts, places = count_pairs(words, weights)
     heap = [(-count, pair) for pair, count in counts.items()]
     heapq.heapify(heap)
-    while heap and len(pieces) < n_pieces:
+    while heap:
         negative_count, pair = heapq.heappop(heap)
         if -negative_count != counts[pair]:  # an old entry: the count has changed since
             continue
         if counts[pair] < max(min_frequency, 1):
             break
-        pieces[joined(pair)] = None
         changed: dict[Pair, int] = {}
         for i in places.pop(pair):
-            merge_word(words, i, pair, weights[i], changed, places)
-        del counts[pair]
+            merge_word(words, i, pair, weights[i], join(pair), changed, places)
+        counts[pair] = 0
         changed.pop(pair, None)
         for neighbour, change in changed.items():
             if change:
                 counts[neighbour] = counts.get(neighbour, 0) + change
                 heapq.heappush(heap, (-counts[neighbour], neighbour))
-    return list(pieces)
+        yield pair
 
 
 def count_pairs(words: list[list[str]], weights: list[int]) -> tuple[dict, dict]:
@@ -75,16 +85,16 @@ def joined(pair: Pair) -> str:
     return pair[0] + pair[1].removeprefix(CONTINUATION)
 
 
-def merge_word(words: list[list[str]], i: int, pair: Pair, weight: int, changed: dict[Pair, int],
-               places: dict[Pair, set[int]]) -> None:
-    """Merges `pair` in word `i`, left to right, and notes in `changed` what its pairs lost and
-    won."""
+def merge_word(words: list[list[str]], i: int, pair: Pair, weight: int, piece: str,
+               changed: dict[Pair, int], places: dict[Pair, set[int]]) -> None:
+    """Merges `pair` into `piece` in word `i`, left to right, and notes in `changed` what its pairs
+    lost and won."""
     old = words[i]
     new = []
     k = 0
     while k < len(old):
         if k + 1 < len(old) and old[k] == pair[0] and old[k + 1] == pair[1]:
-            new.append(joined(pair))
+            new.append(piece)
             k += 2
         else:
             new.append(old[k])

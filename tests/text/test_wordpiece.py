@@ -130,8 +130,8 @@ def test_a_bare_vocab_txt_and_a_tokenizer_json_open(tokenizer, tmp_path):
     ("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\na\n", "'a' is there twice"),
     ("tokenizer.json", b"{", "tokenizer.json.*JSON"),
     ("tokenizer.json", b"[1]", "JSON object"),
-    ("tokenizer.json", b'{"model": {"type": "BPE", "vocab": {}}}', "model.vocab"),
-    ("tokenizer.json", b'{"model": {"vocab": {"a": "0"}}}', "model.vocab"),
+    ("tokenizer.json", b'{"model": {"type": "BPE", "vocab": {}}}', "field model: expected BPE"),
+    ("tokenizer.json", b'{"model": {"vocab": {"a": "0"}}}', "tokenizer.json: vocabulary: its 1 ids must be"),
     ("tokenizer.json", b'{"model": {"vocab": {"a": 7}}}', "ids must be"),
     ("readme.md", b"", "no tokenizer"),
 ])
