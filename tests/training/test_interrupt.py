@@ -1,0 +1,32 @@
+"""Ctrl-C: asked once, stopped at the second, and the handler as before afterwards."""
+
+import signal
+import threading
+
+import pytest
+
+from minibert.training.interrupt import FinishTheStep
+
+
+def test_the_first_asks_and_the_second_stops():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        with FinishTheStep() as interrupt:
+            assert not interrupt.asked
+            signal.raise_signal(signal.SIGINT)
+            assert interrupt.asked
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_of_the_main_thread_it_does_nothing():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def enter():
+        with FinishTheStep() as interrupt:
+            seen.append(interrupt.asked)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [False] and signal.getsignal(signal.SIGINT) is before
