@@ -2,5 +2,6 @@
 
 In reading order: tensor (the walk), arithmetic, reductions, shapes and matmul (each op above its
 derivative), ops (all of them, as operators), spelling, composed (the textbook's formulas), fused*
-(the same, fast), functional (the choice between the two), gradcheck and its cases, trace.
+(the same, fast), blocked_attention (the same for long texts), functional (the choice between the
+spellings), checkpoint (a second forward for less memory), gradcheck and its cases, trace.
 """

@@ -11,8 +11,8 @@ the values that they were mixed with, is too large by the factor exp(m_new - m_o
 exp(m_old - m_new) and go on. At the end divide the mixture by the sum. Nothing was approximated.
 
 *Forget and compute again.* Backward needs the weights, too. But from Q and K and the two numbers of
-each row (m and the sum) any block of them can be made again, by the one product that made it first:
-cheaper than writing T x S numbers and reading them back. Dropout's bits are found again by address.
+each row (m and the sum) any block of them can be made again, by the one product that made it first.
+Dropout's bits are found again by their address.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     dropout = dropout_key(dropout_p, rng) if dropout_p else None
     keep_scale = dropout[2] if dropout else 1.0
 
-    output = np.empty((*query.shape[:-1], value.shape[-1]), np.result_type(scaled, value.data))
-    highest = np.empty((*query.shape[:-1], 1), scaled.real.dtype)  # m
-    inverse = np.empty(highest.shape, scaled.dtype)  # r = 1 / the sum; 0 where nothing is seen
+    output = np.empty((*query.shape[:-1], value.shape[-1]),
+                      np.result_type(blocks.dtype, value.data))
+    inverse = np.empty((*query.shape[:-1], 1), blocks.dtype)  # r = 1 / the sum; 0: nothing is seen
+    highest = np.empty_like(inverse.real)  # m
     for head, rows in blocks.rows():
         keep_rows = blocks.kept_in(head, rows, dropout)
         mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
@@ -93,9 +94,9 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
 def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: np.ndarray,
                     keep_rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For some queries of one head: (E K) V, the largest scores m, and r."""
-    m = np.full((rows.stop - rows.start, 1), LOWEST, blocks.scaled.real.dtype)
-    total = np.zeros(m.shape, blocks.scaled.dtype)
-    mixed = np.zeros((len(m), values.shape[-1]), np.result_type(blocks.scaled, values))
+    total = np.zeros((rows.stop - rows.start, 1), blocks.dtype)
+    mixed = np.zeros((len(total), values.shape[-1]), np.result_type(blocks.dtype, values))
+    m = np.full_like(total.real, LOWEST)
     for columns, allowed in blocks.columns(head, rows):
         scores = blocks.scores(head, rows, columns, allowed)
         higher = np.maximum(m, row_max(scores))
@@ -119,10 +120,12 @@ class Blocks:
                  is_causal: bool, query_offset: int):
         self.scaled, self.key = scaled, key
         self.shape = *scaled.shape[:-1], key.shape[-2]  # (..., T, S)
+        self.dtype = np.result_type(scaled, key)
         self.is_causal, self.offset = is_causal, query_offset
         self.bias = self.mask = None  # broadcast: views that repeat what is there
         if isinstance(attn_mask, Tensor):
             self.bias = np.broadcast_to(attn_mask.data, self.shape)
+            self.dtype = np.result_type(self.dtype, self.bias)
         elif attn_mask is not None:
             self.mask = np.broadcast_to(attn_mask, self.shape)
 

@@ -82,6 +82,18 @@ def test_only_the_gradients_that_are_asked_for(subset):
             assert_close(one, other, 1e-11)
 
 
+@pytest.mark.parametrize("widest", range(4))
+def test_the_output_is_as_wide_as_the_widest_input(widest):
+    arrays = [array.astype(np.float64 if i == widest else np.float32) for i, array in enumerate(
+        random_arrays(1, (1, 2, 5, 3), (1, 2, 4, 3), (1, 2, 4, 2), (1, 1, 5, 4)))]
+    with blocks_of(2, 3):
+        actual = values_and_gradients(blocked, arrays)
+    for one, other in zip(actual, values_and_gradients(composed.scaled_dot_product_attention,
+                                                       arrays)):
+        assert one.dtype == other.dtype
+        assert_close(one, other, 1e-5)
+
+
 def test_the_complex_step_passes_through():
     arrays = random_arrays(2, (1, 2, 5, 3), (1, 2, 4, 3), (1, 2, 4, 2))
     with blocks_of(2, 3):
