@@ -33,8 +33,9 @@ from minibert.training.machine import blas_threads, set_blas_threads
 
 Result = TypeVar("Result")
 
-# Numbers in a share of the stream of vectors (B, T, C) from which it pays. SPEED measured two sizes:
-# MINI, with twice this, takes 10 to 20 % less time with two workers; TOY, a quarter, gains nothing.
+# Numbers in a share of the stream of vectors (B, T, C) from which it pays. SPEED measured two of
+# them: MINI, with twice this, takes 10 to 20 % less time with two workers; TOY, with a quarter of
+# it, gains nothing.
 LEAST_SHARE = 1 << 17
 MOST_WORKERS = 4  # by default: each has a gradient to be added, and a share that shrinks
 
