@@ -78,7 +78,7 @@ def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
     options = {"corpus": DEFAULT_CORPUS, "threads": core_count(), **options}
     if options["threads"] < 1:
         raise InputError(f"--threads is {options['threads']}: expected at least 1")
-    if options.get("workers", 1) > 1 and blas_threads() is None:
+    if blas_threads() is None and options.get("workers", options["threads"]) > 1:
         report.line("this BLAS cannot be told how many threads to use: one worker")
         options["workers"] = 1
     _check_combination(model, options)
