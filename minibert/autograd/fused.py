@@ -71,55 +71,58 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
     width = math.prod(normalized_shape)
     rows = x.data.reshape(-1, width)  # (N, C)
     gain = None if weight is None else weight.data.reshape(width)
+    shift = None if bias is None else bias.data.reshape(width)
     normalized = np.empty_like(rows)
     inverse = np.empty((len(rows), 1), rows.dtype)  # 1 / s
-    output = normalized if gain is None else np.empty(rows.shape, np.result_type(rows, gain))
+    affine = [array for array in (rows, gain, shift) if array is not None]
+    output = normalized if len(affine) == 1 else np.empty(rows.shape, np.result_type(*affine))
     for part in row_blocks(rows):
         n = np.subtract(rows[part], row_sum(rows[part]) / width, out=normalized[part])
         inverse[part] = 1 / np.sqrt(row_dot(n, n) / width + eps)
         n *= inverse[part]
         if gain is not None:
-            np.multiply(n, gain, out=output[part])
-            if bias is not None:
-                output[part] += bias.data.reshape(width)
-    if gain is None and bias is not None:
-        output = normalized + bias.data.reshape(width)
+            n = np.multiply(n, gain, out=output[part])
+        if shift is not None:
+            np.add(n, shift, out=output[part])
 
     def layer_norm_backward(grad):
-        grad = grad.reshape(rows.shape)
-        grad_x, grad_weight, grad_bias = None, None, None
-        if x.requires_grad:
-            grad_x = _layer_norm_gradient(grad, gain, normalized, inverse).reshape(x.shape)
-        if weight is None and bias is None:
-            return (grad_x,)
-        if weight is not None and weight.requires_grad:
-            grad_weight = np.zeros(width, grad.dtype)
-            for part in row_blocks(rows):
-                grad_weight += column_sum(grad[part] * normalized[part])
-            grad_weight = grad_weight.reshape(weight.shape)
-        if bias is None:
-            return grad_x, grad_weight
-        if bias.requires_grad:
-            grad_bias = column_sum(grad).reshape(bias.shape)
-        return (grad_x, grad_bias) if weight is None else (grad_x, grad_weight, grad_bias)
+        grad_x, grad_gain, grad_shift = _layer_norm_gradients(grad.reshape(rows.shape), gain,
+                                                              normalized, inverse)
+        grads = [grad_x.reshape(x.shape) if x.requires_grad else None]
+        if weight is not None:
+            grads.append(grad_gain.reshape(weight.shape))
+        if bias is not None:
+            grads.append(grad_shift.reshape(bias.shape))
+        return tuple(grads)
 
     inputs = tuple([tensor for tensor in (x, weight, bias) if tensor is not None])
     return Tensor.from_op(output.reshape(x.shape), inputs, layer_norm_backward)
 
 
-def _layer_norm_gradient(grad: np.ndarray, gain: np.ndarray | None, normalized: np.ndarray,
-                         inverse: np.ndarray) -> np.ndarray:
-    """(d - mean(d) - n mean(d n)) / s, all (N, C)"""
+def _layer_norm_gradients(grad: np.ndarray, gain: np.ndarray | None, normalized: np.ndarray,
+                          inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradients of x (N, C), of the gain and of the shift (C,).
+
+    With w the gain, all sums are products of g, or of g n, with a vector: sum(d n) over a row is
+    (g n) w, and 1 (g n) is the gain's gradient. So one array of g n serves both.
+    """
     width = grad.shape[1]
+    weights = np.ones(width, grad.dtype) if gain is None else gain
     output = np.empty(grad.shape, np.result_type(grad, normalized))
+    grad_gain = np.zeros(width, output.dtype)
     for part in row_blocks(grad):
-        n = normalized[part]
-        d = np.multiply(grad[part], 1 if gain is None else gain, out=output[part])
-        away = n * (row_dot(d, n) / width)
-        away += row_sum(d) / width
-        d -= away
+        g, n, d = grad[part], normalized[part], output[part]
+        gn = g * n
+        grad_gain += column_sum(gn)
+        away = np.multiply(n, ((gn @ weights) / width)[:, None], out=gn)  # n mean(d n)
+        away += ((g @ weights) / width)[:, None]  # mean(d)
+        if gain is None:
+            np.subtract(g, away, out=d)
+        else:
+            np.multiply(g, gain, out=d)
+            d -= away
         d *= inverse[part]
-    return output
+    return output, grad_gain, column_sum(grad)
 
 
 # ---- GELU --------------------------------------------------------------------------------------
@@ -143,25 +146,23 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
 
 
 def _gelu_tanh(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> None:
-    """x (1 + t) / 2 with t = tanh(u), u = a (x + b x^3); slope (1 + t) / 2 + x (1 - t^2) u' / 2."""
+    """x s with s = (1 + tanh(u)) / 2 and u = a (x + b x^3); slope s + x s (1 - s) 2u'."""
     a, b = math.sqrt(2 / math.pi), 0.044715
     square = x * x  # never x ** 3: a power costs 17 times the two products
-    t = square * (a * b)
-    t += a
-    t *= x
-    np.tanh(t, out=t)
-    if slope is not None:  # x (1 - t^2) (a + 3 a b x^2) / 2, the last factor times x made first
-        np.multiply(square, 1.5 * a * b, out=slope)
-        slope += 0.5 * a
-        slope *= x
-        np.multiply(t, t, out=square)
-        np.subtract(1, square, out=square)
-        slope *= square
-    t += 1
-    t *= 0.5
-    np.multiply(x, t, out=output)
+    s = square * (a * b)
+    s += a
+    s *= x
+    np.tanh(s, out=s)
+    s *= 0.5
+    s += 0.5
+    np.multiply(x, s, out=output)
     if slope is not None:
-        slope += t
+        np.multiply(square, 6 * a * b, out=slope)
+        slope += 2 * a
+        slope *= output
+        np.subtract(1, s, out=square)
+        slope *= square
+        slope += s
 
 
 def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> None:
@@ -180,24 +181,25 @@ def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> No
         slope += distribution
 
 
-# erf(x / sqrt(2)) = tanh(x P(x^2)) for x^2 up to 32, and 1 in float32 beyond: P was fitted once by
-# least squares, reweighted until the largest error was least (1.4e-7 when computed in float32).
+# erf(x / sqrt(2)) = tanh(x P(x^2)): P was fitted once for x^2 up to 32 by least squares, reweighted
+# until the largest error was least (1.4e-7 when computed in float32). Beyond, P only grows, and the
+# tanh of 9.7 and more is 1 in float32, as the erf is: so no clamp (np.minimum costs as much as tanh).
 _ERF_POLYNOMIAL = (0.797884941, 0.0363330844, -3.25947144e-05, -5.5306331e-05, 3.96477606e-06,
                    -1.32266533e-07, 1.75628516e-09)
 
 
 def _erf_of_root_half(x: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """erf(x / sqrt(2)) in a new array, with x^2 as scratch. scipy's erf is exact but not
+    """erf(x / sqrt(2)) in a new array, from x and x^2. scipy's erf is exact but not
     vectorised: in float32, where digits end at 1e-7 anyway, the fit is 4 times as fast."""
     if x.dtype != np.float32:
         from scipy.special import erf  # here, since `import minibert` should not wait for scipy
 
         return erf(x * math.sqrt(0.5))
-    np.minimum(square, 32, out=square)
     inner = square * _ERF_POLYNOMIAL[-1]
-    for coefficient in _ERF_POLYNOMIAL[-2:0:-1]:  # Horner
-        inner += coefficient
-        inner *= square
+    with np.errstate(over="ignore"):  # from |x| = 1e4 on it is infinite, and its tanh still 1
+        for coefficient in _ERF_POLYNOMIAL[-2:0:-1]:  # Horner
+            inner += coefficient
+            inner *= square
     inner += _ERF_POLYNOMIAL[0]
     inner *= x
     return np.tanh(inner, out=inner)

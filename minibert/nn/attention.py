@@ -6,6 +6,8 @@ computed in `functional.scaled_dot_product_attention` (Vaswani et al. 2017, sect
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minibert.autograd import composed
@@ -45,21 +47,19 @@ class MultiHeadAttention(Module):
         list given as `attentions` the weights (B, H, T, S) are appended.
         """
         p = self.dropout if self.training else 0.0
-        if context is None:
-            qkv = self.qkv(x)  # (B, T, 3C)
-            if attentions is not None:
-                query, key, _ = composed.split_heads(qkv, self.num_heads)
-                attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
-            return self.output(F.multi_head_attention(qkv, self.num_heads, attn_mask, p, is_causal,
-                                                      rng))
-        query, key, value = self._from_context(x, context)
+        if context is None and attentions is None:
+            return self.output(F.multi_head_attention(self.qkv(x), self.num_heads, attn_mask, p,
+                                                      is_causal, rng))
+        query, key, value = self._queries_keys_values(x, context)
         if attentions is not None:
             attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask, p, is_causal, rng=rng)
         return self.output(composed.merge_heads(mixed))
 
-    def _from_context(self, x: Tensor, context: Tensor) -> list[Tensor]:
-        """Queries (B, H, T, D) of `x`, keys and values (B, H, S, D) of `context`."""
+    def _queries_keys_values(self, x: Tensor, context: Tensor | None) -> Sequence[Tensor]:
+        """(B, H, T, D) and twice (B, H, S, D)"""
+        if context is None:
+            return composed.split_heads(self.qkv(x), self.num_heads)
         C = x.shape[-1]
         weight, bias = self.qkv.weight, self.qkv.bias
         parts = [F.linear(x, weight[:C], bias[:C]),
