@@ -54,3 +54,8 @@ def read_json(path: str | os.PathLike) -> dict:
     if not isinstance(value, dict):
         raise InputError(f"{path}: expected a JSON object, got {type(value).__name__}")
     return value
+
+
+def shown(name: str) -> str:
+    """A name from a file, fit for one line of a message."""
+    return name[:200] if name.isprintable() else ascii(name)[:200]

@@ -19,7 +19,11 @@ import numpy as np
 
 from minibert.checkpoints.files import read_json, write_json
 from minibert.checkpoints.safetensors import SafetensorsFile, save_file
+from minibert.checkpoints.shards import INDEX, ShardedFile
 from minibert.errors import InputError
+
+
+WeightFile = SafetensorsFile | ShardedFile
 
 
 class Place(NamedTuple):
@@ -109,7 +113,26 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
     return theirs
 
 
-def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
+def stored_shape(model_type: str, name: str, file: WeightFile) -> tuple[int, ...] | None:
+    """The shape that our parameter `name` has in the file, None if it is not there. Only for one
+    that is stored as a whole."""
+    layout = LAYOUTS[model_type]
+    (wanted,), transposed = place_of(layout, name)
+    for text in file:
+        if _bare(layout, text) == _bare(layout, wanted):
+            return file.shape(text)[::-1] if transposed else file.shape(text)
+    return None
+
+
+def stored_layers(model_type: str, file: WeightFile) -> int:
+    """How many layers the file holds weights of."""
+    layout = LAYOUTS[model_type]
+    start, _, _ = place_of(layout, "stack.blocks.0.attention_norm.weight").names[0].partition("0")
+    return len({match[1] for text in file
+                if (match := re.match(re.escape(start) + r"(\d+)\.", _bare(layout, text)))})
+
+
+def our_arrays(model_type: str, names: list[str], file: WeightFile
                ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
     """What a file holds for our parameters `names` -> (arrays, missing names, unused names).
 
@@ -119,23 +142,33 @@ def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
     layout = LAYOUTS[model_type]
     stored = {_bare(layout, name): name for name in file}
     if len(stored) != len(file):
-        raise InputError(f"{file.path}: some weights stand there twice, with and without the prefix "
-                         f"{layout.prefix!r}")
+        raise InputError(f"{file.path}: some weights stand there twice, with and without the "
+                         f"prefix {layout.prefix!r}")
     arrays, used = {}, set()
     for name in names:
         place = place_of(layout, name)
         wanted = [_bare(layout, text) for text in place.names]
         if all(text in stored for text in wanted):
             used.update(wanted)
-            parts = [file[stored[text]] for text in wanted]
+            parts = [_weight(file, stored[text]) for text in wanted]
+            if len({part.shape for part in parts}) > 1 or parts[0].ndim == 0:
+                raise InputError(f"{file.path}: {', '.join(stored[text] for text in wanted)}: "
+                                 f"shapes {[part.shape for part in parts]} do not go together")
             array = parts[0] if len(parts) == 1 else np.concatenate(parts)
             arrays[name] = array.T if place.transposed else array
     if "mlm_head.decoder" in arrays and _UNTIED_BIAS in stored:
-        arrays["mlm_head.bias"] = file[_UNTIED_BIAS]
+        arrays["mlm_head.bias"] = _weight(file, stored[_UNTIED_BIAS])
     missing = [name for name in names if name not in arrays]
     unused = [name for bare, name in stored.items()
               if bare not in used and not layout.nothing_new.fullmatch(bare)]
     return arrays, missing, unused
+
+
+def _weight(file: WeightFile, name: str) -> np.ndarray:
+    if file.dtype_name(name) not in ("F64", "F32", "F16", "BF16"):
+        raise InputError(f"{file.path}: {name}: a weight of dtype {file.dtype_name(name)}: "
+                         "expected F64, F32, F16 or BF16 (quantized models are not read)")
+    return file[name]
 
 
 def _bare(layout: Layout, name: str) -> str:
@@ -162,21 +195,25 @@ def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np
     write_json(folder / "config.json", config)
 
 
-def load_folder(folder: str | os.PathLike) -> tuple[dict, SafetensorsFile]:
+def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:
     """(config.json, the arrays under the names of the file)."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder: expected one with config.json and "
                          "model.safetensors")
     config = read_json(folder / "config.json")
-    if config.get("model_type") not in LAYOUTS:
-        raise InputError(f"{folder / 'config.json'}: model_type {config.get('model_type')!r} is "
-                         f"unknown: expected one of {', '.join(LAYOUTS)}")
+    if config.get("model_type") not in tuple(LAYOUTS):
+        raise InputError(f"{folder / 'config.json'}: model_type {config.get('model_type')!r:.60} "
+                         f"is unknown: expected one of {', '.join(LAYOUTS)}")
     weights = folder / "model.safetensors"
-    if not weights.exists() and (folder / "pytorch_model.bin").exists():
-        raise InputError(f"{folder}: pytorch_model.bin is not read, since opening one runs code: "
-                         "open it with a recent transformers, whose save_pretrained writes "
-                         "model.safetensors")
-    if not weights.exists():
-        raise InputError(f"{weights}: there is no such file")
-    return config, SafetensorsFile(weights)
+    if weights.is_file():
+        return config, SafetensorsFile(weights)
+    if (folder / INDEX).is_file():
+        return config, ShardedFile(folder / INDEX)
+    for name in ("pytorch_model.bin", "pytorch_model.bin.index.json"):
+        if (folder / name).exists():
+            raise InputError(f"{folder}: {name} is not read, since opening such a file runs code; "
+                             "convert it where transformers and torch are installed: "
+                             f"AutoModelForPreTraining.from_pretrained({str(folder)!r})"
+                             f".save_pretrained({str(folder)!r})")
+    raise InputError(f"{weights}: there is no such file, nor {INDEX}")

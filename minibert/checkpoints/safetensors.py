@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.checkpoints.files import replacing
+from minibert.checkpoints.files import replacing, shown
 from minibert.errors import InputError
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1",
@@ -44,7 +44,7 @@ class SafetensorsFile(Mapping):
         if dtype == "BF16":  # the upper half of a float32
             array = (array.astype("<u4") << 16).view("<f4")
         elif dtype == "BOOL" and array.view("u1").max(initial=0) > 1:
-            raise InputError(f"{self.path}: {name}: a boolean is neither 0 nor 1")
+            raise InputError(f"{self.path}: {shown(name)}: a boolean is neither 0 nor 1")
         return array.reshape(shape)
 
     def __iter__(self) -> Iterator[str]:
@@ -81,7 +81,8 @@ def save_file(tensors: Mapping[str, np.ndarray], path: str | os.PathLike,
         array = tensors[name]
         dtype = _NAMES.get(array.dtype.newbyteorder("="))
         if dtype is None or name == "__metadata__":
-            raise InputError(f"{path}: {name}: dtype {array.dtype} cannot be stored in safetensors")
+            raise InputError(f"{path}: {shown(name)}: dtype {array.dtype} cannot be stored in "
+                             "safetensors")
         header[name] = {"dtype": dtype, "shape": list(array.shape),
                         "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes
@@ -113,7 +114,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
     names = [name for name, _ in pairs]
     if len(set(names)) != len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"{twice!r} stands there twice")
+        raise ValueError(f"{twice!r:.60} stands there twice")
     return dict(pairs)
 
 
@@ -130,18 +131,19 @@ def _checked_entries(path: Path, header: dict, size: int) -> dict[str, tuple[str
         dtype, shape, (begin, end) = _checked_entry(path, name, entry)
         expected = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
         if end - begin != expected:
-            raise InputError(f"{path}: {name}: {dtype} of shape {shape} takes {expected} bytes, "
-                             f"the file gives it {end - begin}")
+            raise InputError(f"{path}: {shown(name)}: {dtype} of shape {shape} takes {expected} "
+                             f"bytes, the file gives it {end - begin}")
         if end > size:
-            raise InputError(f"{path}: {name} ends at byte {end} of {size}: the file is truncated")
+            raise InputError(f"{path}: {shown(name)} ends at byte {end} of {size}: the file is "
+                             "truncated")
         entries[name] = (dtype, shape, begin)
         ends.append((begin, end, name))
     place = 0
     for begin, end, name in sorted(ends):
         if begin != place:
             what = "overlaps" if begin < place else "leaves a hole after"
-            raise InputError(f"{path}: {name} begins at byte {begin} and {what} the array before "
-                             f"it, which ends at {place}")
+            raise InputError(f"{path}: {shown(name)} begins at byte {begin} and {what} the array "
+                             f"before it, which ends at {place}")
         place = end
     if place != size:
         raise InputError(f"{path}: {size - place} bytes at the end belong to no array")
@@ -149,18 +151,19 @@ def _checked_entries(path: Path, header: dict, size: int) -> dict[str, tuple[str
 
 
 def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int, ...], list[int]]:
+    where = f"{path}: {shown(name)}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise InputError(f"{path}: {name}: expected dtype, shape and data_offsets")
+        raise InputError(f"{where}: expected dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise InputError(f"{path}: {name}: the dtype {dtype!r} is unknown: expected one of "
+        raise InputError(f"{where}: the dtype {dtype!r:.60} is unknown: expected one of "
                          f"{', '.join(DTYPES)}")
     for what, values in (("shape", shape), ("data_offsets", offsets)):
         if not isinstance(values, list) \
                 or not all(type(value) is int and 0 <= value < 2**63 for value in values):
-            raise InputError(f"{path}: {name}: {what} must be whole numbers from 0")
+            raise InputError(f"{where}: {what} must be whole numbers from 0")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise InputError(f"{path}: {name}: data_offsets must be a begin and an end, got {offsets}")
+        raise InputError(f"{where}: data_offsets must be a begin and an end, got {offsets}")
     if len(shape) > 32:
-        raise InputError(f"{path}: {name}: {len(shape)} axes are more than NumPy has")
+        raise InputError(f"{where}: {len(shape)} axes are more than NumPy has")
     return dtype, tuple(shape), offsets

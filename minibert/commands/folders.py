@@ -46,7 +46,8 @@ def open_model(path: str, classes: tuple[type, ...], purpose: str) -> tuple:
         name = _class_name(folder)
         for model_class in classes:
             if model_class.__name__ == name:
-                return model_class.from_pretrained(folder), load_tokenizer(folder)
+                model = model_class.from_pretrained(folder)
+                return model, load_tokenizer(folder, model.config.vocab_size)
         seen.append(name)
     if not seen:
         raise InputError(f"{path}: neither a run nor a model's folder (config.json, "

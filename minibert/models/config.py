@@ -21,11 +21,11 @@ _ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_
 def config_from_dict(config_class: type, values: Mapping) -> BertConfig | GPT2Config:
     """The config that a config.json describes; an InputError where it asks for what is not here."""
     if values["model_type"] not in config_class.model_types:
-        raise InputError(f"a model of type {values['model_type']!r} is none for "
+        raise InputError(f"a model of type {values['model_type']!r:.60} is none for "
                          f"{config_class.__name__}")
     for name, only in _ONLY.items():
         if values.get(name, only) != only:
-            raise InputError(f"{name} = {values[name]!r} is not supported, only {only!r}")
+            raise InputError(f"{name} = {values[name]!r:.60} is not supported, only {only!r}")
     known = {field.name for field in fields(config_class)}
     return config_class(**{name: value for name, value in values.items() if name in known})
 
@@ -36,14 +36,18 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
     for name in sizes.split():
         value = getattr(config, name)
         if type(value) is not int or value < 1:
-            raise InputError(f"{what}: {name} = {value!r}: expected a whole number from 1")
+            raise InputError(f"{what}: {name} = {value!r:.60}: expected a whole number from 1")
     for name in probabilities.split():
         value = getattr(config, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-            raise InputError(f"{what}: {name} = {value!r}: expected a number from 0, below 1")
-    if getattr(config, activation) not in ACTIVATIONS:
-        raise InputError(f"{what}: {activation} = {getattr(config, activation)!r} is unknown: use "
-                         f"one of {', '.join(ACTIVATIONS)}")
+            raise InputError(f"{what}: {name} = {value!r:.60}: expected a number from 0, below 1")
+    for name in ("tie_word_embeddings", "norm_first"):
+        if not isinstance(getattr(config, name, False), bool):
+            raise InputError(f"{what}: {name} = {getattr(config, name)!r:.60}: "
+                             "expected true or false")
+    if getattr(config, activation) not in tuple(ACTIVATIONS):
+        raise InputError(f"{what}: {activation} = {getattr(config, activation)!r:.60} is unknown: "
+                         f"use one of {', '.join(ACTIVATIONS)}")
     if config.hidden_size % config.num_attention_heads:
         raise InputError(f"{what}: a width of {config.hidden_size} cannot be split into "
                          f"{config.num_attention_heads} heads: choose a multiple")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from minibert.autograd.tensor import Tensor
-from minibert.checkpoints.hugging_face import hf_arrays, load_folder, our_arrays, save_folder
+from minibert.checkpoints.hugging_face import (WeightFile, hf_arrays, load_folder, our_arrays,
+                                               save_folder, stored_layers, stored_shape)
 from minibert.errors import InputError
 from minibert.models.config import config_from_dict
 from minibert.nn.block import TransformerStack
@@ -63,6 +65,7 @@ class PretrainedModel(Module):
             config = config_from_dict(cls.config_class, values)
         except InputError as error:
             raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
+        _check_sizes(config, Path(folder) / "config.json", file)
         model = cls(config, rng=None)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
         if any(array.dtype == np.float64 for array in arrays.values()):
@@ -72,7 +75,7 @@ class PretrainedModel(Module):
         if unused:
             warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}",
                           stacklevel=2)
-        _load(model, Path(folder), arrays)
+        _load(model, Path(folder) / "config.json", file, arrays)
         return model.eval()
 
     def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str]) -> None:
@@ -167,9 +170,44 @@ def collected(states: list | None) -> tuple | None:
     return None if states is None else tuple(states)
 
 
-def _load(model: PretrainedModel, folder: Path, arrays: dict[str, np.ndarray]) -> None:
+# The parameters that show the sizes of a model, and the names of these sizes.
+_SIZES = {"embeddings.word_embeddings.weight": ("vocab_size", "hidden_size"),
+          "embeddings.position_embeddings.weight": ("max_position_embeddings", "hidden_size"),
+          "embeddings.token_type_embeddings.weight": ("type_vocab_size", "hidden_size"),
+          "stack.blocks.0.feed_forward.expand.weight": ("intermediate_size", "hidden_size")}
+_GPT2_WORDS = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions",
+               "intermediate_size": "n_inner", "num_hidden_layers": "n_layer"}
+
+
+def _check_sizes(config: object, path: Path, file: WeightFile) -> None:
+    """Hold config.json against the file before any memory is taken: what the config asks for must
+    be there, so that no model is larger than its file."""
+    words = _GPT2_WORDS if hasattr(config, "n_embd") else {}
+    L, C, I = config.num_hidden_layers, config.hidden_size, config.intermediate_size
+    for name, fields in _SIZES.items():
+        shape = stored_shape(config.model_type, name, file) if hasattr(config, fields[0]) else None
+        for axis, field in enumerate(fields if shape is not None and len(shape) == 2 else ()):
+            value = getattr(config, field)
+            if value != shape[axis]:
+                raise InputError(f"{path}: {words.get(field, field)} = {value}, but {name} has "
+                                 f"shape {shape} in {file.path.name}; set it to {shape[axis]}, "
+                                 "if the weights belong to this model")
+    stored = stored_layers(config.model_type, file)
+    if L > stored:
+        layers = words.get("num_hidden_layers", "num_hidden_layers")
+        raise InputError(f"{path}: {layers} = {L}, but {file.path.name} holds weights of {stored} "
+                         f"layers; set it to {stored}, if the weights belong to this model")
+    asked = (config.vocab_size + config.max_position_embeddings) * C + L * (4 * C * C + 2 * C * I)
+    held = sum(math.prod(file.shape(name)) for name in file)
+    if asked > held:
+        raise InputError(f"{path}: asks for a model of more than {asked:,} weights, and "
+                         f"{file.path.name} holds {held:,}: they do not belong together")
+
+
+def _load(model: PretrainedModel, config_path: Path, file: WeightFile,
+          arrays: dict[str, np.ndarray]) -> None:
     """Fill the model, as far as `arrays` go."""
     try:
         model.load_state_dict(model.state_dict() | arrays)
     except InputError as error:
-        raise InputError(f"{folder}: config.json does not fit model.safetensors: {error}") from None
+        raise InputError(f"{config_path} does not fit {file.path.name}: {error}") from None

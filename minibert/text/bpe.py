@@ -54,12 +54,13 @@ class GPT2Tokenizer(Tokenizer):
         for pair in self.merges:
             if len(pair) != 2 or "" in pair or not all(part in self.vocab for part in pair) \
                     or "".join(pair) not in self.vocab:
-                raise InputError(f"merges: {' '.join(map(ascii, pair))}: both parts and what they "
-                                 "become must be in the vocabulary; are vocabulary and merges of "
-                                 "one tokenizer?")
+                raise InputError(f"merges: {' '.join(map(ascii, pair)):.100}: both parts and "
+                                 "what they become must be in the vocabulary; are the two of one "
+                                 "tokenizer?")
         for token in self.vocab:
             if any("\ud800" <= char <= "\udfff" for char in token):
-                raise InputError(f"vocabulary: {token!r} has half a character (a lone surrogate)")
+                raise InputError(f"vocabulary: {token!r:.60} has half a character (a lone "
+                                 "surrogate)")
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int,
@@ -95,7 +96,7 @@ class GPT2Tokenizer(Tokenizer):
         config, settings = read_config(folder, (*SPECIALS, "pad_token"))
         if config.get("add_prefix_space"):
             raise InputError(f"{folder / 'tokenizer_config.json'}: add_prefix_space is "
-                             f"{config['add_prefix_space']!r}; only false is known here")
+                             f"{config['add_prefix_space']!r:.60}; only false is known here")
         vocab, merges, source = _read_files(folder)
         try:
             return cls(vocab, merges, **settings | specials)

@@ -24,7 +24,7 @@ class CharTokenizer(Tokenizer):
         characters = list(characters)
         for char in characters:
             if not isinstance(char, str) or len(char) != 1:
-                raise InputError(f"CharTokenizer: {char!r} is not a single character")
+                raise InputError(f"CharTokenizer: {char!r:.60} is not a single character")
         if errors not in ("strict", "replace"):
             raise InputError(f"CharTokenizer: errors={errors!r}; expected 'strict' or 'replace'")
         super().__init__([*SPECIALS.values(), *characters], SPECIALS)
@@ -67,20 +67,33 @@ class CharTokenizer(Tokenizer):
         return "".join(tokens)
 
 
-def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """The tokenizer of a run or of a Hugging Face folder, of whichever kind it is."""
+def load_tokenizer(folder: str | Path, vocab_size: int | None = None) -> Tokenizer:
+    """The tokenizer of a run or of a Hugging Face folder, of whichever kind it is.
+
+    `vocab_size`: how many tokens the model knows. A tokenizer with more is an InputError; one with
+    fewer is not, since published models round their embedding up.
+    """
     folder = Path(folder)
+    tokenizer = _tokenizer_class(folder).from_pretrained(folder)
+    if vocab_size is not None and tokenizer.vocab_size > vocab_size:
+        raise InputError(f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but "
+                         f"config.json says vocab_size = {vocab_size}: they are not of one model; "
+                         "copy the tokenizer's files from where the weights come from")
+    return tokenizer
+
+
+def _tokenizer_class(folder: Path) -> type[Tokenizer]:
     if (folder / FILE_NAME).exists():
-        return CharTokenizer.from_pretrained(folder)
+        return CharTokenizer
     if any((folder / vocabulary).exists() for vocabulary, _ in GPT2_FILES):
-        return GPT2Tokenizer.from_pretrained(folder)
+        return GPT2Tokenizer
     if (folder / "vocab.txt").exists():
-        return BertTokenizer.from_pretrained(folder)
+        return BertTokenizer
     path = folder / "tokenizer.json"
     if path.exists():
         model = read_json(path).get("model")
         is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
-        return (GPT2Tokenizer if is_bpe else BertTokenizer).from_pretrained(folder)
+        return GPT2Tokenizer if is_bpe else BertTokenizer
     raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, vocab.json "
                      "with merges.txt, or tokenizer.json); give the folder of a run or of a model, "
                      "or copy the tokenizer's files into it")

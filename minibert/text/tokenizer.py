@@ -38,8 +38,8 @@ class Tokenizer:
             if not token:
                 raise InputError(f"vocabulary: the {name} is an empty text; name a token")
             if token not in self.vocab:
-                raise InputError(f"vocabulary: the {name} {token!r} is missing among its "
-                                 f"{len(self.vocab)} entries; add a line {token}")
+                raise InputError(f"vocabulary: the {name} {token!r:.60} is missing among its "
+                                 f"{len(self.vocab)} entries; add it")
             setattr(self, name, token)
             setattr(self, f"{name}_id", self.vocab[token])
             if token not in self.all_special_tokens:
@@ -189,7 +189,7 @@ class Tokenizer:
             return self.vocab[tokens]
         if hasattr(self, "unk_token_id"):
             return self.unk_token_id
-        raise InputError(f"token {tokens!r}: not in the vocabulary of {self.vocab_size} tokens")
+        raise InputError(f"token {tokens!r:.60}: not in the vocabulary of {self.vocab_size} tokens")
 
 
 def read_json(path: Path) -> dict:
@@ -240,8 +240,8 @@ def _index(vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
     index: dict[str, int] = {}
     for token in vocab:
         if token in index:
-            raise InputError(f"vocabulary: {token!r} is there twice (entries {index[token]} and "
-                             f"{len(index)}); remove one")
+            raise InputError(f"vocabulary: {token!r:.60} is there twice (entries {index[token]} "
+                             f"and {len(index)}); remove one")
         index[token] = len(index)
     return index
 

@@ -85,7 +85,7 @@ class BertTokenizer(Tokenizer):
         folder.mkdir(parents=True, exist_ok=True)
         for token in self._tokens:
             if "\n" in token or "\r" in token:
-                raise InputError(f"token {token!r}: a line break cannot stand in vocab.txt")
+                raise InputError(f"token {token!r:.60}: a line break cannot stand in vocab.txt")
         (folder / "vocab.txt").write_bytes(
             "".join(f"{token}\n" for token in self._tokens).encode("utf-8"))
         config = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.do_lower_case,

@@ -177,10 +177,102 @@ def test_a_bare_model_must_be_whole(tmp_path):
         mb.BertModel.from_pretrained(folder)
 
 
-def test_weights_that_do_not_fit_the_config(tmp_path):
-    folder = rewritten(tmp_path, mb.BertModel, dict, vocab_size=18)
-    with pytest.raises(InputError, match="config.json does not fit.*word_embeddings.*17"):
-        mb.BertModel.from_pretrained(folder)
+@pytest.mark.parametrize("model_class, changes, message", [
+    (mb.BertModel, {"vocab_size": 18}, "vocab_size = 18, but embeddings.word_.* set it to 17"),
+    (mb.BertModel, {"vocab_size": 16}, "vocab_size = 16"),
+    (mb.BertModel, {"vocab_size": 10**15}, "vocab_size = 1000000000000000"),
+    (mb.BertModel, {"hidden_size": 24}, r"hidden_size = 24, .* shape \(17, 12\)"),
+    (mb.BertModel, {"intermediate_size": 10**9}, "intermediate_size = 1000000000, but stack"),
+    (mb.BertModel, {"max_position_embeddings": 8}, "max_position_embeddings = 8"),
+    (mb.BertModel, {"type_vocab_size": 4}, "type_vocab_size = 4"),
+    (mb.BertModel, {"num_hidden_layers": 10**12}, "num_hidden_layers = 10*, .* of 2 layers"),
+    (mb.GPT2Model, {"n_layer": 3}, "n_layer = 3, but model.safetensors holds .* 2 layers"),
+    (mb.GPT2Model, {"n_embd": 9}, "n_embd = 9, but embeddings.word_embeddings.weight"),
+    (mb.GPT2LMHeadModel, {"n_inner": 7}, "n_inner = 7"),
+])
+def test_sizes_that_are_not_those_of_the_weights(tmp_path, model_class, changes, message):
+    with pytest.raises(InputError, match=f"config.json: {message}"):
+        model_class.from_pretrained(rewritten(tmp_path, model_class, dict, **changes))
+
+
+def test_a_model_larger_than_its_file_is_not_built(tmp_path):
+    """Layers that are there in name only: they would take memory before they were missed."""
+    def change(arrays):
+        return arrays | {f"encoder.layer.{i}.nothing": np.zeros(0) for i in range(10**4)}
+
+    with pytest.raises(InputError, match="asks for a model of more than [0-9,]+ weights"):
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, change,
+                                               num_hidden_layers=10**4))
+
+
+def test_weights_whose_shapes_do_not_fit(tmp_path):
+    def change(arrays):
+        return arrays | {"pooler.dense.bias": np.zeros(13)}
+
+    with pytest.raises(InputError, match="config.json does not fit model.saf.*pooler.dense.bias"):
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, change))
+
+    def flat(arrays):
+        return arrays | {"encoder.layer.1.attention.self.key.weight": np.zeros(144)}
+
+    with pytest.raises(InputError, match="key.weight.*do not go together"):
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, flat))
+
+    def integers(arrays):
+        return arrays | {"pooler.dense.bias": np.zeros(12, np.int64)}
+
+    with pytest.raises(InputError, match="pooler.dense.bias: a weight of dtype I64"):
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, integers))
+
+
+def sharded(tmp_path, model_class, **changes):
+    """The reference folder of a class with its weights in three files and an index."""
+    source = REFERENCE / model_class.__name__
+    shutil.copy(source / "config.json", tmp_path)
+    arrays = load_file(source / "model.safetensors")
+    names = [f"model-0000{1 + i % 3}-of-00003.safetensors" for i in range(len(arrays))]
+    weight_map = dict(zip(arrays, names))
+    for file_name in set(names):
+        save_file({name: arrays[name] for name in arrays if weight_map[name] == file_name},
+                  tmp_path / file_name)
+    for name, file_name in changes.items():
+        weight_map[name.replace("__", ".")] = file_name
+    index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    return tmp_path
+
+
+@pytest.mark.parametrize("model_class", [mb.BertForPreTraining, mb.GPT2LMHeadModel])
+def test_a_model_in_several_files(tmp_path, model_class):
+    expected = quietly(model_class, REFERENCE / model_class.__name__)
+    folder = sharded(tmp_path, model_class)
+    same(expected, quietly(model_class, folder))
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"ln_f__bias": "model-00002-of-00003.safetensors"}, "ln_f.bias"),
+    ({"more": "model-00001-of-00003.safetensors"}, "weight_map: more is not in model-00001"),
+    ({"more": "model-00004-of-00003.safetensors"}, "which is not in the folder: copy"),
+    ({"more": "../model.safetensors"}, "is no name of a safetensors file in this folder"),
+    ({"more": "/dev/zero"}, "is no name of a"), ({"more": "config.json"}, "is no name of a"),
+    ({"more": 7}, "7 is no name of a"),
+])
+def test_an_index_that_does_not_fit(tmp_path, changes, message):
+    with pytest.raises(InputError, match=f"index.json: .*{message}"):
+        mb.GPT2Model.from_pretrained(sharded(tmp_path, mb.GPT2Model, **changes))
+
+
+def test_an_index_that_leaves_weights_out(tmp_path):
+    folder = sharded(tmp_path, mb.GPT2Model)
+    path = folder / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    place = index["weight_map"].pop("ln_f.bias")
+    path.write_text(json.dumps(index))
+    with pytest.raises(InputError, match=f"says nothing of ln_f.bias in {place}"):
+        mb.GPT2Model.from_pretrained(folder)
+    path.write_text('{"weight_map": {}}')
+    with pytest.raises(InputError, match="field weight_map: expected names"):
+        mb.GPT2Model.from_pretrained(folder)
 
 
 def test_names_with_and_without_prefix_at_once(tmp_path):
@@ -195,7 +287,10 @@ def test_names_with_and_without_prefix_at_once(tmp_path):
     ("a model of type 'gpt2' is none for BertConfig", {"model_type": "gpt2"}),
     ("model_type 'roberta' is unknown", {"model_type": "roberta"}),
     ("model_type None is unknown", {"model_type": None}),
+    ("model_type .'bert'. is unknown", {"model_type": ["bert"]}),
     ("hidden_act = 'swish' is unknown", {"hidden_act": "swish"}),
+    ("hidden_act = .'gelu'. is unknown", {"hidden_act": ["gelu"]}),
+    ("tie_word_embeddings = 'no'", {"tie_word_embeddings": "no"}),
     ("is_decoder = True is not supported", {"is_decoder": True}),
     ("position_embedding_type = 'relative_key'", {"position_embedding_type": "relative_key"}),
     ("hidden_size = 'wide'", {"hidden_size": "wide"}),
@@ -216,7 +311,10 @@ def test_folders_that_are_none(tmp_path):
     with pytest.raises(InputError, match="model.safetensors: there is no such file"):
         mb.BertModel.from_pretrained(tmp_path)
     (tmp_path / "pytorch_model.bin").touch()
-    with pytest.raises(InputError, match="pytorch_model.bin is not read.*transformers"):
+    with pytest.raises(InputError, match=r"pytorch_model.bin is not read.*\.save_pretrained\("):
+        mb.BertModel.from_pretrained(tmp_path)
+    (tmp_path / "pytorch_model.bin").rename(tmp_path / "pytorch_model.bin.index.json")
+    with pytest.raises(InputError, match="pytorch_model.bin.index.json is not read"):
         mb.BertModel.from_pretrained(tmp_path)
     for content, message in ((b"{", "no JSON"), (b"[1]", "expected a JSON obj"), (b"\xff", "JSON")):
         (tmp_path / "config.json").write_bytes(content)

@@ -110,6 +110,7 @@ def test_arrays_are_views_of_the_mapped_file(tmp_path):
     ("1 bytes at the end belong to no array", HEADER, DATA + b"1"),
     ("a: expected dtype, shape and data_offsets", HEADER | {"a": [1]}, DATA),
     ("a: expected dtype, shape and data_offsets", changed("a", more=1), DATA),
+    (r"a.nb.: expected dtype", HEADER | {"a\nb": [1]}, DATA),
     ("__metadata__", HEADER | {"__metadata__": {"a": 1}}, DATA),
     ("__metadata__", HEADER | {"__metadata__": "a"}, DATA),
     ("header is damaged", b"{", DATA),

@@ -67,7 +67,8 @@ def random_text(rng: random.Random, by_category: dict[str, list[str]]) -> str:
             return rng.choice("abcdefgABC    '.,012\n\t")
         if r < 0.6:
             return rng.choice(["'s", "'re", "'ll", " the", " fox", "  ", "\n\n", "\x85", "\u3000",
-                               "\x1c", END, "<|endof", "é", "e\u0301", "日本", "😀", "ß", "½", "мир", "…"])
+                               "\x1c", END, "<|endof", "é", "e\u0301", "日本", "😀", "ß", "½",
+                               "мир", "…"])
         return rng.choice(by_category[rng.choice(sorted(by_category))])
 
     return "".join(some() for _ in range(rng.randint(1, 16)))

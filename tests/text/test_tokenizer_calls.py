@@ -114,3 +114,12 @@ def test_no_padding_token_no_padding():
         CharTokenizer.train(["ab"])(["a", "ab"], padding=True)
     with pytest.raises(InputError, match="single character"):
         CharTokenizer(["ab"])
+
+
+def test_a_tokenizer_that_does_not_fit_the_model(tmp_path):
+    with pytest.raises(InputError, match="there is no tokenizer here .* copy the tokenizer"):
+        load_tokenizer(tmp_path)
+    BertTokenizer.from_words("a b".split()).save_pretrained(tmp_path)
+    assert load_tokenizer(tmp_path, 7).vocab_size == load_tokenizer(tmp_path, 8).vocab_size == 7
+    with pytest.raises(InputError, match="has 7 tokens, but config.json says vocab_size = 6"):
+        load_tokenizer(tmp_path, 6)

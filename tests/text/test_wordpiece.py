@@ -131,7 +131,8 @@ def test_a_bare_vocab_txt_and_a_tokenizer_json_open(tokenizer, tmp_path):
     ("tokenizer.json", b"{", "tokenizer.json.*JSON"),
     ("tokenizer.json", b"[1]", "JSON object"),
     ("tokenizer.json", b'{"model": {"type": "BPE", "vocab": {}}}', "field model: expected BPE"),
-    ("tokenizer.json", b'{"model": {"vocab": {"a": "0"}}}', "tokenizer.json: vocabulary: its 1 ids must be"),
+    ("tokenizer.json", b'{"model": {"vocab": {"a": "0"}}}',
+     "tokenizer.json: vocabulary: its 1 ids must be"),
     ("tokenizer.json", b'{"model": {"vocab": {"a": 7}}}', "ids must be"),
     ("readme.md", b"", "no tokenizer"),
 ])
