@@ -8,6 +8,7 @@ taken over the output instead (Dao et al. 2022, "FlashAttention", appendix B.2).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -34,23 +35,17 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
         return blocked_attention(query, key, value, attn_mask, dropout_p, is_causal, scale,
                                  query_offset, rng)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    attention = Attention(query.data, key.data, value.data, attn_mask, dropout_p, is_causal, scale,
-                          query_offset, rng)
-    bias = attention.bias
-    output = np.empty((*query.shape[:-1], value.shape[-1]), attention.dtype)
-    attention.mix(output)
+    inputs = (query, key, value)
+    bias = (attn_mask,) if isinstance(attn_mask, Tensor) else ()
+    dtype = np.result_type(*[tensor.data for tensor in (*inputs, *bias)])
+    output = np.empty((*query.shape[:-1], value.shape[-1]), dtype)
 
-    def scaled_dot_product_attention_backward(grad):
-        grads = [np.empty(tensor.shape, attention.dtype) if tensor.requires_grad else None
-                 for tensor in (query, key, value)]
-        grad_scores = attention.gradients(grad, output, *grads)
-        if bias is None:
-            return tuple(grads)
-        grad_bias = unbroadcast(grad_scores, bias.shape) if bias.requires_grad else None
-        return *grads, grad_bias
+    def separate(grad):
+        grads = [np.empty(tensor.shape, dtype) if tensor.requires_grad else None for tensor in inputs]
+        return grads, grad, grads
 
-    inputs = (query, key, value) if bias is None else (query, key, value, bias)
-    return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
+    return _attention(inputs, [tensor.data for tensor in inputs], output, output, separate, attn_mask,
+                      dropout_p, is_causal, scale, query_offset, rng)
 
 
 def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | None = None,
@@ -65,18 +60,15 @@ def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | No
         return composed.merge_heads(blocked_attention(query, key, value, attn_mask, dropout_p,
                                                       is_causal, rng=rng))
     D = width // 3 // num_heads
-    attention = Attention(*_heads(qkv.data, 3, D), attn_mask, dropout_p, is_causal,
-                          1 / math.sqrt(D), 0, rng)
     output = np.empty((B, T, width // 3), qkv.dtype)
-    mixed, = _heads(output, 1, D)  # a view
-    attention.mix(mixed)
+    mixed, = _heads(output, 1, D)  # a view, like all of _heads
 
-    def multi_head_attention_backward(grad):
+    def side_by_side(grad):
         grad_qkv = np.empty(qkv.shape, qkv.dtype)
-        attention.gradients(*_heads(grad, 1, D), mixed, *_heads(grad_qkv, 3, D))
-        return (grad_qkv,)
+        return (grad_qkv,), _heads(grad, 1, D)[0], _heads(grad_qkv, 3, D)
 
-    return Tensor.from_op(output, (qkv,), multi_head_attention_backward)
+    return _attention((qkv,), _heads(qkv.data, 3, D), output, mixed, side_by_side, attn_mask,
+                      dropout_p, is_causal, 1 / math.sqrt(D), 0, rng)
 
 
 def _heads(array: np.ndarray, parts: int, width: int) -> np.ndarray:
@@ -85,62 +77,61 @@ def _heads(array: np.ndarray, parts: int, width: int) -> np.ndarray:
     return array.reshape(B, T, parts, -1, width).transpose(2, 0, 3, 1, 4)
 
 
-class Attention:
-    """The arrays of one attention, between its forward and its backward.
+def _attention(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: np.ndarray,
+               mixed: np.ndarray, lay_out: Callable, attn_mask: Tensor | np.ndarray | None,
+               dropout_p: float, is_causal: bool, scale: float, query_offset: int,
+               rng: np.random.Generator | None) -> Tensor:
+    """The node behind both functions above, which differ in where the heads lie.
+
+    `heads` are the queries, keys and values (..., T or S, D) of `inputs`, and `mixed` (..., T, D) the
+    part of `output` where the result goes. `lay_out(grad)` gives the arrays to be returned as
+    gradients, `grad` as heads, and the three heads' gradients in those arrays, to be filled in.
 
     With E the exponentials (zero where masked), r = 1 / their row sums (zero for an empty row) and
     K dropout's mask with its scale: O = r (E K) V, and backward, from G:
         dV = (E K)^T (r G),   dS = E ((r G V^T) K - sum_d r G O),   dQ = dS K,   dK = dS^T Q.
     """
+    query, key, value = heads
+    scaled = query * scale
+    scores = np.matmul(scaled, key.swapaxes(-1, -2))  # (..., T, S)
+    bias = attn_mask if isinstance(attn_mask, Tensor) else None
+    if bias is not None:
+        scores = scores + bias.data
+        inputs = (*inputs, bias)
+    added, seen = added_to_scores(query.shape[-2], key.shape[-2], attn_mask if bias is None else None,
+                                  is_causal, query_offset, scores.real.dtype.type)
+    if added is not None:
+        scores += added
+    exponentials, sums = _exponentials(scores)  # E
+    inverse = 1 / sums if seen is None else seen / sums  # r
+    keep, factor = None, inverse
+    if dropout_p:
+        keep, keep_scale = dropout_mask(scores.shape, dropout_p, rng)
+        factor = inverse * keep_scale
+    np.matmul(exponentials if keep is None else exponentials * keep, value, out=mixed)
+    mixed *= factor
 
-    def __init__(self, query: np.ndarray, key: np.ndarray, value: np.ndarray,
-                 attn_mask: Tensor | np.ndarray | None, dropout_p: float, is_causal: bool,
-                 scale: float, query_offset: int, rng: np.random.Generator | None):
-        self.key, self.value, self.scale = key, value, scale
-        self.scaled = query * scale
-        self.bias = attn_mask if isinstance(attn_mask, Tensor) else None
-        scores = np.matmul(self.scaled, key.swapaxes(-1, -2))  # (..., T, S)
-        if self.bias is not None:
-            scores = scores + self.bias.data
-        added, seen = added_to_scores(query.shape[-2], key.shape[-2],
-                                      attn_mask if self.bias is None else None, is_causal,
-                                      query_offset, scores.real.dtype.type)
-        if added is not None:
-            scores += added
-        self.exponentials, sums = _exponentials(scores)  # E
-        self.inverse = 1 / sums if seen is None else seen / sums  # r
-        self.keep, self.factor = None, self.inverse
-        if dropout_p:
-            self.keep, keep_scale = dropout_mask(scores.shape, dropout_p, rng)
-            self.factor = self.inverse * keep_scale
-        self.dtype = np.result_type(scores, value)
-
-    def mix(self, output: np.ndarray) -> None:
-        """O, into `output` (..., T, D)."""
-        np.matmul(self._kept(), self.value, out=output)
-        output *= self.factor
-
-    def gradients(self, grad: np.ndarray, output: np.ndarray, grad_query: np.ndarray | None,
-                  grad_key: np.ndarray | None, grad_value: np.ndarray | None) -> np.ndarray:
-        """Into the arrays that are given, from G and O; returns dS."""
-        weighted = grad * self.factor  # r G, with dropout's scale
-        grad_scores = np.matmul(weighted, self.value.swapaxes(-1, -2))
-        if self.keep is not None:
-            grad_scores *= self.keep
-        grad_scores -= row_dot(grad, output) * self.inverse
-        grad_scores *= self.exponentials
+    def scaled_dot_product_attention_backward(grad):
+        grads, grad, (grad_query, grad_key, grad_value) = lay_out(grad)
+        weighted = grad * factor  # r G, with dropout's scale
+        grad_scores = np.matmul(weighted, value.swapaxes(-1, -2))
+        if keep is not None:
+            grad_scores *= keep
+        grad_scores -= row_dot(grad, mixed) * inverse
+        grad_scores *= exponentials
         if grad_value is not None:
-            np.matmul(self._kept().swapaxes(-1, -2), weighted, out=grad_value)
+            kept = exponentials if keep is None else exponentials * keep
+            np.matmul(kept.swapaxes(-1, -2), weighted, out=grad_value)
         if grad_query is not None:
-            np.matmul(grad_scores, self.key, out=grad_query)
-            grad_query *= self.scale
+            np.matmul(grad_scores, key, out=grad_query)
+            grad_query *= scale
         if grad_key is not None:
-            np.matmul(grad_scores.swapaxes(-1, -2), self.scaled, out=grad_key)
-        return grad_scores
+            np.matmul(grad_scores.swapaxes(-1, -2), scaled, out=grad_key)
+        if bias is None:
+            return tuple(grads)
+        return *grads, unbroadcast(grad_scores, bias.shape) if bias.requires_grad else None
 
-    def _kept(self) -> np.ndarray:
-        """E K"""
-        return self.exponentials if self.keep is None else self.exponentials * self.keep
+    return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
 
 
 def _exponentials(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

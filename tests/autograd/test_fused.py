@@ -154,6 +154,8 @@ def test_a_fused_function_is_one_node(name):
     function, *shapes = FUNCTIONS[name]
     inputs = [Tensor(array, requires_grad=True) for array in random_arrays(1, *shapes)]
     output = function(*inputs)
+    if name == "multi_head_attention":  # the same node, with the heads lying side by side
+        name = "scaled_dot_product_attention"
     assert output.grad_fn.__name__ == f"{name}_backward"
     assert all(any(source is tensor for tensor in inputs) for source in output.inputs)
     with mb.composed():

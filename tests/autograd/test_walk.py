@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_factory import SEEDS
 
+import minibert as mb
 from minibert.autograd import ops
 from minibert.autograd.tensor import Tensor, no_grad, topological_order
 
@@ -257,7 +258,11 @@ def test_no_graph_is_built_under_no_grad():
 
 @pytest.mark.parametrize(("build", "name"), [
     (lambda x: (x @ x).sum(), "matmul_backward"), (lambda x: ops.tanh(x).sum(), "tanh_backward"),
-    (lambda x: x.var(), "var_backward"), (lambda x: x[0].sum(), "getitem_backward")])
+    (lambda x: x.var(), "var_backward"), (lambda x: x[0].sum(), "getitem_backward"),
+    (lambda x: mb.functional.softmax(x).sum(), "softmax_backward"),
+    (lambda x: mb.functional.linear(x, x).sum(), "linear_backward"),
+    (lambda x: mb.functional.scaled_dot_product_attention(x, x, x).sum(),
+     "scaled_dot_product_attention_backward")])
 def test_two_frames_from_loss_backward_to_the_gradient_line(build, name):
     """What a debugger shows: the user's line, Tensor.backward, <op>_backward."""
     stacks = {}
