@@ -5,11 +5,12 @@
     python demos/benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
     python demos/benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
 
-A step is the forward, the backward, clipping to norm 1 and AdamW. Where PyTorch is installed the
-same models run there too, with the same weights and batches, in processes of their own that take
-turns: a few steps here, a few there. A busy machine slows down both sides of a turn, so that the
+A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the trainer
+would take for as many threads (see minibert/training/data_parallel.py). Where PyTorch is installed
+the same models run there too, with the same weights and batches, in processes of their own that
+take turns: a few steps here, a few there. A busy machine slows down both sides of a turn, so that the
 median of the turns' ratios means something where seconds do not. The losses of the first steps
-are shown for both; without dropout they must agree.
+are shown for both; without dropout they must agree. `cpu` is the ratio of the processor time.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ TURN_SECONDS = 0.2  # at least so long is a side's turn
 def prepare(case: Case, weights: str, variant: str):
     """This engine's side: the function that takes a step on a batch."""
     import minibert as mb
-    from minibert.training.machine import keep_freed_memory
+    from minibert.training.data_parallel import Workers, default_workers
+    from minibert.training.machine import blas_threads, keep_freed_memory
 
     keep_freed_memory()
     model = build(case).train()
@@ -48,24 +50,39 @@ def prepare(case: Case, weights: str, variant: str):
         model.load_state_dict(arrays)
     parameters = list(model.parameters())
     adamw = mb.optim.AdamW(parameters, lr=LEARNING_RATE)
-    rng = np.random.default_rng(2)
+    count = default_workers(case.batch, case.tokens, case.width, blas_threads() or 1)
+    workers = Workers(parameters, count)
+    rngs = [np.random.default_rng([2, worker]) for worker in range(count)]
 
     def step(batch: dict[str, np.ndarray]) -> float:
+        def work(worker: int) -> float:
+            loss = share_of_loss(model, case, batch, worker, count, rngs[worker])
+            loss.backward()
+            return loss.item()
+
         adamw.zero_grad()
-        if case.kind == "gpt":
-            total = model.next_token_loss(batch["ids"], batch["targets"], rng)
-            loss = total * (1 / batch["ids"].size)
-        else:
-            words, _, pairs, _ = model.pretraining_losses(
-                batch["ids"], None, batch["segments"], batch["positions"], batch["labels"],
-                batch["follows"], rng)
-            loss = words * (1 / len(batch["labels"])) + pairs * (1 / len(batch["follows"]))
-        loss.backward()
+        loss = sum(workers.run(work)) if count > 1 else work(0)
         mb.clip_grad_norm_(parameters, MAX_NORM)
         adamw.step()
-        return loss.item()
+        return loss
 
     return step
+
+
+def share_of_loss(model, case: Case, batch: dict[str, np.ndarray], worker: int, count: int,
+                  rng: np.random.Generator):
+    """What the worker's rows of the batch contribute to the loss; all of it where `count` is 1."""
+    B, T = batch["ids"].shape
+    rows = slice(B * worker // count, B * (worker + 1) // count)
+    if case.kind == "gpt":
+        total = model.next_token_loss(batch["ids"][rows], batch["targets"][rows], rng)
+        return total * (1 / batch["targets"].size)
+    first, last = np.searchsorted(batch["positions"], (rows.start * T, rows.stop * T))
+    words, _, pairs, _ = model.pretraining_losses(
+        batch["ids"][rows], None, batch["segments"][rows],
+        batch["positions"][first:last] - rows.start * T, batch["labels"][first:last],
+        batch["follows"][rows], rng)
+    return words * (1 / len(batch["labels"])) + pairs * (1 / B)
 
 
 def build(case: Case, rng: int | None = None):

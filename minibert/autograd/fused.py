@@ -14,7 +14,7 @@ import numpy as np
 
 from minibert.autograd.masks import dropout_mask
 from minibert.autograd.rows import BLOCK, column_sum, row_blocks, row_dot, row_sum
-from minibert.autograd.tensor import Tensor, is_recorded
+from minibert.autograd.tensor import Tensor, gradient_buffer, is_recorded
 
 # ---- softmax and its logarithm -----------------------------------------------------------------
 
@@ -183,7 +183,7 @@ def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> No
 
 # erf(x / sqrt(2)) = tanh(x P(x^2)): P was fitted once for x^2 up to 32 by least squares, reweighted
 # until the largest error was least (1.4e-7 when computed in float32). Beyond, P only grows, and the
-# tanh of 9.7 and more is 1 in float32, as the erf is: so no clamp (np.minimum costs as much as tanh).
+# tanh of 9.7 and more is 1 in float32, as the erf is: no clamp (np.minimum costs as much as tanh).
 _ERF_POLYNOMIAL = (0.797884941, 0.0363330844, -3.25947144e-05, -5.5306331e-05, 3.96477606e-06,
                    -1.32266533e-07, 1.75628516e-09)
 
@@ -214,18 +214,33 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rows = x.data.reshape(-1, x.shape[-1])  # (N, in)
     output = rows @ weight.data.T
     if bias is not None:
-        output += bias.data
+        output = add_bias(output, bias.data)
 
     def linear_backward(grad):
         grad = grad.reshape(-1, grad.shape[-1])  # (N, out)
         grad_x = (grad @ weight.data).reshape(x.shape) if x.requires_grad else None
-        grad_weight = grad.T @ rows if weight.requires_grad else None
+        grad_weight = weight_gradient(grad, rows, x, weight) if weight.requires_grad else None
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
 
     inputs = (x, weight) if bias is None else (x, weight, bias)
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs, linear_backward)
+
+
+def add_bias(rows: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """rows (N, C) + bias (C,), in `rows` if the sum has its dtype."""
+    return np.add(rows, bias, out=rows if np.result_type(rows, bias) == rows.dtype else None)
+
+
+def weight_gradient(grad: np.ndarray, rows: np.ndarray, x: Tensor, weight: Tensor) -> np.ndarray:
+    """grad^T rows: (N, out) (N, in) -> (out, in), where the weight's gradient will be kept if it is
+    the first contribution and no other of this op (one tensor as `x` and `weight`)."""
+    buffer = gradient_buffer(weight) if x is not weight else None
+    if buffer is not None and (buffer.shape, buffer.dtype) != (weight.shape,
+                                                               np.result_type(grad, rows)):
+        buffer = None
+    return np.matmul(grad.T, rows, out=buffer)
 
 
 def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:

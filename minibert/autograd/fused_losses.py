@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.fused import add_bias, weight_gradient
 from minibert.autograd.rows import column_sum, row_blocks, row_max, row_sum
 from minibert.autograd.tensor import Tensor, is_recorded
 
@@ -48,7 +49,7 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
     buffer = rows @ weight.data.T  # (N, V)
     inputs = (x, weight) if bias is None else (x, weight, bias)
     if bias is not None:
-        buffer += bias.data
+        buffer = add_bias(buffer, bias.data)
     losses = _class_losses(buffer, buffer, targets.reshape(-1), None, ignore_index, reduction, 0.0,
                            is_recorded(*inputs))
 
@@ -59,7 +60,7 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
             grad_x *= grad
             grad_x = grad_x.reshape(x.shape)
         if weight.requires_grad:
-            grad_weight = buffer.T @ (rows * grad)
+            grad_weight = weight_gradient(buffer, rows * grad, x, weight)
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sum(buffer) * grad if bias.requires_grad else None

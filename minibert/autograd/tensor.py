@@ -343,10 +343,18 @@ def _accumulate(tensor: Tensor, grad: np.ndarray) -> None:
     if tensor.grad is not None:
         tensor.grad += grad
     elif tensor.grad_buffer is not None:
-        np.copyto(tensor.grad_buffer, grad)
+        if grad is not tensor.grad_buffer:
+            np.copyto(tensor.grad_buffer, grad)
         tensor.grad = tensor.grad_buffer
     else:
         tensor.grad = np.array(grad, order="C")
+
+
+def gradient_buffer(tensor: Tensor) -> np.ndarray | None:
+    """Where the first contribution to a leaf's gradient will be kept, if that is known. An op may
+    compute it right there, and return it, which saves a copy (SMALL: 2 % of a step)."""
+    owner = stand_ins.get().get(id(tensor), tensor)
+    return owner.grad_buffer if owner.grad is None and tensor.grad_fn is None else None
 
 
 def op_name(backward: BackwardFunction) -> str:

@@ -198,6 +198,39 @@ def test_complex_step(spelling, name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @each_spelling
+def test_one_complex_input_among_real_ones(spelling, name):
+    """The complex step of one input alone: nothing computes in place what does not fit there."""
+    function, *shapes = FUNCTIONS[name]
+    arrays = random_arrays(2, *shapes)
+    with spelling():
+        for array in arrays:
+            step = 1e-30j * np.random.default_rng(0).normal(size=array.shape)
+            mixed = [Tensor(other + step if other is array else other) for other in arrays]
+            assert function(*mixed).data.imag.any()
+
+
+@each_spelling
+def test_gradients_where_an_optimizer_keeps_them(spelling):
+    """A leaf's gradient_buffer is written first and added to later, whoever contributes."""
+    x, weight = random_arrays(5, (4, 3), (3, 3))
+    functions = [
+        lambda x, w: (F.linear(x, w) * F.linear(x + 1, w)).sum() + F.linear(w, w).sum(),
+        lambda x, w: F.linear(w, w).sum(),
+        lambda x, w: F.linear_cross_entropy(F.linear(x, w), w, None, np.array([0, 2, 1, 1])),
+        lambda x, w: F.linear(F.embedding(np.array([0, 2, 2]), w), w).sum()]
+    with spelling():
+        for function in functions:
+            plain, kept = (Tensor(weight.copy(), requires_grad=True) for _ in range(2))
+            kept.grad_buffer = buffer = np.full(weight.shape, np.nan)
+            for _ in range(2):  # the second time adds
+                function(Tensor(x), plain).backward()
+                function(Tensor(x), kept).backward()
+                assert kept.grad is buffer
+                assert_close(kept.grad, plain.grad, 1e-12)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_spelling
 def test_any_subset_of_inputs_may_require_gradients(spelling, name):
     function, *shapes = FUNCTIONS[name]
     arrays = random_arrays(3, *shapes)

@@ -10,6 +10,7 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding, LayerNorm, Linear
 from minibert.nn.module import Module
+from minibert.training import optim
 from minibert.training.optim import BLOCK, AdamW, clip_grad_norm_, decay_groups
 
 REFERENCE = np.load(Path(__file__).with_name("adamw_reference.npz"))
@@ -258,3 +259,27 @@ def test_biases_norms_and_embeddings_do_not_decay():
     assert exempt == ["words.weight", "positions.weight", "dense.bias", "norm.weight", "norm.bias"]
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1),
                                                                                    (5, 0.0)]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_threads_share_the_elements_and_change_no_bit(threads, monkeypatch):
+    monkeypatch.setattr(optim, "SHARE", 10)
+    monkeypatch.setattr(optim, "BLOCK", 8)
+    rng = np.random.default_rng(0)
+    first, grads = rng.normal(size=(5, 9)), rng.normal(size=(3, 5, 9))
+    results = []
+    for count in (1, threads):
+        monkeypatch.setattr(optim, "blas_threads", lambda: count)
+        parameter = Tensor(first.copy(), requires_grad=True)
+        adamw = optim.AdamW([parameter], lr=0.1)
+        for grad in grads:
+            parameter.grad = grad.copy()
+            adamw.step()
+        results.append(parameter.data.copy())
+    assert np.array_equal(*results) and (results[0] != first).all()
+    seen = []
+    monkeypatch.setattr(optim, "blas_threads", lambda: threads)
+    optim.in_threads(lambda low, high: seen.append((low, high)), 4, 64)
+    seen.sort()
+    assert len(seen) == min(threads, 6) and seen[0][0] == 4 and seen[-1][1] == 64
+    assert all(a[1] == b[0] for a, b in zip(seen, seen[1:]))
