@@ -15,7 +15,7 @@ from pathlib import Path
 from minibert.errors import InputError
 from minibert.text.byte_words import BYTE_TO_CHAR, as_byte_chars, as_bytes, word_pattern
 from minibert.text.tokenizer import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
-                                     read_json, write_json)
+                                     read_json, with_added_tokens, write_json)
 from minibert.text.wordpiece_training import Pair, merged_pairs
 
 END_OF_TEXT = "<|endoftext|>"
@@ -34,12 +34,14 @@ class GPT2Tokenizer(Tokenizer):
     has_segments = False
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], merges: Iterable[Pair],
-                 model_max_length: int | None = None, **specials: str):
+                 model_max_length: int | None = None,
+                 extra_special_tokens: Iterable[str] = (), **specials: str):
         unknown = set(specials) - {*SPECIALS, "pad_token"}
         if unknown:
             raise TypeError(f"GPT2Tokenizer() got unexpected arguments {sorted(unknown)}")
         specials = SPECIALS | specials
-        super().__init__(vocab, specials | {"sep_token": specials["eos_token"]}, model_max_length)
+        super().__init__(vocab, specials | {"sep_token": specials["eos_token"]}, model_max_length,
+                         extra_special_tokens)
         self.merges = [tuple(pair) for pair in merges]
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._check()
@@ -99,7 +101,7 @@ class GPT2Tokenizer(Tokenizer):
                              f"{config['add_prefix_space']!r:.60}; only false is known here")
         vocab, merges, source = _read_files(folder)
         try:
-            return cls(vocab, merges, **settings | specials)
+            return cls(with_added_tokens(folder, vocab), merges, **settings | specials)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
 
@@ -114,6 +116,8 @@ class GPT2Tokenizer(Tokenizer):
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
         if self.model_max_length is not None:
             config["model_max_length"] = self.model_max_length
+        if self.extra_special_tokens:
+            config["extra_special_tokens"] = self.extra_special_tokens
         names = [name for name in (*SPECIALS, "pad_token") if hasattr(self, name)]
         write_json(folder / "tokenizer_config.json",
                    config | {name: getattr(self, name) for name in names})

@@ -29,21 +29,25 @@ class Tokenizer:
     has_segments = True  # does a call tell the two texts of a pair apart (token_type_ids)?
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], specials: Mapping[str, str],
-                 model_max_length: int | None = None):
+                 model_max_length: int | None = None,
+                 extra_special_tokens: Iterable[str] = ()):
         self.vocab = _index(vocab)
         self._tokens = sorted(self.vocab, key=self.vocab.__getitem__)
         self.model_max_length = model_max_length
         self.all_special_tokens: list[str] = []
-        for name, token in specials.items():
+        extra = [("extra special token", token) for token in extra_special_tokens]
+        for name, token in [*specials.items(), *extra]:
             if not token:
                 raise InputError(f"vocabulary: the {name} is an empty text; name a token")
             if token not in self.vocab:
                 raise InputError(f"vocabulary: the {name} {token!r:.60} is missing among its "
                                  f"{len(self.vocab)} entries; add it")
-            setattr(self, name, token)
-            setattr(self, f"{name}_id", self.vocab[token])
+            if name in specials:
+                setattr(self, name, token)
+                setattr(self, f"{name}_id", self.vocab[token])
             if token not in self.all_special_tokens:
                 self.all_special_tokens.append(token)
+        self.extra_special_tokens = [token for _, token in extra]
         self.all_special_ids = [self.vocab[token] for token in self.all_special_tokens]
         self._written_specials = re.compile(
             "|".join(re.escape(t) for t in sorted(self.all_special_tokens, key=len, reverse=True)))
@@ -210,12 +214,17 @@ def read_config(folder: Path, special_names: Iterable[str]) -> tuple[dict, dict]
     config = read_json(path) if path.exists() else {}
     settings = {}
     for name in special_names:
-        token = config.get(name)
-        token = token.get("content") if isinstance(token, dict) else token
-        if isinstance(token, str):
-            settings[name] = token
-        elif token is not None:
-            raise InputError(f"{path}: {name} is {token!r:.60}; expected a token")
+        if config.get(name) is not None:
+            settings[name] = _token(config[name], f"{path}: {name}")
+    # Hugging Face's name for further special tokens of today, and the one before.
+    for name in ("extra_special_tokens", "additional_special_tokens"):
+        values = config.get(name) or []
+        values = list(values.values()) if isinstance(values, dict) else values
+        if not isinstance(values, list):
+            raise InputError(f"{path}: {name} is {values!r:.60}; expected a list of tokens")
+        if values:
+            settings["extra_special_tokens"] = [_token(x, f"{path}: {name}") for x in values]
+            break
     longest = config.get("model_max_length")
     if type(longest) in (int, float) and longest > 10**9:  # Hugging Face's way to say: no limit
         return config, settings
@@ -223,6 +232,34 @@ def read_config(folder: Path, special_names: Iterable[str]) -> tuple[dict, dict]
         raise InputError(f"{path}: model_max_length is {longest!r:.60}; expected a whole number "
                          "from 1")
     return config, settings | {"model_max_length": longest}
+
+
+def _token(value: object, where: str) -> str:
+    token = value.get("content") if isinstance(value, dict) else value
+    if not isinstance(token, str):
+        raise InputError(f"{where} is {value!r:.60}; expected a token")
+    return token
+
+
+def with_added_tokens(folder: Path, vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
+    """The vocabulary with the special tokens that somebody added to it later, which Hugging Face
+    keeps in tokenizer.json alone."""
+    vocab = _index(vocab)
+    path = folder / "tokenizer.json"
+    entries = read_json(path).get("added_tokens", []) if path.exists() else []
+    where = f"{path}: field added_tokens"
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if not isinstance(entry, dict) or type(entry.get("id")) is not int:
+            raise InputError(f"{where}: {entry!r:.60} is no token with its id")
+        token = _token(entry, where)
+        if vocab.get(token, entry["id"]) != entry["id"]:
+            raise InputError(f"{where}: {token!r:.60} has id {entry['id']}, and {vocab[token]} in "
+                             "the vocabulary; are they of one tokenizer?")
+        if token not in vocab and not entry.get("special"):
+            raise InputError(f"{where}: {token!r:.60} is no special token, and only such may be "
+                             "added here; mark it as special")
+        vocab[token] = entry["id"]
+    return vocab
 
 
 def write_json(path: Path, value: dict) -> None:

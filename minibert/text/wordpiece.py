@@ -13,7 +13,7 @@ from pathlib import Path
 from minibert.errors import InputError
 from minibert.text.normalization import chunks, clean_chunk, split_words
 from minibert.text.tokenizer import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
-                                     read_json, write_json)
+                                     read_json, with_added_tokens, write_json)
 from minibert.text.wordpiece_training import CONTINUATION, learn_pieces
 
 SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -34,11 +34,12 @@ class BertTokenizer(Tokenizer):
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], do_lower_case: bool = True,
                  strip_accents: bool | None = None, tokenize_chinese_chars: bool = True,
-                 model_max_length: int | None = None, **specials: str):
+                 model_max_length: int | None = None,
+                 extra_special_tokens: Iterable[str] = (), **specials: str):
         unknown = set(specials) - set(SPECIALS)
         if unknown:
             raise TypeError(f"BertTokenizer() got unexpected arguments {sorted(unknown)}")
-        super().__init__(vocab, {**SPECIALS, **specials}, model_max_length)
+        super().__init__(vocab, {**SPECIALS, **specials}, model_max_length, extra_special_tokens)
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
@@ -75,7 +76,7 @@ class BertTokenizer(Tokenizer):
                                  "expected true or false")
         vocab, source = _read_vocabulary(folder)
         try:
-            return cls(vocab, **settings)
+            return cls(with_added_tokens(folder, vocab), **settings)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
 
@@ -93,6 +94,8 @@ class BertTokenizer(Tokenizer):
                   "tokenize_chinese_chars": self.tokenize_chinese_chars}
         if self.model_max_length is not None:
             config["model_max_length"] = self.model_max_length
+        if self.extra_special_tokens:
+            config["extra_special_tokens"] = self.extra_special_tokens
         write_json(folder / "tokenizer_config.json",
                    config | {name: getattr(self, name) for name in SPECIALS})
 

@@ -65,7 +65,8 @@ def make_folders(root: Path) -> list[tuple[Path, type]]:
     bytewise.save_pretrained(root / "gpt")
     _write(root / "gpt_json" / "tokenizer.json", {
         "normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
-        "model": {"type": "BPE", "vocab": bytewise.vocab, "merges": ["t h", ["th", "e"]]}})
+        "model": {"type": "BPE", "vocab": bytewise.vocab, "merges": ["t h", ["th", "e"]]},
+        "added_tokens": [{"id": 259, "content": "<user>", "special": True}]})
     return folders
 
 

@@ -199,6 +199,31 @@ def tokenizer_json(**changes):
     return json.dumps(content | changes)
 
 
+def test_special_tokens_that_were_added_later(tmp_path):
+    """As transformers saves them: in tokenizer.json, behind the vocabulary."""
+    n = len(VOCAB)
+    added = [{"id": VOCAB[END], "content": END, "special": True},
+             {"id": n, "content": "[PAD]", "special": True},
+             {"id": n + 1, "content": "<user>", "special": True}]
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tokenizer_json(added_tokens=added))
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"pad_token": "[PAD]", "extra_special_tokens": ["<user>"]}))
+    for folder in (tmp_path, tmp_path / "again"):
+        tokenizer = load_tokenizer(folder)
+        ids = tokenizer.encode("<user>the fox[PAD]")
+        assert ids == [n + 1, *SMALL.encode("the fox"), n] and tokenizer.pad_token_id == n
+        assert tokenizer.decode(ids, skip_special_tokens=True) == "the fox"
+        tokenizer.save_pretrained(tmp_path / "again")
+    for entry, words in (({"id": n, "content": "new"}, "'new' is no special token"),
+                         ({"id": 3, "content": "a", "special": True}, "'a' has id 3, and"),
+                         ({"id": "3", "content": "a"}, "is no token with its id"),
+                         ({"id": 3, "content": 4}, "expected a token"), (7, "7 is no token")):
+        path.write_text(tokenizer_json(added_tokens=[*added[:1], entry]))
+        with pytest.raises(InputError, match=f"tokenizer.json: field added_tokens.*{words}"):
+            load_tokenizer(tmp_path)
+
+
 @pytest.mark.parametrize("merges", [MERGES, REFERENCE["merges"]])
 def test_tokenizer_json_of_both_ages(tmp_path, merges):
     model = {"type": "BPE", "vocab": VOCAB, "merges": merges}
@@ -241,6 +266,8 @@ def test_a_folder_without_a_tokenizer(tmp_path):
     ("tokenizer_config.json", '{"add_prefix_space": true}', "add_prefix_space is True"),
     ("tokenizer_config.json", '{"bos_token": "<s>"}', "bos_token '<s>' is missing"),
     ("tokenizer_config.json", '{"eos_token": 5}', "eos_token is 5; expected a token"),
+    ("tokenizer_config.json", '{"extra_special_tokens": "x"}', "expected a list of tokens"),
+    ("tokenizer_config.json", '{"extra_special_tokens": ["§§"]}', "special token .§§. is missing"),
     ("tokenizer_config.json", '{"eos_token": ""}', "eos_token is an empty text"),
     ("tokenizer_config.json", '{"model_max_length": true}', "model_max_length is True"),
 ])
@@ -254,7 +281,7 @@ def test_damaged_folders_are_named(tmp_path, name, content, words):
 
 @pytest.mark.parametrize("changes, words", [
     ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "only GPT-2's"),
-    ({"pre_tokenizer": {"type": "Sequence"}}, "only GPT-2's"),
+    ({"pre_tokenizer": {"type": "Metaspace", "add_prefix_space": False}}, "only GPT-2's"),
     ({"normalizer": {"type": "NFC"}}, "only GPT-2's"),
     ({"model": {"type": "BPE", "vocab": VOCAB}}, "field model: expected BPE"),
     ({"model": {"type": "BPE", "vocab": VOCAB, "merges": [1]}}, "model.merges: 1 is no pair"),
