@@ -20,6 +20,8 @@ class CharTokenizer(Tokenizer):
     vocabulary is an InputError that names it, or unk_token where errors="replace" asks for that.
     """
 
+    has_segments = False
+
     def __init__(self, characters: Iterable[str], errors: str = "strict"):
         characters = list(characters)
         for char in characters:

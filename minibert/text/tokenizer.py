@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from minibert.errors import InputError
 from minibert.text.windows import STRATEGIES, cut_windows
 
@@ -104,7 +106,8 @@ class Tokenizer:
                  add_special_tokens: bool = True, padding: bool | str = False,
                  truncation: bool | str = False, max_length: int | None = None, stride: int = 0,
                  return_overflowing_tokens: bool = False,
-                 return_offsets_mapping: bool = False) -> dict[str, list]:
+                 return_offsets_mapping: bool = False,
+                 return_tensors: str | None = None) -> dict[str, list] | dict[str, np.ndarray]:
         """input_ids, token_type_ids, attention_mask of one text, or lists of them for several
         (no token_type_ids where has_segments is False).
 
@@ -113,7 +116,11 @@ class Tokenizer:
         that share `stride` tokens, and overflow_to_sample_mapping says from which text each is.
         padding: True or "longest" (of the texts given), or "max_length".
         return_offsets_mapping: where each token was written; (0, 0) for an added one.
+        return_tensors: "np" gives arrays (B, T), also for one text, as a model wants them; so does
+        "pt", Hugging Face's word for PyTorch's tensors, which do not exist here.
         """
+        if return_tensors not in (None, "np", "pt"):
+            raise InputError(f"tokenizer: return_tensors={return_tensors!r:.60}; expected 'np'")
         strategy = _choice("truncation", truncation, STRATEGIES)
         padding = _choice("padding", padding, PADDINGS)
         max_length = self.model_max_length if max_length is None else max_length
@@ -135,7 +142,9 @@ class Tokenizer:
         output = self._columns(rows, padding, max_length, return_offsets_mapping)
         if return_overflowing_tokens:
             output["overflow_to_sample_mapping"] = owners
-        elif isinstance(text, str):
+        if return_tensors is not None:
+            return {name: _array(name, values) for name, values in output.items()}
+        if isinstance(text, str) and not return_overflowing_tokens:
             output = {name: values[0] for name, values in output.items()}
         return output
 
@@ -302,6 +311,13 @@ def _bare(first: list, second: list | None) -> tuple[list[Piece], list[int]]:
     if second is None:
         return first, [0] * len(first)
     return first + second, [0] * len(first) + [1] * len(second)
+
+
+def _array(name: str, rows: list) -> np.ndarray:
+    if len({len(row) for row in rows if isinstance(row, list)}) > 1:
+        raise InputError(f"tokenizer: the rows of {name} differ in length and make no array; ask "
+                         "for padding=True (and truncation=True)")
+    return np.array(rows, dtype=np.int64)
 
 
 def _checked(text: object) -> str:

@@ -1,5 +1,6 @@
 """The call that all tokenizers share, and the tokenizer of characters."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,18 @@ def test_batches_are_padded_to_the_longest_or_to_max_length(tokenizer):
     row = tokenizer("a", padding="max_length", max_length=5)
     assert row["input_ids"] == [cls, 5, sep, pad, pad]
     assert tokenizer(["a", "b c"])["input_ids"] == [[cls, 5, sep], [cls, 6, 7, sep]]
+
+
+@pytest.mark.parametrize("word", ["np", "pt"])
+def test_arrays_as_a_model_wants_them(tokenizer, word):
+    rows = tokenizer(["a b c", "d"], padding=True, return_tensors=word)
+    assert all(array.shape == (2, 5) and array.dtype == np.int64 for array in rows.values())
+    assert rows["input_ids"].tolist() == tokenizer(["a b c", "d"], padding=True)["input_ids"]
+    assert tokenizer("a b", return_tensors=word)["input_ids"].shape == (1, 4), "a batch of one"
+    with pytest.raises(InputError, match="input_ids differ in length .* padding=True"):
+        tokenizer(["a b c", "d"], return_tensors=word)
+    with pytest.raises(InputError, match="return_tensors='tf'"):
+        tokenizer("a", return_tensors="tf")
 
 
 def test_windows_cover_the_text_and_share_the_stride(tokenizer):
