@@ -12,7 +12,8 @@ import sys
 import unicodedata
 from functools import cache
 
-ENDS_WORD = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"  # White_Space
+# Unicode's White_Space; Python's \s has U+001C to U+001F too.
+_WHITE_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 # Printable characters of Latin-1 stand for their own byte, the other bytes are written from U+0100
 # on, so that a token is never blank or invisible (a blank is Ġ, a line break Ċ). In the order of
@@ -27,10 +28,10 @@ CHAR_TO_BYTE = {char: byte for byte, char in BYTE_TO_CHAR.items()}
 @cache
 def word_pattern() -> re.Pattern:
     """The pattern that finds the words of a text one after another, leaving nothing out."""
-    letters, numbers = category_ranges("L"), category_ranges("N")
+    white, letters, numbers = _WHITE_SPACE, category_ranges("L"), category_ranges("N")
     return re.compile(
         rf"'s|'t|'re|'ve|'m|'ll|'d| ?[{letters}]+| ?[{numbers}]+"
-        rf"| ?[^{ENDS_WORD}{letters}{numbers}]+|[{ENDS_WORD}]+(?![^{ENDS_WORD}])|[{ENDS_WORD}]+")
+        rf"| ?[^{white}{letters}{numbers}]+|[{white}]+(?![^{white}])|[{white}]+")
 
 
 def category_ranges(major: str) -> str:

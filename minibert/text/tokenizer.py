@@ -219,6 +219,9 @@ def read_json(path: Path) -> dict:
 def read_config(folder: Path, special_names: Iterable[str]) -> tuple[dict, dict]:
     """tokenizer_config.json, if there is one: (all of it, the settings that all tokenizers share:
     special tokens and model_max_length)."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; nothing is downloaded here, give the "
+                         "path of one that holds the tokenizer's files")
     path = folder / "tokenizer_config.json"
     config = read_json(path) if path.exists() else {}
     settings = {}

@@ -245,6 +245,8 @@ def test_batches_and_padding():
 
 
 def test_a_folder_without_a_tokenizer(tmp_path):
+    with pytest.raises(InputError, match="gpt2: there is no such folder; nothing is downloaded"):
+        GPT2Tokenizer.from_pretrained(tmp_path / "gpt2")
     with pytest.raises(InputError, match="vocab.json and merges.txt, encoder.json and vocab.bpe"):
         GPT2Tokenizer.from_pretrained(tmp_path)
     BertTokenizer.from_words(["a"]).save_pretrained(tmp_path)
