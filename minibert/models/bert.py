@@ -131,26 +131,35 @@ class BertForPreTraining(BertPretrainedModel):
         next-sentence losses, their logits (B, 2)). The word logits are None when gradients are
         recorded, where they become their own gradient; the last two are None without labels.
         """
-        outputs = self.bert(input_ids, attention_mask, token_type_ids, rng=rng)
-        B, T, C = outputs.last_hidden_state.shape
+        with self.scope():
+            outputs = self.bert(input_ids, attention_mask, token_type_ids, rng=rng)
+            x = self._at(outputs.last_hidden_state, masked_positions, masked_labels)  # (M, C)
+            word_loss, word_logits = self._masked_lm_loss(x, masked_labels)
+            if next_sentence_label is None:
+                return word_loss, word_logits, None, None
+            pair_logits = self.nsp_head(outputs.pooler_output)  # (B, 2)
+            pair_loss = next_sentence_loss(pair_logits, next_sentence_label, "sum")
+            return word_loss, word_logits, pair_loss, pair_logits
+
+    def _at(self, x: Tensor, masked_positions: np.ndarray, masked_labels: np.ndarray) -> Tensor:
+        """The vectors (M, C) of x (B, T, C) at the positions."""
+        B, T, C = x.shape
         positions = np.asarray(masked_positions, np.int64)
         if positions.size:  # a batch may have no gap at all
             checked_ids("masked_positions", positions, B * T, (positions.size,))
             checked_ids("masked_labels", masked_labels, self.config.vocab_size, positions.shape)
+        return x.reshape(B * T, C)[positions]
+
+    def _masked_lm_loss(self, x: Tensor, labels: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """The sum of the losses at x (M, C), and the logits (M, V) if they are not used up."""
         head = self.mlm_head
-        x = head.transform(outputs.last_hidden_state.reshape(B * T, C)[positions])  # (M, C)
-        if x.requires_grad:
-            word_logits = None
-            word_loss = F.linear_cross_entropy(x, head.decoder, head.bias, masked_labels,
-                                               reduction="sum")
-        else:
-            word_logits = F.linear(x, head.decoder, head.bias)  # (M, V)
-            word_loss = F.cross_entropy(word_logits, masked_labels, reduction="sum")
-        if next_sentence_label is None:
-            return word_loss, word_logits, None, None
-        pair_logits = self.nsp_head(outputs.pooler_output)  # (B, 2)
-        return (word_loss, word_logits,
-                next_sentence_loss(pair_logits, next_sentence_label, "sum"), pair_logits)
+        with head.scope():
+            x = head.transform(x)
+            if x.requires_grad:
+                return F.linear_cross_entropy(x, head.decoder, head.bias, labels,
+                                              reduction="sum"), None
+            logits = F.linear(x, head.decoder, head.bias)  # (M, V)
+            return F.cross_entropy(logits, labels, reduction="sum"), logits
 
 
 class BertForMaskedLM(BertPretrainedModel):

@@ -109,8 +109,8 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
                         ) -> Tensor:
         """What training computes: the sum of the losses at `targets` (B, T), which are shifted
         already (the token after each input token; -100 is ignored)."""
-        x = self.transformer(input_ids, rng=rng).last_hidden_state
-        B, T, C = x.shape
-        targets = checked_ids("targets", targets, self.config.vocab_size, (B, T), ignored=-100)
-        return F.linear_cross_entropy(x.reshape(B * T, C), self.lm_head, None, targets.reshape(-1),
-                                      reduction="sum")
+        with self.scope():
+            x = self.transformer(input_ids, rng=rng).last_hidden_state
+            targets = checked_ids("targets", targets, self.config.vocab_size, x.shape[:2],
+                                  ignored=-100)
+            return F.linear_cross_entropy(x, self.lm_head, None, targets, reduction="sum")

@@ -8,6 +8,7 @@ that order; lists and tuples of modules are walked too, their items are called `
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from itertools import groupby
 
@@ -49,6 +50,10 @@ class Module:
             with module_scope(self):
                 return self.forward(*args, **kwargs)
         return self.forward(*args, **kwargs)
+
+    def scope(self) -> AbstractContextManager:
+        """For other methods than `forward`: within it, who watches knows that this module runs."""
+        return module_scope(self) if observers.get() else nullcontext()
 
     # ---- walking the attributes ------------------------------------------------------------------
 

@@ -124,3 +124,18 @@ def test_an_untrained_model_knows_nothing(model):
     rng = np.random.default_rng(0)
     ids, labels = rng.integers(0, V, (2, 50, 8))
     assert abs(model(ids, labels=labels).loss.item() - np.log(V)) < 0.05
+
+
+def test_a_trace_of_the_training_losses_starts_at_the_model():
+    gpt, bert = small(mb.GPT2LMHeadModel), small(mb.BertForPreTraining)
+    ids = np.arange(8).reshape(2, 4)
+    with mb.trace() as seen:
+        gpt.next_token_loss(ids, ids)
+        bert.pretraining_losses(ids, None, None, np.array([1, 6]), np.array([2, 3]),
+                                np.array([0, 1]))
+    modules = [record.module for record in seen.records]
+    assert modules[0] == "transformer.embeddings.word_embeddings"
+    assert "GPT2LMHeadModel" in modules  # the loss itself
+    assert "bert.stack.blocks.0.attention.qkv" in modules
+    assert modules.count("mlm_head") >= 1 and "mlm_head.dense" in modules
+    assert "nsp_head" in modules
