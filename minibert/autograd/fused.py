@@ -86,43 +86,30 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
             np.add(n, shift, out=output[part])
 
     def layer_norm_backward(grad):
-        grad_x, grad_gain, grad_shift = _layer_norm_gradients(grad.reshape(rows.shape), gain,
-                                                              normalized, inverse)
-        grads = [grad_x.reshape(x.shape) if x.requires_grad else None]
+        # all sums are products of g, or of g n, with a vector, so one array of g n serves both:
+        # sum(d n) over a row is (g n) weight, and 1 (g n) is the gain's gradient
+        grad = grad.reshape(rows.shape)
+        weights = np.ones(width, grad.dtype) if gain is None else gain
+        grad_x = np.empty(rows.shape, np.result_type(grad, normalized))
+        grad_gain = np.zeros(width, grad_x.dtype)
+        for part in row_blocks(grad):
+            g, n, d = grad[part], normalized[part], grad_x[part]
+            gn = g * n
+            grad_gain += column_sum(gn)
+            away = np.multiply(n, ((gn @ weights) / width)[:, None], out=gn)  # n mean(d n)
+            away += ((g @ weights) / width)[:, None]  # mean(d)
+            np.multiply(g, weights, out=d)
+            d -= away
+            d *= inverse[part]
+        grads = [grad_x.reshape(x.shape)]
         if weight is not None:
             grads.append(grad_gain.reshape(weight.shape))
         if bias is not None:
-            grads.append(grad_shift.reshape(bias.shape))
+            grads.append(column_sum(grad).reshape(bias.shape))
         return tuple(grads)
 
     inputs = tuple([tensor for tensor in (x, weight, bias) if tensor is not None])
     return Tensor.from_op(output.reshape(x.shape), inputs, layer_norm_backward)
-
-
-def _layer_norm_gradients(grad: np.ndarray, gain: np.ndarray | None, normalized: np.ndarray,
-                          inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradients of x (N, C), of the gain and of the shift (C,).
-
-    With w the gain, all sums are products of g, or of g n, with a vector: sum(d n) over a row is
-    (g n) w, and 1 (g n) is the gain's gradient. So one array of g n serves both.
-    """
-    width = grad.shape[1]
-    weights = np.ones(width, grad.dtype) if gain is None else gain
-    output = np.empty(grad.shape, np.result_type(grad, normalized))
-    grad_gain = np.zeros(width, output.dtype)
-    for part in row_blocks(grad):
-        g, n, d = grad[part], normalized[part], output[part]
-        gn = g * n
-        grad_gain += column_sum(gn)
-        away = np.multiply(n, ((gn @ weights) / width)[:, None], out=gn)  # n mean(d n)
-        away += ((g @ weights) / width)[:, None]  # mean(d)
-        if gain is None:
-            np.subtract(g, away, out=d)
-        else:
-            np.multiply(g, gain, out=d)
-            d -= away
-        d *= inverse[part]
-    return output, grad_gain, column_sum(grad)
 
 
 # ---- GELU --------------------------------------------------------------------------------------
