@@ -122,7 +122,7 @@ def test_what_is_not_given_follows_what_is(text, tmp_path, capsys):
     output_of(capsys, *pretrain("gpt", text, out, "--steps", "20", "--lr", "0.001"))
     settings = Run(out).state()["settings"]
     assert settings["min_lr"] == pytest.approx(1e-4)
-    assert settings["warmup"] == 2 and settings["eval_every"] == 3
+    assert settings["warmup"] == 2 and settings["eval_every"] == 4
 
 
 def test_characters_for_gpt(text, tmp_path, capsys):

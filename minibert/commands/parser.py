@@ -109,7 +109,8 @@ def _add_pretrain(commands) -> None:
                           help="steps between evaluations (0: at the end)")
     training.add_argument("--seed", type=int)
     run = pretrain.add_argument_group("run")
-    run.add_argument("--threads", type=int, help="threads of a matrix product (all cores)")
+    run.add_argument("--threads", type=int,
+                     help="threads of a matrix product (all cores; 1 on the toy world)")
     run.add_argument("--workers", type=int,
                      help="threads that share each batch (by size and cores)")
     run.add_argument("--out", metavar="FOLDER", help="where the run is kept (runs/...)")

@@ -12,7 +12,6 @@ from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.nn.embeddings import sinusoids
 from minibert.objectives.next_token import NextTokenObjective
 from minibert.objectives.pretraining import PretrainingObjective
 from minibert.text.characters import CharTokenizer
@@ -73,11 +72,7 @@ def _bert(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:
         attention_probs_dropout_prob=options["dropout"], max_position_embeddings=options["context"],
         initializer_range=options["initializer_range"], pad_token_id=tokenizer.pad_token_id,
         norm_first=options["norm_first"])
-    model = BertForPreTraining(config, options["seed"])
-    if options["positions"] == "sinusoids":  # of the same size as the other weights
-        table = model.bert.embeddings.position_embeddings.weight
-        table.data = sinusoids(*table.shape) * np.float32(2 ** 0.5 * config.initializer_range)
-    return objective, model
+    return objective, BertForPreTraining(config, options["seed"])
 
 
 def _gpt(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:

@@ -73,12 +73,9 @@ def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
     in the way, options that contradict each other."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists already and is not touched: give another --out, or "
-                         f"--resume to "
-                         "go on with it")
-    options = {"corpus": DEFAULT_CORPUS, "threads": core_count(), **options}
-    if options["threads"] < 1:
-        raise InputError(f"--threads is {options['threads']}: expected at least 1")
-    if blas_threads() is None and options.get("workers", options["threads"]) > 1:
+                         "--resume to go on with it")
+    options = {"corpus": DEFAULT_CORPUS, **options}
+    if blas_threads() is None and options.get("workers", core_count()) > 1:
         report.line("this BLAS cannot be told how many threads to use: one worker")
         options["workers"] = 1
     _check_combination(model, options)

@@ -13,24 +13,6 @@ from minibert.nn.layers import Dropout, Embedding, LayerNorm
 from minibert.nn.module import Module
 
 
-LONGEST_WAVE = 100  # tokens; Vaswani et al. have 10,000, for sentences longer than our contexts
-
-
-def sinusoids(count: int, width: int) -> np.ndarray:
-    """A vector for each of `count` places, (count, width): sines and cosines of waves from 1 to
-    LONGEST_WAVE tokens (over 2 pi), as in Vaswani et al. 2017, section 3.5.
-
-    The vector of the next place is the same rotation of the vector of this one, wherever it is. A
-    learned table that starts from them need not find out first which places are neighbours.
-    """
-    places = np.arange(count)[:, None]
-    frequencies = LONGEST_WAVE ** (-np.arange(width // 2) / (width // 2))
-    angles = places * frequencies
-    table = np.zeros((count, width), np.float32)  # an odd width leaves the last column at 0
-    table[:, :2 * (width // 2)] = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    return table
-
-
 class BertEmbeddings(Module):
     """Token + segment + position, then layer norm and dropout (Devlin et al. 2018, section 3)."""
 

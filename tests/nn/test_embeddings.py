@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings, sinusoids
+from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
 
 B, T, C, V = 3, 5, 8, 11
 RNG = np.random.default_rng(0)
@@ -56,16 +56,3 @@ def test_dropout_comes_last(module, inputs):
     kept = dropped != 0
     assert 0.6 < kept.mean() < 0.9
     np.testing.assert_allclose(dropped[kept], whole[kept] / 0.75, rtol=1e-12)
-
-
-@pytest.mark.parametrize("width", (8, 9))
-def test_sinusoids_know_distances_and_not_places(width):
-    """One place further is the same rotation everywhere: the product of two vectors tells how far
-    their places are from each other, and nothing else."""
-    table = sinusoids(20, width).astype(np.float64)
-    products = table @ table.T
-    for distance in range(20):
-        np.testing.assert_allclose(np.diag(products, distance), products[0, distance], atol=1e-5)
-    np.testing.assert_allclose(products[0, 0], width // 2, atol=1e-5)
-    assert products[0, 0] > products[0, 1] > products[0, 2]
-    np.testing.assert_allclose(table[3, 0], np.sin(3.0), atol=1e-6)  # the shortest wave: 2 pi tokens
