@@ -1,0 +1,39 @@
+"""Every demo runs on a small setting and says its own claim at the end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {
+    "01_autograd": ([], "agree to 12 digits"),
+    "02_attention": ([], "equals the look-up by hand"),
+    "03_masks": ([], "exactly zero where the mask forbids"),
+    "04_bert_input": ([], "[CLS] my dog is cute [SEP] he likes play ##ing [SEP]\n"
+                          "with segments 0 0 0 0 0 0 1 1 1 1 1"),
+    "05_pretraining_examples": (["--batches", "60"], "within 4 standard errors"),
+    "06_one_block_two_trainers": (["--steps", "300", "--held-out", "10"],
+                                  "below counting words, and above the oracle"),
+    "07_python_docs": (["--steps", "400", "--width", "64"], "more than how often each word occurs"),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_demo(name, tmp_path):
+    arguments, claim = SMALL[name]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONIOENCODING="utf-8")
+    result = subprocess.run([sys.executable, str(ROOT / "demos" / f"{name}.py"), *arguments],
+                            capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert result.returncode == 0, result.stderr
+    said = result.stdout[result.stdout.rindex("Claim:"):]
+    assert claim in said
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+def test_every_numbered_demo_is_tried():
+    """Those that need a folder of somebody else's have tests of their own."""
+    numbered = {path.stem for path in (ROOT / "demos").glob("[0-9]*.py")}
+    assert set(SMALL) <= numbered
