@@ -279,7 +279,7 @@ def test_threads_share_the_elements_and_change_no_bit(threads, monkeypatch):
     assert np.array_equal(*results) and (results[0] != first).all()
     seen = []
     monkeypatch.setattr(optim, "blas_threads", lambda: threads)
-    optim.in_threads(lambda low, high: seen.append((low, high)), 4, 64)
+    optim.in_threads(lambda low, high: seen.append((low, high)), 4, 67)
     seen.sort()
-    assert len(seen) == min(threads, 6) and seen[0][0] == 4 and seen[-1][1] == 64
+    assert len(seen) == min(threads, 6) and seen[0][0] == 4 and seen[-1][1] == 67
     assert all(a[1] == b[0] for a, b in zip(seen, seen[1:]))
