@@ -5,10 +5,10 @@
     python demos/benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
     python demos/benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
 
-A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the trainer
-would take for as many threads (see minibert/training/data_parallel.py). Where PyTorch is installed
-the same models run there too, with the same weights and batches, in processes of their own that
-take turns: a few steps here, a few there. A busy machine slows down both sides of a turn, so that the
+A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the
+trainer would take for so many threads (see minibert/training/data_parallel.py). Where PyTorch is
+installed the same models run there too, with the same weights and batches, in processes of their
+own that take turns: a few steps here, a few there. A busy machine slows down both sides of a turn, so that the
 median of the turns' ratios means something where seconds do not. The losses of the first steps
 are shown for both; without dropout they must agree. `cpu` is the ratio of the processor time.
 """
