@@ -8,9 +8,10 @@
 A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the
 trainer would take for so many threads (see minibert/training/data_parallel.py). Where PyTorch is
 installed the same models run there too, with the same weights and batches, in processes of their
-own that take turns: a few steps here, a few there. A busy machine slows down both sides of a turn, so that the
-median of the turns' ratios means something where seconds do not. The losses of the first steps
-are shown for both; without dropout they must agree. `cpu` is the ratio of the processor time.
+own that take turns: a few steps here, a few there. A busy machine slows down both sides of a turn,
+so that the median of the turns' ratios means something where seconds do not. The losses of the
+first steps are shown for both; without dropout they must agree. `cpu` is the ratio of the
+processor time.
 """
 
 from __future__ import annotations
