@@ -101,7 +101,7 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
             np.multiply(g, weights, out=d)
             d -= away
             d *= inverse[part]
-        grads = [grad_x.reshape(x.shape)]
+        grads = [grad_x.reshape(x.shape) if x.requires_grad else None]
         if weight is not None:
             grads.append(grad_gain.reshape(weight.shape))
         if bias is not None:
