@@ -33,7 +33,8 @@ def main() -> None:
 
     print("The loss is (tanh(w x + b) - 1)^2. What the engine remembers of it:\n")
     print("\n".join(graph_lines(loss, {id(w): "w", id(x): "x", id(b): "b"})))
-    print("\nLook at `error`: it is the input of mul twice. Its gradient is the sum over both uses.\n")
+    print("\nLook at `error`: it is the input of mul twice. "
+          "Its gradient is the sum over both uses.\n")
 
     loss.backward()
     t = np.tanh(0.5 * 2.0 - 0.3)
@@ -50,8 +51,9 @@ def main() -> None:
         if not np.allclose([by_hand[name], complex_step], leaf.grad, rtol=1e-12):
             raise SystemExit(f"the three answers for {name} differ")
 
-    print("\nThe complex step f'(x) = Im f(x + ih)/h subtracts nothing, so h may be 1e-30 and every")
-    print("digit is right. mb.gradcheck does this for every input, here with arrays:\n")
+    print("\nThe complex step f'(x) = Im f(x + ih)/h subtracts nothing, "
+          "so h may be 1e-30 and every\n"
+          "digit is right. mb.gradcheck does this for every input, here with arrays:\n")
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=shape) for shape in ((4, 3), (3, 5), (5,))]
     print(mb.gradcheck(lambda a, b, c: mb.ops.tanh(a @ b + c), arrays))

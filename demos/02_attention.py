@@ -49,7 +49,8 @@ def main() -> None:
         print(f"   {word:7s}" + "".join(f"{weight:7.2f}" for weight in row)
               + "   " + "".join(shade(weight) for weight in row))
 
-    print("\n4. The order of keys and values does not matter: without positions, words are a bag.\n")
+    print("\n4. The order of keys and values does not matter: "
+          "without positions, words are a bag.\n")
     order = rng.permutation(5)
     shuffled = mb.functional.scaled_dot_product_attention(
         mb.Tensor(query[None, None, None]), mb.Tensor(keys[order][None, None]),

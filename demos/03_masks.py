@@ -38,7 +38,8 @@ def show(table: np.ndarray) -> None:
 
 def main() -> None:
     block = TransformerBlock(hidden_size=C, num_heads=2, intermediate_size=16, activation="gelu",
-                             norm_first=False, dropout=0.0, attention_dropout=0.0, eps=1e-12).double()
+                             norm_first=False, dropout=0.0, attention_dropout=0.0,
+                             eps=1e-12).double()
     rng = np.random.default_rng(0)
     for parameter in block.parameters():
         parameter.data = rng.normal(scale=0.5, size=parameter.shape)
@@ -62,10 +63,13 @@ def main() -> None:
     both, left = influence(block, bidirectional), influence(block, causal)
     print("Seeing oneself. To predict a word, the model must not have read it.")
     print(f"  GPT predicts word t+1 at place t, where the gradient of word t+1 is "
-          f"{max(left[t, t + 1] for t in range(T - 1)):.0f}:\n  it can be trained on every word at once.")
-    print(f"  BERT's place t sees word t itself (gradient {min(both[t, t] for t in range(T)):.3f} and "
-          "more):\n  asked to predict it, it would copy it.")
-    print("  So BERT is shown [MASK] instead of the word, and is scored only there (15 % of the words).")
+          f"{max(left[t, t + 1] for t in range(T - 1)):.0f}:\n"
+          "  it can be trained on every word at once.")
+    print("  BERT's place t sees word t itself "
+          f"(gradient {min(both[t, t] for t in range(T)):.3f} and more):\n"
+          "  asked to predict it, it would copy it.")
+    print("  So BERT is shown [MASK] instead of the word, "
+          "and is scored only there (15 % of the words).")
 
     print("\nClaim: gradients are exactly zero where the mask forbids attention, and nowhere else.")
 

@@ -3,7 +3,7 @@
     python demos/04_bert_input.py
 
 A WordPiece vocabulary is trained on the text below; then the example of figure 2 of the BERT paper
-(Devlin et al. 2018) is cut as it stands there, and turned into the vectors that enter the first block.
+(Devlin et al. 2018) is cut as it stands there, and turned into what enters the first block.
 """
 
 import numpy as np
@@ -21,7 +21,8 @@ they play with the dog . she plays with my cat . he walks . she talks . my cat l
 def main() -> None:
     tokenizer = mb.BertTokenizer.train([TEXT], vocab_size=80)
     pieces = list(tokenizer.vocab)
-    print(f"1. {len(pieces)} word pieces learned from the text, merged by how often two stand together:\n")
+    print(f"1. {len(pieces)} word pieces learned from the text, "
+          "merged by how often two stand together:\n")
     for start in range(0, len(pieces), 16):
         print("   " + " ".join(pieces[start:start + 16]))
     print("\n   'playing' occurs once, 'play' and '-ing' often: it stays two pieces.")
@@ -34,9 +35,11 @@ def main() -> None:
     widths = [max(len(token), 2) + 1 for token in tokens]
     for name, row in (("tokens", tokens), ("ids", encoded["input_ids"]), ("segments", segments),
                       ("positions", range(len(tokens)))):
-        print(f"   {name:10s}" + "".join(f"{value!s:>{width}}" for value, width in zip(row, widths)))
+        print(f"   {name:10s}"
+              + "".join(f"{value!s:>{width}}" for value, width in zip(row, widths)))
 
-    print("\n3. The input vector of a token is the sum of three learned vectors, then layer norm:\n")
+    print("\n3. The input vector of a token is the sum of three learned vectors, "
+          "then layer norm:\n")
     config = mb.BertConfig(vocab_size=tokenizer.vocab_size, hidden_size=8, num_hidden_layers=1,
                            num_attention_heads=2, intermediate_size=16, max_position_embeddings=16,
                            hidden_dropout_prob=0.0, initializer_range=0.5)
@@ -56,11 +59,13 @@ def main() -> None:
 
     expected = "[CLS] my dog is cute [SEP] he likes play ##ing [SEP]".split()
     if tokens != expected or segments != [0] * 6 + [1] * 5:
-        raise SystemExit(f"expected {expected} with segments 0 x 6, 1 x 5; got {tokens}, {segments}")
+        raise SystemExit(f"expected {expected} with segments 0 x 6, 1 x 5; "
+                         f"got {tokens}, {segments}")
     if not np.allclose(by_hand, embeddings(ids, kinds, positions).data):
         raise SystemExit("the embedding layer is not the sum of its three tables")
     print("\nClaim: the example is cut as in the paper, " + " ".join(tokens))
-    print("with segments " + " ".join(map(str, segments)) + ", and the input is the sum of three tables.")
+    print("with segments " + " ".join(map(str, segments))
+          + ", and the input is the sum of three tables.")
 
 
 if __name__ == "__main__":

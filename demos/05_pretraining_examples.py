@@ -2,8 +2,8 @@
 
     python demos/05_pretraining_examples.py
 
-Masked words (15 % chosen, each on its own: 80 % [MASK], 10 % random, 10 % kept), pairs (half of them
-true neighbours), and the windows of a next-token model, all cut from the same small toy corpus.
+Masked words (15 % chosen, each on its own: 80 % [MASK], 10 % random, 10 % kept), pairs (half of
+them true neighbours), and the windows of a next-token model, all cut from one small toy corpus.
 """
 
 import argparse
@@ -21,7 +21,8 @@ def share(part: float, whole: float, expected: float) -> tuple[str, float]:
     """A share with its expectation, and its distance from it in standard errors."""
     error = np.sqrt(expected * (1 - expected) / whole)
     distance = (part / whole - expected) / error
-    return f"{part / whole:.4f} (expected {expected:.2f}, {distance:+.1f} standard errors)", distance
+    text = f"{part / whole:.4f} (expected {expected:.2f}, {distance:+.1f} standard errors)"
+    return text, distance
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -67,7 +68,8 @@ def main(argv: list[str] | None = None) -> None:
           and not np.array_equal(same_step.input_ids, other_step.input_ids))
 
     texts = [" ".join(document) for document in documents]
-    gpt = NextTokenObjective(tokenizer, texts[:1900], texts[1900:], context=16, batch_size=4, seed=0)
+    gpt = NextTokenObjective(tokenizer, texts[:1900], texts[1900:], context=16,
+                             batch_size=4, seed=0)
     print("\n3. GPT's windows: every token is asked for, from all that stand before it:\n")
     print("\n".join(gpt.first_examples(2)))
 

@@ -2,9 +2,9 @@
 
     python demos/06_one_block_two_trainers.py        (about two minutes on 2 cores)
 
-A BERT and a GPT of the same size are trained on text from the toy world. Because the world is a hidden
-Markov model, the best possible prediction at every place can be computed exactly: the oracle. What a
-model still lacks is measured against it, token by token.
+A BERT and a GPT of the same size are trained on text from the toy world. Because the world is a
+hidden Markov model, the best possible prediction at every place can be computed exactly: the
+oracle. What a model still lacks is measured against it, token by token.
 """
 
 import argparse
@@ -23,12 +23,9 @@ from minibert.training.report import Report
 
 def settings(which: str, steps: int) -> mb.TrainingSettings:
     """The recipe of `pretrain` on the toy world, with fewer steps."""
-    given = {"steps": steps, "threads": 1}
-    if "warmup" not in given:
-        given["warmup"] = steps // 20
-    recipe = resolved(given, "toy", which)
+    recipe = resolved({"steps": steps, "threads": 1}, "toy", which)
     return mb.TrainingSettings(steps=steps, lr=recipe["lr"], min_lr=recipe["min_lr"],
-                               warmup=recipe["warmup"], schedule=recipe["schedule"],
+                               warmup=steps // 20, schedule=recipe["schedule"],
                                betas=recipe["betas"], eval_every=0, seed=recipe["seed"])
 
 
@@ -55,11 +52,13 @@ def main(argv: list[str] | None = None) -> None:
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0), rng=1)
     blocks = [module for model in (bert, gpt) for module in model.modules()
               if isinstance(module, TransformerBlock)]
-    print(f"{len(blocks)} blocks, all of one class; BERT's have the norm after each addition, GPT's "
-          "before each branch:\n" + "  ".join(f"norm_first={block.norm_first}" for block in blocks))
+    print(f"{len(blocks)} blocks, all of one class; BERT's have the norm after each addition, "
+          "GPT's before each branch:\n"
+          + "  ".join(f"norm_first={block.norm_first}" for block in blocks))
 
     masked = PretrainingObjective(tokenizer, corpus.train_documents, corpus.held_out_documents,
-                                  context, recipe["batch"], seed=1, n_held_out=5 * arguments.held_out,
+                                  context, recipe["batch"], seed=1,
+                                  n_held_out=5 * arguments.held_out,
                                   sentences_per_segment=corpus.sentences_per_segment)
     following = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts, context,
                                    recipe["batch"], seed=1)
@@ -76,7 +75,8 @@ def main(argv: list[str] | None = None) -> None:
         best = oracle["mlm_loss"] if name == "BERT" else oracle["loss"]
         rows.append((name, baselines(objective)["unigram"], best + oracle["gap"], best, oracle))
 
-    print(f"\n{'held out, nats':16s}{'counting words':>15s}{'model':>9s}{'oracle':>9s}{'distance':>18s}")
+    print(f"\n{'held out, nats':16s}{'counting words':>15s}{'model':>9s}{'oracle':>9s}"
+          f"{'distance':>18s}")
     for name, counted, loss, best, oracle in rows:
         print(f"{name:16s}{counted:15.3f}{loss:9.3f}{best:9.3f}"
               f"{oracle['gap']:9.3f} +- {oracle['gap_standard_error']:.3f}")
@@ -89,7 +89,8 @@ def main(argv: list[str] | None = None) -> None:
         guesses = ", ".join(f"{word} {p:.0%}" for word, p in fill_mask(bert, tokenizer, text, 3)[0])
         print(f"   {text:34s} {guesses}")
     for second in ("she rows her boat .", "the twins sing the song ."):
-        p = next_sentence_probability(bert, tokenizer, "the captain drinks tea . the bridge is muddy .",
+        p = next_sentence_probability(bert, tokenizer,
+                                      "the captain drinks tea . the bridge is muddy .",
                                       second + " she drinks tea .")
         print(f"   ... the bridge is muddy . | {second:26s} follows with {p:.0%}")
 
@@ -97,8 +98,8 @@ def main(argv: list[str] | None = None) -> None:
         if not best < loss < counted:
             raise SystemExit(f"{name}: {loss:.3f} does not lie between the oracle's {best:.3f} and "
                              f"counting's {counted:.3f}")
-    print("\nClaim: both models, from the one block, are below counting words, and above the oracle, "
-          "which no\nmodel can beat.")
+    print("\nClaim: both models, from the one block, are below counting words, "
+          "and above the oracle, which no\nmodel can beat.")
 
 
 if __name__ == "__main__":

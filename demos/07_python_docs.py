@@ -2,8 +2,8 @@
 
     python demos/07_python_docs.py        (about three minutes on 2 cores)
 
-This is `python -m minibert pretrain both --corpus python-docs` with fewer steps. There is no oracle for
-real text; what a model has to beat is counting: how often each word occurs.
+This is `python -m minibert pretrain both --corpus python-docs` with fewer steps. There is no oracle
+for real text; what a model has to beat is counting: how often each word occurs.
 """
 
 import argparse

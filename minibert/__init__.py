@@ -9,8 +9,8 @@ from minibert.autograd.gradcheck import (GradcheckError, GradcheckReport, gradch
 from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace
-from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction, BertForPreTraining,
-                                  BertModel)
+from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
+                                  BertForPreTraining, BertModel)
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel, GPT2Model
 from minibert.text.bpe import GPT2Tokenizer

@@ -41,11 +41,12 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     output = np.empty((*query.shape[:-1], value.shape[-1]), dtype)
 
     def separate(grad):
-        grads = [np.empty(tensor.shape, dtype) if tensor.requires_grad else None for tensor in inputs]
+        grads = [np.empty(tensor.shape, dtype) if tensor.requires_grad else None
+                 for tensor in inputs]
         return grads, grad, grads
 
-    return _attention(inputs, [tensor.data for tensor in inputs], output, output, separate, attn_mask,
-                      dropout_p, is_causal, scale, query_offset, rng)
+    return _attention(inputs, [tensor.data for tensor in inputs], output, output, separate,
+                      attn_mask, dropout_p, is_causal, scale, query_offset, rng)
 
 
 def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | None = None,
@@ -83,8 +84,8 @@ def _attention(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: 
                rng: np.random.Generator | None) -> Tensor:
     """The node behind both functions above, which differ in where the heads lie.
 
-    `heads` are the queries, keys and values (..., T or S, D) of `inputs`, and `mixed` (..., T, D) the
-    part of `output` where the result goes. `lay_out(grad)` gives the arrays to be returned as
+    `heads` are the queries, keys and values (..., T or S, D) of `inputs`, and `mixed` (..., T, D)
+    the part of `output` where the result goes. `lay_out(grad)` gives the arrays to be returned as
     gradients, `grad` as heads, and the three heads' gradients in those arrays, to be filled in.
 
     With E the exponentials (zero where masked), r = 1 / their row sums (zero for an empty row) and
@@ -98,7 +99,8 @@ def _attention(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: 
     if bias is not None:
         scores = scores + bias.data
         inputs = (*inputs, bias)
-    added, seen = added_to_scores(query.shape[-2], key.shape[-2], attn_mask if bias is None else None,
+    added, seen = added_to_scores(query.shape[-2], key.shape[-2],
+                                  attn_mask if bias is None else None,
                                   is_causal, query_offset, scores.real.dtype.type)
     if added is not None:
         scores += added

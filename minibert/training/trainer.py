@@ -261,8 +261,8 @@ class Trainer:
         latest = self.run_folder and self.run_folder.checkpoint("latest")
         kept = f"the last good checkpoint is {latest}" if latest else "the weights are untouched"
         return (f"step {self.steps_done + 1}: {what}: {kept}; try a lower lr (now "
-                f"{self.settings.lr}), or run trainer.step() under mb.detect_anomaly(), which names "
-                "the op where it began")
+                f"{self.settings.lr}), or run trainer.step() under mb.detect_anomaly(), which "
+                "names the op where it began")
 
 
 def held_out_means(model, objective) -> dict:

@@ -1,7 +1,7 @@
 """The list of breaks, read from breaks.txt: one-line mistakes of the kind that people really make.
 
-An entry names what is wrong, the file, the line as it is (-) and as it becomes (+), and the tests of
-that room. `-` is a part of a line that stands exactly once in the file.
+An entry names what is wrong, the file, the line as it is (-) and as it becomes (+), and the tests
+of that room. `-` is a part of a line that stands exactly once in the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Break:
         path = root / self.file
         text = path.read_text(encoding="utf-8")
         if text.count(self.line) != 1:
-            raise ValueError(f"{self.file}: {self.line!r} stands {text.count(self.line)} times, not once")
+            raise ValueError(f"{self.file}: {self.line!r} stands {text.count(self.line)} times, "
+                             "not once")
         path.write_text(text.replace(self.line, self.becomes), encoding="utf-8")
 
 

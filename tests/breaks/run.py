@@ -3,9 +3,9 @@
     python tests/breaks/run.py                  all breaks (about 20 minutes on 2 cores)
     python tests/breaks/run.py swapped gelu     only those whose name contains one of the words
 
-Each break is applied to a copy of the package in a temporary folder; the tests of its room run first,
-then all the others; the first red test ends the search. A break that no test sees has *survived*, and
-the exit status is 1: either the tests have a hole, or the line does not matter.
+Each break is applied to a copy of the package in a temporary folder; the tests of its room run
+first, then all the others; the first red test ends the search. A break that no test sees has
+*survived*, and the exit status is 1: either the tests have a hole, or the line does not matter.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def try_break(broken: Break) -> tuple[str | None, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", help="run only the breaks whose names contain a word")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="breaks tried at once")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1,
+                        help="breaks tried at once")
     arguments = parser.parse_args()
     chosen = [b for b in BREAKS
               if not arguments.words or any(word in b.name for word in arguments.words)]
