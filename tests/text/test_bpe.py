@@ -294,3 +294,10 @@ def test_a_tokenizer_json_that_is_not_gpt2s(tmp_path, changes, words):
     with pytest.raises(InputError, match=words) as error:
         load_tokenizer(tmp_path)
     assert str(tmp_path / "tokenizer.json") in str(error.value)
+
+
+def test_the_end_of_a_text_is_no_word_to_learn():
+    """Texts joined by <|endoftext|> teach the same vocabulary as the texts one by one."""
+    joined = GPT2Tokenizer.train([END.join(["low lower"] * 5)], 280)
+    apart = GPT2Tokenizer.train(["low lower"] * 5, 280)
+    assert joined.vocab == apart.vocab

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from small_objective import SmallBatch, SmallObjective, small_model
 
 from minibert.autograd import ops
+from minibert.autograd.functional import linear
 from minibert.autograd.spelling import composed, composed_is_on
-from minibert.autograd.tensor import Tensor, no_grad
+from minibert.autograd.tensor import Tensor, no_grad, stand_ins
 from minibert.autograd.trace import detect_anomaly, trace
 from minibert.errors import InputError
 from minibert.objectives.interface import share_of_rows
@@ -240,3 +241,21 @@ def test_shares_are_all_rows_once_in_order_and_even(count, n):
     shares = [list(range(count))[share_of_rows(count, k, n)] for k in range(n)]
     assert sum(shares, []) == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_worker_computes_a_gradient_in_its_own_buffer():
+    """An op may write a weight's gradient where it will be kept: for a worker, in the stand-in."""
+    rng = np.random.default_rng(0)
+    weight = Tensor(rng.normal(size=(3, 4)), requires_grad=True)
+    weight.grad_buffer = np.full((3, 4), 7.0)
+    stand_in = weight.detach()
+    stand_in.grad_buffer = np.empty((3, 4))
+    x, upstream = rng.normal(size=(5, 4)), rng.normal(size=(5, 3))
+    token = stand_ins.set({id(weight): stand_in})
+    try:
+        linear(Tensor(x), weight).backward(upstream)
+    finally:
+        stand_ins.reset(token)
+    assert weight.grad is None and (weight.grad_buffer == 7).all()
+    assert stand_in.grad is stand_in.grad_buffer
+    np.testing.assert_allclose(stand_in.grad, upstream.T @ x, rtol=1e-12)
