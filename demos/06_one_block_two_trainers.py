@@ -1,6 +1,6 @@
 """Demo 6: one block, two trainers, and a world that knows the right answers.
 
-    python demos/06_one_block_two_trainers.py        (about two minutes on 2 cores)
+    python demos/06_one_block_two_trainers.py
 
 A BERT and a GPT of the same size are trained on text from the toy world. Because the world is a
 hidden Markov model, the best possible prediction at every place can be computed exactly: the

@@ -1,6 +1,6 @@
 """Demo 7: the same two trainers on real text, Python's own documentation.
 
-    python demos/07_python_docs.py        (about three minutes on 2 cores)
+    python demos/07_python_docs.py
 
 This is `python -m minibert pretrain both --corpus python-docs` with fewer steps. There is no oracle
 for real text; what a model has to beat is counting: how often each word occurs.
