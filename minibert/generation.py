@@ -14,7 +14,7 @@ import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
-from minibert.training.modes import evaluating
+from minibert.nn.modes import evaluating
 
 
 def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -13,10 +13,10 @@ import math
 import numpy as np
 
 from minibert.autograd.tensor import no_grad
+from minibert.nn.modes import evaluating
 from minibert.text.baselines import bigram_loss, majority_accuracy, unigram_loss, uniform_loss
 from minibert.text.oracle import Oracle
 from minibert.text.toy_world import ToyWorld
-from minibert.training.modes import evaluating
 
 IGNORED = -100
 

@@ -14,7 +14,7 @@ from minibert.commands.folders import (ANY_MODEL, LANGUAGE_MODEL, MASKED_LM, NEX
 from minibert.errors import InputError
 from minibert.generation import generate, probabilities, score
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.training.modes import evaluating
+from minibert.nn.modes import evaluating
 
 
 def fill_mask(model, tokenizer, text: str, top: int = 5) -> list[list[tuple[str, float]]]:

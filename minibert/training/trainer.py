@@ -16,10 +16,10 @@ import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
+from minibert.nn.modes import evaluating
 from minibert.training.checkpoint import load_training_state, write_checkpoint
 from minibert.training.data_parallel import Workers
 from minibert.training.interrupt import FinishTheStep
-from minibert.training.modes import evaluating
 from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
 from minibert.training.report import SilentReport
 from minibert.training.runs import LOG_SCHEMA, Run

@@ -9,7 +9,7 @@ import pytest
 from small_objective import SmallBatch, SmallObjective, small_model
 
 from minibert.errors import InputError
-from minibert.training.modes import evaluating
+from minibert.nn.modes import evaluating
 from minibert.training.runs import Run
 from minibert.training.trainer import NonFiniteLoss, Trainer, TrainingSettings
 
