@@ -1,0 +1,104 @@
+"""Questions to texts: SQuAD's JSON files, 1.1 and 2.0 (Rajpurkar et al. 2016 and 2018).
+
+    {"data": [{"paragraphs": [{"context": "...", "qas": [
+        {"id": "...", "question": "...", "is_impossible": false,
+         "answers": [{"text": "...", "answer_start": 17}]}]}]}]}
+
+answer_start counts characters of the context. In 2.0 a question that the text does not answer has
+is_impossible true and no answers. JSON has no lines: a fault is named by its place in the file.
+"""
+
+import json
+from pathlib import Path
+
+from minibert.errors import InputError
+from minibert.finetuning.examples import Answer, QuestionExample
+from minibert.finetuning.reading import text_of, whole_number
+
+
+def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExample]:
+    """All questions of a file. `labelled` False takes questions without answers, too.
+
+    Errors: what is not laid out like SQuAD, an empty context or question, an answer that does not
+    stand where it is said to, an id that occurs twice.
+    """
+    try:
+        content = json.loads(text_of(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: this is no JSON ({error}); give a file in SQuAD's layout"
+                         ) from None
+    examples: list[QuestionExample] = []
+    place_of_id: dict[str, str] = {}
+    for where, article in _items(str(path), content, "data"):
+        for where_paragraph, paragraph in _items(where, article, "paragraphs"):
+            context = _text(where_paragraph, paragraph, "context")
+            for where_question, question in _items(where_paragraph, paragraph, "qas"):
+                example = _example(where_question, question, context, labelled)
+                if example.id in place_of_id:
+                    raise InputError(f"{example.where}: {place_of_id[example.id]} has the same id; "
+                                     "give each question its own")
+                place_of_id[example.id] = where_question
+                examples.append(example)
+    if not examples:
+        raise InputError(f"{path}: there is no question in it; expected SQuAD's layout")
+    return examples
+
+
+def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:
+    """(place, item) of a list in an object: `data[0].paragraphs[3]`."""
+    listed = holder.get(name) if isinstance(holder, dict) else None
+    if not isinstance(listed, list):
+        raise InputError(f"{where}: there is no list {name!r} here; expected SQuAD's layout: data, "
+                         "in it paragraphs, in each a context and qas")
+    joint = "." if where.endswith("]") else ", "
+    return [(f"{where}{joint}{name}[{i}]", item) for i, item in enumerate(listed)]
+
+
+def _text(where: str, holder: dict, name: str) -> str:
+    value = holder.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{where}: {name} is {value!r:.60}; expected a text that is not empty: "
+                         "write one, or take this entry out")
+    return value
+
+
+def _example(where: str, question: object, context: str, labelled: bool) -> QuestionExample:
+    if not isinstance(question, dict) or not isinstance(question.get("id"), (str, int)):
+        raise InputError(f"{where}: the question has no id; expected an object with id and "
+                         "question")
+    name = str(question["id"])
+    where = f"{where} (id {name:.40})"
+    return QuestionExample(name, _text(where, question, "question"), context,
+                           _answers(where, question, context, labelled), where)
+
+
+def _answers(where: str, question: dict, context: str, labelled: bool
+             ) -> tuple[Answer, ...] | None:
+    listed, impossible = question.get("answers"), question.get("is_impossible", False)
+    if listed is None and not labelled:
+        return None
+    if not isinstance(listed, list) or not isinstance(impossible, bool):
+        raise InputError(f"{where}: answers is {listed!r:.40}, is_impossible {impossible!r:.40}; "
+                         "expected a list and true or false")
+    if bool(listed) == impossible:
+        if not listed and not labelled:
+            return None
+        raise InputError(f"{where}: is_impossible is {str(impossible).lower()}, but there are "
+                         f"{len(listed)} answers; a question has answers, or is_impossible is true "
+                         "and it has none")
+    return tuple(_answer(f"{where}.answers[{i}]", answer, context)
+                 for i, answer in enumerate(listed))
+
+
+def _answer(where: str, answer: object, context: str) -> Answer:
+    text = answer.get("text") if isinstance(answer, dict) else None
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{where}: the text is {text!r:.60}; expected a stretch of the context")
+    start = whole_number(where, "answer_start", answer.get("answer_start"))
+    if start < 0 or context[start:start + len(text)] != text:
+        found = context.find(text)
+        cure = (f"it does at {found}" if found >= 0 else "it is nowhere in the context; copy it "
+                "from there, character by character")
+        raise InputError(f"{where}: {text!r:.60} does not stand at answer_start {start} of the "
+                         f"context; {cure}")
+    return Answer(text, start)
