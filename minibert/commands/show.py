@@ -50,7 +50,7 @@ def run_info(options) -> int:
     state, summary = run.state(), run.summary()
     shown = summary or state
     print(f"{run.path}: {state['step']:,} of {state['settings']['steps']:,} steps"
-          + ("" if summary else ", not finished: go on with pretrain --resume"))
+          + _how_it_stands(state, summary))
     rows = [[name, _setting(value)] for part in ("about", "settings")
             for name, value in shown[part].items()]
     if summary:
@@ -59,15 +59,21 @@ def run_info(options) -> int:
                  ["tokens per second", f"{summary['tokens_per_second']:,}"]]
     for name, value in shown["held_out"].items():
         rows.append([f"held out: {name}", figure(value)])
-    if shown["best"]:
-        best = shown["best"]
-        rows.append(["best held-out loss", f"{best['loss']:.4f} at step {best['step']}"])
+    for name, value in (shown["best"] or {}).items():
+        rows.append([f"best: {name}", figure(value)])
     if summary:
         rows += [[f"{part}: {name}", figure(value)] for part in ("baselines", "oracle")
                  for name, value in (summary.get(part) or {}).items()]
     print("\n".join([f"  {row[0]:<{max(len(r[0]) for r in rows)}}  {row[1]}" for row in rows]))
     print("\n".join(curve_of(run.records())))
     return 0
+
+
+def _how_it_stands(state: dict, summary: dict | None) -> str:
+    if summary is None:
+        command = "finetune" if "task" in state["about"] else "pretrain"
+        return f", not finished: go on with {command} --resume"
+    return ", stopped early" if state["step"] < state["settings"]["steps"] else ""
 
 
 def run_compare(options) -> int:
@@ -81,7 +87,7 @@ def run_compare(options) -> int:
                 rows.append([name, *values])
     if len(rows) == 1:
         rows.append(["same settings", "", ""])
-    for part in ("held_out", "baselines", "oracle"):
+    for part in ("held_out", "best", "baselines", "oracle"):
         parts = [f.get(part) or {} for f in figures]
         for name in {**parts[0], **parts[1]}:
             label = name if part == "held_out" else f"{part}: {name}"

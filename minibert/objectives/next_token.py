@@ -50,6 +50,7 @@ class NextTokenObjective:
     """
 
     name = "gpt"
+    chosen_by, more_is_better = "loss", False
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[str], held_out: Sequence[str],
                  context: int, batch_size: int, seed: int = 0):

@@ -55,6 +55,7 @@ class PretrainingObjective:
     """
 
     name = "bert"
+    chosen_by, more_is_better = "loss", False
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[Sequence[str]],
                  held_out: Sequence[Sequence[str]], context: int, batch_size: int, seed: int = 0,

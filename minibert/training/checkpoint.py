@@ -41,9 +41,11 @@ def load_training_state(trainer) -> None:
     """
     run = trainer.run_folder
     state, folder = run.state("latest"), run.checkpoint("latest")
-    check_settings(folder, state["settings"], asdict(trainer.settings))
-    stored = type(trainer.model).from_pretrained(folder)
-    trainer.model.load_state_dict(stored.state_dict())
+    # a setting that did not exist yet when the run was begun has its default
+    stored = asdict(type(trainer.settings)()) | state["settings"]
+    check_settings(folder, stored, asdict(trainer.settings))
+    model = type(trainer.model).from_pretrained(folder)
+    trainer.model.load_state_dict(model.state_dict())
     load_optimizer_arrays(trainer, load_file(folder / "optimizer.safetensors"), folder)
     run.cut_log(state["log_bytes"])
     trainer.steps_done, trainer.best = state["step"], state["best"]
@@ -55,7 +57,7 @@ def load_training_state(trainer) -> None:
 def check_settings(folder: Path, stored: dict, given: dict) -> None:
     """A run goes on as it was begun; only more steps may be asked of it."""
     for name, value in given.items():
-        before = tuple(stored[name]) if name == "betas" else stored.get(name)
+        before = tuple(stored[name]) if name == "betas" else stored[name]
         if name != "steps" and before != value:
             raise InputError(f"{name} is {value}, but the run in {folder} was begun with {before}: "
                              "leave the option out, or begin a new run in another --out")

@@ -1,7 +1,7 @@
 """A run is a folder. Whatever shows, resumes or uses a run reads these files and nothing else.
 
     latest/        the model as a Hugging Face folder, its tokenizer, and what resuming needs
-    best/          the same, as it was at the lowest held-out loss, without optimizer.safetensors
+    best/          the same, as it was at the best evaluation, without optimizer.safetensors
     log.jsonl      one JSON object a line, in the order of the steps
     summary.json   written once at the end
 
@@ -10,7 +10,9 @@ latest/ holds besides the model (config.json, model.safetensors, the tokenizer's
                             stepped so far
     state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those
                             of the Trainer, "about": what the run trains on, "best": {"step",
-                            "loss"} or null, "held_out": the latest evaluation, "log_bytes":
+                            and the figures of the best evaluation: of the lowest loss, or what
+                            the objective chooses by} or null, "held_out": those of the latest
+                            evaluation, "log_bytes":
                             length of log.jsonl at this step, "seconds": time spent,
                             "step_seconds": without evaluations, "tokens": tokens read}
 
@@ -26,7 +28,7 @@ resumed leaves the same bytes as one that was not:
 
 summary.json: {"schema": "minibert.summary.1", "settings", "about", "parameters", "steps",
 "held_out": {"loss", "mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy", "bits_per_character"}
-as far as the objective has them, "best": {"step", "loss"}, "baselines", "oracle" (null but on the
+as far as the objective has them, "best": as in state.json, "baselines", "oracle" (null but on the
 toy world), "seconds", "tokens_per_second"}.
 
 A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old)

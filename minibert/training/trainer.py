@@ -20,6 +20,7 @@ from minibert.nn.modes import evaluating
 from minibert.training.checkpoint import load_training_state, write_checkpoint
 from minibert.training.data_parallel import Workers
 from minibert.training.interrupt import FinishTheStep
+from minibert.training.layer_decay import layer_groups
 from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
 from minibert.training.report import SilentReport
 from minibert.training.runs import LOG_SCHEMA, Run
@@ -37,8 +38,9 @@ class TrainingSettings:
     """All that the loop itself is told. Errors: any value out of range.
 
     `steps` counts updates, each from `accumulate` batches; `clip` 0 means no clipping; `eval_every`
-    0 evaluates at the end only; `warmup` and the schedules are those of schedules.py, `workers`
-    those of data_parallel.py.
+    0 evaluates at the end only; `patience` is how many evaluations in a row may bring nothing
+    better before training stops (0: it goes on); `warmup` and the schedules are those of
+    schedules.py, `layer_decay` that of layer_decay.py, `workers` those of data_parallel.py.
     """
 
     steps: int = 1000
@@ -47,11 +49,13 @@ class TrainingSettings:
     warmup: int = 100
     schedule: str = "cosine"
     weight_decay: float = 0.01
+    layer_decay: float = 1.0
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     clip: float = 1.0
     accumulate: int = 1
     eval_every: int = 100
+    patience: int = 0
     seed: int = 0
     workers: int = 1
 
@@ -62,11 +66,15 @@ class TrainingSettings:
                   ("warmup", self.warmup >= 0, "at least 0"),
                   ("schedule", self.schedule in SCHEDULES, " or ".join(SCHEDULES)),
                   ("weight_decay", self.weight_decay >= 0, "at least 0"),
+                  ("layer_decay", 0 < self.layer_decay <= 1, "more than 0, at most 1"),
                   ("betas", len(self.betas) == 2 and all([0 <= b < 1 for b in self.betas]),
                    "two numbers from 0 up to, not including, 1"),
                   ("eps", self.eps > 0, "more than 0"), ("clip", self.clip >= 0, "at least 0"),
                   ("accumulate", self.accumulate >= 1, "at least 1"),
                   ("eval_every", self.eval_every >= 0, "at least 0"),
+                  ("patience", self.patience >= 0, "at least 0"),
+                  ("patience", not self.patience or self.eval_every,
+                   "0, for without eval_every nothing is evaluated on the way"),
                   ("seed", self.seed >= 0, "at least 0"),
                   ("workers", self.workers >= 1, "at least 1")]
         for name, is_right, expected in checks:
@@ -89,13 +97,14 @@ class Trainer:
         self.run_folder, self.tokenizer, self.about = run, tokenizer, about or {}
         self.report, self.samples = report or SilentReport(), samples
         groups, self.decayed, self.exempt = decay_groups(model, settings.weight_decay)
+        groups, self.lr_shares = layer_groups(model, groups, settings.layer_decay)
         self.optimizer = AdamW(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
         self.parameters = list(model.parameters())
         self.workers = Workers(self.parameters, settings.workers)
         self.schedule = SCHEDULES[settings.schedule]
         self.steps_done = 0
         self.steps_saved = -1
-        self.best: dict | None = None  # {"step", "loss"} of the lowest held-out loss
+        self.best: dict | None = None  # the step and the figures of the best evaluation
         self.held_out: dict = {}  # the latest evaluation
         self.seconds = self.step_seconds = 0.0
         self.tokens = 0
@@ -115,8 +124,8 @@ class Trainer:
         if not (math.isfinite(record["loss"]) and math.isfinite(norm)):
             raise NonFiniteLoss(self._non_finite(record["loss"], norm))
         lr = self.learning_rate(self.steps_done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for group, share in zip(self.optimizer.param_groups, self.lr_shares):
+            group["lr"] = lr * share
         self.optimizer.step()
         self.steps_done += 1
         return {**record, "lr": lr, "grad_norm": norm}
@@ -177,7 +186,8 @@ class Trainer:
     # ---- the loop --------------------------------------------------------------------------------
 
     def run(self, until: int | None = None) -> bool:
-        """Train up to step `until` (the settings' steps), with evaluations, log and checkpoints.
+        """Train up to step `until` (the settings' steps), or until patience ends, with evaluations,
+        log and checkpoints.
 
         False if Ctrl-C stopped it: then the step in work was finished and, with a run folder, all
         is saved. Errors: NonFiniteLoss, OSError where the disk is full; `latest` is whole in any
@@ -190,7 +200,7 @@ class Trainer:
             self._evaluate_and_save()
         self.report.start(self)
         with FinishTheStep() as interrupt:
-            while self.steps_done < until and not interrupt.asked:
+            while not (self.steps_done >= until or self.out_of_patience() or interrupt.asked):
                 step_started = time.perf_counter()
                 record = self.step()
                 self.step_seconds += time.perf_counter() - step_started
@@ -203,7 +213,13 @@ class Trainer:
             if self.steps_saved != self.steps_done:
                 self.save()
         self.seconds = seconds_before + time.perf_counter() - started
-        return self.steps_done >= until
+        return self.steps_done >= until or self.out_of_patience()
+
+    def out_of_patience(self) -> bool:
+        """Whether the best evaluation lies `patience` evaluations back. Nothing needs to be
+        remembered for it: the steps say so, after a resume as well."""
+        waited = self.steps_done - self.best["step"]
+        return 0 < self.settings.patience * self.settings.eval_every <= waited
 
     def _start_log(self) -> None:
         self._log({"kind": "start", "schema": LOG_SCHEMA, "objective": self.objective.name,
@@ -220,10 +236,17 @@ class Trainer:
                 lines = self.samples(self.model)
             self._log({"kind": "sample", "step": self.steps_done, "lines": lines})
         self.report.evaluation(self, self.held_out, lines)
-        if self.best is None or self.held_out["loss"] < self.best["loss"]:
-            self.best = {"step": self.steps_done, "loss": self.held_out["loss"]}
+        if self._is_best():
+            self.best = {"step": self.steps_done, **self.held_out}
             self._save("best")
         self._save("latest")
+
+    def _is_best(self) -> bool:
+        """Whether the latest evaluation beats the best one; as good is not better."""
+        if self.best is None:
+            return True
+        new, old = (figures[self.objective.chosen_by] for figures in (self.held_out, self.best))
+        return new > old if self.objective.more_is_better else new < old
 
     def _log(self, record: dict) -> None:
         if self.run_folder is not None:
@@ -277,9 +300,9 @@ def held_out_means(model, objective) -> dict:
 
 
 def added_up(dictionaries: list[dict]) -> dict:
-    """One dictionary with the sums of the values, key by key."""
+    """One dictionary with the sums of the values, key by key; lists are joined."""
     totals: dict = {}
     for dictionary in dictionaries:
         for name, value in dictionary.items():
-            totals[name] = totals.get(name, 0) + value
+            totals[name] = totals[name] + value if name in totals else value
     return totals

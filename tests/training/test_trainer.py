@@ -1,5 +1,6 @@
 """The loop: what a step weighs, what an evaluation leaves alone, what a run keeps and resumes."""
 
+import json
 import os
 import signal
 from dataclasses import replace
@@ -247,6 +248,83 @@ def test_the_best_checkpoint_is_not_the_latest_even_after_a_resume(tmp_path):
     assert best.read_bytes() != latest.read_bytes()
 
 
+class Scored(SmallObjective):
+    """Chosen by a figure of which more is better: the scripted ones, evaluation by evaluation."""
+
+    chosen_by, more_is_better = "score", True
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = dict(zip(range(0, 5 * len(scores), 5), scores))
+
+    def summary(self, loss_sums, counts, metric_sums):
+        return super().summary(loss_sums, counts, metric_sums) | {"score": self.scores[self.step]}
+
+    def follow(self, trained):
+        evaluate = trained.evaluate
+
+        def evaluated():
+            self.step = trained.steps_done
+            return evaluate()
+
+        trained.evaluate = evaluated
+        return trained
+
+
+def scored(run, scores, **settings):
+    objective = Scored(scores)
+    return objective.follow(trainer(run, replace(SETTINGS, **settings), objective=objective,
+                                    model=small_model(seed=len(scores))))
+
+
+def test_the_objective_says_what_is_best_and_as_good_is_not_better(tmp_path):
+    trained = scored(Run.create(tmp_path / "run"), [0.1, 0.7, 0.7, 0.2, 0.6])
+    trained.run()
+    assert trained.best["step"] == 5 and trained.best["score"] == 0.7
+    assert trained.best == trained.run_folder.state("best")["best"]
+    assert trained.best["loss"] == trained.run_folder.state("best")["held_out"]["loss"]
+
+
+@pytest.mark.parametrize("scores, patience, steps", [
+    ([0.1, 0.7, 0.7, 0.6, 0.9], 2, 15), ([0.1, 0.7, 0.6, 0.9, 0.8], 2, 20),
+    ([0.9, 0.7, 0.7, 0.9, 1.0], 3, 15), ([0.1, 0.7, 0.7, 0.6, 0.9], 0, 20),
+    ([0.9, 0.1, 0.2, 0.3, 0.4], 1, 5)])
+def test_patience_ends_after_so_many_evaluations_without_a_better_one(scores, patience, steps):
+    trained = scored(None, scores, patience=patience)
+    assert trained.run() and trained.steps_done == steps
+
+
+@pytest.mark.parametrize("stop", [2, 8, 10, 13])
+def test_patience_is_the_same_after_a_kill(tmp_path, stop):
+    scores = [0.1, 0.7, 0.7, 0.6, 0.9]
+    straight = scored(Run.create(tmp_path / "straight"), scores, patience=2)
+    straight.run()
+    killed = scored(Run.create(tmp_path / "killed"), scores, patience=2)
+    killed.run(until=stop)
+    killed.run_folder.log(killed.step())
+    again = scored(Run(tmp_path / "killed"), scores, patience=2)
+    again.resume()
+    assert again.run() and again.steps_done == 15
+    assert_same_bits(weights(straight), weights(again))
+    assert_same_files(tmp_path, "straight", "killed", "log.jsonl", "best/model.safetensors")
+    finished = scored(Run(tmp_path / "killed"), scores, patience=2)
+    finished.resume()
+    assert finished.run() and finished.steps_done == 15
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(tmp_path):
+    trainer(Run.create(tmp_path / "run")).run(until=3)
+    path = tmp_path / "run" / "latest" / "state.json"
+    state = json.loads(path.read_text())
+    del state["settings"]["patience"], state["settings"]["layer_decay"]
+    path.write_text(json.dumps(state))
+    again = trainer(Run(tmp_path / "run"))
+    again.resume()
+    assert again.steps_done == 3
+    with pytest.raises(InputError, match="patience is 2, but .* begun with 0"):
+        trainer(Run(tmp_path / "run"), settings=replace(SETTINGS, patience=2)).resume()
+
+
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(tmp_path, factor):
     trained = trainer(Run.create(tmp_path / "run"), objective=Spoilt(7, factor))
@@ -342,7 +420,8 @@ def test_the_summary_adds_up_over_a_resume(tmp_path):
     {"min_lr": 1.0},
     {"warmup": -1}, {"schedule": "sine"}, {"weight_decay": -0.1}, {"betas": (0.9, 1.0)},
     {"eps": 0.0},
-    {"clip": -1.0}, {"accumulate": 0}, {"eval_every": -1}, {"seed": -1}])
+    {"clip": -1.0}, {"accumulate": 0}, {"eval_every": -1}, {"seed": -1}, {"patience": -1},
+    {"layer_decay": 0.0}, {"layer_decay": 1.1}, {"patience": 1, "eval_every": 0}])
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         TrainingSettings(**wrong)
