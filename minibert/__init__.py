@@ -11,8 +11,10 @@ from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace
 from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
                                   BertForPreTraining, BertModel)
+from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
+                                        BertForSequenceClassification, BertForTokenClassification)
 from minibert.models.config import BertConfig, GPT2Config
-from minibert.models.gpt import GPT2LMHeadModel, GPT2Model
+from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 from minibert.text.bpe import GPT2Tokenizer
 from minibert.text.characters import CharTokenizer
 from minibert.text.wordpiece import BertTokenizer

@@ -62,6 +62,8 @@ _BERT = Layout("bert", {
     "mlm_head.decoder": Place(("cls.predictions.decoder.weight",)),  # untied
     "mlm_head.bias": Place(("cls.predictions.bias",)),
     "nsp_head.{p}": Place(("cls.seq_relationship.{p}",)),
+    "classifier.{p}": Place(("classifier.{p}",)),
+    "qa_outputs.{p}": Place(("qa_outputs.{p}",)),
 }, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
                 r"|cls\.predictions\.decoder\.(weight|bias)"))
 
@@ -76,6 +78,7 @@ _GPT2 = Layout("transformer", {
     "stack.blocks.{i}.feed_forward.output.{p}": Place(("h.{i}.mlp.c_proj.{p}",), transposed=True),
     "stack.final_norm.{p}": Place(("ln_f.{p}",)),
     "lm_head": Place(("lm_head.weight",)),  # untied
+    "score.{p}": Place(("score.{p}",)),
 }, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
 
 # Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this,

@@ -15,6 +15,7 @@ from minibert.models.heads import MaskedLMHead, Pooler
 from minibert.models.outputs import (BaseModelOutputWithPooling, BertForPreTrainingOutput,
                                      LossAndLogits)
 from minibert.models.pretrained import PretrainedModel, attended, checked_ids, collected
+from minibert.models.task_losses import token_loss
 from minibert.nn.block import TransformerStack
 from minibert.nn.embeddings import BertEmbeddings
 from minibert.nn.layers import Linear
@@ -112,7 +113,7 @@ class BertForPreTraining(BertPretrainedModel):
         pair_logits = self.nsp_head(outputs.pooler_output)
         losses = []
         if labels is not None:
-            losses.append(masked_lm_loss(word_logits, labels))
+            losses.append(token_loss(word_logits, labels))
         if next_sentence_label is not None:
             losses.append(next_sentence_loss(pair_logits, next_sentence_label))
         loss = sum(losses[1:], losses[0]) if losses else None
@@ -162,10 +163,37 @@ class BertForPreTraining(BertPretrainedModel):
             return F.cross_entropy(logits, labels, reduction="sum"), logits
 
 
-class BertForMaskedLM(BertPretrainedModel):
-    """Fills gaps; it has no pooler."""
+class BertWithHead(BertPretrainedModel):
+    """BERT and one head on it. A subclass says what the head predicts and what that costs."""
 
-    __slots__ = ("bert", "mlm_head")
+    __slots__ = ("bert",)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
+                inputs_embeds: Tensor | None = None, labels: np.ndarray | None = None,
+                output_hidden_states: bool = False, output_attentions: bool = False,
+                rng: Rng | None = None) -> LossAndLogits:
+        """The inputs of BertModel, and `labels` as the class describes them."""
+        outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
+                            output_hidden_states, output_attentions, rng)
+        logits = self.predict(outputs, rng)
+        loss = None if labels is None else self.loss(logits, labels)
+        return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        """The logits, from what the encoder gives; `rng` is for dropout."""
+        raise NotImplementedError
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        """The mean loss of the logits."""
+        raise NotImplementedError
+
+
+class BertForMaskedLM(BertWithHead):
+    """Fills gaps; it has no pooler. `labels` (B, T): the words at the gaps, -100 elsewhere. logits
+    (B, T, V)."""
+
+    __slots__ = ("mlm_head",)
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
         super().__init__()
@@ -175,23 +203,18 @@ class BertForMaskedLM(BertPretrainedModel):
         if rng is not None:
             self.initialize(rng)
 
-    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
-                token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
-                inputs_embeds: Tensor | None = None, labels: np.ndarray | None = None,
-                output_hidden_states: bool = False, output_attentions: bool = False,
-                rng: Rng | None = None) -> LossAndLogits:
-        """`labels` (B, T): the words at the gaps, -100 elsewhere. logits (B, T, V)."""
-        outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
-                            output_hidden_states, output_attentions, rng)
-        logits = self.mlm_head(outputs.last_hidden_state)
-        loss = None if labels is None else masked_lm_loss(logits, labels)
-        return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.mlm_head(outputs.last_hidden_state)
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return token_loss(logits, labels)
 
 
-class BertForNextSentencePrediction(BertPretrainedModel):
-    """Tells whether the second sentence follows the first (0) or not (1)."""
+class BertForNextSentencePrediction(BertWithHead):
+    """Tells whether the second sentence follows the first (`labels` (B,): 0) or not (1). logits
+    (B, 2)."""
 
-    __slots__ = ("bert", "nsp_head")
+    __slots__ = ("nsp_head",)
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
         super().__init__()
@@ -201,17 +224,11 @@ class BertForNextSentencePrediction(BertPretrainedModel):
         if rng is not None:
             self.initialize(rng)
 
-    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
-                token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
-                inputs_embeds: Tensor | None = None, labels: np.ndarray | None = None,
-                output_hidden_states: bool = False, output_attentions: bool = False,
-                rng: Rng | None = None) -> LossAndLogits:
-        """`labels` (B,): 0 where the second sentence follows the first. logits (B, 2)."""
-        outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
-                            output_hidden_states, output_attentions, rng)
-        logits = self.nsp_head(outputs.pooler_output)
-        loss = None if labels is None else next_sentence_loss(logits, labels)
-        return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.nsp_head(outputs.pooler_output)
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return next_sentence_loss(logits, labels)
 
 
 def masked_lm_head(bert: BertModel) -> MaskedLMHead:
@@ -220,13 +237,6 @@ def masked_lm_head(bert: BertModel) -> MaskedLMHead:
     words = bert.embeddings.word_embeddings.weight if config.tie_word_embeddings else None
     return MaskedLMHead(config.hidden_size, config.vocab_size, config.hidden_act,
                         config.layer_norm_eps, words)
-
-
-def masked_lm_loss(logits: Tensor, labels: np.ndarray) -> Tensor:
-    """The mean over the scored tokens: logits (B, T, V), labels (B, T)."""
-    B, T, V = logits.shape
-    labels = checked_ids("labels", labels, V, (B, T), ignored=-100)
-    return F.cross_entropy(logits.reshape(B * T, V), labels.reshape(B * T))
 
 
 def next_sentence_loss(logits: Tensor, labels: np.ndarray, reduction: str = "mean") -> Tensor:

@@ -12,14 +12,22 @@ from typing import ClassVar
 from minibert.errors import InputError
 from minibert.nn.layers import ACTIVATIONS
 
+_MOST_LABELS = 100_000  # a slip in config.json must not take all memory
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+
 # Switches of Hugging Face's configurations that change what a model computes, and the only value
 # that is built here. All other unknown fields of a config.json are about saving and generating.
 _ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute",
          "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
 
 
-def config_from_dict(config_class: type, values: Mapping) -> BertConfig | GPT2Config:
-    """The config that a config.json describes; an InputError where it asks for what is not here."""
+def config_from_dict(config_class: type, values: Mapping, changes: Mapping | None = None
+                     ) -> BertConfig | GPT2Config:
+    """The config that a config.json describes; an InputError where it asks for what is not here.
+
+    `changes` are fields of the config that take the place of the file's. New labels take the place
+    of all that the file says of labels.
+    """
     if values["model_type"] not in config_class.model_types:
         raise InputError(f"a model of type {values['model_type']!r:.60} is none for "
                          f"{config_class.__name__}")
@@ -27,7 +35,83 @@ def config_from_dict(config_class: type, values: Mapping) -> BertConfig | GPT2Co
         if values.get(name, only) != only:
             raise InputError(f"{name} = {values[name]!r:.60} is not supported, only {only!r}")
     known = {field.name for field in fields(config_class)}
-    return config_class(**{name: value for name, value in values.items() if name in known})
+    values = {name: value for name, value in values.items() if name in known}
+    changes = changes or {}
+    for name in changes:
+        if name not in known:
+            raise InputError(f"there is no field {name} of {config_class.__name__}")
+    if "num_labels" in changes or "id2label" in changes:
+        values |= {"num_labels": None, "id2label": None, "problem_type": None}
+    return config_class(**values | changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Labels:
+    """What a classifier tells apart: Hugging Face's fields for it.
+
+    `id2label` names each class by its number, {0: "no", 1: "yes"}; without names the `num_labels`
+    classes (2 unless given) are called LABEL_0, LABEL_1... One label alone stands for a number to
+    be predicted. `problem_type` None leaves it to the labels (see task_losses.problem_type).
+    """
+
+    num_labels: int | None = None
+    id2label: dict[int, str] | None = None
+    problem_type: str | None = None
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """`id2label` read backwards."""
+        return {label: number for number, label in self.id2label.items()}
+
+    def _name_labels(self) -> None:
+        """Fill `num_labels` and `id2label` from each other, and check them."""
+        what, count, names = type(self).__name__, self.num_labels, self.id2label
+        if names is not None:
+            names = _checked_names(what, names)
+            count = len(names) if count is None else count
+        count = 2 if count is None else count
+        if type(count) is not int or not 1 <= count <= _MOST_LABELS:
+            raise InputError(f"{what}: num_labels = {count!r:.60}: expected a whole number from 1 "
+                             f"to {_MOST_LABELS}")
+        if names is None or names == _plain_names(len(names)):
+            names = _plain_names(count)
+        if len(names) != count:
+            raise InputError(f"{what}: num_labels = {count}, but id2label names {len(names)} "
+                             "labels: change both")
+        if self.problem_type not in (None, *PROBLEM_TYPES):
+            raise InputError(f"{what}: problem_type = {self.problem_type!r:.60} is unknown: use "
+                             f"one of {', '.join(PROBLEM_TYPES)}")
+        if self.problem_type == "single_label_classification" and count == 1:
+            raise InputError(f"{what}: problem_type = {self.problem_type!r} needs two labels or "
+                             "more; one label alone is for regression")
+        object.__setattr__(self, "num_labels", count)  # frozen for everybody else
+        object.__setattr__(self, "id2label", names)
+
+    def _with_labels(self, values: dict) -> dict:
+        """The fields for config.json, as Hugging Face writes them: the names say how many labels
+        there are, and of the two unnamed ones that every model has nothing is said."""
+        unsaid = {"num_labels", *(["problem_type"] if self.problem_type is None else [])}
+        if self.id2label == _plain_names(2):
+            unsaid.add("id2label")
+        else:
+            values = values | {"label2id": self.label2id}
+        return {name: value for name, value in values.items() if name not in unsaid}
+
+
+def _plain_names(count: int) -> dict[int, str]:
+    return {number: f"LABEL_{number}" for number in range(count)}
+
+
+def _checked_names(what: str, names: object) -> dict[int, str]:
+    """`id2label` with numbers as keys (JSON makes texts of them), in their order."""
+    problem = f"{what}: id2label = {names!r:.60}: expected a different name for each number from 0"
+    if not isinstance(names, Mapping):
+        raise InputError(problem)
+    by_text = {str(number): name for number, name in names.items()}
+    labels = [by_text.get(str(number)) for number in range(len(names))]
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+        raise InputError(problem)
+    return dict(enumerate(labels))
 
 
 def _check(config: object, sizes: str, probabilities: str, activation: str) -> None:
@@ -54,8 +138,9 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
 
 
 @dataclass(frozen=True)
-class BertConfig:
-    """Hugging Face's BertConfig, and `norm_first`: layer norm before the branches, as in GPT-2."""
+class BertConfig(_Labels):
+    """Hugging Face's BertConfig, and `norm_first`: layer norm before the branches, as in GPT-2.
+    `classifier_dropout` None stands for hidden_dropout_prob."""
 
     vocab_size: int = 30522
     hidden_size: int = 768
@@ -69,6 +154,7 @@ class BertConfig:
     type_vocab_size: int = 2
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
+    classifier_dropout: float | None = None
     pad_token_id: int | None = 0
     tie_word_embeddings: bool = True
     norm_first: bool = False
@@ -78,8 +164,9 @@ class BertConfig:
     def __post_init__(self):
         _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
                "intermediate_size max_position_embeddings type_vocab_size",
-               "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps",
-               "hidden_act")
+               "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps"
+               + ("" if self.classifier_dropout is None else " classifier_dropout"), "hidden_act")
+        self._name_labels()
 
     @property
     def model_type(self) -> str:
@@ -90,11 +177,13 @@ class BertConfig:
     def to_dict(self) -> dict:
         """What stands in config.json."""
         values = asdict(self) | {"model_type": self.model_type}
-        return values if self.norm_first else {k: v for k, v in values.items() if k != "norm_first"}
+        if not self.norm_first:
+            del values["norm_first"]
+        return self._with_labels(values)
 
 
 @dataclass(frozen=True)
-class GPT2Config:
+class GPT2Config(_Labels):
     """Hugging Face's GPT2Config; `n_inner` None stands for 4 * n_embd."""
 
     vocab_size: int = 50257
@@ -109,6 +198,7 @@ class GPT2Config:
     attn_pdrop: float = 0.1
     layer_norm_epsilon: float = 1e-5
     initializer_range: float = 0.02
+    pad_token_id: int | None = None
     bos_token_id: int | None = 50256
     eos_token_id: int | None = 50256
     tie_word_embeddings: bool = True
@@ -119,6 +209,7 @@ class GPT2Config:
         _check(self, "vocab_size n_positions n_embd n_layer n_head intermediate_size",
                "resid_pdrop embd_pdrop attn_pdrop layer_norm_epsilon initializer_range",
                "activation_function")
+        self._name_labels()
 
     # BERT's words for the same things, as Hugging Face has them.
 
@@ -148,4 +239,4 @@ class GPT2Config:
 
     def to_dict(self) -> dict:
         """What stands in config.json."""
-        return asdict(self) | {"model_type": self.model_type}
+        return self._with_labels(asdict(self) | {"model_type": self.model_type})

@@ -13,8 +13,10 @@ from minibert.models.config import GPT2Config
 from minibert.models.heads import vocabulary_weight
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
 from minibert.models.pretrained import PretrainedModel, attended, checked_ids, collected
+from minibert.models.task_losses import sequence_loss
 from minibert.nn.block import TransformerStack
 from minibert.nn.embeddings import GPT2Embeddings
+from minibert.nn.layers import Linear
 
 Rng = np.random.Generator
 
@@ -114,3 +116,48 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
             targets = checked_ids("targets", targets, self.config.vocab_size, x.shape[:2],
                                   ignored=-100)
             return F.linear_cross_entropy(x, self.lm_head, None, targets, reduction="sum")
+
+
+class GPT2ForSequenceClassification(GPT2PretrainedModel):
+    """The class of a text, or a number if `num_labels` is 1: the last token, which alone has read
+    all of it, speaks for the text."""
+
+    __slots__ = ("transformer", "score")
+
+    def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
+        super().__init__()
+        self.config = config
+        self.transformer = GPT2Model(config, None)
+        self.score = Linear(config.n_embd, config.num_labels, bias=False)
+        if rng is not None:
+            self.initialize(rng)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
+                labels: np.ndarray | None = None, output_hidden_states: bool = False,
+                output_attentions: bool = False, rng: Rng | None = None) -> LossAndLogits:
+        """logits (B, K); `labels` as for BertForSequenceClassification."""
+        outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
+                                   output_hidden_states, output_attentions, rng)
+        x = outputs.last_hidden_state
+        last = self._last_tokens(input_ids, attention_mask, x.shape[:2])
+        logits = self.score(x[np.arange(len(x)), last])
+        loss = None if labels is None else sequence_loss(self.config, logits, labels)
+        return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+
+    def _last_tokens(self, input_ids: np.ndarray | None, attention_mask: np.ndarray | None,
+                     shape: tuple[int, int]) -> np.ndarray:
+        """Where each row has its last token that is not `config.pad_token_id`: (B,). As in Hugging
+        Face the ids decide, not the mask, so that padding may stand on either side."""
+        B, T = shape
+        pad = self.config.pad_token_id
+        if pad is None and B > 1:
+            raise InputError(f"GPT2ForSequenceClassification: a batch of {B} texts needs padding, "
+                             "and config.pad_token_id is None: set it, or pass one text")
+        if input_ids is None and attention_mask is not None \
+                and not np.asarray(attention_mask)[:, -1].all():
+            raise InputError("GPT2ForSequenceClassification: inputs_embeds do not show where the "
+                             "padding begins: pass input_ids, or pad on the left")
+        if pad is None or input_ids is None:
+            return np.full(B, T - 1)
+        return (np.arange(T) * (np.asarray(input_ids) != pad)).argmax(axis=1)

@@ -44,9 +44,21 @@ class BertForPreTrainingOutput:
 
 @dataclass
 class LossAndLogits:
-    """logits (B, T, V) of a language model, (B, 2) of a next-sentence prediction."""
+    """logits (B, T, V) of a language model, (B, K) of a classifier with K classes, (B, T, K) of one
+    for tokens, (B, choices) of a multiple choice."""
 
     loss: Tensor | None
     logits: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class QuestionAnsweringModelOutput:
+    """start_logits, end_logits (B, T)."""
+
+    loss: Tensor | None
+    start_logits: Tensor
+    end_logits: Tensor
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None

@@ -52,17 +52,18 @@ class PretrainedModel(Module):
         raise NotImplementedError
 
     @classmethod
-    def from_pretrained(cls, folder: str | os.PathLike) -> PretrainedModel:
+    def from_pretrained(cls, folder: str | os.PathLike, rng: np.random.Generator | int = 0,
+                        **changes) -> PretrainedModel:
         """The model that a folder in Hugging Face's layout holds, in eval mode.
 
         It is float64 if the stored weights are, else float32. Weights of the file that this class
         has no use for, and parameters that the file does not hold (a head that is still to be
-        trained: drawn anew, from seed 0), are named in a warning; a bare model that is not whole is
-        an InputError.
+        trained: drawn with `rng`), are named in a warning; a bare model that is not whole is an
+        InputError. `changes` are fields of the config that replace the folder's: num_labels=3.
         """
         values, file = load_folder(folder)
         try:
-            config = config_from_dict(cls.config_class, values)
+            config = config_from_dict(cls.config_class, values, changes)
         except InputError as error:
             raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
         _check_sizes(config, Path(folder) / "config.json", file)
@@ -71,20 +72,21 @@ class PretrainedModel(Module):
         if any(array.dtype == np.float64 for array in arrays.values()):
             model.double()
         if missing:
-            model._draw_missing_heads(folder, missing)
+            model._draw_missing_heads(folder, missing, rng)
         if unused:
             warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}",
                           stacklevel=2)
         _load(model, Path(folder) / "config.json", file, arrays)
         return model.eval()
 
-    def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str]) -> None:
+    def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str],
+                            rng: np.random.Generator | int) -> None:
         """Draw what a file without heads does not hold; anything else must be there."""
         vital = [name for name in missing if ".stack." in f".{name}" or "embeddings." in name]
         if vital:
             raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                              + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
-        self.initialize(0)
+        self.initialize(rng)
         warnings.warn(f"{folder} holds no {', '.join(missing)}: freshly drawn, to be trained",
                       stacklevel=3)
 

@@ -14,7 +14,9 @@ from minibert.errors import InputError
 
 REFERENCE = Path(__file__).parents[1] / "models" / "reference"
 CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
-           mb.BertForNextSentencePrediction, mb.GPT2Model, mb.GPT2LMHeadModel]
+           mb.BertForNextSentencePrediction, mb.BertForSequenceClassification,
+           mb.BertForMultipleChoice, mb.BertForTokenClassification, mb.BertForQuestionAnswering,
+           mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification]
 BERT = mb.BertConfig(vocab_size=11, hidden_size=8, num_hidden_layers=12, num_attention_heads=2,
                      intermediate_size=6, max_position_embeddings=9, type_vocab_size=3)
 GPT2 = mb.GPT2Config(vocab_size=11, n_embd=8, n_layer=12, n_head=2, n_positions=9)
@@ -66,6 +68,57 @@ def test_what_is_written_has_the_names_and_values_of_hugging_faces_file(tmp_path
     expected = json.loads((theirs / "config.json").read_text())
     assert config.items() <= expected.items()
     assert config["architectures"] == [model_class.__name__] and config["dtype"] == "float64"
+
+
+@pytest.mark.parametrize("name, labels", [
+    ("BertForSequenceClassification", {0: "no", 1: "maybe", 2: "yes"}),
+    ("BertForSequenceClassification_regression", {0: "LABEL_0"}),
+    ("BertForMultipleChoice", {0: "LABEL_0", 1: "LABEL_1"}),
+    ("GPT2ForSequenceClassification", {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"})])
+def test_labels_keep_their_names(tmp_path, name, labels):
+    model = quietly(getattr(mb, name.partition("_")[0]), REFERENCE / name)
+    assert model.config.id2label == labels and model.config.num_labels == len(labels)
+    assert model.config.label2id == {label: number for number, label in labels.items()}
+    model.save_pretrained(tmp_path)
+    ours = json.loads((tmp_path / "config.json").read_text())
+    theirs = json.loads((REFERENCE / name / "config.json").read_text())
+    for field in ("id2label", "label2id", "num_labels", "problem_type", "classifier_dropout"):
+        assert ours.get(field) == theirs.get(field), field
+
+
+def test_a_new_head_takes_new_labels():
+    """A pre-trained folder, fine-tuned for its own labels; one with a head of other labels."""
+    with pytest.warns(UserWarning) as seen:
+        model = mb.BertForSequenceClassification.from_pretrained(
+            REFERENCE / "BertForPreTraining", id2label={0: "a", 1: "b", 2: "c"},
+            hidden_dropout_prob=0.25, problem_type="regression")
+    messages = [str(warning.message) for warning in seen]
+    assert "holds no classifier.weight, classifier.bias: freshly drawn" in messages[0]
+    assert "does not use cls.predictions.bias, cls.predictions.transform" in messages[1]
+    assert model.config.num_labels == 3 and model.classifier.weight.shape == (3, 12)
+    assert model.config.hidden_dropout_prob == 0.25 == model.dropout.p
+    assert model.config.problem_type == "regression"
+    pretrained = quietly(mb.BertForPreTraining, REFERENCE / "BertForPreTraining").bert
+    for name, array in pretrained.state_dict().items():
+        np.testing.assert_array_equal(model.bert.state_dict()[name], array)
+
+    three = REFERENCE / "BertForSequenceClassification"
+    with pytest.raises(InputError, match="classifier.weight has shape .3, 12., expected .5, 12."):
+        mb.BertForSequenceClassification.from_pretrained(three, num_labels=5)
+    with pytest.raises(InputError, match="there is no field num_label of BertConfig"):
+        mb.BertForSequenceClassification.from_pretrained(three, num_label=5)
+
+
+def test_a_new_head_is_drawn_with_the_generator():
+    heads = []
+    for rng in (0, 3, 3, np.random.default_rng(3)):
+        with pytest.warns(UserWarning, match="holds no score.weight: freshly drawn"):
+            model = mb.GPT2ForSequenceClassification.from_pretrained(REFERENCE / "GPT2LMHeadModel",
+                                                                     rng=rng)
+        heads.append(model.score.weight.data)
+    assert (heads[0] != heads[1]).all()
+    np.testing.assert_array_equal(heads[1], heads[2])
+    np.testing.assert_array_equal(heads[1], heads[3])
 
 
 def rewritten(tmp_path, model_class, change, **config_changes):

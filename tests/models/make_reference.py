@@ -6,11 +6,16 @@ For each class: the folder that Hugging Face's `save_pretrained` writes, in floa
 expected.safetensors with the inputs, every output, the loss and the gradient of every parameter.
 Weights are N(0, 0.5^2), biases and layer norms random too; the batch has padding, segments, and
 labels of -100. BERT's first tokens are never padding: its pooler reads them, and Hugging Face's
-embedding has no gradient at the padding id. The losses are taken from the float64 logits, since
-some of Hugging Face's own cast them to float32. Made with torch 2.13 and transformers 5.23; the
-tests need neither.
+embedding has no gradient at the padding id. The losses are Hugging Face's own for the tasks of
+fine-tuning; those of pre-training are taken from the float64 logits, since some of Hugging Face's
+cast them to float32. Made with torch 2.13 and transformers 5.23; the tests need neither.
+
+    python tests/models/make_reference.py Question
+
+makes only the folders that have the word in their names.
 """
 
+import sys
 from pathlib import Path
 
 import torch
@@ -29,9 +34,12 @@ GPT2 = dict(vocab_size=V, n_embd=C, n_layer=2, n_head=3, n_positions=9, n_inner=
             eos_token_id=1)
 
 
-def make(name, config, with_labels):
-    """Build the class `name`, save it, and store what it computes."""
-    torch.manual_seed(sum(map(ord, name)))
+def make(folder, config, with_labels):
+    """Build the class that the folder's name begins with, save it, and store what it computes."""
+    if len(sys.argv) > 1 and sys.argv[1] not in folder:
+        return
+    name = folder.partition("_")[0]
+    torch.manual_seed(sum(map(ord, folder)))
     config._attn_implementation = "eager"
     model = getattr(transformers, name)(config).double().eval()
     with torch.no_grad():
@@ -39,14 +47,21 @@ def make(name, config, with_labels):
             is_scale = key.lower().endswith("norm.weight") or "ln_" in key and "weight" in key
             parameter.normal_(1.0 if is_scale else 0.0, 0.5)
     mask = MASKS[name[:4]]
-    inputs = {"input_ids": torch.randint(1, V, (B, T)) * mask, "attention_mask": mask}
+    inputs = {"input_ids": torch.randint(1, V, (B, T)), "attention_mask": mask}
+    if name != "BertForQuestionAnswering":  # where padding too is scored: as the end of an answer
+        inputs["input_ids"] *= mask
     if name.startswith("Bert"):
         inputs["token_type_ids"] = torch.randint(0, 2, (B, T))
     if name in ("BertForMaskedLM", "GPT2Model"):
         inputs["position_ids"] = torch.randint(0, 9, (B, T))
+    if name == "BertForMultipleChoice":  # each question with its two choices, (B, 2, T)
+        more = {key: value.flip(0) for key, value in inputs.items()}
+        more["input_ids"] = more["input_ids"] * torch.randint(1, 3, (B, T)) % V
+        inputs = {key: torch.stack([value, more[key]], 1)[..., :5] for key, value in inputs.items()}
+    model.save_pretrained(HERE / folder)  # before its forward writes down a problem_type
     output = model(**inputs, output_hidden_states=True, output_attentions=True)
     labels = {key: label(mask) for key, label in with_labels.items()}
-    loss = loss_of(name, output, labels)
+    loss = loss_of(model, inputs, output, labels)
     loss.backward()
     expected = {f"input.{key}": value for key, value in (inputs | labels).items()}
     expected["output.loss"] = loss
@@ -56,10 +71,9 @@ def make(name, config, with_labels):
         elif key in ("hidden_states", "attentions"):
             expected.update((f"output.{key}.{i}", part) for i, part in enumerate(value))
     expected.update((f"grad.{key}", parameter.grad) for key, parameter in model.named_parameters())
-    model.save_pretrained(HERE / name)
-    (HERE / name / "generation_config.json").unlink(missing_ok=True)
+    (HERE / folder / "generation_config.json").unlink(missing_ok=True)
     save_file({key: value.detach().clone().contiguous() for key, value in expected.items()},
-              HERE / name / "expected.safetensors")
+              HERE / folder / "expected.safetensors")
 
 
 def words(mask):
@@ -74,6 +88,27 @@ def pairs(mask):
     return torch.randint(0, 2, (B,))
 
 
+def classes(mask):
+    return torch.tensor([2, 0, 2])
+
+
+def numbers(mask):
+    return torch.randn(B, dtype=torch.float64)
+
+
+def several(mask):
+    return torch.tensor([[1, 0, 1, 1], [0, 0, 0, 1], [0, 1, 1, 0]], dtype=torch.float64)
+
+
+def starts(mask):
+    """One answer inside, one that begins beyond the window, one question without an answer."""
+    return torch.tensor([2, 9, 0])
+
+
+def ends(mask):
+    return torch.tensor([4, 12, 0])
+
+
 def weights(mask):
     """What a bare model's last hidden state is weighed with, zero at padding."""
     return torch.randn(B, T, C, dtype=torch.float64) * mask[..., None]
@@ -83,7 +118,8 @@ def pooled_weights(mask):
     return torch.randn(B, C, dtype=torch.float64)
 
 
-def loss_of(name, output, labels):
+def loss_of(model, inputs, output, labels):
+    name = type(model).__name__
     if name in ("BertModel", "GPT2Model"):
         loss = (output.last_hidden_state * labels["upstream"]).sum()
         if name == "BertModel":
@@ -94,10 +130,14 @@ def loss_of(name, output, labels):
                 + F.cross_entropy(output.seq_relationship_logits, labels["next_sentence_label"]))
     if name == "BertForNextSentencePrediction":
         return F.cross_entropy(output.logits, labels["labels"])
+    if name == "BertForMaskedLM":
+        return F.cross_entropy(output.logits.flatten(0, 1), labels["labels"].flatten())
     if name == "GPT2LMHeadModel":
         return F.cross_entropy(output.logits[:, :-1].flatten(0, 1),
                                labels["labels"][:, 1:].flatten())
-    return F.cross_entropy(output.logits.flatten(0, 1), labels["labels"].flatten())
+    loss = model(**inputs, **labels).loss
+    assert loss.dtype == torch.float64
+    return loss
 
 
 if __name__ == "__main__":
@@ -108,3 +148,17 @@ if __name__ == "__main__":
     make("BertForNextSentencePrediction", bert(**BERT, hidden_act="gelu_new"), {"labels": pairs})
     make("GPT2Model", gpt2(**GPT2), {"upstream": weights})
     make("GPT2LMHeadModel", gpt2(**GPT2), {"labels": words})
+
+    make("BertForSequenceClassification",
+         bert(**BERT, id2label={0: "no", 1: "maybe", 2: "yes"},
+              label2id={"no": 0, "maybe": 1, "yes": 2}, classifier_dropout=0.3),
+         {"labels": classes})
+    make("BertForSequenceClassification_regression", bert(**BERT, num_labels=1),
+         {"labels": numbers})
+    make("BertForSequenceClassification_several", bert(**BERT, num_labels=4), {"labels": several})
+    make("BertForMultipleChoice", bert(**BERT), {"labels": pairs})
+    make("BertForTokenClassification", bert(**BERT, num_labels=V), {"labels": words})
+    make("BertForQuestionAnswering", bert(**BERT),
+         {"start_positions": starts, "end_positions": ends})
+    make("GPT2ForSequenceClassification", gpt2(**GPT2, num_labels=3, pad_token_id=0),
+         {"labels": classes})

@@ -6,9 +6,13 @@ import minibert as mb
 
 V, C, B, T = 17, 12, 3, 7  # three heads of width 4
 
-CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
-           mb.BertForNextSentencePrediction, mb.GPT2Model, mb.GPT2LMHeadModel]
-BERT_CLASSES, GPT2_CLASSES = CLASSES[:4], CLASSES[4:]
+# All that read (B, T) ids. BertForMultipleChoice reads more: see test_task_heads.py.
+BERT_CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
+                mb.BertForNextSentencePrediction, mb.BertForSequenceClassification,
+                mb.BertForTokenClassification, mb.BertForQuestionAnswering]
+GPT2_CLASSES = [mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification]
+CLASSES = BERT_CLASSES + GPT2_CLASSES
+PAD = V - 1  # GPT-2's: no batch has it
 
 
 def bert_config(**changes):
@@ -21,12 +25,13 @@ def bert_config(**changes):
 def gpt2_config(**changes):
     return mb.GPT2Config(**(dict(
         vocab_size=V, n_embd=C, n_layer=2, n_head=3, n_positions=9, n_inner=10, resid_pdrop=0.0,
-        embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0) | changes))
+        embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0, pad_token_id=PAD)
+        | changes))
 
 
 def small(model_class, seed=0, **changes):
     """A float64 model of the class: matrices and biases N(0, 0.5^2), scales N(1, 0.5^2)."""
-    is_bert = model_class in BERT_CLASSES
+    is_bert = issubclass(model_class.config_class, mb.BertConfig)
     model = model_class((bert_config if is_bert else gpt2_config)(**changes), rng=None).double()
     rng = np.random.default_rng(seed)
     for name, parameter in model.named_parameters():
@@ -45,10 +50,15 @@ def dropout(model_class, p):
 def batch(model_class, seed=0, rows=B, tokens=T):
     """Ids, and for BERT segments."""
     rng = np.random.default_rng(seed)
-    inputs = {"input_ids": rng.integers(0, V, (rows, tokens))}
+    inputs = {"input_ids": rng.integers(0, PAD, (rows, tokens))}
     if model_class in BERT_CLASSES:
         inputs["token_type_ids"] = rng.integers(0, 2, (rows, tokens))
     return inputs
+
+
+def per_token(name, tensor):
+    """Whether an output has its tokens in axis 1."""
+    return tensor.ndim == 3 or name in ("start_logits", "end_logits")
 
 
 def tensors_of(output):

@@ -1,0 +1,164 @@
+"""BERT for the four task families: one small head each on the same encoder.
+
+Figure 4 of Devlin et al. 2019: the class of a text or of a pair, the best of several endings, the
+span of a text that answers a question, a tag for every token.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.models.bert import BertModel, BertPretrainedModel, BertWithHead
+from minibert.models.config import BertConfig
+from minibert.models.outputs import (BaseModelOutputWithPooling, LossAndLogits,
+                                     QuestionAnsweringModelOutput)
+from minibert.models.task_losses import classification_loss, sequence_loss, span_loss, token_loss
+from minibert.nn.layers import Dropout, Linear
+
+Rng = np.random.Generator
+
+
+class BertForSequenceClassification(BertWithHead):
+    """The class of a text or of a pair of texts, or a number if `num_labels` is 1.
+
+    `labels`: (B,) classes; (B,) numbers for one label; (B, K) of 0.0 and 1.0 for several classes at
+    once (see task_losses.problem_type). logits (B, K).
+    """
+
+    __slots__ = ("dropout", "classifier")
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
+        super().__init__()
+        self.config = config
+        self.bert = BertModel(config, None)
+        self.dropout = classifier_dropout(config)
+        self.classifier = Linear(config.hidden_size, config.num_labels)
+        if rng is not None:
+            self.initialize(rng)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.classifier(self.dropout(outputs.pooler_output, rng))
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return sequence_loss(self.config, logits, labels)
+
+
+class BertForTokenClassification(BertWithHead):
+    """A tag for every token. `labels` (B, T) with -100 where none is asked; logits (B, T, K)."""
+
+    __slots__ = ("dropout", "classifier")
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
+        super().__init__()
+        self.config = config
+        self.bert = BertModel(config, None, add_pooling_layer=False)
+        self.dropout = classifier_dropout(config)
+        self.classifier = Linear(config.hidden_size, config.num_labels)
+        if rng is not None:
+            self.initialize(rng)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.classifier(self.dropout(outputs.last_hidden_state, rng))
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return token_loss(logits, labels)
+
+
+class BertForMultipleChoice(BertWithHead):
+    """Which of several endings goes on best? Each is read after the context as a pair of its own
+    and gets one score, and a softmax over the scores of one question compares them."""
+
+    __slots__ = ("dropout", "classifier")
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
+        super().__init__()
+        self.config = config
+        self.bert = BertModel(config, None)
+        self.dropout = classifier_dropout(config)
+        self.classifier = Linear(config.hidden_size, 1)
+        if rng is not None:
+            self.initialize(rng)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
+                inputs_embeds: Tensor | None = None, labels: np.ndarray | None = None,
+                output_hidden_states: bool = False, output_attentions: bool = False,
+                rng: Rng | None = None) -> LossAndLogits:
+        """All (B, choices, T), or inputs_embeds (B, choices, T, C); `labels` (B,): the number of
+        the right choice. logits (B, choices); the encoder's states are of B * choices texts."""
+        given = input_ids if input_ids is not None else inputs_embeds
+        choices = None if given is None else _choices(given, 3 if given is input_ids else 4)
+        output = super().forward(
+            *map(_flat, (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)),
+            None, output_hidden_states, output_attentions, rng)
+        output.logits = output.logits.reshape(-1, choices)  # (B * choices, 1) -> (B, choices)
+        if labels is not None:
+            output.loss = self.loss(output.logits, labels)
+        return output
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.classifier(self.dropout(outputs.pooler_output, rng))
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return classification_loss(logits, labels)
+
+
+class BertForQuestionAnswering(BertPretrainedModel):
+    """The span of the text that answers a question: each token is scored as its start and as its
+    end. The text comes second, after the question."""
+
+    __slots__ = ("bert", "qa_outputs")
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
+        super().__init__()
+        if config.num_labels != 2:
+            raise InputError("BertForQuestionAnswering gives two scores to a token, start and end, "
+                             f"but num_labels = {config.num_labels}: set it to 2")
+        self.config = config
+        self.bert = BertModel(config, None, add_pooling_layer=False)
+        self.qa_outputs = Linear(config.hidden_size, 2)
+        if rng is not None:
+            self.initialize(rng)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
+                inputs_embeds: Tensor | None = None, start_positions: np.ndarray | None = None,
+                end_positions: np.ndarray | None = None, output_hidden_states: bool = False,
+                output_attentions: bool = False, rng: Rng | None = None
+                ) -> QuestionAnsweringModelOutput:
+        """`start_positions` and `end_positions` (B,): the first and the last token of the answer;
+        those from T on are ignored, since the answer is not in this window."""
+        outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
+                            output_hidden_states, output_attentions, rng)
+        logits = self.qa_outputs(outputs.last_hidden_state)  # (B, T, 2)
+        start_logits, end_logits = logits[..., 0], logits[..., 1]
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = span_loss(start_logits, end_logits, start_positions, end_positions)
+        return QuestionAnsweringModelOutput(loss, start_logits, end_logits, outputs.hidden_states,
+                                            outputs.attentions)
+
+
+def classifier_dropout(config: BertConfig) -> Dropout:
+    """The dropout between the encoder and a classifier."""
+    p = config.classifier_dropout
+    return Dropout(config.hidden_dropout_prob if p is None else p)
+
+
+def _choices(array: np.ndarray | Tensor, axes: int) -> int:
+    """How many choices each question has: (B, choices, ...)."""
+    shape = np.shape(array.data if isinstance(array, Tensor) else array)
+    if len(shape) != axes or 0 in shape:
+        raise InputError(f"BertForMultipleChoice: got shape {shape}: expected (batch, choices, "
+                         "tokens), and the width after them for embeddings")
+    return shape[1]
+
+
+def _flat(array: np.ndarray | Tensor | None) -> np.ndarray | Tensor | None:
+    """(B, choices, ...) -> (B * choices, ...): the choices of a question follow one another."""
+    if array is None:
+        return None
+    array = array if isinstance(array, Tensor) else np.asarray(array)
+    return array.reshape(-1, *array.shape[2:])
