@@ -1,0 +1,137 @@
+"""How well answers fit: exact match and F1 as in SQuAD (Rajpurkar et al. 2016 and 2018) and, for
+Chinese, as in CMRC 2018 (Cui et al. 2019). All from 0 to 1, where their scripts give percent.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from minibert.errors import InputError
+from minibert.finetuning.examples import QuestionExample
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = frozenset(string.punctuation)  # ASCII's alone, as in SQuAD's script
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+_CHINESE_PUNCTUATION = frozenset("，。：？！“”；’《》…·、「」（）－～『』")
+
+
+def normalized(text: str) -> str:
+    """Without what makes no difference: upper case, punctuation, articles, runs of blanks, in this
+    order. So "The U.S." is "us", and "a-z" is one word."""
+    text = "".join([char for char in text.lower() if char not in _PUNCTUATION])
+    return " ".join(_ARTICLES.sub(" ", text).split())
+
+
+def exact_match(answer: str, right: str) -> float:
+    """1 if both are the same once normalized."""
+    return float(normalized(answer) == normalized(right))
+
+
+def f1(answer: str, right: str) -> float:
+    """How many words both share, whatever their order: the harmonic mean of the shares of either.
+    Where one of them has no words (no answer), 1 if neither has. (So does the script of SQuAD 2.0;
+    that of 1.1 gives 0 even to "the" for "a".)"""
+    words, right_words = normalized(answer).split(), normalized(right).split()
+    if not words or not right_words:
+        return float(words == right_words)
+    shared = (Counter(words) & Counter(right_words)).total()
+    return 2 * shared / (len(words) + len(right_words))
+
+
+def chinese_exact_match(answer: str, right: str) -> float:
+    """1 if both are the same without punctuation and the blanks beside Chinese characters."""
+    return float(_chinese_words(answer) == _chinese_words(right))
+
+
+def chinese_f1(answer: str, right: str) -> float:
+    """F1 of the longest stretch that both share: in CMRC 2018, unlike SQuAD, the order counts.
+
+    Each Chinese character is a word of its own; other words stand between blanks. (CMRC's script
+    cuts these with nltk, for which "3.5%" is two words: in mixed text it may differ.)
+    """
+    words, right_words = _chinese_words(answer), _chinese_words(right)
+    if not words or not right_words:
+        return float(words == right_words)
+    longest = 0
+    lengths = [0] * (len(right_words) + 1)  # of the stretches that end at this word of both
+    for word in words:
+        for place in range(len(right_words), 0, -1):  # from behind: [place - 1] is still the former
+            lengths[place] = lengths[place - 1] + 1 if right_words[place - 1] == word else 0
+        longest = max(longest, *lengths)
+    return 2 * longest / (len(words) + len(right_words))
+
+
+def _chinese_words(text: str) -> list[str]:
+    text = "".join([char for char in text.lower()
+                    if char not in _PUNCTUATION and char not in _CHINESE_PUNCTUATION])
+    return _CHINESE.sub(r" \g<0> ", text).split()
+
+
+def has_chinese(text: str) -> bool:
+    """Whether the text is to be scored as Chinese."""
+    return _CHINESE.search(text) is not None
+
+
+def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
+    """(exact match, F1) of an answer, against the accepted one that fits best. A question without
+    an answer wants the empty one."""
+    if example.answers is None:
+        raise InputError(f"{example.where}: the question has no answers to score by")
+    accepted = [right.text for right in example.answers if normalized(right.text)] or [""]
+    chinese = has_chinese("".join(accepted))
+    match, overlap = (chinese_exact_match, chinese_f1) if chinese else (exact_match, f1)
+    return (max([match(answer, right) for right in accepted]),
+            max([overlap(answer, right) for right in accepted]))
+
+
+def score_answers(examples: Sequence[QuestionExample], answers: Mapping[str, str]
+                  ) -> dict[str, float]:
+    """The means over all questions, {"exact": ..., "f1": ..., "total": ...}, from `answers` by
+    question id; and where some questions have no answer (SQuAD 2.0) the same for those that have
+    one and those that have none: "HasAns_exact", "NoAns_exact"... as SQuAD's script calls them."""
+    missing = [example.id for example in examples if example.id not in answers]
+    if missing or not examples:
+        raise InputError(f"answers: {len(missing)} of {len(examples)} questions have none: "
+                         f"{', '.join(missing[:3])}")
+    scores = [answer_scores(example, answers[example.id]) for example in examples]
+    figures = _means("", scores)
+    with_answer = [score for example, score in zip(examples, scores) if example.answers]
+    without = [score for example, score in zip(examples, scores) if not example.answers]
+    if without:
+        figures |= _means("NoAns_", without)
+    if without and with_answer:
+        figures |= _means("HasAns_", with_answer)
+    return figures
+
+
+def _means(prefix: str, scores: list[tuple[float, float]]) -> dict[str, float]:
+    n = len(scores)
+    return {f"{prefix}exact": sum([exact for exact, _ in scores]) / n,
+            f"{prefix}f1": sum([overlap for _, overlap in scores]) / n, f"{prefix}total": n}
+
+
+def best_null_threshold(scores: Sequence[float], null_differences: Sequence[float],
+                        answerable: Sequence[bool]) -> tuple[float, float]:
+    """When to answer nothing, for SQuAD 2.0: (threshold, mean score that it gives).
+
+    For each question: the score (F1, say) of the best answer that is one, how much the score of no
+    answer is above its score, and whether it has an answer. Answered is what lies at the threshold
+    or below. As in SQuAD's script the threshold is one of the differences; the lowest of equally
+    good ones; one below all of them if answering nothing is best.
+    """
+    n = len(scores)
+    if not n or len(null_differences) != n or len(answerable) != n:
+        raise InputError(f"best_null_threshold: {n} scores, {len(null_differences)} differences and"
+                         f" {len(answerable)} questions: expected one of each for every question")
+    rows = sorted(zip(null_differences, scores, answerable))
+    gained = float(sum([not has_answer for has_answer in answerable]))  # with nothing answered
+    best_gain, threshold = gained, float(rows[0][0]) - 1.0
+    for place, (difference, score, has_answer) in enumerate(rows):
+        gained += score if has_answer else -1.0
+        is_last_of_equals = place + 1 == n or rows[place + 1][0] > difference
+        if is_last_of_equals and gained > best_gain:
+            best_gain, threshold = gained, float(difference)
+    return threshold, best_gain / n
