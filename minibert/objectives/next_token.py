@@ -43,10 +43,14 @@ class NextTokenBatch:
 
 
 class NextTokenObjective:
-    """Windows at random places of the training text, a pure function of (seed, step).
+    """Windows over the training text, a pure function of (seed, step).
 
     train, held_out: texts. The stream of ids has a separator before each text, so that a text's
     first token is predicted, too, and the windows over the held-out stream score each token once.
+
+    Each epoch cuts the training stream into windows from a new random place on and shuffles them:
+    every token is read once an epoch (but for less than a window at either end). Windows drawn
+    one by one at random places would leave out 1/e of the tokens in the first epoch.
     """
 
     name = "gpt"
@@ -67,14 +71,29 @@ class NextTokenObjective:
                              "or a shorter context")
         if len(self.held_out_ids) < 2:
             raise InputError("the held-out text has no token to predict; give a longer text")
+        # one window fewer than fit: the room that is left is where the first one may start
+        self.n_per_epoch = max((len(self.train_ids) - 1) // context - 1, 1)
+        self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)
 
     def batch(self, step: int) -> NextTokenBatch:
         """The training batch of a step."""
-        rng = generator(self.seed, Purpose.WINDOWS, step)
-        first = rng.integers(0, len(self.train_ids) - self.context, size=self.batch_size)
-        windows = self.train_ids[first[:, None] + np.arange(self.context + 1)]  # (B, T + 1)
-        windows = windows.astype(np.int64)
-        return NextTokenBatch(windows[:, :-1], windows[:, 1:])
+        windows = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epoch, place = np.divmod(windows, self.n_per_epoch)
+        first = np.concatenate([self._epoch(e)[place[epoch == e]] for e in np.unique(epoch)])
+        ids = self.train_ids[first[:, None] + np.arange(self.context + 1)]  # (B, T + 1)
+        ids = ids.astype(np.int64)
+        return NextTokenBatch(ids[:, :-1], ids[:, 1:])
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        """Where the windows of an epoch start, in the order in which they are read."""
+        known, starts = self._latest_epoch
+        if epoch != known:
+            rng = generator(self.seed, Purpose.WINDOWS, int(epoch))
+            room = len(self.train_ids) - 1 - self.n_per_epoch * self.context
+            first = rng.integers(0, room + 1)
+            starts = first + self.context * rng.permutation(self.n_per_epoch)
+            self._latest_epoch = (epoch, starts)
+        return starts
 
     def held_out_batches(self) -> Iterator[NextTokenBatch]:
         """The whole held-out stream, window after window; every token but the first is a target."""

@@ -62,6 +62,34 @@ def test_windows_start_anywhere_and_reach_the_last_token():
     assert set(last) == {task.train_ids[-1], task.train_ids[-2]}
 
 
+@given(n_letters=st.integers(40, 120), context=st.integers(1, 30), batch_size=st.integers(1, 7))
+def test_an_epoch_reads_every_token_once_but_for_its_two_ends(n_letters, context, batch_size):
+    letters = "".join(map(chr, range(0x4e00, 0x4e00 + n_letters)))  # each of them once
+    tokenizer = CharTokenizer.train([letters])
+    task = objective(tokenizer=tokenizer, train=[letters], held_out=[letters], context=context,
+                     batch_size=batch_size)
+    n = task.n_per_epoch
+    rows = np.concatenate([task.batch(step).targets for step in range(-(-2 * n // batch_size))])
+    cuts = []
+    for epoch in (rows[:n], rows[n:2 * n]):
+        read = np.sort(epoch.ravel())
+        assert len(np.unique(read)) == len(read), "a token is read twice in an epoch"
+        left_out = n_letters - len(read)
+        assert left_out < 2 * context
+        cuts.append(read[0])
+    place = {int(i): at for at, i in enumerate(task.train_ids)}
+    assert all([place[int(first)] <= 2 * context for first in cuts])
+
+
+def test_each_epoch_cuts_the_text_at_other_places_and_in_another_order():
+    task = objective()
+    n = task.n_per_epoch
+    starts = [task._epoch(epoch) for epoch in range(30)]
+    assert len({int(s.min()) for s in starts}) > 5
+    assert not np.array_equal(starts[0] - starts[0].min(), starts[1] - starts[1].min())
+    assert all([np.array_equal(np.sort(s), s.min() + 10 * np.arange(n)) for s in starts])
+
+
 def test_a_batch_is_a_function_of_seed_and_step():
     first, again, other = objective(), objective(), objective(seed=4)
     list(again.held_out_batches())
