@@ -9,7 +9,8 @@ from minibert.training.machine import core_count
 # For every corpus and model, unless the tables below say otherwise.
 COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
           "layers": 2, "heads": 4, "width": 64, "context": 48, "dropout": 0.0,
-          "initializer_range": 0.02, "norm_first": False, "no_next_sentence": False,
+          "initializer_range": 0.02, "position_initializer_range": None,
+          "norm_first": False, "no_next_sentence": False,
           "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3, "warmup": 100,
           "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0, "seed": 1}
 
@@ -19,7 +20,8 @@ TABLES = {
     "toy": {
         "both": {"batch": 16, "lr": 3e-3, "min_lr": 0.0, "schedule": "linear",
                  "betas": (0.9, 0.98), "threads": 1},  # a second one hardly pays at this size
-        "bert": {"steps": 14_000, "warmup": 700, "initializer_range": 0.1},
+        "bert": {"steps": 14_000, "warmup": 700, "initializer_range": 0.1,
+                 "position_initializer_range": 0.02},
         "gpt": {"steps": 2500},
     },
     "python-docs": {

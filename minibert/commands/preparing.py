@@ -71,7 +71,8 @@ def _bert(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:
         intermediate_size=4 * options["width"], hidden_dropout_prob=options["dropout"],
         attention_probs_dropout_prob=options["dropout"], max_position_embeddings=options["context"],
         initializer_range=options["initializer_range"], pad_token_id=tokenizer.pad_token_id,
-        norm_first=options["norm_first"])
+        norm_first=options["norm_first"],
+        position_initializer_range=options["position_initializer_range"])
     return objective, BertForPreTraining(config, options["seed"])
 
 

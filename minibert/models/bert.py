@@ -31,11 +31,15 @@ class BertPretrainedModel(PretrainedModel):
 
     def draw(self, name: str, shape: tuple[int, ...], rng: Rng) -> np.ndarray:
         """Normal with standard deviation `initializer_range`, redrawn beyond two of them: the
-        truncated normal of Google's modeling.py. (Hugging Face draws without truncation.)"""
+        truncated normal of Google's modeling.py. (Hugging Face draws without truncation.) The
+        positions may have a range of their own: see the config."""
         values = rng.standard_normal(shape, np.float32)
         while (far := np.abs(values) > 2).any():
             values[far] = rng.standard_normal(int(far.sum()), np.float32)
-        return values * np.float32(self.config.initializer_range)
+        spread, own = self.config.initializer_range, self.config.position_initializer_range
+        if own is not None and name.endswith("position_embeddings.weight"):
+            spread = own
+        return values * np.float32(spread)
 
 
 class BertModel(BertPretrainedModel):

@@ -139,8 +139,11 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
 
 @dataclass(frozen=True)
 class BertConfig(_Labels):
-    """Hugging Face's BertConfig, and `norm_first`: layer norm before the branches, as in GPT-2.
-    `classifier_dropout` None stands for hidden_dropout_prob."""
+    """Hugging Face's BertConfig. `classifier_dropout` None stands for hidden_dropout_prob.
+
+    Two fields are ours: `norm_first`, layer norm before the branches, as in GPT-2; and
+    `position_initializer_range`, which None makes the same as `initializer_range`: positions that
+    begin smaller than the words let attention find like words first."""
 
     vocab_size: int = 30522
     hidden_size: int = 768
@@ -158,6 +161,7 @@ class BertConfig(_Labels):
     pad_token_id: int | None = 0
     tie_word_embeddings: bool = True
     norm_first: bool = False
+    position_initializer_range: float | None = None
 
     model_types: ClassVar = ("bert", "bert_norm_first")
 
@@ -165,7 +169,9 @@ class BertConfig(_Labels):
         _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
                "intermediate_size max_position_embeddings type_vocab_size",
                "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps"
-               + ("" if self.classifier_dropout is None else " classifier_dropout"), "hidden_act")
+               + ("" if self.classifier_dropout is None else " classifier_dropout")
+               + ("" if self.position_initializer_range is None
+                  else " position_initializer_range"), "hidden_act")
         self._name_labels()
 
     @property
@@ -175,10 +181,11 @@ class BertConfig(_Labels):
         return self.model_types[self.norm_first]
 
     def to_dict(self) -> dict:
-        """What stands in config.json."""
+        """What stands in config.json: our own fields only where they say something."""
         values = asdict(self) | {"model_type": self.model_type}
-        if not self.norm_first:
-            del values["norm_first"]
+        for name, unsaid in (("norm_first", False), ("position_initializer_range", None)):
+            if values[name] == unsaid:
+                del values[name]
         return self._with_labels(values)
 
 

@@ -32,9 +32,11 @@ DOCUMENT_END = 1 / 12
 
 
 class Topic(NamedTuple):
-    """Four actions (verb with he or she, with they, objects), places, what places are like."""
+    """Four actions (verb with he or she, with they, objects), the place that gives the topic its
+    name and other places, what places are like."""
 
     actions: tuple[tuple[str, str, tuple[str, ...]], ...]
+    home: str
     places: tuple[str, ...]
     qualities: tuple[str, ...]
 
@@ -52,19 +54,19 @@ TOPICS = {
     "river": Topic(
         (("rows", "row", ("boat", "raft")), ("catches", "catch", ("bass", "trout")),
          ("feeds", "feed", ("crane", "duck")), ("mends", "mend", ("net", "sail"))),
-        ("bank", "bridge", "mill", "spring"), ("muddy", "shallow", "mossy")),
+        "river", ("bank", "bridge", "mill", "spring"), ("muddy", "shallow", "mossy")),
     "town": Topic(
         (("counts", "count", ("coin", "bill")), ("signs", "sign", ("letter", "note")),
          ("opens", "open", ("safe", "drawer")), ("sells", "sell", ("stamp", "ticket"))),
-        ("bank", "market", "counter", "square"), ("busy", "rich", "crowded")),
+        "town", ("bank", "market", "counter", "square"), ("busy", "rich", "crowded")),
     "music": Topic(
         (("plays", "play", ("bass", "piano")), ("sings", "sing", ("song", "note")),
          ("tunes", "tune", ("guitar", "violin")), ("hears", "hear", ("choir", "drum"))),
-        ("stage", "hall", "bar", "tower"), ("loud", "bright", "grand")),
+        "theatre", ("stage", "hall", "bar", "tower"), ("loud", "bright", "grand")),
     "kitchen": Topic(
         (("bakes", "bake", ("cake", "loaf")), ("washes", "wash", ("pitcher", "pan")),
          ("cuts", "cut", ("pie", "lemon")), ("stirs", "stir", ("soup", "sauce"))),
-        ("stove", "table", "bar", "counter"), ("warm", "clean", "tidy")),
+        "kitchen", ("stove", "table", "bar", "counter"), ("warm", "clean", "tidy")),
 }
 
 CHARACTERS = (
@@ -78,6 +80,7 @@ CHARACTERS = (
 
 POSSESSIVE = {"she": "her", "he": "his", "they": "their"}
 REFLEXIVE = {"she": "herself", "he": "himself", "they": "themselves"}
+HOME = 0.4  # of the places named: the one that gives the topic its name
 NEAR = {"near": 0.4, "behind": 0.3, "beside": 0.3}
 
 # How a sentence of the same or of a new character opens
@@ -96,12 +99,15 @@ def grammar(
 
     The last place, ".", has no follower."""
     plural = character.pronoun == "they"
+    places = {topic.home: HOME} | {
+        place: (1 - HOME) / len(topic.places) for place in topic.places
+    }
     objects = [thing for action in topic.actions for thing in action[2]]
     predicate = {
         "manner": 0.24, "verb 0": 0.13, "verb 1": 0.13, "verb 2": 0.13, "verb 3": 0.13,
         "often": 0.08, "habit": 0.16,
     }
-    places = {
+    grammar = {
         # the (old) captain ... / she ...
         "the": ({"the": 1.0}, {"quality": 0.5, "noun": 0.5}),
         "quality": ({character.quality: 1.0}, {"noun": 1.0}),
@@ -119,18 +125,18 @@ def grammar(
         "manner": ({character.manner: 1.0}, _even(("verb 0", "verb 1", "verb 2", "verb 3"))),
         "near": (NEAR, {"near the": 1.0}),
         "near the": ({"the": 1.0}, {"place": 1.0}),
-        "place": (_even(topic.places), {".": 1.0}),
+        "place": (places, {".": 1.0}),
         # near the muddy bridge lies the net.
         "scene near": (NEAR, {"scene near the": 1.0}),
         "scene near the": ({"the": 1.0}, {"scene quality": 0.5, "scene place": 0.5}),
         "scene quality": (_even(topic.qualities), {"scene place": 1.0}),
-        "scene place": (_even(topic.places), {"lies": 1.0}),
+        "scene place": (places, {"lies": 1.0}),
         "lies": ({"lies": 0.4, "stands": 0.3, "waits": 0.3}, {"lies the": 1.0}),
         "lies the": ({"the": 0.7, "that": 0.3}, {"scene object": 1.0}),
         "scene object": (_even(objects), {".": 1.0}),
         # the bridge is muddy.
         "scene the": ({"the": 1.0}, {"is place": 1.0}),
-        "is place": (_even(topic.places), {"is": 1.0}),
+        "is place": (places, {"is": 1.0}),
         "is": ({"is": 0.6, "looks": 0.4}, {"is quality": 1.0}),
         "is quality": (_even(topic.qualities), {".": 1.0}),
         ".": ({".": 1.0}, {}),
@@ -138,10 +144,10 @@ def grammar(
     for number, (singular_verb, plural_verb, things) in enumerate(topic.actions):
         determiner = {"the": 0.4, "that": 0.15, POSSESSIVE[character.pronoun]: 0.45}
         verb = plural_verb if plural else singular_verb
-        places[f"verb {number}"] = ({verb: 1.0}, {f"determiner {number}": 1.0})
-        places[f"determiner {number}"] = (determiner, {f"object {number}": 1.0})
-        places[f"object {number}"] = (_even(things), {"near": 0.5, ".": 0.5})
-    return places
+        grammar[f"verb {number}"] = ({verb: 1.0}, {f"determiner {number}": 1.0})
+        grammar[f"determiner {number}"] = (determiner, {f"object {number}": 1.0})
+        grammar[f"object {number}"] = (_even(things), {"near": 0.5, ".": 0.5})
+    return grammar
 
 
 class ToyWorld(World):

@@ -5,6 +5,7 @@ import pytest
 from small_models import BERT_CLASSES, CLASSES, bert_config, gpt2_config
 
 import minibert as mb
+from minibert.errors import InputError
 
 
 def by_name(model):
@@ -30,6 +31,21 @@ def test_gpt2_draws_a_normal_and_scales_what_enters_the_stream():
             expected = 0.02 / 4 if scaled else 0.02  # 8 layers of two branches
             np.testing.assert_allclose(array.std(), expected, rtol=0.02, err_msg=name)
             assert abs(array).max() > 3 * expected
+
+
+def test_positions_may_have_a_range_of_their_own(tmp_path):
+    sizes = dict(hidden_size=120, max_position_embeddings=300, initializer_range=0.1)
+    alike = mb.BertModel(bert_config(**sizes)).embeddings
+    small = mb.BertModel(bert_config(**sizes, position_initializer_range=0.02)).embeddings
+    np.testing.assert_allclose(small.position_embeddings.weight.data,
+                               alike.position_embeddings.weight.data / 5, rtol=1e-6)
+    np.testing.assert_array_equal(small.word_embeddings.weight.data,
+                                  alike.word_embeddings.weight.data)
+    for given in (None, 0.02):
+        config = bert_config(position_initializer_range=given)
+        assert ("position_initializer_range" in config.to_dict()) == (given is not None)
+    with pytest.raises(InputError, match="position_initializer_range = -1"):
+        bert_config(position_initializer_range=-1)
 
 
 @pytest.mark.parametrize("model_class", CLASSES)
