@@ -19,6 +19,7 @@ SMALL = {
                                   "below counting words, and above the oracle"),
     "07_python_docs": (["--steps", "400", "--width", "64", "--threads", "1"],
                        "more than how often each word occurs"),
+    "13_sliding_windows": ([], "one window speaks for each token ('bought': C)"),
 }
 
 

@@ -1,0 +1,84 @@
+"""Demo 13: a text longer than the model, read through a window that slides over it.
+
+    python demos/13_sliding_windows.py
+
+The example is the one in the comments of Google's run_squad.py: windows of 5 words, each 3 words
+after the one before, so that two words are seen twice. Which of its windows speaks for a word?
+"""
+
+import numpy as np
+
+import minibert as mb
+from minibert.finetuning.sliding import answer_at, best_spans, best_windows, joined
+
+TEXT = "The man went to the store and bought a gallon of milk."
+VOCABULARY = "the man went to store and bought a gallon of milk .".split()
+SIZE, OVERLAP = 5, 2
+NAMES = "ABCD"
+
+# What a model might say of each word: how likely the answer starts, or ends, with it.
+STARTS = {"a": 3.0, "gallon": 2.0}
+ENDS = {"gallon": 2.5, "of": 0.5, "milk": 3.0}
+
+
+def main() -> None:
+    tokenizer = mb.BertTokenizer.from_words(VOCABULARY)
+    whole = tokenizer(TEXT, add_special_tokens=False, return_offsets_mapping=True)
+    cut = tokenizer(TEXT, add_special_tokens=False, return_offsets_mapping=True, truncation=True,
+                    max_length=SIZE, stride=OVERLAP, return_overflowing_tokens=True)
+    words = [TEXT[start:end] for start, end in whole["offset_mapping"]]
+    firsts = [whole["offset_mapping"].index(offsets[0]) for offsets in cut["offset_mapping"]]
+    windows = [(first, first + len(ids)) for first, ids in zip(firsts, cut["input_ids"])]
+    best = best_windows(windows, len(words))
+
+    print(f"1. {len(words)} tokens in windows of {SIZE}, which overlap by {OVERLAP}. In [brackets]:"
+          "\n   where the token has more context than in any other window.\n")
+    for number, (start, end) in enumerate(windows):
+        cells = [" " * (len(word) + 2) for word in words[:start]]
+        for place in range(start, end):
+            word = words[place]
+            cells.append(f"[{word}]" if best[place] == number else f" {word} ")
+        print(f"   {NAMES[number]}  " + " ".join(cells))
+
+    bought = words.index("bought")
+    print("\n2. 'bought' is seen twice:\n")
+    for number, (start, end) in enumerate(windows):
+        if start <= bought < end:
+            left, right = bought - start, end - 1 - bought
+            print(f"   in {NAMES[number]}: {left} to the left, {right} to the right; "
+                  f"the smaller of them is {min(left, right)}")
+    print(f"\n   So it is window {NAMES[best[bought]]} that speaks for it.")
+
+    print("\n3. What did he buy? Each window scores its tokens as the start and as the end of the"
+          "\n   answer (here by hand). The three best of all valid spans:\n")
+    seen = [words[start:end] for start, end in windows]
+    start_scores = [np.array([STARTS.get(word, 0.0) for word in window]) for window in seen]
+    end_scores = [np.array([ENDS.get(word, 0.0) for word in window]) for window in seen]
+    in_context = [np.ones(len(window), bool) for window in seen]  # here is no question before it
+    is_best = [best[start:end] == number for number, (start, end) in enumerate(windows)]
+    answers = []
+    for span in best_spans(start_scores, end_scores, in_context, is_best, n_best=3):
+        answer = answer_at(TEXT, cut["offset_mapping"][span.window][span.start:span.end + 1])
+        answers.append(answer)
+        print(f"   {span.score}  in {NAMES[span.window]}: {answer.text!r}, written at character "
+              f"{answer.start}")
+    print("\n   'a gallon of milk' would have 6.0, but no window holds all of it. Only an answer"
+          f"\n   of at most {OVERLAP + 1} tokens, the overlap and one more, is sure to be whole in "
+          "one.")
+
+    if NAMES[best[bought]] != "C":
+        raise SystemExit(f"'bought' should belong to window C, not to {NAMES[best[bought]]}")
+    if list(joined([np.array(window) for window in seen], windows)) != words:
+        raise SystemExit("the best windows of all tokens, joined, are not the text")
+    written = [TEXT[answer.start:answer.start + len(answer.text)] for answer in answers]
+    if answers[0].text != "a gallon" or written != [answer.text for answer in answers]:
+        raise SystemExit(f"expected 'a gallon' first, and stretches of the text: {answers}")
+    for start in range(len(words) - OVERLAP):
+        if not any(first <= start and start + OVERLAP < end for first, end in windows):
+            raise SystemExit(f"{words[start:start + OVERLAP + 1]} is whole in no window")
+    print("\nClaim: one window speaks for each token ('bought': C), joined they are the text, and"
+          "\nthe answer is cut out of the original, character by character.")
+
+
+if __name__ == "__main__":
+    main()

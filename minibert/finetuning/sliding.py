@@ -1,0 +1,132 @@
+"""Texts longer than a model, read through a window that slides over them with an overlap.
+
+A token in the overlap is seen twice, and in one of its windows it has more context: that one
+speaks for it (Google's run_squad.py). Here is how the answers of the windows become one answer of
+the text. Windows are cut by the tokenizer's call, with `stride` and `return_overflowing_tokens`.
+
+Letters: T tokens of a window, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.finetuning.examples import Answer
+
+
+def best_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
+    """(total,): for each token of the text the number of the window in which it has most context.
+
+    `windows` are (first token, one after the last). The context is min(tokens to the left, tokens
+    to the right) + 0.01 * length of the window, as in run_squad.py: between windows that show
+    equally much of both sides the longer one counts, and then the first. Errors: a token that is in
+    no window.
+    """
+    most, best = np.full(total, -1.0), np.zeros(total, np.int64)
+    for number, (start, end) in enumerate(windows):
+        place = np.arange(start, end)
+        context = np.minimum(place - start, end - 1 - place) + 0.01 * (end - start)
+        better = context > most[start:end]
+        most[start:end][better] = context[better]
+        best[start:end][better] = number
+    if (most < 0).any():
+        raise InputError(f"token {np.argmin(most)} of {total} is in no window: the windows "
+                         f"{list(windows)!r:.60} have a gap")
+    return best
+
+
+def joined(values: Sequence[np.ndarray], windows: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(tokens of a window, ...) each -> (tokens of the text, ...): every token's values from its
+    best window. Tag logits of a long sentence, say."""
+    best = best_windows(windows, max([end for _, end in windows]))
+    return np.stack([values[window][place - windows[window][0]]
+                     for place, window in enumerate(best)])
+
+
+# ---- one class for a text in several windows ---------------------------------------------------
+
+
+def averaged(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
+    """The mean over the windows of each text: (windows, K) -> (texts, K). `owners` (windows,) says
+    which text each is of: the tokenizer's overflow_to_sample_mapping."""
+    owners, sums = np.asarray(owners), np.zeros((texts, probabilities.shape[1]))
+    np.add.at(sums, owners, probabilities)
+    return sums / np.bincount(owners, minlength=texts)[:, None]
+
+
+def voted(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
+    """The class (texts,) that is the likeliest in most windows of a text; of classes with equally
+    many votes the one with the higher mean."""
+    votes = np.zeros((texts, probabilities.shape[1]))
+    np.add.at(votes, (np.asarray(owners), probabilities.argmax(axis=1)), 1)
+    return (votes + averaged(probabilities, owners, texts) / 2).argmax(axis=1)  # a vote is 1
+
+
+# ---- the best span for a question --------------------------------------------------------------
+
+
+class Span(NamedTuple):
+    """Tokens `start` to `end`, the last one included, of a window; how high they are scored."""
+
+    score: float
+    window: int
+    start: int
+    end: int
+
+
+def best_spans(start_scores: Sequence[np.ndarray], end_scores: Sequence[np.ndarray],
+               in_context: Sequence[np.ndarray], is_best: Sequence[np.ndarray],
+               longest: int = 30, n_best: int = 20) -> list[Span]:
+    """The `n_best` valid spans of all windows by start score + end score, the best first.
+
+    All arrays are (T,), one for each window: the scores; whether a token is of the context (and not
+    of the question, special or padding); whether this is the token's best window. A span is valid
+    if it starts no later than it ends, has at most `longest` tokens, lies in the context, and if
+    this is the best window of its first token (as in run_squad.py: so none is counted twice, and
+    none that crosses over from one window's tokens to the other's is lost). Of equal ones the
+    first, then the shorter. There is none in a context without tokens.
+    """
+    found = []
+    for window, (starts, ends) in enumerate(zip(start_scores, end_scores)):
+        inside = np.asarray(in_context[window], bool)
+        places = np.arange(len(starts))
+        last = places[:, None] + np.arange(min(longest, len(starts)))  # (T, longest): ends to try
+        within = last < len(starts)
+        last = np.minimum(last, len(starts) - 1)
+        scores = starts[:, None] + ends[last]
+        valid = (inside & is_best[window])[:, None] & within & inside[last]
+        scores = np.where(valid, scores, -np.inf).reshape(-1)
+        best = np.argsort(-scores, kind="stable")[:min(n_best, np.count_nonzero(valid))]
+        found += [Span(float(scores[k]), window, int(k // last.shape[1]), int(last.flat[k]))
+                  for k in best]
+    return sorted(found, key=_rank)[:n_best]
+
+
+def _rank(span: Span) -> tuple:
+    return -span.score, span.window, span.start, span.end
+
+
+def null_difference(spans: Sequence[Span], start_scores: Sequence[np.ndarray],
+                    end_scores: Sequence[np.ndarray]) -> float:
+    """How much the score of no answer is above the best span's: the question is left unanswered if
+    it is above a threshold (SQuAD 2.0; answer_scores.best_null_threshold finds one).
+
+    No answer is the span of [CLS], token 0; of all windows the lowest such score counts, since one
+    window that holds an answer is enough. Infinite where there is no span.
+    """
+    null = min([float(starts[0] + ends[0]) for starts, ends in zip(start_scores, end_scores)])
+    return null - spans[0].score if spans else float("inf")
+
+
+def answer_at(context: str, offsets: Sequence[tuple[int, int]]) -> Answer:
+    """The stretch of the context from the first of the tokens to the last, as it is written there;
+    `offsets` are where the tokens of a span stand. Blanks at its ends (a token of GPT-2 may begin
+    with one) are left off."""
+    start, end = offsets[0][0], offsets[-1][1]
+    text = context[start:end]
+    start += len(text) - len(text.lstrip())
+    return Answer(text.strip(), start)
