@@ -90,9 +90,9 @@ class BertForMultipleChoice(BertWithHead):
         the right choice. logits (B, choices); the encoder's states are of B * choices texts."""
         given = input_ids if input_ids is not None else inputs_embeds
         choices = None if given is None else _choices(given, 3 if given is input_ids else 4)
-        output = super().forward(
-            *map(_flat, (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)),
-            None, output_hidden_states, output_attentions, rng)
+        output = super().forward(_flat(input_ids), _flat(attention_mask), _flat(token_type_ids),
+                                 _flat(position_ids), _flat(inputs_embeds), None,
+                                 output_hidden_states, output_attentions, rng)
         output.logits = output.logits.reshape(-1, choices)  # (B * choices, 1) -> (B, choices)
         if labels is not None:
             output.loss = self.loss(output.logits, labels)

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import ClassVar
 
 from minibert.errors import InputError
+from minibert.models.labels import LabelFields
 from minibert.nn.layers import ACTIVATIONS
-
-_MOST_LABELS = 100_000  # a slip in config.json must not take all memory
-PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 # Switches of Hugging Face's configurations that change what a model computes, and the only value
 # that is built here. All other unknown fields of a config.json are about saving and generating.
 _ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute",
          "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
+
+_MAY_BE_NONE = ("classifier_dropout", "position_initializer_range")  # another field stands for them
 
 
 def config_from_dict(config_class: type, values: Mapping, changes: Mapping | None = None
@@ -45,75 +45,6 @@ def config_from_dict(config_class: type, values: Mapping, changes: Mapping | Non
     return config_class(**values | changes)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Labels:
-    """What a classifier tells apart: Hugging Face's fields for it.
-
-    `id2label` names each class by its number, {0: "no", 1: "yes"}; without names the `num_labels`
-    classes (2 unless given) are called LABEL_0, LABEL_1... One label alone stands for a number to
-    be predicted. `problem_type` None leaves it to the labels (see task_losses.problem_type).
-    """
-
-    num_labels: int | None = None
-    id2label: dict[int, str] | None = None
-    problem_type: str | None = None
-
-    @property
-    def label2id(self) -> dict[str, int]:
-        """`id2label` read backwards."""
-        return {label: number for number, label in self.id2label.items()}
-
-    def _name_labels(self) -> None:
-        """Fill `num_labels` and `id2label` from each other, and check them."""
-        what, count, names = type(self).__name__, self.num_labels, self.id2label
-        if names is not None:
-            names = _checked_names(what, names)
-            count = len(names) if count is None else count
-        count = 2 if count is None else count
-        if type(count) is not int or not 1 <= count <= _MOST_LABELS:
-            raise InputError(f"{what}: num_labels = {count!r:.60}: expected a whole number from 1 "
-                             f"to {_MOST_LABELS}")
-        if names is None or names == _plain_names(len(names)):
-            names = _plain_names(count)
-        if len(names) != count:
-            raise InputError(f"{what}: num_labels = {count}, but id2label names {len(names)} "
-                             "labels: change both")
-        if self.problem_type not in (None, *PROBLEM_TYPES):
-            raise InputError(f"{what}: problem_type = {self.problem_type!r:.60} is unknown: use "
-                             f"one of {', '.join(PROBLEM_TYPES)}")
-        if self.problem_type == "single_label_classification" and count == 1:
-            raise InputError(f"{what}: problem_type = {self.problem_type!r} needs two labels or "
-                             "more; one label alone is for regression")
-        object.__setattr__(self, "num_labels", count)  # frozen for everybody else
-        object.__setattr__(self, "id2label", names)
-
-    def _with_labels(self, values: dict) -> dict:
-        """The fields for config.json, as Hugging Face writes them: the names say how many labels
-        there are, and of the two unnamed ones that every model has nothing is said."""
-        unsaid = {"num_labels", *(["problem_type"] if self.problem_type is None else [])}
-        if self.id2label == _plain_names(2):
-            unsaid.add("id2label")
-        else:
-            values = values | {"label2id": self.label2id}
-        return {name: value for name, value in values.items() if name not in unsaid}
-
-
-def _plain_names(count: int) -> dict[int, str]:
-    return {number: f"LABEL_{number}" for number in range(count)}
-
-
-def _checked_names(what: str, names: object) -> dict[int, str]:
-    """`id2label` with numbers as keys (JSON makes texts of them), in their order."""
-    problem = f"{what}: id2label = {names!r:.60}: expected a different name for each number from 0"
-    if not isinstance(names, Mapping):
-        raise InputError(problem)
-    by_text = {str(number): name for number, name in names.items()}
-    labels = [by_text.get(str(number)) for number in range(len(names))]
-    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
-        raise InputError(problem)
-    return dict(enumerate(labels))
-
-
 def _check(config: object, sizes: str, probabilities: str, activation: str) -> None:
     """Sizes are positive, probabilities are such, the activation is known and the heads fit."""
     what = type(config).__name__
@@ -123,12 +54,17 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
             raise InputError(f"{what}: {name} = {value!r:.60}: expected a whole number from 1")
     for name in probabilities.split():
         value = getattr(config, name)
+        if value is None and name in _MAY_BE_NONE:
+            continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise InputError(f"{what}: {name} = {value!r:.60}: expected a number from 0, below 1")
     for name in ("tie_word_embeddings", "norm_first"):
         if not isinstance(getattr(config, name, False), bool):
             raise InputError(f"{what}: {name} = {getattr(config, name)!r:.60}: "
                              "expected true or false")
+    if config.pad_token_id is not None and type(config.pad_token_id) is not int:
+        raise InputError(f"{what}: pad_token_id = {config.pad_token_id!r:.60}: expected the id of "
+                         "a token, or nothing")
     if getattr(config, activation) not in tuple(ACTIVATIONS):
         raise InputError(f"{what}: {activation} = {getattr(config, activation)!r:.60} is unknown: "
                          f"use one of {', '.join(ACTIVATIONS)}")
@@ -138,7 +74,7 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
 
 
 @dataclass(frozen=True)
-class BertConfig(_Labels):
+class BertConfig(LabelFields):
     """Hugging Face's BertConfig. `classifier_dropout` None stands for hidden_dropout_prob.
 
     Two fields are ours: `norm_first`, layer norm before the branches, as in GPT-2; and
@@ -168,11 +104,9 @@ class BertConfig(_Labels):
     def __post_init__(self):
         _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
                "intermediate_size max_position_embeddings type_vocab_size",
-               "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps"
-               + ("" if self.classifier_dropout is None else " classifier_dropout")
-               + ("" if self.position_initializer_range is None
-                  else " position_initializer_range"), "hidden_act")
-        self._name_labels()
+               "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps "
+               "classifier_dropout position_initializer_range", "hidden_act")
+        self.name_labels()
 
     @property
     def model_type(self) -> str:
@@ -186,11 +120,11 @@ class BertConfig(_Labels):
         for name, unsaid in (("norm_first", False), ("position_initializer_range", None)):
             if values[name] == unsaid:
                 del values[name]
-        return self._with_labels(values)
+        return self.with_labels(values)
 
 
 @dataclass(frozen=True)
-class GPT2Config(_Labels):
+class GPT2Config(LabelFields):
     """Hugging Face's GPT2Config; `n_inner` None stands for 4 * n_embd."""
 
     vocab_size: int = 50257
@@ -216,7 +150,7 @@ class GPT2Config(_Labels):
         _check(self, "vocab_size n_positions n_embd n_layer n_head intermediate_size",
                "resid_pdrop embd_pdrop attn_pdrop layer_norm_epsilon initializer_range",
                "activation_function")
-        self._name_labels()
+        self.name_labels()
 
     # BERT's words for the same things, as Hugging Face has them.
 
@@ -246,4 +180,4 @@ class GPT2Config(_Labels):
 
     def to_dict(self) -> dict:
         """What stands in config.json."""
-        return self._with_labels(asdict(self) | {"model_type": self.model_type})
+        return self.with_labels(asdict(self) | {"model_type": self.model_type})

@@ -11,6 +11,7 @@ and shows the seed that makes it again.
 
 from __future__ import annotations
 
+import dataclasses
 import faulthandler
 import json
 import random
@@ -44,16 +45,20 @@ def make_folders(root: Path) -> list[tuple[Path, type]]:
     words = mb.BertTokenizer.from_words("the dog , a ##s".split())
     bert = mb.BertConfig(vocab_size=len(words), hidden_size=4, num_hidden_layers=1,
                          num_attention_heads=2, intermediate_size=6, max_position_embeddings=40)
+    classes = dataclasses.replace(bert, num_labels=3, id2label={0: "no", 1: "maybe", 2: "yes"},
+                                  problem_type="single_label_classification")
     gpt = mb.GPT2Config(vocab_size=260, n_embd=4, n_layer=1, n_head=2, n_positions=90,
                         bos_token_id=0, eos_token_id=0)
     folders = []
     for name, model in (("bert", mb.BertForPreTraining(bert)), ("shards", mb.BertModel(bert)),
                         ("gpt", mb.GPT2LMHeadModel(gpt)), ("gpt_json", mb.GPT2Model(gpt)),
-                        ("characters", mb.GPT2LMHeadModel(gpt))):
+                        ("characters", mb.GPT2LMHeadModel(gpt)),
+                        ("classes", mb.BertForSequenceClassification(classes))):
         folder = root / name
         model.save_pretrained(folder)
         folders.append((folder, type(model)))
     words.save_pretrained(root / "bert")
+    words.save_pretrained(root / "classes")
     words.save_pretrained(root / "shards")
     _split(root / "shards")
     (root / "shards" / "vocab.txt").unlink()

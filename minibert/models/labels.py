@@ -1,0 +1,80 @@
+"""The labels in a config: how many there are and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from minibert.errors import InputError
+
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+_MOST_LABELS = 100_000  # a slip in config.json must not take all memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFields:
+    """Hugging Face's fields for what a classifier tells apart; every config has them.
+
+    `id2label` names each class by its number, {0: "no", 1: "yes"}; without names the `num_labels`
+    classes (2 unless given) are called LABEL_0, LABEL_1... One label alone stands for a number to
+    be predicted. `problem_type` None leaves it to the labels (see task_losses.problem_type).
+    """
+
+    num_labels: int | None = None
+    id2label: dict[int, str] | None = None
+    problem_type: str | None = None
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """`id2label` read backwards."""
+        return {label: number for number, label in self.id2label.items()}
+
+    def name_labels(self) -> None:
+        """Fill `num_labels` and `id2label` from each other, and check them."""
+        what, count, names = type(self).__name__, self.num_labels, self.id2label
+        if names is not None:
+            names = _checked_names(what, names)
+            count = len(names) if count is None else count
+        count = 2 if count is None else count
+        if type(count) is not int or not 1 <= count <= _MOST_LABELS:
+            raise InputError(f"{what}: num_labels = {count!r:.60}: expected a whole number from 1 "
+                             f"to {_MOST_LABELS}")
+        if names is None or names == _plain_names(len(names)):
+            names = _plain_names(count)
+        if len(names) != count:
+            raise InputError(f"{what}: num_labels = {count}, but id2label names {len(names)} "
+                             "labels: change both")
+        if self.problem_type not in (None, *PROBLEM_TYPES):
+            raise InputError(f"{what}: problem_type = {self.problem_type!r:.60} is unknown: use "
+                             f"one of {', '.join(PROBLEM_TYPES)}")
+        if self.problem_type == "single_label_classification" and count == 1:
+            raise InputError(f"{what}: problem_type = {self.problem_type!r} needs two labels or "
+                             "more; one label alone is for regression")
+        object.__setattr__(self, "num_labels", count)  # frozen for everybody else
+        object.__setattr__(self, "id2label", names)
+
+    def with_labels(self, values: dict) -> dict:
+        """The fields for config.json, as Hugging Face writes them: the names say how many labels
+        there are, and of the two unnamed ones that every model has nothing is said."""
+        unsaid = {"num_labels", *(["problem_type"] if self.problem_type is None else [])}
+        if self.id2label == _plain_names(2):
+            unsaid.add("id2label")
+        else:
+            values = values | {"label2id": self.label2id}
+        return {name: value for name, value in values.items() if name not in unsaid}
+
+
+def _plain_names(count: int) -> dict[int, str]:
+    return {number: f"LABEL_{number}" for number in range(count)}
+
+
+def _checked_names(what: str, names: object) -> dict[int, str]:
+    """`id2label` with numbers as keys (JSON makes texts of them), in their order."""
+    problem = f"{what}: id2label = {names!r:.60}: expected a different name for each number from 0"
+    if not isinstance(names, Mapping):
+        raise InputError(problem)
+    by_text = {str(number): name for number, name in names.items()}
+    labels = [by_text.get(str(number)) for number in range(len(names))]
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+        raise InputError(problem)
+    return dict(enumerate(labels))
