@@ -86,7 +86,7 @@ class PretrainedModel(Module):
         if vital:
             raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                              + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
-        self.initialize(rng)
+        self.initialize(rng)  # of everything; what the file holds then takes its place
         warnings.warn(f"{folder} holds no {', '.join(missing)}: freshly drawn, to be trained",
                       stacklevel=3)
 
