@@ -15,6 +15,7 @@ from minibert.models.outputs import BaseModelOutput, LossAndLogits
 from minibert.models.pretrained import PretrainedModel, attended, checked_ids, collected
 from minibert.models.task_losses import sequence_loss
 from minibert.nn.block import TransformerStack
+from minibert.nn.cache import KeyValueCache
 from minibert.nn.embeddings import GPT2Embeddings
 from minibert.nn.layers import Linear
 
@@ -57,18 +58,27 @@ class GPT2Model(GPT2PretrainedModel):
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
-                output_hidden_states: bool = False, output_attentions: bool = False,
-                rng: Rng | None = None) -> BaseModelOutput:
+                past_key_values: KeyValueCache | None = None, output_hidden_states: bool = False,
+                output_attentions: bool = False, rng: Rng | None = None) -> BaseModelOutput:
         """All (B, T): ids, mask (1 = token, 0 = padding), positions; or inputs_embeds (B, T, C) for
         the ids. In training mode with dropout an `rng` is needed.
+
+        With `past_key_values` these are the tokens (and the mask) after those in the cache, which
+        is filled in place; positions then are counted without the padding. Within no_grad only.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
+        mask = attended(attention_mask, (B, T))
+        if past_key_values is not None:
+            tokens = np.ones((B, T), bool) if mask is None else mask[:, 0, 0]
+            self._check_length(past_key_values.lengths.max(initial=0) + tokens.sum(1).max())
+            places, mask = past_key_values.admit(tokens)
+            position_ids = places if position_ids is None else position_ids
         position_ids = self._positions(position_ids, (B, T))
         hidden_states = [] if output_hidden_states else None
         attentions = [] if output_attentions else None
         x = self.embeddings(input_ids, position_ids, inputs_embeds, rng)  # (B, T, C)
-        x = self.stack(x, attended(attention_mask, (B, T)), is_causal=True, rng=rng,
-                       hidden_states=hidden_states, attentions=attentions)
+        x = self.stack(x, mask, is_causal=past_key_values is None, rng=rng,
+                       hidden_states=hidden_states, attentions=attentions, cache=past_key_values)
         return BaseModelOutput(x, collected(hidden_states), collected(attentions))
 
 
@@ -89,14 +99,17 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
-                labels: np.ndarray | None = None, output_hidden_states: bool = False,
+                past_key_values: KeyValueCache | None = None, labels: np.ndarray | None = None,
+                logits_to_keep: int = 0, output_hidden_states: bool = False,
                 output_attentions: bool = False, rng: Rng | None = None) -> LossAndLogits:
-        """logits (B, T, V). `labels` (B, T) may be the input ids themselves, with -100 where
-        nothing is asked: the shift is made here, the logits at t are held against label t + 1.
+        """logits (B, T, V), or those of the last `logits_to_keep` tokens. `labels` (B, T) may be
+        the input ids themselves, with -100 where nothing is asked: the shift is made here, the
+        logits at t are held against label t + 1.
         """
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
-                                   output_hidden_states, output_attentions, rng)
-        logits = F.linear(outputs.last_hidden_state, self.lm_head)
+                                   past_key_values, output_hidden_states, output_attentions, rng)
+        x = outputs.last_hidden_state
+        logits = F.linear(x[:, -logits_to_keep:] if logits_to_keep else x, self.lm_head)
         loss = None if labels is None else self._shifted_loss(logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
 

@@ -123,15 +123,20 @@ class PretrainedModel(Module):
 
     def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
         """The places of the tokens, (1 or B, T): 0, 1, 2... unless given."""
-        most, (rows, tokens) = self.config.max_position_embeddings, shape
+        rows, tokens = shape
         if position_ids is None:
-            if tokens > most:
-                raise InputError(f"{type(self).__name__}: {tokens} tokens are more than the {most} "
-                                 "positions that the model has: shorten the text")
+            self._check_length(tokens)
             return np.arange(tokens)[None]
         position_ids = np.atleast_2d(position_ids)
         rows = 1 if len(position_ids) == 1 else rows
-        return checked_ids("position_ids", position_ids, most, (rows, tokens))
+        return checked_ids("position_ids", position_ids, self.config.max_position_embeddings,
+                           (rows, tokens))
+
+    def _check_length(self, tokens: int) -> None:
+        most = self.config.max_position_embeddings
+        if tokens > most:
+            raise InputError(f"{type(self).__name__}: {tokens} tokens are more than the {most} "
+                             "positions that the model has: shorten the text")
 
 
 def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] | None = None,

@@ -13,8 +13,9 @@ import numpy as np
 from minibert.autograd import composed
 from minibert.autograd import functional as F
 from minibert.autograd.ops import split
-from minibert.autograd.tensor import Tensor
+from minibert.autograd.tensor import Tensor, is_recorded
 from minibert.errors import InputError
+from minibert.nn.cache import KeyValueCache
 from minibert.nn.layers import Linear
 from minibert.nn.module import Module
 
@@ -40,24 +41,28 @@ class MultiHeadAttention(Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None, attn_mask: np.ndarray | None = None,
                 is_causal: bool = False, rng: np.random.Generator | None = None,
-                attentions: list | None = None) -> Tensor:
+                attentions: list | None = None, cache: KeyValueCache | None = None) -> Tensor:
         """Queries come from `x`, keys and values from `context` (B, S, C), or from `x` as well.
 
         `attn_mask` is boolean and broadcasts to (B, H, T, S); `is_causal` hides later places. To a
-        list given as `attentions` the weights (B, H, T, S) are appended.
+        list given as `attentions` the weights (B, H, T, S) are appended. With a `cache` the S keys
+        are those of earlier calls and of x.
         """
         p = self.dropout if self.training else 0.0
-        if context is None and attentions is None:
+        if context is None and attentions is None and cache is None:
             return self.output(F.multi_head_attention(self.qkv(x), self.num_heads, attn_mask, p,
                                                       is_causal, rng))
-        query, key, value = self._queries_keys_values(x, context)
+        query, key, value = self._queries_keys_values(x, context, cache)
         if attentions is not None:
             attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask, p, is_causal, rng=rng)
         return self.output(composed.merge_heads(mixed))
 
-    def _queries_keys_values(self, x: Tensor, context: Tensor | None) -> Sequence[Tensor]:
+    def _queries_keys_values(self, x: Tensor, context: Tensor | None, cache: KeyValueCache | None
+                             ) -> Sequence[Tensor]:
         """(B, H, T, D) and twice (B, H, S, D)"""
+        if cache is not None:
+            return self._after_the_past(x, context, cache)
         if context is None:
             return composed.split_heads(self.qkv(x), self.num_heads)
         C = x.shape[-1]
@@ -65,6 +70,18 @@ class MultiHeadAttention(Module):
         parts = [F.linear(x, weight[:C], bias[:C]),
                  *split(F.linear(context, weight[C:], bias[C:]), 2, axis=-1)]
         return [self._heads(part) for part in parts]
+
+    def _after_the_past(self, x: Tensor, context: Tensor | None, cache: KeyValueCache
+                        ) -> Sequence[Tensor]:
+        if context is not None:
+            raise InputError("attention: a cache is for a text that sees itself, not a context")
+        C = x.shape[-1]
+        qkv = self.qkv(x)
+        if is_recorded(qkv):
+            raise InputError("attention: a cache holds no gradients: call the model within "
+                             "minibert.no_grad()")
+        kept = Tensor(cache.extend(self, qkv.data[..., C:]))  # (B, S, 2C)
+        return [self._heads(part) for part in (qkv[..., :C], kept[..., :C], kept[..., C:])]
 
     def _heads(self, x: Tensor) -> Tensor:
         B, T, C = x.shape

@@ -15,6 +15,7 @@ from minibert.autograd.checkpoint import checkpoint
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.attention import MultiHeadAttention
+from minibert.nn.cache import KeyValueCache
 from minibert.nn.layers import ACTIVATIONS, Dropout, LayerNorm, Linear
 from minibert.nn.module import Module
 
@@ -54,16 +55,18 @@ class TransformerBlock(Module):
         self.norm_first = norm_first
 
     def forward(self, x: Tensor, attn_mask: np.ndarray | None = None, is_causal: bool = False,
-                rng: np.random.Generator | None = None, attentions: list | None = None) -> Tensor:
+                rng: np.random.Generator | None = None, attentions: list | None = None,
+                cache: KeyValueCache | None = None) -> Tensor:
         """The arguments are those of `MultiHeadAttention`."""
         if self.norm_first:
-            x = x + self._attend(self.attention_norm(x), attn_mask, is_causal, rng, attentions)
+            x = x + self._attend(self.attention_norm(x), attn_mask, is_causal, rng, attentions,
+                                 cache)
             return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), rng)
-        x = self.attention_norm(x + self._attend(x, attn_mask, is_causal, rng, attentions))
+        x = self.attention_norm(x + self._attend(x, attn_mask, is_causal, rng, attentions, cache))
         return self.feed_forward_norm(x + self.dropout(self.feed_forward(x), rng))
 
-    def _attend(self, x: Tensor, attn_mask, is_causal, rng, attentions) -> Tensor:
-        attended = self.attention(x, None, attn_mask, is_causal, rng, attentions)
+    def _attend(self, x: Tensor, attn_mask, is_causal, rng, attentions, cache) -> Tensor:
+        attended = self.attention(x, None, attn_mask, is_causal, rng, attentions, cache)
         return self.dropout(attended, rng)
 
 
@@ -88,19 +91,20 @@ class TransformerStack(Module):
 
     def forward(self, x: Tensor, attn_mask: np.ndarray | None = None, is_causal: bool = False,
                 rng: np.random.Generator | None = None, hidden_states: list | None = None,
-                attentions: list | None = None) -> Tensor:
+                attentions: list | None = None, cache: KeyValueCache | None = None) -> Tensor:
         """(B, T, C) -> (B, T, C).
 
         To a list given as `hidden_states` the stream is appended before the first block and after
-        each one (the last time after the last norm); to `attentions` each block's weights.
+        each one (the last time after the last norm); to `attentions` each block's weights. A
+        `cache` stands for the tokens before x.
         """
         for block in self.blocks:
             if hidden_states is not None:
                 hidden_states.append(x)
-            if self.checkpoint_blocks and attentions is None:
+            if self.checkpoint_blocks and attentions is None and cache is None:
                 x = self._checkpointed(block, x, attn_mask, is_causal, rng)
             else:
-                x = block(x, attn_mask, is_causal, rng, attentions)
+                x = block(x, attn_mask, is_causal, rng, attentions, cache)
         if self.final_norm is not None:
             x = self.final_norm(x)
         if hidden_states is not None:
