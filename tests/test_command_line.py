@@ -11,24 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import files_below, mistake, output_of, pretrain, write_text
 
 from minibert.__main__ import main
 from minibert.training.runs import Run
 
 ROOT = Path(__file__).parent.parent
-SMALL = ["--layers", "1", "--heads", "2", "--width", "16", "--context", "24", "--batch", "4",
-         "--threads", "1", "--tokenizer", "wordpiece", "--vocab-size", "80"]
-
-
-def write_text(path: Path, documents: int = 24) -> Path:
-    """Documents of sentences over a few words, a sentence a line."""
-    rng = random.Random(3)
-    subjects, verbs = "the cat|a dog|my bird|our fish".split("|"), "sees eats likes".split()
-    things = "bread milk corn meat fruit".split()
-    blocks = ["\n".join([f"{rng.choice(subjects)} {rng.choice(verbs)} {rng.choice(things)} ."
-                         for _ in range(rng.randint(3, 6))]) for _ in range(documents)]
-    path.write_text("\n\n".join(blocks) + "\n")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -36,39 +24,11 @@ def text(tmp_path_factory) -> Path:
     return write_text(tmp_path_factory.mktemp("text") / "animals.txt")
 
 
-def pretrain(model: str, text: Path, out: Path, *more: str) -> list[str]:
-    return ["pretrain", model, "--text", str(text), "--format", "lines", "--out", str(out), *SMALL,
-            *more]
-
-
 @pytest.fixture(scope="module")
 def both(text, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "both"
     assert main(pretrain("both", text, out, "--steps", "12", "--eval-every", "6")) == 0
     return out
-
-
-def output_of(capsys, *arguments: str) -> str:
-    assert main(list(map(str, arguments))) == 0
-    return capsys.readouterr().out
-
-
-def mistake(capsys, *arguments) -> str:
-    """The one line on stderr of a command that must fail with status 2."""
-    try:
-        status = main(list(map(str, arguments)))
-    except SystemExit as leaving:  # argparse leaves by itself
-        status = leaving.code
-    captured = capsys.readouterr()
-    assert status == 2
-    assert captured.err.count("\n") == 1 and captured.err.startswith("minibert"), captured.err
-    assert "Traceback" not in captured.err
-    return captured.err
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 # ---- what works ----------------------------------------------------------------------------------
@@ -466,7 +426,7 @@ def test_questions_that_cannot_be_answered(both, tmp_path, capsys, command, word
     ("model.safetensors", lambda data: data[:len(data) // 2]),
     ("model.safetensors", lambda data: b"oops"),
     ("config.json", lambda data: b"{"), ("config.json", lambda data: b"[]"),
-    ("config.json", lambda data: data.replace(b"GPT2LMHeadModel", b"Llama")),
+    ("config.json", lambda data: data.replace(b'"gpt2"', b'"llama"')),
     ("config.json", lambda data: data.replace(b'"n_embd": 16', b'"n_embd": 18')),
     ("vocab.txt", lambda data: data[:9])])
 def test_damaged_checkpoints_are_named(both, tmp_path, capsys, name, damage):

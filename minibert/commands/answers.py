@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from minibert.autograd.tensor import no_grad
+from minibert.generation.filters import log_probabilities
 from minibert.nn.modes import evaluating
 from minibert.text.baselines import bigram_loss, majority_accuracy, unigram_loss, uniform_loss
 from minibert.text.oracle import Oracle
@@ -42,6 +43,8 @@ def why_no_oracle(objective) -> str | None:
     """What keeps the oracle from reading this objective's examples, or None."""
     if not hasattr(objective.tokenizer, "mask_token_id"):
         return "it reads words, not characters"
+    if any([objective.tokenizer.tokenize(word) != [word] for word in ToyWorld().words]):
+        return "the tokenizer cuts its words to pieces"
     if objective.name == "bert" and not objective.next_sentence:
         return "it reads pairs"
     world = ToyWorld()
@@ -64,7 +67,7 @@ def _next_token(model, objective, oracle: Oracle) -> dict[str, float]:
     sums, counts, best = [], [], 0.0
     for batch in objective.held_out_batches():
         asked = batch.targets != IGNORED
-        log_p = log_softmax(model(batch.input_ids).logits.data)  # (B, T, V)
+        log_p = log_probabilities(model(batch.input_ids).logits.data)  # (B, T, V)
         chosen = np.take_along_axis(log_p, np.where(asked, batch.targets, 0)[..., None],
                                     axis=-1)[..., 0]
         possible = oracle.next_token(batch.input_ids, batch.targets)
@@ -80,7 +83,7 @@ def _pretraining(model, objective, oracle: Oracle) -> dict[str, float]:
     for batch in objective.held_out_batches():
         outputs = model(batch.input_ids, batch.attention_mask, batch.token_type_ids)
         B, T, V = outputs.prediction_logits.shape
-        log_p = log_softmax(outputs.prediction_logits.data.reshape(B * T,
+        log_p = log_probabilities(outputs.prediction_logits.data.reshape(B * T,
                                                                    V)[batch.masked_positions])
         chosen = log_p[np.arange(len(log_p)), batch.masked_labels]
         possible, pair_log_p = oracle.pairs(batch.input_ids, batch.token_type_ids,
@@ -101,12 +104,6 @@ def _pretraining(model, objective, oracle: Oracle) -> dict[str, float]:
         figures |= {"nsp_accuracy": float(possible_right / len(counts)),
                     "nsp_accuracy_of_model": float(right / len(counts)), "pairs": len(counts)}
     return figures
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def ratio_and_error(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:

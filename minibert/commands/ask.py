@@ -12,9 +12,14 @@ from minibert.autograd.trace import trace
 from minibert.commands.folders import (ANY_MODEL, LANGUAGE_MODEL, MASKED_LM, NEXT_SENTENCE,
                                        open_model)
 from minibert.errors import InputError
-from minibert.generation import generate, probabilities, score
+from minibert.generation.filters import probabilities
+from minibert.generation.scoring import score
+from minibert.generation.streaming import TextStreamer
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.nn.modes import evaluating
+
+# The options of the command that are options of `generate`.
+GENERATION = ("temperature", "top_k", "top_p", "repetition_penalty", "num_beams", "length_penalty")
 
 
 def fill_mask(model, tokenizer, text: str, top: int = 5) -> list[list[tuple[str, float]]]:
@@ -54,15 +59,29 @@ def next_sentence_probability(model, tokenizer, first: str, second: str) -> floa
     return float(probabilities(logits.data)[0, 0])
 
 
-def continued(model, tokenizer, prompt: str, tokens: int, **sampling) -> str:
-    """`prompt` and what the model says next, up to the end of the document; `sampling` as for
-    `generate`. The text begins as a document does; beyond the positions the window slides."""
+def continued(model, tokenizer, prompt: str, tokens: int, streamed: bool = False, **options) -> str:
+    """`prompt` and what the model says next, up to the end of the document, or `tokens` tokens.
+
+    `options` are those of `generate`; without `num_beams` the text is drawn from all that is
+    likely. It begins as a document does; beyond the positions the window slides. `streamed`: it is
+    printed while it is written.
+    """
     separator = tokenizer.sep_token_id
     ids = [separator] + tokenizer.encode(prompt, add_special_tokens=False)
-    banned = [i for i in tokenizer.all_special_ids if i != separator]
-    out = generate(model, np.array([ids]), tokens, stop_token=separator, banned=banned,
-                   sliding_window=True, **sampling)[0, 1:]
+    if options.get("num_beams", 1) == 1:
+        options = {"do_sample": True, "top_k": 0} | options
+    out = model.generate(
+        np.array([ids]), max_new_tokens=tokens, eos_token_id=separator, sliding_window=True,
+        suppress_tokens=[i for i in tokenizer.all_special_ids if i != separator],
+        streamer=DocumentStreamer(tokenizer) if streamed else None, **options)[0]
     return tokenizer.decode([int(i) for i in out if i != separator])
+
+
+class DocumentStreamer(TextStreamer):
+    """Shows a document without the separators around it."""
+
+    def put(self, ids: np.ndarray) -> None:
+        super().put(np.asarray(ids)[np.asarray(ids) != self.tokenizer.sep_token_id])
 
 
 def scored(model, tokenizer, text: str) -> list[tuple[str, float]]:
@@ -98,13 +117,24 @@ def run_next_sentence(options) -> int:
 
 
 def run_generate(options) -> int:
-    """`generate RUN`"""
+    """`generate RUN`: what is drawn is shown token by token."""
     model, tokenizer = open_model(options.run, LANGUAGE_MODEL, "generate")
     if options.seed < 0:
         raise InputError(f"--seed is {options.seed}: expected at least 0")
-    print(continued(model, tokenizer, options.prompt, options.tokens,
-                    temperature=options.temperature,
-                    top_k=options.top_k, top_p=options.top_p, rng=options.seed))
+    if options.tokens < 1:
+        raise InputError(f"--tokens is {options.tokens}: expected at least 1")
+    given = {name: getattr(options, name) for name in GENERATION
+             if getattr(options, name) is not None}
+    beams = given.get("num_beams", 1) != 1
+    for name in ("temperature", "top_k", "top_p") if beams else ("length_penalty",):
+        if name in given:
+            why = ("--num-beams searches for the likeliest text and draws nothing: leave one out"
+                   if beams else "only --num-beams above 1 asks for it: give that, too")
+            raise InputError(f"--{name.replace('_', '-')}: {why}")
+    text = continued(model, tokenizer, options.prompt, options.tokens, streamed=not beams,
+                     rng=options.seed, **given)
+    if beams:
+        print(text)
     return 0
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from minibert.checkpoints.files import read_json
 from minibert.errors import InputError
 from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
-                                  BertForPreTraining,
-                                  BertModel)
+                                  BertForPreTraining, BertModel)
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.text.characters import load_tokenizer
 from minibert.training.runs import Run
@@ -36,44 +35,54 @@ def find_run(path: str) -> Run:
 
 
 def open_model(path: str, classes: tuple[type, ...], purpose: str) -> tuple:
-    """(model in eval mode, tokenizer) from the best checkpoint of a run, or from a model's folder.
+    """(model in eval mode, tokenizer) from the best checkpoint of a run, or from a model's folder,
+    also one that Hugging Face's classes wrote.
 
-    Errors: no such folder, damaged files, a model that is none of `classes` (whose `purpose` says
-    what they are wanted for).
+    The class that wrote the folder is taken if it is one of `classes`, else the first of them whose
+    weights are all there (a bare BERT does without its pooler). Errors: no such folder, damaged
+    files, a model without the weights that `purpose` needs.
     """
     seen = []
-    for folder in _candidates(Path(path)):
-        name = _class_name(folder)
-        for model_class in classes:
-            if model_class.__name__ == name:
-                model = model_class.from_pretrained(folder)
+    for folder in model_folders(path):
+        config = read_json(folder / "config.json")
+        for model_class in _fitting(config, classes):
+            model, info = model_class.from_pretrained(folder, output_loading_info=True)
+            if all([name.startswith("pooler.") for name in info["missing_keys"]]):
                 return model, load_tokenizer(folder, model.config.vocab_size)
-        seen.append(name)
-    if not seen:
-        raise InputError(f"{path}: neither a run nor a model's folder (config.json, "
-                         f"model.safetensors)")
+        seen.append(_class_name(config))
     wanted = " or ".join([model_class.__name__ for model_class in classes])
-    raise InputError(f"{path}: holds {' and '.join(seen)}: {purpose} needs {wanted}")
+    raise InputError(f"{path}: holds {' and '.join(seen)}: {purpose} needs the weights of {wanted}")
 
 
-def _candidates(path: Path) -> list[Path]:
-    """The folders with a model that `path` may stand for; for a `pretrain both` there are two."""
-    if not path.is_dir():
+def model_folders(path: str) -> list[Path]:
+    """The folders with a model that `path` may stand for; for a `pretrain both` there are two.
+    Errors: there is none."""
+    folder = Path(path)
+    if not folder.is_dir():
         raise InputError(f"{path}: there is no such folder")
-    if (path / "config.json").exists():
-        return [path]
-    runs = [Run(path), Run(path / "bert"), Run(path / "gpt")]
-    return [folder for run in runs
-            if (folder := run.checkpoint("best") or run.checkpoint("latest")) is not None]
+    if (folder / "config.json").exists():
+        return [folder]
+    runs = [Run(folder), Run(folder / "bert"), Run(folder / "gpt")]
+    found = [checkpoint for run in runs
+             if (checkpoint := run.checkpoint("best") or run.checkpoint("latest")) is not None]
+    if not found:
+        raise InputError(f"{path}: neither a run nor a model's folder (config.json, "
+                         "model.safetensors)")
+    return found
 
 
-def _class_name(folder: Path) -> str:
-    """The class that wrote the folder."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        name = config["architectures"][0]
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{path}: names no architecture ({error}): expected a config.json as "
-                         "save_pretrained writes it") from None
-    return str(name)
+def _fitting(config: dict, classes: tuple[type, ...]) -> list[type]:
+    """Those of `classes` that are of the folder's kind, the one that wrote it first."""
+    fitting = [model_class for model_class in classes
+               if config.get("model_type") in model_class.config_class.model_types]
+    name = _class_name(config)
+    return ([model_class for model_class in fitting if model_class.__name__ == name]
+            + [model_class for model_class in fitting if model_class.__name__ != name])
+
+
+def _class_name(config: dict) -> str:
+    """The class that wrote the folder; the kind of model where it does not say."""
+    names = config.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0]
+    return f"a model of type {config.get('model_type')!r:.60}"

@@ -41,18 +41,25 @@ def make_parser() -> argparse.ArgumentParser:
     fill.add_argument("text", help='such as "the [MASK] sleeps ."')
     fill.add_argument("--top", type=int, default=5, help="how many words to show (5)")
 
+    embed = command("embed", "The vectors of texts, of length 1, and how alike the texts are.")
+    embed.add_argument("texts", nargs="+", metavar="TEXT")
+
     pair = command("next-sentence", "Whether the second text follows the first.")
     pair.add_argument("first", metavar="A")
     pair.add_argument("second", metavar="B")
 
-    generate = command("generate", "Let a GPT go on with a text.")
+    generate = command("generate", "Let a GPT go on with a text: it draws from what is likely, or "
+                                   "searches with beams.")
     generate.add_argument("--prompt", default="", help="the beginning (none: a new document)")
     generate.add_argument("--tokens", type=int, default=100, help="at most so many new ones (100)")
-    generate.add_argument("--temperature", type=float, default=1.0,
-                          help="0 is the likeliest token (1)")
-    generate.add_argument("--top-k", type=int, default=0, help="only the k likeliest (0: all)")
-    generate.add_argument("--top-p", type=float, default=1.0,
-                          help="only the likeliest that make up p (1)")
+    generate.add_argument("--temperature", type=float, help="0 is the likeliest token (1)")
+    generate.add_argument("--top-k", type=int, help="only the k likeliest (0: all)")
+    generate.add_argument("--top-p", type=float, help="only the likeliest that make up p (1)")
+    generate.add_argument("--repetition-penalty", type=float,
+                          help="above 1: what was said is less likely (1)")
+    generate.add_argument("--num-beams", type=int, help="search for the likeliest text instead (1)")
+    generate.add_argument("--length-penalty", type=float,
+                          help="with beams: above 0 for longer texts, below for shorter (1)")
     generate.add_argument("--seed", type=int, default=0, help="another seed, another text (0)")
 
     score = command("score", "The log-probability of a text under a GPT, token by token.")
@@ -79,6 +86,9 @@ def _add_pretrain(commands) -> None:
     source.add_argument("--corpus", choices=("toy", "python-docs"),
                         help="a corpus that is at hand (toy)")
     source.add_argument("--text", nargs="+", metavar="FILE_OR_FOLDER", help="your own text")
+    pretrain.add_argument("--from", dest="from_folder", metavar="FOLDER",
+                          help="go on with the model and the tokenizer of a run, or of a folder "
+                               "in Hugging Face's layout")
     text = pretrain.add_argument_group("text")
     text.add_argument("--format", choices=("lines", "prose"),
                       help="how --text is laid out: a sentence a line, or running text (prose)")

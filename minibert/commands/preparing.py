@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 
 from minibert.commands.ask import continued, fill_gaps
+from minibert.commands.continuing import opened
 from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
 from minibert.models.config import BertConfig, GPT2Config
@@ -40,9 +42,15 @@ def fingerprint(corpus: Corpus) -> str:
     return digest.hexdigest()[:16]
 
 
-def make_trainer(which: str, options: dict, corpus: Corpus, report) -> Trainer:
-    """A trainer for a new "bert" or "gpt"; no folder is touched. Errors: whatever does not fit."""
-    tokenizer = train_tokenizer(corpus, options["tokenizer"], which, options["vocab_size"])
+def make_trainer(which: str, options: dict, corpus: Corpus, report, begun: Path | None = None
+                 ) -> Trainer:
+    """A trainer for a "bert" or "gpt", new or, with the tokenizer, from the folder `begun`; no
+    folder is touched. Errors: whatever does not fit."""
+    model = None
+    if begun is None:
+        tokenizer = train_tokenizer(corpus, options["tokenizer"], which, options["vocab_size"])
+    else:
+        model, tokenizer = opened(begun, which)
     settings = TrainingSettings(**{field.name: options[field.name]
                                    for field in fields(TrainingSettings)
                                    if field.name in options})
@@ -50,42 +58,44 @@ def make_trainer(which: str, options: dict, corpus: Corpus, report) -> Trainer:
                                 if name not in {field.name for field in fields(TrainingSettings)}},
              "text_digest": fingerprint(corpus)}
     if which == "bert":
-        objective, model = _bert(options, corpus, tokenizer)
+        objective = _bert_objective(options, corpus, tokenizer)
+        model = model or _new_bert(options, tokenizer)
         samples = FilledGap(objective, tokenizer)
     else:
-        objective, model = _gpt(options, corpus, tokenizer)
+        objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts,
+                                       options["context"], options["batch"], options["seed"])
+        model = model or _new_gpt(options, tokenizer)
         samples = GeneratedLine(tokenizer, options["seed"])
     return Trainer(model, objective, settings, tokenizer=tokenizer, about=about, report=report,
                    samples=samples)
 
 
-def _bert(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:
-    objective = PretrainingObjective(
+def _bert_objective(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> PretrainingObjective:
+    return PretrainingObjective(
         tokenizer, corpus.train_documents, corpus.held_out_documents, options["context"],
         options["batch"], options["seed"], next_sentence=not options["no_next_sentence"],
         sentences_per_segment=corpus.sentences_per_segment,
         n_held_out=TOY_HELD_OUT_PAIRS if options["corpus"] == "toy" else None)
-    config = BertConfig(
+
+
+def _new_bert(options: dict, tokenizer: Tokenizer) -> BertForPreTraining:
+    return BertForPreTraining(BertConfig(
         vocab_size=tokenizer.vocab_size, hidden_size=options["width"],
         num_hidden_layers=options["layers"], num_attention_heads=options["heads"],
         intermediate_size=4 * options["width"], hidden_dropout_prob=options["dropout"],
         attention_probs_dropout_prob=options["dropout"], max_position_embeddings=options["context"],
         initializer_range=options["initializer_range"], pad_token_id=tokenizer.pad_token_id,
         norm_first=options["norm_first"],
-        position_initializer_range=options["position_initializer_range"])
-    return objective, BertForPreTraining(config, options["seed"])
+        position_initializer_range=options["position_initializer_range"]), options["seed"])
 
 
-def _gpt(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> tuple:
-    objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts,
-                                   options["context"], options["batch"], options["seed"])
-    config = GPT2Config(
+def _new_gpt(options: dict, tokenizer: Tokenizer) -> GPT2LMHeadModel:
+    return GPT2LMHeadModel(GPT2Config(
         vocab_size=tokenizer.vocab_size, n_positions=options["context"], n_embd=options["width"],
         n_layer=options["layers"], n_head=options["heads"], resid_pdrop=options["dropout"],
         embd_pdrop=options["dropout"], attn_pdrop=options["dropout"],
         initializer_range=options["initializer_range"], bos_token_id=tokenizer.sep_token_id,
-        eos_token_id=tokenizer.sep_token_id)
-    return objective, GPT2LMHeadModel(config, options["seed"])
+        eos_token_id=tokenizer.sep_token_id), options["seed"])
 
 
 class FilledGap:

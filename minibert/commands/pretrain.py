@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.commands.answers import against_oracle, baselines, why_no_oracle
+from minibert.commands.continuing import folder_of, settled_by
 from minibert.commands.defaults import resolved
 from minibert.commands.preparing import check_same_text, make_trainer, read_corpus
 from minibert.commands.show import curve_of
@@ -79,8 +80,18 @@ def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
         report.line("this BLAS cannot be told how many threads to use: one worker")
         options["workers"] = 1
     _check_combination(model, options)
+    if "from_folder" in options:
+        return [Training(model, Run(out), _continued(model, options))]
     return [Training(which, run, resolved(options, options["corpus"], which))
             for which, run in _places(model, out)]
+
+
+def _continued(model: str, options: dict) -> dict:
+    """The options of a training that goes on with somebody's model, which settles some of them."""
+    settled = settled_by(options["from_folder"], model, options)
+    positions = settled.pop("positions")
+    options = resolved(options | settled, options["corpus"], model)
+    return options | {"context": min(options["context"], positions)}
 
 
 def resumed(model: str, options: dict, out: Path) -> list[Training]:
@@ -104,6 +115,8 @@ def _places(model: str, out: Path) -> list[tuple[str, Run]]:
 
 def _check_combination(model: str, options: dict) -> None:
     """An option that would be ignored is a mistake."""
+    if model == "both" and "from_folder" in options:
+        raise InputError("--from goes on with one model: pretrain bert or gpt")
     if options["corpus"] != "text" and "format" in options:
         raise InputError("--format says how --text is laid out: give --text, too")
     if "vocab_size" in options and (options["corpus"] == "toy"
@@ -140,7 +153,8 @@ def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: b
     """Make the trainers; try a step of each; only then make the folders, with a first checkpoint,
     so that a run can be resumed whenever it is killed. What goes wrong leaves no folder behind."""
     for training in trainings:
-        training.trainer = make_trainer(training.which, training.options, corpus, report)
+        training.trainer = make_trainer(training.which, training.options, corpus, report,
+                                        _begun_from(training, resume))
         if resume:
             check_same_text(training.run.path, training.run.state()["about"], corpus)
             training.trainer.run_folder = training.run
@@ -159,6 +173,15 @@ def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: b
         for path in made:
             shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+def _begun_from(training: Training, resume: bool) -> Path | None:
+    """The folder whose model and tokenizer are to be trained on; None where all is new."""
+    if "from_folder" not in training.options:
+        return None
+    if resume:  # the run has them itself
+        return training.run.checkpoint("latest")
+    return folder_of(training.options["from_folder"], training.which)
 
 
 def train(training: Training, report: Report) -> bool:

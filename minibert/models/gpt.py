@@ -9,6 +9,7 @@ import numpy as np
 from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
+from minibert.generation.generate import generate
 from minibert.models.config import GPT2Config
 from minibert.models.heads import vocabulary_weight
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
@@ -112,6 +113,11 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         logits = F.linear(x[:, -logits_to_keep:] if logits_to_keep else x, self.lm_head)
         loss = None if labels is None else self._shifted_loss(logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+
+    def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
+                 ) -> np.ndarray:
+        """ids (B, T) -> (B, T + new): see `minibert.generation.generate`."""
+        return generate(self, input_ids, attention_mask, **options)
 
     def _shifted_loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         B, T, V = logits.shape

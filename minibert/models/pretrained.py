@@ -53,13 +53,15 @@ class PretrainedModel(Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike, rng: np.random.Generator | int = 0,
-                        **changes) -> PretrainedModel:
+                        output_loading_info: bool = False, **changes
+                        ) -> PretrainedModel | tuple[PretrainedModel, dict]:
         """The model that a folder in Hugging Face's layout holds, in eval mode.
 
         It is float64 if the stored weights are, else float32. Weights of the file that this class
         has no use for, and parameters that the file does not hold (a head that is still to be
-        trained: drawn with `rng`), are named in a warning; a bare model that is not whole is an
-        InputError. `changes` are fields of the config that replace the folder's: num_labels=3.
+        trained: drawn with `rng`), are named in a warning, or, with `output_loading_info`, returned
+        beside the model as "unexpected_keys" and "missing_keys"; a bare model that is not whole is
+        an InputError. `changes` are fields of the config that replace the folder's: num_labels=3.
         """
         values, file = load_folder(folder)
         try:
@@ -67,17 +69,23 @@ class PretrainedModel(Module):
         except InputError as error:
             raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
         _check_sizes(config, Path(folder) / "config.json", file)
-        model = cls(config, rng=None)
+        model = cls(config, rng=None, **options)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
         if any(array.dtype == np.float64 for array in arrays.values()):
             model.double()
         if missing:
             model._draw_missing_heads(folder, missing, rng)
+        _load(model, Path(folder) / "config.json", file, arrays)
+        model.eval()
+        if output_loading_info:
+            return model, {"missing_keys": missing, "unexpected_keys": unused}
+        if missing:
+            warnings.warn(f"{folder} holds no {', '.join(missing)}: freshly drawn, to be trained",
+                          stacklevel=2)
         if unused:
             warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}",
                           stacklevel=2)
-        _load(model, Path(folder) / "config.json", file, arrays)
-        return model.eval()
+        return model
 
     def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str],
                             rng: np.random.Generator | int) -> None:
@@ -87,8 +95,6 @@ class PretrainedModel(Module):
             raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                              + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
         self.initialize(rng)  # of everything; what the file holds then takes its place
-        warnings.warn(f"{folder} holds no {', '.join(missing)}: freshly drawn, to be trained",
-                      stacklevel=3)
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write config.json and model.safetensors: Hugging Face's class of this name opens them."""

@@ -1,0 +1,1 @@
+"""Text from a model that predicts the next token."""

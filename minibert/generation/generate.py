@@ -1,0 +1,113 @@
+"""A text goes on: greedily, by drawing from what is likely, or by beam search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.autograd.tensor import no_grad
+from minibert.errors import InputError
+from minibert.generation.beams import FinishedTexts, beam_search
+from minibert.generation.config import GenerationConfig
+from minibert.generation.filters import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
+                                         with_temperature, without_tokens)
+from minibert.generation.growing import GrowingTexts, checked_prompt
+from minibert.nn.modes import evaluating
+
+
+def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, *,
+             rng: np.random.Generator | int = 0, streamer=None, **options) -> np.ndarray:
+    """Continue each row of `input_ids` (B, T): -> ids (B * num_return_sequences, T + new).
+
+    `options` are those of GenerationConfig. `attention_mask` (B, T) is 0 at the padding of short
+    prompts, on the left. A row ends with an end token, or after `max_new_tokens`; what follows in a
+    longer array is `pad_token_id`. `rng`, a generator or a seed, is where samples come from: the
+    same seed gives the same text. `streamer` has put(ids) and end(), as TextStreamer has. Errors:
+    an empty prompt, options out of range, more tokens than the model has positions (unless
+    `sliding_window`).
+    """
+    config = GenerationConfig(**options)
+    _check_vocabulary(model.config.vocab_size, config)
+    ids, mask = checked_prompt(model, input_ids, attention_mask)
+    new_tokens = config.new_tokens(ids.shape[1])
+    _check_length(model, config, int(mask.sum(axis=1).max()), new_tokens)
+    ends, pad = _end_tokens(model, config)
+    copies = config.num_beams if config.num_beams > 1 else config.num_return_sequences
+    texts = GrowingTexts(model, ids.repeat(copies, axis=0), mask.repeat(copies, axis=0), new_tokens)
+    with evaluating(model), no_grad():
+        if config.num_beams > 1:
+            if streamer is not None:
+                raise InputError("streamer: beam search knows its text only at the end: leave one "
+                                 "of them out")
+            finished = beam_search(texts, config, new_tokens, ends)
+            return _as_array(ids, finished, config.num_return_sequences, pad)
+        return _one_by_one(texts, config, new_tokens, ends, pad, np.random.default_rng(rng),
+                           streamer)
+
+
+def _one_by_one(texts: GrowingTexts, config: GenerationConfig, new_tokens: int, ends: np.ndarray,
+                pad: int, rng: np.random.Generator, streamer) -> np.ndarray:
+    """One token per row at a time, the likeliest or one that is drawn."""
+    ended = np.zeros(len(texts.ids), bool)
+    if streamer is not None:
+        streamer.put(texts.ids)
+    for _ in range(new_tokens):
+        logits = texts.next_logits()
+        logits = with_repetition_penalty(logits, texts.ids, config.repetition_penalty, texts.mask)
+        logits = without_tokens(logits, config.suppress_tokens)
+        if config.do_sample:
+            logits = keep_top_k(with_temperature(logits, config.temperature), config.top_k)
+            new = draw(keep_top_p(logits, config.top_p), rng)
+        else:
+            new = logits.argmax(axis=-1)
+        new = np.where(ended, pad, new)
+        texts.append(new)
+        if streamer is not None:
+            streamer.put(new)
+        ended |= np.isin(new, ends)
+        if ended.all():
+            break
+    if streamer is not None:
+        streamer.end()
+    return texts.ids
+
+
+def _as_array(prompts: np.ndarray, finished: list[FinishedTexts], count: int, pad: int
+              ) -> np.ndarray:
+    """The best `count` texts of each prompt as rows, padded on the right."""
+    fewest = min([len(found.texts) for found in finished])
+    if fewest < count:
+        raise InputError(f"num_return_sequences = {count}: there are only {fewest} different texts "
+                         "of this length")
+    texts = [tokens for found in finished for _, tokens in found.texts[:count]]
+    output = np.full((len(texts), max(map(len, texts))), pad)
+    for row, tokens in zip(output, texts):
+        row[:len(tokens)] = tokens
+    return np.concatenate([prompts.repeat(count, axis=0), output], axis=1)
+
+
+def _check_vocabulary(vocab_size: int, config: GenerationConfig) -> None:
+    for token in config.suppress_tokens:
+        if not 0 <= token < vocab_size:
+            raise InputError(f"suppress_tokens: {token} is out of range: the model has "
+                             f"{vocab_size} tokens")
+    if len(set(config.suppress_tokens)) == vocab_size:
+        raise InputError(f"suppress_tokens: all {vocab_size} tokens are ruled out: leave some")
+
+
+def _check_length(model, config: GenerationConfig, prompt: int, new_tokens: int) -> None:
+    positions = model.config.max_position_embeddings
+    if prompt + new_tokens > positions and not config.sliding_window:
+        raise InputError(f"generate: {prompt} tokens and {new_tokens} new ones are more than the "
+                         f"model's {positions} positions: ask for fewer, or for sliding_window")
+
+
+def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
+    """(the tokens that end a text, what follows an end)."""
+    ends = config.eos_token_id
+    if ends is None:
+        ends = getattr(model.config, "eos_token_id", None)
+    ends = np.atleast_1d(np.asarray([] if ends is None else ends, np.int64))
+    pad = config.pad_token_id
+    if pad is None:
+        pad = int(ends[0]) if len(ends) else 0
+    return ends, pad

@@ -1,0 +1,48 @@
+"""What the tests of the command line share: running a command, and a little text."""
+
+import random
+from pathlib import Path
+
+from minibert.__main__ import main
+
+SMALL = ["--layers", "1", "--heads", "2", "--width", "16", "--context", "24", "--batch", "4",
+         "--threads", "1", "--tokenizer", "wordpiece", "--vocab-size", "80"]
+
+
+def write_text(path: Path, documents: int = 24) -> Path:
+    """Documents of sentences over a few words, a sentence a line."""
+    rng = random.Random(3)
+    subjects, verbs = "the cat|a dog|my bird|our fish".split("|"), "sees eats likes".split()
+    things = "bread milk corn meat fruit".split()
+    blocks = ["\n".join([f"{rng.choice(subjects)} {rng.choice(verbs)} {rng.choice(things)} ."
+                         for _ in range(rng.randint(3, 6))]) for _ in range(documents)]
+    path.write_text("\n\n".join(blocks) + "\n")
+    return path
+
+
+def pretrain(model: str, text: Path, out: Path, *more: str) -> list[str]:
+    return ["pretrain", model, "--text", str(text), "--format", "lines", "--out", str(out), *SMALL,
+            *more]
+
+
+def output_of(capsys, *arguments: str) -> str:
+    assert main(list(map(str, arguments))) == 0
+    return capsys.readouterr().out
+
+
+def mistake(capsys, *arguments) -> str:
+    """The one line on stderr of a command that must fail with status 2."""
+    try:
+        status = main(list(map(str, arguments)))
+    except SystemExit as leaving:  # argparse leaves by itself
+        status = leaving.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.err.count("\n") == 1 and captured.err.startswith("minibert"), captured.err
+    assert "Traceback" not in captured.err
+    return captured.err
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -1,0 +1,219 @@
+"""Greedy and sampled texts: against loops that read everything anew for each token."""
+
+import io
+
+import numpy as np
+import pytest
+from bigrams import Bigrams, cycle
+from hypothesis import given
+from hypothesis import strategies as st
+from random_gpt import random_gpt
+
+import minibert as mb
+from minibert.errors import InputError
+from minibert.generation.filters import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
+                                         with_temperature, without_tokens)
+from minibert.generation.generate import generate
+
+SEEDS = st.integers(0, 2**32 - 1)
+V = 17
+
+
+@pytest.fixture(scope="module")
+def gpt():
+    return random_gpt(3, n_positions=12, eos_token_id=None)
+
+
+def prompts(seed, lengths):
+    """Random texts of some lengths, padded on the left with anything -> (ids, mask)."""
+    rng = np.random.default_rng(seed)
+    mask = np.arange(max(lengths))[::-1] < np.array(lengths)[:, None]
+    return rng.integers(0, V, mask.shape), mask.astype(int)
+
+
+def anew(model, text, positions=12):
+    """The logits (1, V) after a list of tokens, of which the last ones are seen."""
+    return model(np.array([text[-positions:]])).logits.data[:, -1]
+
+
+@given(seed=SEEDS, lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+       penalty=st.sampled_from([1.0, 1.5]), window=st.booleans())
+def test_greedy_is_the_likeliest_token_of_each_row_alone(gpt, seed, lengths, penalty, window):
+    ids, mask = prompts(seed, lengths)
+    new = 10 if window else 7
+    found = generate(gpt, ids, mask, max_new_tokens=new, repetition_penalty=penalty,
+                     sliding_window=window)
+    assert np.array_equal(found[:, :ids.shape[1]], ids)
+    for row, length in enumerate(lengths):
+        text = ids[row, -length:].tolist()
+        for _ in range(new):
+            logits = with_repetition_penalty(anew(gpt, text), np.array([text]), penalty)
+            text.append(int(logits.argmax()))
+        assert found[row, -new - length:].tolist() == text
+
+
+@given(seed=SEEDS, temperature=st.sampled_from([0.5, 1.0, 2.0]), top_k=st.sampled_from([0, 1, 5]),
+       top_p=st.sampled_from([0.6, 1.0]), penalty=st.sampled_from([1.0, 1.3]))
+def test_samples_are_drawn_from_what_the_filters_leave(gpt, seed, temperature, top_k, top_p,
+                                                       penalty):
+    ids, mask = prompts(seed, [2, 3])
+    found = generate(gpt, ids, mask, max_new_tokens=6, do_sample=True, temperature=temperature,
+                     top_k=top_k, top_p=top_p, repetition_penalty=penalty, suppress_tokens=[4],
+                     rng=seed)
+    rng, texts = np.random.default_rng(seed), [ids[0, 1:].tolist(), ids[1].tolist()]
+    for _ in range(6):
+        rows = []
+        for text in texts:
+            logits = with_repetition_penalty(anew(gpt, text), np.array([text]), penalty)
+            logits = with_temperature(without_tokens(logits, [4]), temperature)
+            rows.append(keep_top_p(keep_top_k(logits, top_k), top_p))
+        for text, token in zip(texts, draw(np.concatenate(rows), rng)):
+            text.append(int(token))
+    assert found[0, 1:].tolist() == texts[0] and found[1].tolist() == texts[1]
+    assert not (found[:, 3:] == 4).any()
+
+
+def test_each_token_is_read_once():
+    model = cycle(positions=50)
+    generate(model, np.array([[0, 1, 2]]), max_new_tokens=9)
+    assert model.read == 3 + 8 and model.longest == 3, "the last one is not read at all"
+
+
+def test_an_end_token_ends_its_own_row_only():
+    found = generate(cycle(), np.array([[1], [3]]), max_new_tokens=5, eos_token_id=4)
+    assert found.tolist() == [[1, 2, 3, 4], [3, 4, 4, 4]]
+    found = generate(cycle(), np.array([[1], [3], [0]]), max_new_tokens=5, eos_token_id=[4, 3],
+                     pad_token_id=2)
+    assert found.tolist() == [[1, 2, 3, 2], [3, 4, 2, 2], [0, 1, 2, 3]]
+
+
+def test_the_models_own_end_token_holds_unless_another_is_given():
+    model = cycle(end=2)
+    assert generate(model, np.array([[0]]), max_new_tokens=5).tolist() == [[0, 1, 2]]
+    assert generate(model, np.array([[0]]), max_new_tokens=5,
+                    eos_token_id=3).tolist() == [[0, 1, 2, 3]]
+    assert generate(model, np.array([[0]]), max_new_tokens=5,
+                    eos_token_id=()).tolist() == [[0, 1, 2, 3, 4, 0]]
+
+
+def test_lengths_are_hugging_faces():
+    model, prompt = cycle(positions=64), np.array([[0, 1, 2]])
+    assert generate(model, prompt).shape == (1, 20)
+    assert generate(model, prompt, max_length=9).shape == (1, 9)
+    assert generate(model, prompt, max_length=9, max_new_tokens=2).shape == (1, 5)
+    with pytest.raises(InputError, match="3 tokens has reached max_length = 3"):
+        generate(model, prompt, max_length=3)
+
+
+def test_the_same_seed_gives_the_same_text_and_another_another():
+    model, prompt = Bigrams(np.zeros((6, 6)), positions=64), np.array([[0]])
+    first, second, third = [generate(model, prompt, max_new_tokens=40, do_sample=True, rng=seed)
+                            for seed in (3, 3, np.random.default_rng(4))]
+    assert first.tolist() == second.tolist() != third.tolist()
+
+
+def test_every_row_and_every_copy_is_drawn_on_its_own():
+    model = Bigrams(np.zeros((6, 6)), positions=64)
+    found = generate(model, np.array([[0], [1]]), max_new_tokens=40, do_sample=True,
+                     num_return_sequences=3)
+    assert found[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert len({row.tobytes() for row in found[:, 1:]}) == 6
+
+
+def test_filters_reach_the_draw():
+    model = Bigrams(np.tile([4.0, 3.0, 2.0, 1.0, 0.0], (5, 1)), positions=300)
+
+    def drawn(**options):
+        return set(generate(model, np.array([[4]]), max_new_tokens=200, do_sample=True,
+                            **options)[0, 1:].tolist())
+
+    assert drawn() == drawn(top_k=0) == {0, 1, 2, 3, 4}
+    assert drawn(top_k=2) == drawn(top_p=0.7) == {0, 1}
+    assert drawn(top_k=2, suppress_tokens=[0]) == {1, 2}
+    assert drawn(temperature=0.01) == drawn(temperature=0) == {0}
+
+
+def test_more_tokens_than_positions_is_an_error_or_a_sliding_window():
+    model = cycle()
+    with pytest.raises(InputError, match="3 tokens and 6 new ones .* 8 positions"):
+        generate(model, np.array([[0, 1, 2]]), max_new_tokens=6)
+    assert generate(model, np.array([[0, 1, 2]]), max_new_tokens=5).shape == (1, 8)
+    padded = generate(model, np.array([[7] * 9 + [1]]) % 5, [[0] * 9 + [1]], max_new_tokens=7)
+    assert padded[0, -7:].tolist() == [2, 3, 4, 0, 1, 2, 3], "padding takes no position"
+    model = cycle()
+    ids = generate(model, np.array([[0, 1, 2]]), max_new_tokens=12, sliding_window=True)
+    assert ids.tolist() == [[i % 5 for i in range(15)]]
+    assert model.longest == 8
+
+
+class Listener:
+    """A streamer that keeps what it hears."""
+
+    def __init__(self):
+        self.heard, self.ended = [], 0
+
+    def put(self, ids):
+        self.heard.append(np.asarray(ids).tolist())
+
+    def end(self):
+        self.ended += 1
+
+
+def test_each_new_token_is_told_at_once():
+    model, listener = cycle(), Listener()
+    model.train()
+    generate(model, np.array([[0, 1]]), max_new_tokens=3, streamer=listener)
+    assert listener.heard == [[[0, 1]], [2], [3], [4]] and listener.ended == 1
+    assert model.training
+
+
+def test_the_mode_is_put_back_after_an_exception():
+    class Broken(Listener):
+        def put(self, ids):
+            raise ZeroDivisionError
+
+    model = cycle()
+    model.train()
+    with pytest.raises(ZeroDivisionError):
+        generate(model, np.array([[0]]), max_new_tokens=3, streamer=Broken())
+    assert model.training
+
+
+def test_the_method_of_the_model_is_the_function(gpt):
+    ids, mask = prompts(1, [2, 4])
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    assert np.array_equal(gpt.generate(**inputs, max_new_tokens=4, num_beams=2),
+                          generate(gpt, ids, mask, max_new_tokens=4, num_beams=2))
+    shown = io.StringIO()
+    tokenizer = mb.CharTokenizer([chr(97 + i) for i in range(V - 2)])
+    streamer = mb.TextStreamer(tokenizer, file=shown)
+    found = gpt.generate(ids[1:], max_new_tokens=4, do_sample=True, rng=2, streamer=streamer)
+    assert shown.getvalue() == tokenizer.decode(found[0]) + "\n"
+
+
+@pytest.mark.parametrize("mask, words", [
+    ([[1, 1]], r"attention_mask: got shape \(1, 2\) for ids of shape \(1, 3\)"),
+    ([[0, 2, 1]], "ones .* and zeros"),
+    ([[1, 1, 0]], "row 0 ends in padding.*pad on the left")])
+def test_bad_masks_are_named(mask, words):
+    with pytest.raises(InputError, match=words):
+        generate(cycle(), np.array([[1, 2, 3]]), mask, max_new_tokens=1)
+
+
+@pytest.mark.parametrize("ids, words", [
+    (np.zeros((1, 0), int), "at least one token"), (np.array([0, 1]), "shape"),
+    (np.array([[0.0]]), "float64"), (np.array([[5]]), "token id 5"),
+    (np.array([[-1]]), "token id -1"), (np.zeros((0, 2), int), "at least one token")])
+def test_bad_prompts_are_named(ids, words):
+    with pytest.raises(InputError, match=words):
+        generate(cycle(), ids, max_new_tokens=1)
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"suppress_tokens": [5]}, "suppress_tokens: 5 is out of range"),
+    ({"suppress_tokens": [0, 1, 2, 3, 4]}, "all 5 tokens are ruled out"),
+    ({"num_beams": 2, "streamer": Listener()}, "streamer: beam search"),
+    ({"num_beams": 8, "num_return_sequences": 6}, "only 5 different texts")])
+def test_what_does_not_fit_the_model_is_named(options, words):
+    with pytest.raises(InputError, match=words):
+        generate(cycle(), np.array([[0]]), max_new_tokens=1, **options)
