@@ -129,6 +129,28 @@ def test_questions_to_a_run_and_to_the_folder_of_both(both, capsys):
     assert greedy[0] == greedy[1]
 
 
+def test_generate_is_shown_while_it_is_written(both, capsys, monkeypatch):
+    written = []
+    monkeypatch.setattr("sys.stdout.write", written.append)
+    assert main(["generate", str(both), "--prompt", "the cat", "--tokens", "5", "--temperature",
+                 "0"]) == 0
+    parts = [part for part in written if part]
+    assert len(parts) > 3 and parts[0] == "the cat" and "".join(parts).count("\n") == 1
+
+
+def test_beams_and_penalties_reach_the_search(both, capsys):
+    def generated(*options):
+        return output_of(capsys, "generate", both, "--prompt", "the cat", "--tokens", "12",
+                         "--temperature", "0", *options)
+
+    greedy = generated()
+    assert greedy != generated("--repetition-penalty", "5")
+    texts = [output_of(capsys, "generate", both, "--prompt", "the cat", "--tokens", "12",
+                       "--num-beams", "4", "--length-penalty", penalty) for penalty in (1, -9)]
+    assert all([text.startswith("the cat") for text in texts])
+    assert len(texts[0]) >= len(texts[1])
+
+
 def test_score_adds_up(both, capsys):
     lines = output_of(capsys, "score", both, "the cat sees milk .").splitlines()
     *tokens, last = [float(line.split()[0]) for line in lines]
@@ -407,6 +429,11 @@ def test_a_rate_that_destroys_the_model_says_what_to_do(text, tmp_path, capsys):
     (("next-sentence", "{both}/gpt", "a", "b"), "holds GPT2LMHeadModel"),
     (("generate", "{both}/bert"), "holds BertForPreTraining"),
     (("generate", "{both}", "--temperature", "-1"), "temperature is -1"),
+    (("generate", "{both}", "--repetition-penalty", "0"), "repetition_penalty is 0"),
+    (("generate", "{both}", "--num-beams", "0"), "num_beams is 0"),
+    (("generate", "{both}", "--tokens", "0"), "--tokens is 0"),
+    (("generate", "{both}", "--num-beams", "2", "--top-k", "5"), "--top-k: --num-beams searches"),
+    (("generate", "{both}", "--length-penalty", "2"), "--length-penalty: only --num-beams"),
     (("generate", "{both}", "--top-p", "0"), "top_p is 0"),
     (("generate", "{both}", "--top-k", "-1"), "top_k is -1"),
     (("generate", "{both}", "--seed", "-1"), "seed"),

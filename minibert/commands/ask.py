@@ -42,7 +42,9 @@ def fill_gaps(model, tokenizer, ids: np.ndarray, types: np.ndarray, top: int
     logits = getattr(outputs, "prediction_logits", None)
     logits = outputs.logits if logits is None else logits
     filled = []
-    for p in probabilities(logits.data[0, ids[0] == tokenizer.mask_token_id]):
+    # Models may know more tokens than their tokenizer: vocabularies are rounded up.
+    logits = logits.data[0, ids[0] == tokenizer.mask_token_id, :len(tokenizer)]
+    for p in probabilities(logits):
         best = np.argsort(-p, kind="stable")[:top]
         filled.append([(tokenizer.convert_ids_to_tokens(int(i)), float(p[i])) for i in best])
     return filled
@@ -70,9 +72,11 @@ def continued(model, tokenizer, prompt: str, tokens: int, streamed: bool = False
     ids = [separator] + tokenizer.encode(prompt, add_special_tokens=False)
     if options.get("num_beams", 1) == 1:
         options = {"do_sample": True, "top_k": 0} | options
+    # Models may know more tokens than their tokenizer: vocabularies are rounded up.
+    unused = [*tokenizer.all_special_ids, *range(len(tokenizer), model.config.vocab_size)]
     out = model.generate(
         np.array([ids]), max_new_tokens=tokens, eos_token_id=separator, sliding_window=True,
-        suppress_tokens=[i for i in tokenizer.all_special_ids if i != separator],
+        suppress_tokens=[i for i in unused if i != separator],
         streamer=DocumentStreamer(tokenizer) if streamed else None, **options)[0]
     return tokenizer.decode([int(i) for i in out if i != separator])
 

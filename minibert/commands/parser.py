@@ -86,7 +86,7 @@ def _add_pretrain(commands) -> None:
     source.add_argument("--corpus", choices=("toy", "python-docs"),
                         help="a corpus that is at hand (toy)")
     source.add_argument("--text", nargs="+", metavar="FILE_OR_FOLDER", help="your own text")
-    pretrain.add_argument("--from", dest="from_folder", metavar="FOLDER",
+    pretrain.add_argument("--from", dest="from", metavar="FOLDER",
                           help="go on with the model and the tokenizer of a run, or of a folder "
                                "in Hugging Face's layout")
     text = pretrain.add_argument_group("text")

@@ -80,7 +80,7 @@ def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
         report.line("this BLAS cannot be told how many threads to use: one worker")
         options["workers"] = 1
     _check_combination(model, options)
-    if "from_folder" in options:
+    if "from" in options:
         return [Training(model, Run(out), _continued(model, options))]
     return [Training(which, run, resolved(options, options["corpus"], which))
             for which, run in _places(model, out)]
@@ -88,7 +88,7 @@ def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
 
 def _continued(model: str, options: dict) -> dict:
     """The options of a training that goes on with somebody's model, which settles some of them."""
-    settled = settled_by(options["from_folder"], model, options)
+    settled = settled_by(options["from"], model, options)
     positions = settled.pop("positions")
     options = resolved(options | settled, options["corpus"], model)
     return options | {"context": min(options["context"], positions)}
@@ -115,7 +115,7 @@ def _places(model: str, out: Path) -> list[tuple[str, Run]]:
 
 def _check_combination(model: str, options: dict) -> None:
     """An option that would be ignored is a mistake."""
-    if model == "both" and "from_folder" in options:
+    if model == "both" and "from" in options:
         raise InputError("--from goes on with one model: pretrain bert or gpt")
     if options["corpus"] != "text" and "format" in options:
         raise InputError("--format says how --text is laid out: give --text, too")
@@ -177,11 +177,11 @@ def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: b
 
 def _begun_from(training: Training, resume: bool) -> Path | None:
     """The folder whose model and tokenizer are to be trained on; None where all is new."""
-    if "from_folder" not in training.options:
+    if "from" not in training.options:
         return None
     if resume:  # the run has them itself
         return training.run.checkpoint("latest")
-    return folder_of(training.options["from_folder"], training.which)
+    return folder_of(training.options["from"], training.which)
 
 
 def train(training: Training, report: Report) -> bool:

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 from minibert.errors import InputError
 
-DEFAULT_LENGTH = 20  # prompt and all, as in Hugging Face, where neither length is given
+DEFAULT_NEW_TOKENS = 20  # as in Hugging Face, where neither length is given
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class GenerationConfig:
         """How many tokens may follow a prompt of that many."""
         if self.max_new_tokens is not None:
             return self.max_new_tokens
-        longest = DEFAULT_LENGTH if self.max_length is None else self.max_length
-        if longest <= prompt:
+        if self.max_length is None:
+            return DEFAULT_NEW_TOKENS
+        if self.max_length <= prompt:
             raise InputError(f"generate: a prompt of {prompt} tokens has reached max_length = "
-                             f"{longest}: pass max_new_tokens")
-        return longest - prompt
+                             f"{self.max_length}: pass max_new_tokens")
+        return self.max_length - prompt

@@ -109,5 +109,7 @@ def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
     ends = np.atleast_1d(np.asarray([] if ends is None else ends, np.int64))
     pad = config.pad_token_id
     if pad is None:
+        pad = getattr(model.config, "pad_token_id", None)
+    if pad is None:
         pad = int(ends[0]) if len(ends) else 0
     return ends, pad

@@ -59,8 +59,9 @@ class GPT2Model(GPT2PretrainedModel):
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
-                past_key_values: KeyValueCache | None = None, output_hidden_states: bool = False,
-                output_attentions: bool = False, rng: Rng | None = None) -> BaseModelOutput:
+                output_hidden_states: bool = False, output_attentions: bool = False,
+                rng: Rng | None = None, past_key_values: KeyValueCache | None = None
+                ) -> BaseModelOutput:
         """All (B, T): ids, mask (1 = token, 0 = padding), positions; or inputs_embeds (B, T, C) for
         the ids. In training mode with dropout an `rng` is needed.
 
@@ -100,15 +101,16 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
-                past_key_values: KeyValueCache | None = None, labels: np.ndarray | None = None,
-                logits_to_keep: int = 0, output_hidden_states: bool = False,
-                output_attentions: bool = False, rng: Rng | None = None) -> LossAndLogits:
+                labels: np.ndarray | None = None, output_hidden_states: bool = False,
+                output_attentions: bool = False, rng: Rng | None = None,
+                past_key_values: KeyValueCache | None = None, logits_to_keep: int = 0
+                ) -> LossAndLogits:
         """logits (B, T, V), or those of the last `logits_to_keep` tokens. `labels` (B, T) may be
         the input ids themselves, with -100 where nothing is asked: the shift is made here, the
         logits at t are held against label t + 1.
         """
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
-                                   past_key_values, output_hidden_states, output_attentions, rng)
+                                   output_hidden_states, output_attentions, rng, past_key_values)
         x = outputs.last_hidden_state
         logits = F.linear(x[:, -logits_to_keep:] if logits_to_keep else x, self.lm_head)
         loss = None if labels is None else self._shifted_loss(logits, labels)

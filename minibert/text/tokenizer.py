@@ -19,10 +19,20 @@ from minibert.text.windows import STRATEGIES, cut_windows
 Piece = tuple[int, int, int]
 
 PADDINGS = ("longest", "max_length")
+SIDES = ("right", "left")
 
 # What a tokenizer remembers of words that it has cut.
 LONGEST_CACHED = 50
 CACHE_SIZE = 200_000
+
+
+class BatchEncoding(dict):
+    """What a call of a tokenizer returns: columns by name, which are attributes as well."""
+
+    def __getattr__(self, name: str):
+        if name not in self:
+            raise AttributeError(f"there is no column {name}, only {', '.join(self)}")
+        return self[name]
 
 
 class Tokenizer:
@@ -32,27 +42,45 @@ class Tokenizer:
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], specials: Mapping[str, str],
                  model_max_length: int | None = None,
-                 extra_special_tokens: Iterable[str] = ()):
+                 extra_special_tokens: Iterable[str] = (), padding_side: str = "right"):
         self.vocab = _index(vocab)
         self._tokens = sorted(self.vocab, key=self.vocab.__getitem__)
         self.model_max_length = model_max_length
+        if padding_side not in SIDES:
+            raise InputError(f"tokenizer: padding_side={padding_side!r:.60}; expected one of "
+                             f"{SIDES}")
+        self.padding_side = padding_side
         self.all_special_tokens: list[str] = []
-        extra = [("extra special token", token) for token in extra_special_tokens]
-        for name, token in [*specials.items(), *extra]:
-            if not token:
-                raise InputError(f"vocabulary: the {name} is an empty text; name a token")
-            if token not in self.vocab:
-                raise InputError(f"vocabulary: the {name} {token!r:.60} is missing among its "
-                                 f"{len(self.vocab)} entries; add it")
-            if name in specials:
-                setattr(self, name, token)
-                setattr(self, f"{name}_id", self.vocab[token])
-            if token not in self.all_special_tokens:
-                self.all_special_tokens.append(token)
-        self.extra_special_tokens = [token for _, token in extra]
+        self.extra_special_tokens = list(extra_special_tokens)
+        for name, token in specials.items():
+            self._add_special(name, token)
+            setattr(self, name, token)
+            setattr(self, f"{name}_id", self.vocab[token])
+        for token in self.extra_special_tokens:
+            self._add_special("extra special token", token)
+
+    def _add_special(self, name: str, token: str) -> None:
+        if not token:
+            raise InputError(f"vocabulary: the {name} is an empty text; name a token")
+        if token not in self.vocab:
+            raise InputError(f"vocabulary: the {name} {token!r:.60} is missing among its "
+                             f"{len(self.vocab)} entries; add it")
+        if token not in self.all_special_tokens:
+            self.all_special_tokens.append(token)
         self.all_special_ids = [self.vocab[token] for token in self.all_special_tokens]
         self._written_specials = re.compile(
             "|".join(re.escape(t) for t in sorted(self.all_special_tokens, key=len, reverse=True)))
+
+    @property
+    def pad_token(self) -> str:
+        """The token that fills short rows. A tokenizer without one may be given one of its
+        vocabulary: `tokenizer.pad_token = tokenizer.eos_token`."""
+        return self._tokens[self.pad_token_id]
+
+    @pad_token.setter
+    def pad_token(self, token: str) -> None:
+        self._add_special("pad_token", token)
+        self.pad_token_id = self.vocab[token]
 
     @property
     def vocab_size(self) -> int:
@@ -63,6 +91,17 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.vocab_size} tokens, special {self.all_special_tokens})"
+
+    def _settings(self, special_names: Iterable[str]) -> dict:
+        """What tokenizer_config.json says of every tokenizer: `read_config` reads it."""
+        settings = {name: getattr(self, name) for name in special_names if hasattr(self, name)}
+        if self.model_max_length is not None:
+            settings["model_max_length"] = self.model_max_length
+        if self.extra_special_tokens:
+            settings["extra_special_tokens"] = self.extra_special_tokens
+        if self.padding_side != SIDES[0]:
+            settings["padding_side"] = self.padding_side
+        return settings
 
     # What a tokenizer of its own defines.
 
@@ -107,14 +146,15 @@ class Tokenizer:
                  truncation: bool | str = False, max_length: int | None = None, stride: int = 0,
                  return_overflowing_tokens: bool = False,
                  return_offsets_mapping: bool = False,
-                 return_tensors: str | None = None) -> dict[str, list] | dict[str, np.ndarray]:
+                 return_tensors: str | None = None) -> BatchEncoding:
         """input_ids, token_type_ids, attention_mask of one text, or lists of them for several
         (no token_type_ids where has_segments is False).
 
         truncation: True or "longest_first" takes tokens from the longer text, "only_first" and
         "only_second" from that text; with return_overflowing_tokens the rest follows in windows
         that share `stride` tokens, and overflow_to_sample_mapping says from which text each is.
-        padding: True or "longest" (of the texts given), or "max_length".
+        padding: True or "longest" (of the texts given), or "max_length"; on the side that
+        `padding_side` says.
         return_offsets_mapping: where each token was written; (0, 0) for an added one.
         return_tensors: "np" gives arrays (B, T), also for one text, as a model wants them; so does
         "pt", Hugging Face's word for PyTorch's tensors, which do not exist here.
@@ -143,14 +183,14 @@ class Tokenizer:
         if return_overflowing_tokens:
             output["overflow_to_sample_mapping"] = owners
         if return_tensors is not None:
-            return {name: _array(name, values) for name, values in output.items()}
+            return BatchEncoding({name: _array(name, values) for name, values in output.items()})
         if isinstance(text, str) and not return_overflowing_tokens:
-            output = {name: values[0] for name, values in output.items()}
+            return BatchEncoding({name: values[0] for name, values in output.items()})
         return output
 
     def _columns(self, rows: list[tuple[list[Piece], list[int]]], padding: str,
                  max_length: int | None, with_offsets: bool) -> dict[str, list]:
-        """The rows as one list per kind of number, padded on the right."""
+        """The rows as one list per kind of number, padded on the tokenizer's side."""
         width = 0
         if padding:
             if not hasattr(self, "pad_token_id"):
@@ -158,32 +198,36 @@ class Tokenizer:
                                  "or name one where the class takes a pad_token")
             longest = max((len(pieces) for pieces, _ in rows), default=0)
             width = longest if padding == "longest" else max_length
-        output = {"input_ids": [], "token_type_ids": [], "attention_mask": []}
+        output = BatchEncoding({"input_ids": [], "token_type_ids": [], "attention_mask": []})
         if not self.has_segments:
             del output["token_type_ids"]
         if with_offsets:
             output["offset_mapping"] = []
         for pieces, types in rows:
             n_padding = max(width - len(pieces), 0)
-            ids = [piece[0] for piece in pieces]
-            padding_ids = [self.pad_token_id] * n_padding if n_padding else []
-            output["input_ids"].append(ids + padding_ids)
-            if self.has_segments:
-                output["token_type_ids"].append(types + [0] * n_padding)
-            output["attention_mask"].append([1] * len(ids) + [0] * n_padding)
-            if with_offsets:
-                offsets = [piece[1:] for piece in pieces] + [(0, 0)] * n_padding
-                output["offset_mapping"].append(offsets)
+            padding_id = self.pad_token_id if n_padding else None
+            values = {"input_ids": ([piece[0] for piece in pieces], padding_id),
+                      "token_type_ids": (types, 0), "attention_mask": ([1] * len(pieces), 0),
+                      "offset_mapping": ([piece[1:] for piece in pieces], (0, 0))}
+            for name, column in output.items():
+                row, filling = values[name][0], [values[name][1]] * n_padding
+                column.append(filling + row if self.padding_side == "left" else row + filling)
         return output
 
     # From ids to text.
 
-    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
-        """The text that some ids stand for."""
+    def decode(self, ids: int | Iterable[int], skip_special_tokens: bool = False) -> str:
+        """The text that an id or some ids stand for."""
+        ids = ids if hasattr(ids, "__iter__") else [ids]
         tokens = self.convert_ids_to_tokens(ids)
         if skip_special_tokens:
             tokens = [token for token in tokens if token not in self.all_special_tokens]
         return self._join(tokens)
+
+    def batch_decode(self, rows: Iterable[Iterable[int]], skip_special_tokens: bool = False
+                     ) -> list[str]:
+        """The text of each row."""
+        return [self.decode(row, skip_special_tokens) for row in rows]
 
     def convert_ids_to_tokens(self, ids: int | Iterable[int]) -> str | list[str]:
         """One token for an id, a list for several. An id out of range is an InputError."""
@@ -237,6 +281,11 @@ def read_config(folder: Path, special_names: Iterable[str]) -> tuple[dict, dict]
         if values:
             settings["extra_special_tokens"] = [_token(x, f"{path}: {name}") for x in values]
             break
+    if config.get("padding_side") is not None:
+        if config["padding_side"] not in SIDES:
+            raise InputError(f"{path}: padding_side is {config['padding_side']!r:.60}; expected "
+                             f"one of {SIDES}")
+        settings["padding_side"] = config["padding_side"]
     longest = config.get("model_max_length")
     if type(longest) in (int, float) and longest > 10**9:  # Hugging Face's way to say: no limit
         return config, settings

@@ -34,12 +34,13 @@ class BertTokenizer(Tokenizer):
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], do_lower_case: bool = True,
                  strip_accents: bool | None = None, tokenize_chinese_chars: bool = True,
-                 model_max_length: int | None = None,
-                 extra_special_tokens: Iterable[str] = (), **specials: str):
+                 model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
+                 padding_side: str = "right", **specials: str):
         unknown = set(specials) - set(SPECIALS)
         if unknown:
             raise TypeError(f"BertTokenizer() got unexpected arguments {sorted(unknown)}")
-        super().__init__(vocab, {**SPECIALS, **specials}, model_max_length, extra_special_tokens)
+        super().__init__(vocab, {**SPECIALS, **specials}, model_max_length, extra_special_tokens,
+                         padding_side)
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
@@ -62,9 +63,9 @@ class BertTokenizer(Tokenizer):
         return cls([*SPECIALS.values(), *words])
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> "BertTokenizer":
+    def from_pretrained(cls, folder: str | Path, **changes) -> "BertTokenizer":
         """The tokenizer of a Hugging Face folder: vocab.txt or tokenizer.json,
-        tokenizer_config.json."""
+        tokenizer_config.json. `changes` are arguments of the class that replace the folder's."""
         folder = Path(folder)
         config, settings = read_config(folder, SPECIALS)
         for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
@@ -76,7 +77,7 @@ class BertTokenizer(Tokenizer):
                                  "expected true or false")
         vocab, source = _read_vocabulary(folder)
         try:
-            return cls(with_added_tokens(folder, vocab), **settings)
+            return cls(with_added_tokens(folder, vocab), **settings | changes)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
 
@@ -92,12 +93,7 @@ class BertTokenizer(Tokenizer):
         config = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.do_lower_case,
                   "strip_accents": self.strip_accents,
                   "tokenize_chinese_chars": self.tokenize_chinese_chars}
-        if self.model_max_length is not None:
-            config["model_max_length"] = self.model_max_length
-        if self.extra_special_tokens:
-            config["extra_special_tokens"] = self.extra_special_tokens
-        write_json(folder / "tokenizer_config.json",
-                   config | {name: getattr(self, name) for name in SPECIALS})
+        write_json(folder / "tokenizer_config.json", config | self._settings(SPECIALS))
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = False,
                clean_up_tokenization_spaces: bool = False) -> str:

@@ -98,7 +98,7 @@ def test_the_models_own_end_token_holds_unless_another_is_given():
 
 def test_lengths_are_hugging_faces():
     model, prompt = cycle(positions=64), np.array([[0, 1, 2]])
-    assert generate(model, prompt).shape == (1, 20)
+    assert generate(model, prompt).shape == (1, 23)
     assert generate(model, prompt, max_length=9).shape == (1, 9)
     assert generate(model, prompt, max_length=9, max_new_tokens=2).shape == (1, 5)
     with pytest.raises(InputError, match="3 tokens has reached max_length = 3"):

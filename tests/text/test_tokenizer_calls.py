@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibert.errors import InputError
+from minibert.text.bpe import GPT2Tokenizer
 from minibert.text.characters import CharTokenizer, load_tokenizer
 from minibert.text.windows import cut_windows, shared_lengths
 from minibert.text.wordpiece import BertTokenizer
@@ -25,6 +26,60 @@ def test_batches_are_padded_to_the_longest_or_to_max_length(tokenizer):
     row = tokenizer("a", padding="max_length", max_length=5)
     assert row["input_ids"] == [cls, 5, sep, pad, pad]
     assert tokenizer(["a", "b c"])["input_ids"] == [[cls, 5, sep], [cls, 6, 7, sep]]
+
+
+def test_padding_on_the_left_moves_the_rows_and_nothing_else(tokenizer):
+    texts = (["a b c", "d"], ["e", "f"])
+    right = tokenizer(*texts, padding=True, return_offsets_mapping=True)
+    tokenizer.padding_side = "left"
+    left = tokenizer(*texts, padding=True, return_offsets_mapping=True)
+    assert left["input_ids"][1] == [tokenizer.pad_token_id] * 2 + right["input_ids"][1][:-2]
+    for name, rows in left.items():
+        n = sum(right["attention_mask"][1])
+        assert rows[0] == right[name][0] and rows[1] == right[name][1][n:] + right[name][1][:n]
+    with pytest.raises(InputError, match="padding_side='top'"):
+        BertTokenizer(tokenizer.vocab, padding_side="top")
+
+
+@pytest.mark.parametrize("kind", [BertTokenizer, GPT2Tokenizer])
+def test_the_side_and_the_padding_token_are_kept_in_the_folder(kind, tmp_path):
+    kind.train(["a b c a b c"], 300).save_pretrained(tmp_path)
+    assert kind.from_pretrained(tmp_path).padding_side == "right"
+    tokenizer = kind.from_pretrained(tmp_path, padding_side="left")
+    tokenizer.pad_token = "b"
+    tokenizer.save_pretrained(tmp_path)
+    again = kind.from_pretrained(tmp_path)
+    assert (again.padding_side, again.pad_token, again.pad_token_id) == ("left", "b",
+                                                                         tokenizer.vocab["b"])
+    (tmp_path / "tokenizer_config.json").write_text('{"padding_side": "top"}')
+    with pytest.raises(InputError, match="tokenizer_config.json: padding_side is 'top'"):
+        kind.from_pretrained(tmp_path)
+
+
+def test_a_padding_token_may_be_named_later():
+    tokenizer = GPT2Tokenizer.train(["a b c"], 257)
+    assert not hasattr(tokenizer, "pad_token")
+    with pytest.raises(InputError, match="no padding token"):
+        tokenizer(["a", "a b"], padding=True)
+    tokenizer.pad_token = tokenizer.eos_token
+    rows = tokenizer(["a", "a b"], padding=True, return_tensors="np")
+    assert rows.input_ids[0].tolist() == [*tokenizer.encode("a"), *[tokenizer.eos_token_id] * 2]
+    assert tokenizer.all_special_tokens == [tokenizer.eos_token]
+    assert tokenizer.batch_decode(rows.input_ids, skip_special_tokens=True) == ["a", "a b"]
+    tokenizer.pad_token = "!"
+    assert "!" in tokenizer.all_special_tokens and tokenizer.decode([tokenizer.vocab["!"]],
+                                                                    skip_special_tokens=True) == ""
+    with pytest.raises(InputError, match="pad_token '<pad>' is missing"):
+        tokenizer.pad_token = "<pad>"
+    assert tokenizer.pad_token == "!"
+
+
+def test_columns_are_attributes_and_a_single_id_is_decoded(tokenizer):
+    row = tokenizer("a b")
+    assert row.input_ids == row["input_ids"] and row.attention_mask == [1] * 4
+    with pytest.raises(AttributeError, match="no column labels, only input_ids, token_type_ids"):
+        row.labels
+    assert tokenizer.decode(5) == tokenizer.decode(np.int64(5)) == "a"
 
 
 @pytest.mark.parametrize("word", ["np", "pt"])
