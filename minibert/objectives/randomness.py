@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     WINDOWS = 13
     HELD_OUT_PAIRS = 14
     HELD_OUT_MASKS = 15
+    EXAMPLES = 16
 
 
 def generator(seed: int, purpose: Purpose, step: int = 0) -> np.random.Generator:

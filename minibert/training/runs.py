@@ -31,6 +31,21 @@ summary.json: {"schema": "minibert.summary.1", "settings", "about", "parameters"
 as far as the objective has them, "best": as in state.json, "baselines", "oracle" (null but on the
 toy world), "seconds", "tokens_per_second"}.
 
+A run of fine-tuning has "task" (classify, pair, choice, tag or answer) in "about", with "labels",
+the names of its classes, and all that reading a file needs; "held_out" and "best" hold "loss" and
+the figures of the task on the dev file ("accuracy", "macro_f1", "matthews"; "pearson", "spearman",
+"mean_squared_error"; "f1", "precision", "recall"; "exact_match", "f1"), and so does "baselines".
+Its summary has besides, both for the best checkpoint:
+    "per_class"       by class, type of entity or kind of question: {"precision", "recall", "f1",
+                      "support"}, or {"exact_match", "f1", "support"}
+    "confusion"       where there are classes: [[how often an example of the class of the row was
+                      taken for that of the column]], in the order of per_class
+    "best_null_threshold"  where questions may have no answer: {"threshold", "f1" with it}
+and in its folder stands one file more:
+    baseline.json     {"schema": "minibert.baseline.1", "guess": what counting the training labels
+                      says: the commonest class, or place; the mean; {"other": the commonest tag,
+                      "words": those of words that have another}; "no answer" or "first sentence"}
+
 A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old)
 and the new one takes the name by one rename. A process that dies in between leaves a whole
 checkpoint under NAME or, for that moment, under NAME.old, and `Run.checkpoint` finds either.
@@ -49,6 +64,7 @@ from minibert.errors import InputError
 LOG_SCHEMA = "minibert.log.1"
 STATE_SCHEMA = "minibert.state.1"
 SUMMARY_SCHEMA = "minibert.summary.1"
+BASELINE_SCHEMA = "minibert.baseline.1"
 
 
 class Run:
@@ -61,11 +77,15 @@ class Run:
     def create(cls, path: str | os.PathLike) -> Run:
         """Make the folder. Errors: it exists and is not empty, or is a file."""
         run = cls(path)
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-            raise InputError(f"{run.path} exists already and is not touched: "
-                             "give another --out, or --resume to go on with it")
+        run.check_free()
         run.path.mkdir(parents=True, exist_ok=True)
         return run
+
+    def check_free(self) -> None:
+        """Errors: something is there already."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InputError(f"{self.path} exists already and is not touched: "
+                             "give another --out, or --resume to go on with it")
 
     # ---- checkpoints -----------------------------------------------------------------------------
 
@@ -151,6 +171,17 @@ class Run:
         """summary.json, or None for a run that has not ended."""
         path = self.path / "summary.json"
         return read_json(path, SUMMARY_SCHEMA) if path.exists() else None
+
+
+    # ---- fine-tuning -----------------------------------------------------------------------------
+
+    def write_baseline(self, guess: object) -> None:
+        """Write baseline.json: what counting the training labels gives (`guess` of a task)."""
+        write_json(self.path / "baseline.json", {"schema": BASELINE_SCHEMA, "guess": guess})
+
+    def baseline(self) -> object:
+        """The guess in baseline.json."""
+        return read_json(self.path / "baseline.json", BASELINE_SCHEMA)["guess"]
 
 
 def write_json(path: Path, value: dict) -> None:

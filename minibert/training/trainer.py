@@ -242,11 +242,13 @@ class Trainer:
         self._save("latest")
 
     def _is_best(self) -> bool:
-        """Whether the latest evaluation beats the best one; as good is not better."""
-        if self.best is None:
-            return True
-        new, old = (figures[self.objective.chosen_by] for figures in (self.held_out, self.best))
-        return new > old if self.objective.more_is_better else new < old
+        """Whether the latest evaluation beats the best one: by the objective's figure; of equally
+        good ones (so much is right, of few examples) by the lower loss."""
+        return self.best is None or self._rank(self.held_out) > self._rank(self.best)
+
+    def _rank(self, figures: dict) -> tuple[float, float]:
+        chosen = figures[self.objective.chosen_by]
+        return chosen if self.objective.more_is_better else -chosen, -figures["loss"]
 
     def _log(self, record: dict) -> None:
         if self.run_folder is not None:

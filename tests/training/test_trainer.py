@@ -253,36 +253,30 @@ class Scored(SmallObjective):
 
     chosen_by, more_is_better = "score", True
 
-    def __init__(self, scores):
+    def __init__(self, scores, losses):
         super().__init__()
-        self.scores = dict(zip(range(0, 5 * len(scores), 5), scores))
-
-    def summary(self, loss_sums, counts, metric_sums):
-        return super().summary(loss_sums, counts, metric_sums) | {"score": self.scores[self.step]}
-
-    def follow(self, trained):
-        evaluate = trained.evaluate
-
-        def evaluated():
-            self.step = trained.steps_done
-            return evaluate()
-
-        trained.evaluate = evaluated
-        return trained
+        self.figures = [{"loss": loss, "score": score} for score, loss in zip(scores, losses)]
 
 
-def scored(run, scores, **settings):
-    objective = Scored(scores)
-    return objective.follow(trainer(run, replace(SETTINGS, **settings), objective=objective,
-                                    model=small_model(seed=len(scores))))
+def scored(run, scores, losses=(1.0, 1.0, 1.0, 1.0, 1.0), **settings):
+    objective = Scored(scores, losses)
+    trained = trainer(run, replace(SETTINGS, **settings), objective=objective,
+                      model=small_model(seed=len(scores)))
+    trained.evaluate = lambda: objective.figures[trained.steps_done // 5]
+    return trained
 
 
 def test_the_objective_says_what_is_best_and_as_good_is_not_better(tmp_path):
     trained = scored(Run.create(tmp_path / "run"), [0.1, 0.7, 0.7, 0.2, 0.6])
     trained.run()
-    assert trained.best["step"] == 5 and trained.best["score"] == 0.7
+    assert trained.best == {"step": 5, "loss": 1.0, "score": 0.7}
     assert trained.best == trained.run_folder.state("best")["best"]
-    assert trained.best["loss"] == trained.run_folder.state("best")["held_out"]["loss"]
+
+
+def test_of_equally_good_ones_the_lower_loss_is_better():
+    trained = scored(None, [0.7, 0.7, 0.7, 0.6, 0.7], [3.0, 2.0, 2.5, 1.0, 2.0], patience=3)
+    assert trained.run() and trained.best == {"step": 5, "loss": 2.0, "score": 0.7}
+    assert trained.steps_done == 20
 
 
 @pytest.mark.parametrize("scores, patience, steps", [

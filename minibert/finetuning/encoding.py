@@ -1,0 +1,135 @@
+"""From examples to what a model reads: ids, segments, windows over long texts, batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.objectives.interface import share_of_rows
+from minibert.text.tokenizer import Tokenizer
+from minibert.text.windows import cut_windows
+
+IGNORED = -100  # the label of what is not asked
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads texts: at most `max_length` tokens at once, longer ones in windows that
+    share `stride` tokens with the one before.
+
+    BERT reads [CLS] A [SEP] or [CLS] A [SEP] B [SEP]. A GPT (`left_to_right`) reads its separator
+    and A, then the separator and B, as in its pre-training, where a separator stands before each
+    text; the last token is the one that speaks for the text.
+    """
+
+    tokenizer: Tokenizer
+    max_length: int
+    stride: int = 0
+    left_to_right: bool = False
+
+    def __post_init__(self):
+        if not self.left_to_right and not hasattr(self.tokenizer, "cls_token_id"):
+            raise InputError(f"{self.tokenizer!r} has no [CLS] and [SEP], which BERT reads: give a "
+                             "BERT with its own tokenizer")
+        if self.max_length < 5:
+            raise InputError(f"max_length is {self.max_length}: expected at least 5, for [CLS] A "
+                             "[SEP] B [SEP]")
+        if not 0 <= self.stride < self.max_length - 2:
+            raise InputError(f"stride is {self.stride}: expected 0 to {self.max_length - 3}, since "
+                             f"a window of {self.max_length} tokens must bring something new")
+
+    @property
+    def pad_id(self) -> int:
+        """What fills up the rows of a batch. A GPT needs no token of its own for it: a text never
+        ends in a separator."""
+        return self.tokenizer.sep_token_id if self.left_to_right else self.tokenizer.pad_token_id
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of a text, without anything around them."""
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def room(self, texts: int) -> int:
+        """How many tokens of one text, or of two, there is room for."""
+        return self.max_length - (texts if self.left_to_right else texts + 1)
+
+    def framed(self, first: Sequence[int], second: Sequence[int] | None = None
+               ) -> tuple[list[int], list[int]]:
+        """(ids, segments) of one text or two."""
+        sep = self.tokenizer.sep_token_id
+        start, end = ([sep], []) if self.left_to_right else ([self.tokenizer.cls_token_id], [sep])
+        ids = [*start, *first, *end]
+        if second is None:
+            return ids, [0] * len(ids)
+        rest = [*([sep] if self.left_to_right else []), *second, *end]
+        return ids + rest, [0] * len(ids) + [1] * len(rest)
+
+    def pair(self, first: str, second: str) -> tuple[list[int], list[int], bool]:
+        """(ids, segments, was it cut?) of two texts, in one window: the longer one loses its end
+        until both fit, as BERT has it."""
+        a, b = self.ids(first), self.ids(second)
+        [(kept_a, kept_b)] = cut_windows(a, b, self.room(2), "longest_first", 0, False)
+        return *self.framed(kept_a, kept_b), len(kept_a) + len(kept_b) < len(a) + len(b)
+
+
+@dataclass(frozen=True)
+class Window:
+    """One row of a batch: an example, or a part of it.
+
+    `label` is what is asked of it, None where that is to be predicted. `places` says for some tasks
+    what of the example each token shows. `note` says what could not be done as it should.
+    """
+
+    example: int  # the number of the example
+    ids: list[int]  # (T,)
+    types: list[int]  # (T,)
+    label: object = None
+    places: Sequence = ()
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+CUT = "lost the end of a text, to fit"  # a note
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model reads at once: ids, segments (None for a GPT) and attention mask (B, T), or
+    (B, N, T) for N endings; and labels (B, ...), None where they are to be predicted."""
+
+    input_ids: np.ndarray
+    token_type_ids: np.ndarray | None
+    attention_mask: np.ndarray
+    labels: np.ndarray | None
+
+    def share(self, k: int, n: int) -> "Batch":
+        """The rows of worker k of n."""
+        rows = share_of_rows(len(self.input_ids), k, n)
+        types = None if self.token_type_ids is None else self.token_type_ids[rows]
+        return Batch(self.input_ids[rows], types, self.attention_mask[rows], self.labels[rows])
+
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The arguments of the model."""
+        inputs = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+        if self.token_type_ids is not None:
+            inputs["token_type_ids"] = self.token_type_ids
+        return inputs
+
+
+def batch_of(reading: Reading, windows: Sequence[Window], labels: np.ndarray | None) -> Batch:
+    """The windows as rows of one length."""
+    lengths = np.array([len(window) for window in windows])
+    attended = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
+    ids = padded([window.ids for window in windows], reading.pad_id)
+    types = padded([window.types for window in windows], 0)
+    return Batch(ids, None if reading.left_to_right else types, attended, labels)
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
+    """(B, T): the rows, filled up on the right to the longest one."""
+    array = np.full((len(rows), max(map(len, rows))), fill, np.int64)
+    for i, row in enumerate(rows):
+        array[i, :len(row)] = row
+    return array

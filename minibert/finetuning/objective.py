@@ -1,0 +1,105 @@
+"""Fine-tuning as the trainer wants it: batches of a task's rows, and the dev file as held-out
+text."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.finetuning.encoding import Batch
+from minibert.finetuning.task import Task, in_batches, rows_by_length
+from minibert.objectives.interface import LossesAndMetrics
+from minibert.objectives.randomness import Purpose, generator
+
+MOST_LINES = 4  # of faults that are shown one by one
+
+
+class FineTuningObjective:
+    """The rows of `train` in an endless row of epochs, each shuffled anew: a batch is a pure
+    function of (seed, step). An evaluation reads all of `dev`."""
+
+    def __init__(self, task: Task, train: Sequence, dev: Sequence, batch_size: int, seed: int = 0):
+        if batch_size < 1:
+            raise InputError(f"batch is {batch_size}: expected at least 1")
+        self.task, self.train, self.dev = task, train, dev
+        self.batch_size, self.seed = batch_size, seed
+        self.name, self.chosen_by = task.name, task.chosen_by
+        self.more_is_better = task.more_is_better
+        self.rows = task.rows(train)
+        self.dev_rows = rows_by_length(task, dev)
+        self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def batch(self, step: int) -> Batch:
+        """The training batch of a step."""
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return self.task.batch([self.rows[self._at(place)] for place in places])
+
+    def _at(self, place: int) -> int:
+        """Which row stands at a place of the endless row."""
+        epoch, place = divmod(place, len(self.rows))
+        known, order = self._latest_epoch
+        if epoch != known:
+            order = generator(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self.rows))
+            self._latest_epoch = (epoch, order)
+        return order[place]
+
+    def held_out_batches(self) -> Iterator[Batch]:
+        """All rows of `dev`."""
+        return in_batches(self.task, self.dev_rows)
+
+    def counts(self, batch: Batch) -> dict[str, float]:
+        return {self.name: self.task.count(batch.labels)}
+
+    def losses(self, model, batch: Batch, rng: np.random.Generator | None = None
+               ) -> LossesAndMetrics:
+        """The sum of the losses, and the scores row by row."""
+        outputs = model(**batch.inputs(), rng=rng)
+        return ({self.name: self.task.loss(outputs, batch.labels)},
+                {"scores": self.task.scores(outputs)})
+
+    def summary(self, loss_sums: dict[str, float], counts: dict[str, float],
+                metric_sums: dict[str, list]) -> dict[str, float]:
+        """The mean loss of `dev`, and the task's own figures."""
+        predictions = self.task.predictions(self.dev, self.dev_rows, metric_sums["scores"])
+        loss = loss_sums[self.name] / (counts[self.name] or 1)
+        return {"loss": loss, **self.task.figures(self.dev, predictions)}
+
+    def first_examples(self, n: int = 3) -> list[str]:
+        """The first training rows in words."""
+        return [self.task.show(self.rows[self._at(place)]) for place in range(min(n,
+                                                                                  len(self.rows)))]
+
+    def describe(self) -> list[str]:
+        """What there is to learn from, one fact a line."""
+        lines = []
+        for part, examples, rows in (("training", self.train, self.rows),
+                                     ("dev", self.dev, self.dev_rows)):
+            lengths = np.array([len(row) for row in rows])
+            lines.append(f"{part}: {len(examples):,} examples in {len(rows):,} windows of "
+                         f"{lengths.min()} to {lengths.max()} tokens, {lengths.mean():.1f} in the "
+                         "mean")
+            lines += self._notes(examples, rows)
+        known = {tuple(row.ids) for row in self.rows}
+        repeated = np.mean([tuple(row.ids) in known for row in self.dev_rows])
+        if repeated:
+            lines.append(f"{repeated:.1%} of the dev windows also occur in training")
+        return lines + self.task.describe(self.train, self.dev)
+
+    def _notes(self, examples: Sequence, rows: Sequence) -> list[str]:
+        """How many examples could not be read as they should, by the reason; and the first ones."""
+        noted = dict.fromkeys((row.note, row.example) for row in rows if row.note)
+        several = sum([count > 1 for count in Counter([row.example for row in rows]).values()])
+        reading = self.task.reading
+        lines = [f"  {several:,} are longer than {reading.max_length} tokens: read in windows that "
+                 f"share {reading.stride}"] if several else []
+        for reason, count in Counter([note for note, _ in noted]).items():
+            lines.append(f"  {count:,} {reason}")
+            which = [example for note, example in noted if note == reason][:MOST_LINES]
+            lines += [f"    {examples[example].where}" for example in which
+                      if examples[example].where]
+        return lines

@@ -1,0 +1,37 @@
+"""What classification and regression share: texts and pairs as rows, and windows put together."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from minibert.finetuning.encoding import CUT, Reading, Window
+from minibert.finetuning.examples import SentenceExample
+from minibert.finetuning.sliding import averaged
+from minibert.text.windows import cut_windows
+
+
+def sentence_rows(reading: Reading, examples: Sequence[SentenceExample],
+                  label_of: Callable[[SentenceExample], object]) -> list[Window]:
+    """A text gives as many windows as it needs, each with the label of the whole; a pair gives one,
+    and is cut if it must be."""
+    rows = []
+    for number, example in enumerate(examples):
+        label = label_of(example)
+        if example.text_pair is not None:
+            ids, types, was_cut = reading.pair(example.text, example.text_pair)
+            rows.append(Window(number, ids, types, label, note=CUT if was_cut else ""))
+            continue
+        for part, _ in cut_windows(reading.ids(example.text), None, reading.room(1), "only_first",
+                                   min(reading.stride, reading.room(1) - 1), True):
+            rows.append(Window(number, *reading.framed(part), label))
+    return rows
+
+
+def mean_over_windows(rows: Sequence[Window], values: np.ndarray, count: int) -> np.ndarray:
+    """(rows, K) values -> (count, K): for each example the mean over its windows."""
+    return averaged(values, np.array([row.example for row in rows]), count)
+
+
+def shown(reading: Reading, row: Window, label: object) -> str:
+    """A row in words, and what is asked of it."""
+    return f"{' '.join(reading.tokenizer.convert_ids_to_tokens(row.ids))}\n  -> {label}"

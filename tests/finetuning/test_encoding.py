@@ -1,0 +1,78 @@
+"""Windows, frames and batches."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_tasks import TOKENIZER, reading
+
+from minibert.errors import InputError
+from minibert.finetuning.encoding import Reading, Window, batch_of
+from minibert.text.characters import CharTokenizer
+
+CLS, SEP, PAD = TOKENIZER.cls_token_id, TOKENIZER.sep_token_id, TOKENIZER.pad_token_id
+
+
+def tokens(ids) -> str:
+    return " ".join(TOKENIZER.convert_ids_to_tokens(ids))
+
+
+def test_frames_of_bert_are_the_tokenizers():
+    for pair in (("a good b",), ("a not unhappy", "very . a")):
+        expected = TOKENIZER(*pair)
+        assert reading().framed(*map(reading().ids, pair)) == (expected["input_ids"],
+                                                               expected["token_type_ids"])
+    long = ("a b c d e a b c d e", "good bad a b c d e")
+    expected = TOKENIZER(*long, truncation=True, max_length=12)
+    assert reading().pair(*long) == (expected["input_ids"], expected["token_type_ids"], True)
+    assert reading().pair("a", "b")[2] is False
+
+
+def test_frames_of_a_gpt_have_a_separator_before_each_text():
+    gpt = reading(left_to_right=True)
+    assert tokens(gpt.framed(gpt.ids("a good b"))[0]) == "[SEP] a good b"
+    ids, _, was_cut = gpt.pair("a good b", "very bad")
+    assert tokens(ids) == "[SEP] a good b [SEP] very bad" and not was_cut
+    assert gpt.pad_id == SEP and reading().pad_id == PAD
+
+
+@pytest.mark.parametrize("left_to_right", [False, True])
+def test_room_is_what_is_left_beside_the_frame(left_to_right):
+    reads = reading(left_to_right=left_to_right)
+    assert len(reads.framed([5] * reads.room(1))[0]) == 12
+    assert len(reads.framed([5] * 4, [5] * (reads.room(2) - 4))[0]) == 12
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"max_length": 4}, "max_length is 4"), ({"stride": 10}, "stride is 10: expected 0 to 9"),
+    ({"stride": -1}, "stride is -1")])
+def test_a_reading_that_cannot_be(wrong, words):
+    with pytest.raises(InputError, match=words):
+        reading(**wrong)
+
+
+def test_bert_does_not_read_characters():
+    characters = CharTokenizer.train(["ab"])
+    with pytest.raises(InputError, match="no .CLS. and .SEP."):
+        Reading(characters, 12)
+    assert Reading(characters, 12, left_to_right=True).framed([5])[0] == [0, 5]
+
+
+@given(lengths=st.lists(st.integers(1, 7), min_size=1, max_size=5), labels=st.booleans(),
+       left_to_right=st.booleans(), workers=st.integers(1, 7))
+def test_a_batch_pads_on_the_right_and_is_shared_by_rows(lengths, labels, left_to_right, workers):
+    windows = [Window(i, list(range(5, 5 + n)), [0] + [1] * (n - 1)) for i, n in
+               enumerate(lengths)]
+    reads = reading(left_to_right=left_to_right)
+    batch = batch_of(reads, windows, np.arange(len(windows)) if labels else np.zeros(len(windows)))
+    for i, n in enumerate(lengths):
+        assert batch.input_ids[i, :n].tolist() == windows[i].ids
+        assert (batch.input_ids[i, n:] == reads.pad_id).all()
+        assert batch.attention_mask[i].tolist() == [True] * n + [False] * (max(lengths) - n)
+        if not left_to_right:
+            assert batch.token_type_ids[i, :n].tolist() == windows[i].types
+    assert ("token_type_ids" in batch.inputs()) is not left_to_right
+    shares = [batch.share(k, workers) for k in range(workers)]
+    for name in ("input_ids", "attention_mask", "labels"):
+        joined = np.concatenate([getattr(share, name) for share in shares])
+        np.testing.assert_array_equal(joined, getattr(batch, name))
