@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 
-from minibert.commands import ask, embedding, pretrain, show
+from minibert.commands import ask, embedding, finetune, predict, pretrain, show
 from minibert.commands.parser import make_parser
 from minibert.errors import InputError
 from minibert.training.trainer import NonFiniteLoss
@@ -17,7 +17,9 @@ COMMANDS = {"pretrain": pretrain.run_pretrain, "info": show.run_info, "compare":
             "gradcheck": show.run_gradcheck, "fill-mask": ask.run_fill_mask,
             "embed": embedding.run_embed,
             "next-sentence": ask.run_next_sentence, "generate": ask.run_generate,
-            "score": ask.run_score, "trace": ask.run_trace}
+            "score": ask.run_score, "trace": ask.run_trace, "finetune": finetune.run_finetune,
+            "predict": predict.run_predict, "evaluate": predict.run_evaluate,
+            "answer": predict.run_answer, "tag": predict.run_tag}
 
 
 def main(arguments: list[str] | None = None) -> int:

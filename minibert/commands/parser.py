@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import NoReturn
 
+from minibert.commands.tuning_options import add_commands
 from minibert.training.schedules import SCHEDULES
 
 DESCRIPTION = "Train and question a BERT and a GPT that are written in NumPy."
@@ -68,6 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     trace = command("trace", "Every op that a model computes for a text, forward and backward.")
     trace.add_argument("text")
     trace.add_argument("--write", metavar="FILE", help="write the records as JSON lines, too")
+
+    add_commands(commands, command)
 
     check = command("gradcheck", "Check the gradients of all ops, and of a small BERT and GPT.",
                     run=None)

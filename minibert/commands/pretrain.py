@@ -11,7 +11,8 @@ from minibert.commands.answers import against_oracle, baselines, why_no_oracle
 from minibert.commands.continuing import folder_of, settled_by
 from minibert.commands.defaults import resolved
 from minibert.commands.preparing import check_same_text, make_trainer, read_corpus
-from minibert.commands.show import curve_of
+from minibert.commands.resuming import as_begun
+from minibert.commands.show import curve_of, introduction
 from minibert.commands.side_by_side import final_report
 from minibert.errors import InputError
 from minibert.text.corpora import Corpus
@@ -23,7 +24,6 @@ from minibert.training.trainer import Trainer
 # Options that say how to run, not what: they are no part of what a run is.
 NOT_STORED = ("command", "model", "out", "resume")
 DEFAULT_CORPUS = "toy"
-FIRST_EXAMPLES = 2
 
 
 @dataclass
@@ -72,9 +72,7 @@ def run_pretrain(given) -> int:
 def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
     """What is to be trained and where, the tables filling in what was not given. Errors: a folder
     in the way, options that contradict each other."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} exists already and is not touched: give another --out, or "
-                         "--resume to go on with it")
+    Run(out).check_free()
     options = {"corpus": DEFAULT_CORPUS, **options}
     if blas_threads() is None and options.get("workers", core_count()) > 1:
         report.line("this BLAS cannot be told how many threads to use: one worker")
@@ -97,14 +95,8 @@ def _continued(model: str, options: dict) -> dict:
 def resumed(model: str, options: dict, out: Path) -> list[Training]:
     """What goes on, with the options that it was begun with. Errors: nothing to resume, options
     that were others then."""
-    trainings = []
-    for which, run in _places(model, out):
-        if run.checkpoint("latest") is None:
-            raise InputError(f"{run.path}: there is no run to resume in this folder: begin one "
-                             f"without "
-                             "--resume, in a folder that does not exist yet")
-        trainings.append(Training(which, run, _as_begun(which, run, options)))
-    return trainings
+    return [Training(which, run, as_begun(run, which, options, may_grow="steps"))
+            for which, run in _places(model, out)]
 
 
 def _places(model: str, out: Path) -> list[tuple[str, Run]]:
@@ -128,25 +120,6 @@ def _check_combination(model: str, options: dict) -> None:
         if model == "gpt" and name in options:
             raise InputError(f"--{name.replace('_', '-')} is about BERT: train bert or both with "
                              f"it")
-
-
-def _as_begun(which: str, run: Run, given: dict) -> dict:
-    """The options that a run was begun with; only `steps` may be given anew."""
-    state = run.state()
-    stored = {**state["about"], **state["settings"]}
-    if stored.get("model") != which:
-        raise InputError(f"{run.path}: holds a {stored.get('model')}, not a {which}")
-    for name, value in given.items():
-        before = stored.get(name)
-        before = tuple(before) if isinstance(before, list) else before
-        value = tuple(value) if isinstance(value, list) else value
-        if name != "steps" and value != before:
-            raise InputError(f"--{name.replace('_', '-')} is {value}, but {run.path} was begun "
-                             f"with "
-                             f"{before}: leave the option out, or begin a new run in another --out")
-    if "steps" in given:
-        stored["steps"] = given["steps"]
-    return stored
 
 
 def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: bool) -> None:
@@ -218,12 +191,8 @@ def _oracle(trainer: Trainer, report: Report) -> dict | None:
 
 def _introduce(trainer: Trainer, report: Report) -> None:
     """What is learned from, and which parameters decay."""
-    for line in trainer.objective.describe():
-        report.line(f"  {line}")
-    report.line("first examples:")
-    for example in trainer.objective.first_examples(FIRST_EXAMPLES):
-        for line in example.splitlines():
-            report.line(f"  {line}")
+    for line in introduction(trainer.objective):
+        report.line(line)
     report.line(f"weight decay of {trainer.settings.weight_decay} on {_names(trainer.decayed)}")
     report.line(f"no weight decay on {_names(trainer.exempt)}")
 

@@ -15,6 +15,8 @@ from minibert.models.gpt import GPT2LMHeadModel
 from minibert.training.report import in_words, loss_curve
 from minibert.training.runs import Run
 
+FIRST_EXAMPLES = 2
+
 
 def curve_of(records: list[dict]) -> list[str]:
     """The loss curve of a run's log."""
@@ -22,6 +24,14 @@ def curve_of(records: list[dict]) -> list[str]:
                      if record["kind"] == kind]
               for kind in ("step", "eval")}
     return loss_curve(points["step"], points["eval"])
+
+
+def introduction(objective) -> list[str]:
+    """What is learned from, and the first examples of it."""
+    lines = [f"  {line}" for line in objective.describe()] + ["first examples:"]
+    for example in objective.first_examples(FIRST_EXAMPLES):
+        lines += [f"  {line}" for line in example.splitlines()]
+    return lines
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

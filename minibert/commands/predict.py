@@ -1,0 +1,121 @@
+"""What a fine-tuned model says: `predict`, `evaluate`, `answer`, `tag`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from minibert.checkpoints.files import replacing
+from minibert.commands.marks import can_colour, marked
+from minibert.commands.tasks import open_finetuned, read_examples
+from minibert.commands.tuning_options import TASKS
+from minibert.commands.verdict import baselines, verdict
+from minibert.errors import InputError
+from minibert.finetuning.entities import entities_of
+from minibert.finetuning.examples import QuestionExample, TagExample
+from minibert.finetuning.reading import text_of
+from minibert.finetuning.task import Task, predict
+from minibert.training.runs import Run
+
+
+COLUMNS = ("text_column", "pair_column", "label_column")
+
+
+def run_predict(options) -> int:
+    """`predict RUN --file FILE --out FILE`: the predictions whole, or no file at all."""
+    if os.path.exists(options.out):
+        raise InputError(f"{options.out} exists already and is not touched: give another --out")
+    task, model, examples = opened(options, labelled=False)
+    predictions = predict(task, model, examples)
+    with replacing(options.out) as file:
+        file.write(task.written(examples, predictions).encode("utf-8"))
+    print(f"{len(examples):,} predictions in {options.out}")
+    return 0
+
+
+def run_evaluate(options) -> int:
+    """`evaluate RUN --file FILE`"""
+    task, model, examples = opened(options, labelled=True)
+    predictions = predict(task, model, examples)
+    print(f"{len(examples):,} examples of {options.file}")
+    baseline = baselines(task, Run(options.run).baseline(), examples)
+    figures = task.figures(examples, predictions)
+    print("\n".join(verdict(figures, baseline, task.details(examples, predictions), task)))
+    return 0
+
+
+def opened(options, labelled: bool) -> tuple[Task, object, list]:
+    """(task, model, examples) of a run and a file. Errors: an option that this task has no use
+    for."""
+    stored, task, model = open_finetuned(options.run, tuple(TASKS), options.command)
+    for name in COLUMNS:
+        if getattr(options, name) is not None:
+            if task.name not in ("classify", "pair"):
+                raise InputError(f"--{name.replace('_', '-')}: {options.run} is a run of finetune "
+                                 f"{task.name}, whose files have columns of their own")
+            stored = stored | {name: getattr(options, name)}
+    if options.null_threshold is not None:
+        set_threshold(task, options)
+    return task, model, read_examples(stored, options.file, labelled)
+
+
+def set_threshold(task: Task, options) -> None:
+    """How much better no answer must be than the best one to be given."""
+    if task.name != "answer" or not task.may_be_empty:
+        raise InputError(f"--null-threshold: {options.run} did not learn that questions may have "
+                         "no answer (SQuAD 2.0)")
+    task.null_threshold = options.null_threshold
+
+
+def run_answer(options) -> int:
+    """`answer RUN --context FILE --question TEXT`"""
+    _, task, model = open_finetuned(options.run, ("answer",), options.command)
+    if options.null_threshold is not None:
+        set_threshold(task, options)
+    if not options.question.strip():
+        raise InputError("--question is empty: ask something")
+    context = text_of(options.context)
+    [found] = predict(task, model, [QuestionExample("", options.question, context)])
+    if found.answer is None:
+        print(f"the text does not say ({found.probability:.1%})")
+        if found.best is not None:
+            print(f"if it did: {found.best.text}")
+        return 0
+    print(f"{found.text}  ({found.probability:.1%})")
+    start, end = found.answer.start, found.answer.start + len(found.text)
+    before = context.rfind("\n", 0, start) + 1
+    after = context.find("\n", end)
+    line = context[before:after if after >= 0 else len(context)]
+    print(marked(line, [(start - before, end - before, "")], can_colour(sys.stdout)))
+    return 0
+
+
+def run_tag(options) -> int:
+    """`tag RUN TEXT`"""
+    _, task, model = open_finetuned(options.run, ("tag",), options.command)
+    places = word_places(task.reading.tokenizer, options.text)
+    if not places:
+        raise InputError("the text is empty: there is nothing to tag")
+    words = tuple(options.text[start:end] for start, end in places)
+    [tags] = predict(task, model, [TagExample(words)])
+    if task.chosen_by == "f1":
+        marks = [(places[entity.start][0], places[entity.end - 1][1], entity.kind)
+                 for entity in entities_of(tags)]
+    else:
+        marks = [(start, end, tag) for (start, end), tag in zip(places, tags)]
+    print(marked(options.text, marks, can_colour(sys.stdout)))
+    return 0
+
+
+def word_places(tokenizer, text: str) -> list[tuple[int, int]]:
+    """Where the words of a text begin and end, as the tokenizer sees words: it cuts at blanks,
+    around punctuation and Chinese characters. (##pieces go on with a word.)"""
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    places = []
+    for token, (start, end) in zip(tokenizer.convert_ids_to_tokens(encoded["input_ids"]),
+                                   encoded["offset_mapping"]):
+        if token.startswith("##") and places:
+            places[-1] = (places[-1][0], end)
+        else:
+            places.append((start, end))
+    return places

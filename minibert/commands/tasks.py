@@ -1,0 +1,100 @@
+"""From the options of a fine-tuning run to its examples, its task and its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minibert.checkpoints.hugging_face import load_folder
+from minibert.commands.folders import find_run
+from minibert.errors import InputError
+from minibert.finetuning.choice_files import read_choices
+from minibert.finetuning.classification import Classification
+from minibert.finetuning.encoding import Reading
+from minibert.finetuning.labels import balanced_weights, class_names
+from minibert.finetuning.multiple_choice import MultipleChoice
+from minibert.finetuning.question_answering import QuestionAnswering
+from minibert.finetuning.question_files import read_questions
+from minibert.finetuning.regression import Regression
+from minibert.finetuning.sentence_files import Columns, read_sentences
+from minibert.finetuning.starting import head_class
+from minibert.finetuning.tag_files import read_tags
+from minibert.finetuning.tagging import Tagging, tag_names
+from minibert.finetuning.task import Task
+from minibert.models.config import BertConfig, GPT2Config, config_from_dict
+from minibert.text.characters import CharTokenizer, load_tokenizer
+from minibert.text.tokenizer import Tokenizer
+
+
+def read_examples(options: dict, path: str, labelled: bool = True) -> list:
+    """The examples of a file, for the task of the options."""
+    task = options["task"]
+    if task in ("classify", "pair"):
+        columns = Columns(options["text_column"], options["pair_column"], options["label_column"])
+        return read_sentences(path, columns, task == "pair", options["regression"], labelled)
+    if task == "choice":
+        return read_choices(path, labelled)
+    return read_tags(path, labelled) if task == "tag" else read_questions(path, labelled)
+
+
+def learned_from(options: dict, train: list) -> dict:
+    """What the training examples decide: the names of the labels and their weights; whether a
+    question may have no answer."""
+    task = options["task"]
+    if task == "answer":
+        return {"may_be_empty": any(not example.answers for example in train)}
+    if task == "choice" or options["regression"]:
+        return {}
+    if task == "tag":
+        labels = tag_names(train)
+        found = [tag for example in train for tag in example.tags]
+    else:
+        found = [example.label for example in train]
+        labels = class_names(found, options["train"])
+    weights = balanced_weights(found, labels).tolist() if options["class_weights"] else None
+    return {"labels": list(labels), "weights": weights}
+
+
+def task_of(options: dict, tokenizer: Tokenizer) -> Task:
+    """The task that options with `learned_from` describe."""
+    reading = Reading(tokenizer, options["max_length"], options["stride"],
+                      options["left_to_right"])
+    name = options["task"]
+    if name == "answer":
+        return QuestionAnswering(reading, options["may_be_empty"])
+    if name == "choice":
+        return MultipleChoice(reading)
+    if name == "tag":
+        return Tagging(reading, options["labels"], options["weights"])
+    if options["regression"]:
+        return Regression(reading, name)
+    return Classification(reading, options["labels"], name, options["metric"], options["weights"])
+
+
+def config_of(folder: str | Path) -> BertConfig | GPT2Config:
+    """The config of a model's folder, whatever the model is for."""
+    values, _ = load_folder(folder)
+    return config_from_dict(GPT2Config if values["model_type"] == "gpt2" else BertConfig, values)
+
+
+def tokenizer_of(folder: Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer of a model's folder. A character that its text did not have is unknown, as when
+    it was trained."""
+    tokenizer = load_tokenizer(folder, vocab_size)
+    if isinstance(tokenizer, CharTokenizer):
+        tokenizer.errors = "replace"
+    return tokenizer
+
+
+def open_finetuned(path: str, tasks: tuple[str, ...], purpose: str) -> tuple[dict, Task, object]:
+    """(options, task, model in eval mode) of the best checkpoint of a fine-tuning run. Errors:
+    another kind of run, or a task that is none of `tasks`, which `purpose` needs."""
+    run = find_run(path)
+    state, folder = run.state("best"), run.checkpoint("best")
+    options = state["about"]
+    task = options.get("task")
+    if task not in tasks:
+        holds = "a pre-training run" if task is None else f"a run of finetune {task}"
+        raise InputError(f"{path}: holds {holds}: {purpose} needs one of finetune "
+                         f"{' or '.join(tasks)}")
+    model = head_class(task, options["left_to_right"]).from_pretrained(folder)
+    return options, task_of(options, tokenizer_of(folder, model.config.vocab_size)), model
