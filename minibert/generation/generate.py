@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
+
 import numpy as np
 
 from minibert.autograd.tensor import no_grad
@@ -106,10 +109,17 @@ def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
     ends = config.eos_token_id
     if ends is None:
         ends = getattr(model.config, "eos_token_id", None)
-    ends = np.atleast_1d(np.asarray([] if ends is None else ends, np.int64))
+    ends = _ids("eos_token_id", [] if ends is None else ends)
     pad = config.pad_token_id
     if pad is None:
         pad = getattr(model.config, "pad_token_id", None)
-    if pad is None:
-        pad = int(ends[0]) if len(ends) else 0
-    return ends, pad
+    if pad is not None:
+        return ends, int(_ids("pad_token_id", pad)[0])
+    return ends, int(ends[0]) if len(ends) else 0
+
+
+def _ids(name: str, value: object) -> np.ndarray:
+    ids = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
+    if not all([isinstance(i, Integral) and not isinstance(i, bool) for i in ids]):
+        raise InputError(f"{name} is {value!r:.60}: expected a token id, or several")
+    return np.array(ids, np.int64)

@@ -5,6 +5,7 @@ A config does not change once it is made: `dataclasses.replace(config, n_layer=2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import ClassVar
@@ -46,18 +47,21 @@ def config_from_dict(config_class: type, values: Mapping, changes: Mapping | Non
 
 
 def _check(config: object, sizes: str, probabilities: str, activation: str) -> None:
-    """Sizes are positive, probabilities are such, the activation is known and the heads fit."""
+    """Sizes are positive, probabilities (and the eps) are such, the activation is known and the
+    heads fit."""
     what = type(config).__name__
     for name in sizes.split():
         value = getattr(config, name)
         if type(value) is not int or value < 1:
             raise InputError(f"{what}: {name} = {value!r:.60}: expected a whole number from 1")
-    for name in probabilities.split():
-        value = getattr(config, name)
+    for name in (*probabilities.split(), "initializer_range", "position_initializer_range"):
+        value = getattr(config, name, None)
+        most = math.inf if name.endswith("initializer_range") else 1
         if value is None and name in _MAY_BE_NONE:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
-            raise InputError(f"{what}: {name} = {value!r:.60}: expected a number from 0, below 1")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < most:
+            raise InputError(f"{what}: {name} = {value!r:.60}: expected a number from 0, below "
+                             f"{most}")
     for name in ("tie_word_embeddings", "norm_first"):
         if not isinstance(getattr(config, name, False), bool):
             raise InputError(f"{what}: {name} = {getattr(config, name)!r:.60}: "
@@ -104,8 +108,8 @@ class BertConfig(LabelFields):
     def __post_init__(self):
         _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
                "intermediate_size max_position_embeddings type_vocab_size",
-               "hidden_dropout_prob attention_probs_dropout_prob initializer_range layer_norm_eps "
-               "classifier_dropout position_initializer_range", "hidden_act")
+               "hidden_dropout_prob attention_probs_dropout_prob layer_norm_eps classifier_dropout",
+               "hidden_act")
         self.name_labels()
 
     @property
@@ -148,8 +152,7 @@ class GPT2Config(LabelFields):
 
     def __post_init__(self):
         _check(self, "vocab_size n_positions n_embd n_layer n_head intermediate_size",
-               "resid_pdrop embd_pdrop attn_pdrop layer_norm_epsilon initializer_range",
-               "activation_function")
+               "resid_pdrop embd_pdrop attn_pdrop layer_norm_epsilon", "activation_function")
         self.name_labels()
 
     # BERT's words for the same things, as Hugging Face has them.
