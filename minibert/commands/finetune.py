@@ -17,6 +17,9 @@ from minibert.commands.verdict import summary_of, verdict
 from minibert.errors import InputError
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.starting import freeze_below, head_class, pretrained_model
+from minibert.finetuning.task import Task
+from minibert.models.pretrained import PretrainedModel
+from minibert.training.data_parallel import default_workers
 from minibert.training.machine import keep_freed_memory, set_blas_threads
 from minibert.training.report import Report, estimate, estimate_line, in_words
 from minibert.training.runs import Run
@@ -70,7 +73,7 @@ def begun(given, options: dict) -> tuple[Run, dict, Path]:
     options = resolved(options, config.max_position_embeddings, config.hidden_size)
     options["left_to_right"] = config.model_type == "gpt2"
     for name in ("epochs", "batch", "threads", "workers"):
-        if options[name] < 1:
+        if options.get(name, 1) < 1:
             raise InputError(f"--{name} is {options[name]}: expected at least 1")
     if options["max_length"] > config.max_position_embeddings:
         raise InputError(f"--max-length is {options['max_length']}, but the model in {folder} has "
@@ -88,21 +91,46 @@ def resumed(given, options: dict) -> tuple[Run, dict]:
 
 def make_trainer(options: dict, folder: Path, report: Report, resume: bool) -> Trainer:
     """A trainer on the model in `folder`; no folder is touched. Errors: whatever does not fit."""
-    tokenizer = tokenizer_of(folder, config_of(folder).vocab_size)
+    config = config_of(folder)
     train, dev = (read_examples(options, options[part]) for part in ("train", "dev"))
-    digest = digest_of(options["train"], options["dev"])
-    if options.setdefault("data_digest", digest) != digest:
-        raise InputError(f"{options['train']} and {options['dev']} are no longer what this run was "
-                         f"begun with (digest {digest}, then {options['data_digest']}): begin a "
-                         "new run")
+    check_same_files(options)
     if not resume:
         options |= learned_from(options, train)
-    task = task_of(options, tokenizer)
+    task = task_of(options, tokenizer_of(folder, config.vocab_size))
     objective = FineTuningObjective(task, train, dev, options["batch"], options["seed"])
-    steps = -(-len(objective.rows) * options["epochs"] // options["batch"])
-    options |= {"steps": steps, "eval_every": objective.steps_per_epoch}
-    options.setdefault("warmup", int(WARMUP_SHARE * steps))
-    settings = TrainingSettings(**{name: options[name] for name in SETTINGS if name in options})
+    settings = settings_of(options, objective, config.hidden_size)
+    about = {name: value for name, value in options.items() if name not in SETTINGS}
+    return Trainer(make_model(task, options, folder, resume), objective, settings,
+                   tokenizer=task.reading.tokenizer, about=about, report=report)
+
+
+def check_same_files(options: dict) -> None:
+    """A run goes on with the files that it began with: their digest is one of its options."""
+    digest = hashlib.sha256()
+    for part in ("train", "dev"):
+        digest.update(hashlib.sha256(Path(options[part]).read_bytes()).digest())
+    found = digest.hexdigest()[:16]
+    if options.setdefault("data_digest", found) != found:
+        raise InputError(f"{options['train']} and {options['dev']} are no longer what this run was "
+                         f"begun with (digest {found}, then {options['data_digest']}): begin a new "
+                         "run")
+
+
+def settings_of(options: dict, objective: FineTuningObjective, width: int) -> TrainingSettings:
+    """The trainer's settings, an evaluation after every epoch; what depends on the number and the
+    length of the rows is added to the options."""
+    rows = objective.rows
+    options["steps"] = -(-len(rows) * options["epochs"] // options["batch"])
+    options["eval_every"] = objective.steps_per_epoch
+    options.setdefault("warmup", int(WARMUP_SHARE * options["steps"]))
+    length = sum(map(len, rows)) // len(rows)
+    options.setdefault("workers", default_workers(options["batch"], length, width,
+                                                  options["threads"]))
+    return TrainingSettings(**{name: options[name] for name in SETTINGS if name in options})
+
+
+def make_model(task: Task, options: dict, folder: Path, resume: bool) -> PretrainedModel:
+    """The run's own model, or one with a new head; with what is frozen in it."""
     if resume:
         model = head_class(task.name, options["left_to_right"]).from_pretrained(folder)
     else:
@@ -112,16 +140,7 @@ def make_trainer(options: dict, folder: Path, report: Report, resume: bool) -> T
         layers = model.config.num_hidden_layers
     if layers:
         freeze_below(model, layers)
-    about = {name: value for name, value in options.items() if name not in SETTINGS}
-    return Trainer(model, objective, settings, tokenizer=tokenizer, about=about, report=report)
-
-
-def digest_of(*paths: str) -> str:
-    """A short digest of all files, to tell at a resume whether they are still the same."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    return model
 
 
 def introduce(trainer: Trainer, report: Report) -> None:

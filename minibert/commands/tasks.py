@@ -41,11 +41,14 @@ def learned_from(options: dict, train: list) -> dict:
     question may have no answer."""
     task = options["task"]
     if task == "answer":
+        if not any(example.answers for example in train):
+            raise InputError(f"{options['train']}: no question has an answer: there is nothing to "
+                             "learn")
         return {"may_be_empty": any(not example.answers for example in train)}
     if task == "choice" or options["regression"]:
         return {}
     if task == "tag":
-        labels = tag_names(train)
+        labels = tag_names(train, options["train"])
         found = [tag for example in train for tag in example.tags]
     else:
         found = [example.label for example in train]

@@ -3,7 +3,6 @@ is not given."""
 
 from __future__ import annotations
 
-from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
 
 TASKS = {"classify": "The class of a text, or a number for it.",
@@ -116,6 +115,4 @@ def resolved(given: dict, positions: int, width: int) -> dict:
     options.setdefault("stride", options["max_length"] // 3)
     options.setdefault("lr", BERT_LR * BERT_WIDTH / width)
     options.setdefault("threads", core_count())
-    options.setdefault("workers", default_workers(options["batch"], options["max_length"], width,
-                                                  options["threads"]))
     return options

@@ -84,7 +84,7 @@ class Window:
     ids: list[int]  # (T,)
     types: list[int]  # (T,)
     label: object = None
-    places: Sequence = ()
+    places: Sequence[int] | np.ndarray = ()
     note: str = ""
 
     def __len__(self) -> int:

@@ -65,8 +65,8 @@ class QuestionAnswering:
                 for row in self._windows(number, example)]
 
     def _windows(self, number: int, example: QuestionExample) -> list[Window]:
-        """The windows of one question. A place is (start, end) of a token in the context and
-        whether the token has its most context here; None for other tokens."""
+        """The windows of one question. Places (T, 3): where a token starts and ends in the context,
+        and whether it has its most context here; -1 for other tokens."""
         context, whole_question = self._pieces(example.context), self.reading.ids(example.question)
         room = self.reading.room(2)
         question = whole_question[:min(LONGEST_QUESTION, room // 2)]
@@ -81,10 +81,11 @@ class QuestionAnswering:
         rows = []
         for k, part in enumerate(parts):
             ids, types = self.reading.framed(question, [token for _, (token, _, _) in part])
-            places = [None] * len(ids)
             first = len(question) + 2  # [CLS] question [SEP]
-            places[first:first + len(part)] = [(start, end, best[at] == k)
-                                               for at, (_, start, end) in part]
+            places = np.full((len(ids), 3), -1, np.int32)
+            if part:
+                places[first:first + len(part)] = [(start, end, best[at] == k)
+                                                   for at, (_, start, end) in part]
             label = None
             if example.answers is not None:
                 label = self._label(example, span, part, first)
@@ -135,15 +136,14 @@ class QuestionAnswering:
                scores: Sequence[np.ndarray]) -> Found:
         """The best span of all windows of a question, or none."""
         starts, ends = [score[0] for score in scores], [score[1] for score in scores]
-        in_context = [np.array([place is not None for place in row.places]) for row in rows]
-        is_best = [np.array([place is not None and place[2] for place in row.places])
-                   for row in rows]
+        in_context = [row.places[:, 0] >= 0 for row in rows]
+        is_best = [row.places[:, 2] == 1 for row in rows]
         spans = best_spans(starts, ends, in_context, is_best, LONGEST_ANSWER)
         difference = null_difference(spans, starts, ends)
         if not spans:
             return Found(None, None, 1.0, difference)
         places = rows[spans[0].window].places[spans[0].start:spans[0].end + 1]
-        best = answer_at(example.context, [place[:2] for place in places])
+        best = answer_at(example.context, places[:, :2].tolist())
         weighed = [span.score for span in spans]
         if self.may_be_empty:
             weighed.append(spans[0].score + difference)

@@ -8,12 +8,11 @@ answer_start counts characters of the context. In 2.0 a question that the text d
 is_impossible true and no answers. JSON has no lines: a fault is named by its place in the file.
 """
 
-import json
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.reading import text_of, whole_number
+from minibert.finetuning.reading import checked_text, json_value, text_of, whole_number
 
 
 def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExample]:
@@ -22,17 +21,14 @@ def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExam
     Errors: what is not laid out like SQuAD, an empty context or question, an answer that does not
     stand where it is said to, an id that occurs twice.
     """
-    try:
-        content = json.loads(text_of(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: this is no JSON ({error}); give a file in SQuAD's layout"
-                         ) from None
+    content = json_value(str(path), text_of(path), "give a file in SQuAD's layout")
     examples: list[QuestionExample] = []
     place_of_id: dict[str, str] = {}
     for where, article in _items(str(path), content, "data"):
         for where_paragraph, paragraph in _items(where, article, "paragraphs"):
-            context = _text(where_paragraph, paragraph, "context")
-            for where_question, question in _items(where_paragraph, paragraph, "qas"):
+            questions = _items(where_paragraph, paragraph, "qas")
+            context = checked_text(where_paragraph, "the context", paragraph.get("context"))
+            for where_question, question in questions:
                 example = _example(where_question, question, context, labelled)
                 if example.id in place_of_id:
                     raise InputError(f"{example.where}: {place_of_id[example.id]} has the same id; "
@@ -54,22 +50,15 @@ def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:
     return [(f"{where}{joint}{name}[{i}]", item) for i, item in enumerate(listed)]
 
 
-def _text(where: str, holder: dict, name: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{where}: {name} is {value!r:.60}; expected a text that is not empty: "
-                         "write one, or take this entry out")
-    return value
-
-
 def _example(where: str, question: object, context: str, labelled: bool) -> QuestionExample:
     if not isinstance(question, dict) or not isinstance(question.get("id"), (str, int)):
         raise InputError(f"{where}: the question has no id; expected an object with id and "
                          "question")
     name = str(question["id"])
     where = f"{where} (id {name:.40})"
-    return QuestionExample(name, _text(where, question, "question"), context,
-                           _answers(where, question, context, labelled), where)
+    text = checked_text(where, "the question", question.get("question"))
+    return QuestionExample(name, text, context, _answers(where, question, context, labelled),
+                           where)
 
 
 def _answers(where: str, question: dict, context: str, labelled: bool

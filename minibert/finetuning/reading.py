@@ -93,11 +93,22 @@ def _with_names(rows: list[tuple[str, list[str]]], has_header: bool) -> list[Rec
     return [(here, dict(zip(names, row))) for here, row in rows]
 
 
-def _object(where: str, line: str) -> dict:
+def json_value(where: str, text: str, expected: str) -> object:
+    """What a JSON text says. Errors: no JSON (`expected` is the cure), half a character in it."""
     try:
-        value = json.loads(line)
+        value = json.loads(text)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"{where}: a text has half a character in it (a lone surrogate, "
+                         f"{error.object[error.start]!a}); write it whole") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: this is no JSON ({error}); write one object a line") from None
+        raise InputError(f"{where}: this is no JSON ({error}); {expected}") from None
+    return value
+
+
+def _object(where: str, line: str) -> dict:
+    value = json_value(where, line, "write one object a line")
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(value).__name__}; write "
                          'such as {"text": "...", "label": "..."}')
@@ -107,11 +118,15 @@ def _object(where: str, line: str) -> dict:
 def text_in(record: Record, column: str) -> str:
     """The text in a column. Errors: it is missing, blank, or no text."""
     where, values = record
-    value = values.get(column)
+    return checked_text(where, f"{column!r:.60}", values.get(column))
+
+
+def checked_text(where: str, name: str, value: object) -> str:
+    """A text that is not blank."""
     if not isinstance(value, str):
-        raise InputError(f"{where}: {column!r:.60} is {value!r:.60}; expected a text")
+        raise InputError(f"{where}: {name} is {value!r:.60}; expected a text")
     if not value.strip():
-        raise InputError(f"{where}: {column!r:.60} is empty; write a text, or take the line out")
+        raise InputError(f"{where}: {name} is empty; write a text, or take the example out")
     return value
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.finetuning.task import Task
+from minibert.models.bert import BertModel, BertPretrainedModel
 from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
 from minibert.models.config import BertConfig, GPT2Config
-from minibert.models.gpt import GPT2ForSequenceClassification
+from minibert.models.gpt import GPT2ForSequenceClassification, GPT2Model
 from minibert.models.pretrained import PretrainedModel
 
 HEADS = {"classify": BertForSequenceClassification, "pair": BertForSequenceClassification,
@@ -49,16 +50,21 @@ def config_changes(task: Task, dropout: float | None = None) -> dict:
 
 def pretrained_model(task: Task, folder: str | os.PathLike, rng: np.random.Generator | int = 0,
                      dropout: float | None = None) -> PretrainedModel:
-    """The encoder of a model's folder, with a head drawn by `rng`. A warning names what else was
-    not in the folder and is drawn (a pooler that no pre-training has taught)."""
-    head = head_class(task.name, task.reading.left_to_right)
-    model, info = head.from_pretrained(folder, rng, output_loading_info=True,
-                                       **config_changes(task, dropout))
-    new = [name for name in info["missing_keys"] if name.startswith(("bert.", "transformer."))]
+    """The encoder of a model's folder with a new head, drawn by `rng`, whatever head is there. A
+    warning names what else was not there and is drawn (a pooler that no pre-training has
+    taught)."""
+    bare_class = GPT2Model if task.reading.left_to_right else BertModel
+    bare, info = bare_class.from_pretrained(folder, rng, output_loading_info=True,
+                                            **config_changes(task, dropout))
+    model = head_class(task.name, task.reading.left_to_right)(bare.config, rng)
+    encoder, arrays = encoder_of(model), bare.state_dict()
+    names = list(encoder.state_dict())
+    encoder.load_state_dict({name: arrays[name] for name in names})
+    new = [name for name in info["missing_keys"] if name in names]
     if new:
         warnings.warn(f"{folder} holds no {', '.join(new)}: freshly drawn, to be trained",
                       stacklevel=2)
-    return model.float()
+    return model
 
 
 def fresh_model(task: Task, config: BertConfig | GPT2Config, rng: np.random.Generator | int = 0
@@ -68,14 +74,19 @@ def fresh_model(task: Task, config: BertConfig | GPT2Config, rng: np.random.Gene
     return head(replace(config, **config_changes(task)), rng)
 
 
+def encoder_of(model: PretrainedModel) -> BertModel | GPT2Model:
+    """The model without its head."""
+    return model.bert if isinstance(model, BertPretrainedModel) else model.transformer
+
+
 def freeze_below(model: PretrainedModel, layers: int) -> None:
     """Stop training the embeddings and the first `layers` blocks. With all of the blocks the whole
     encoder is frozen, a last norm too; a pooler belongs to the head and goes on."""
-    base = "bert" if hasattr(model, "bert") else "transformer"
-    most = model.config.num_hidden_layers
+    encoder, most = encoder_of(model), model.config.num_hidden_layers
     if not 0 <= layers <= most:
         raise InputError(f"{layers} layers cannot be frozen: the model has {most}")
-    names = [f"{base}.embeddings.*", *(f"{base}.stack.blocks.{i}.*" for i in range(layers))]
+    encoder.embeddings.freeze()
+    for block in encoder.stack.blocks[:layers]:
+        block.freeze()
     if layers == most:
-        names.append(f"{base}.stack.*")
-    model.freeze(*names)
+        encoder.stack.freeze()

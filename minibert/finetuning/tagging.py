@@ -25,13 +25,14 @@ NO_TOKEN = "have a word without a token (a control character), which is read as 
 NOTHING = -1  # the place of a token at which no tag is asked
 
 
-def tag_names(examples: Sequence[TagExample]) -> tuple[str, ...]:
+def tag_names(examples: Sequence[TagExample], where: str = "the training examples"
+              ) -> tuple[str, ...]:
     """The tags of the examples; for entities O first, then B- and I- of every type, also where only
     one of the two occurs. Errors: a single tag."""
     tags = {tag for example in examples for tag in example.tags}
     if len(tags) < 2:
-        raise InputError(f"the training examples have the tag {' '.join(tags)!r} only: there is "
-                         "nothing to learn; check that the tag stands in the last column")
+        raise InputError(f"{where}: {' '.join(tags)!r} is the only tag there: nothing is to be "
+                         "learned; check that the tag stands in the last column")
     if not is_about_entities(tags):
         return tuple(sorted(tags))
     kinds = sorted({tag[2:] for tag in tags if tag != "O"})

@@ -96,9 +96,9 @@ def test_windows_repeat_the_question_and_share_the_stride():
                      "[CLS] not good? [SEP] a b c d e a b [SEP]"]
     assert [row.label for row in rows] == [(17, 18), (7, 8)], "both hold it"
     assert rows[0].types == [0] * 5 + [1] * 15
-    assert rows[0].places[:5] == [None] * 5 and rows[0].places[-1] is None
-    owners = [[place[2] for place in row.places if place] for row in rows]
-    assert [sum(owner) for owner in owners] == [12, 5] and not any(owners[1][:2])
+    assert (rows[0].places[:5] == -1).all() and (rows[0].places[-1] == -1).all()
+    owners = [row.places[row.places[:, 0] >= 0, 2] for row in rows]
+    assert [owner.sum() for owner in owners] == [12, 5] and not owners[1][:2].any()
 
 
 def test_an_answer_over_the_edge_of_a_window_is_not_in_it():

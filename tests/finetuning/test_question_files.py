@@ -63,7 +63,7 @@ def test_without_answers(tmp_path):
     (question(1, is_impossible=True), "is_impossible is true, but there are 1 answers"),
     (question(1, is_impossible="no"), "is_impossible 'no'"),
     (question(1) | {"answers": "Meishan"}, "answers is 'Meishan'"),
-    (question(1) | {"question": " "}, "question is ' '"),
+    (question(1) | {"question": " "}, "the question is empty"),
     (question(99), "data[0].paragraphs[0].qas[0] has the same id"),
 ])
 def test_faults_are_named_with_place_and_id(tmp_path, wrong, words):
@@ -75,9 +75,12 @@ def test_faults_are_named_with_place_and_id(tmp_path, wrong, words):
 @pytest.mark.parametrize("content, words", [
     ([], "no list 'data'"), ({"data": {}}, "no list 'data'"),
     ({"data": [{}]}, "a.json, data[0]: there is no list 'paragraphs'"),
-    ({"data": [{"paragraphs": [{"qas": []}]}]}, "data[0].paragraphs[0]: context is None"),
+    ({"data": [{"paragraphs": [{"qas": []}]}]}, "data[0].paragraphs[0]: the context is None"),
     ({"data": [{"paragraphs": [{"context": "a"}]}]}, "paragraphs[0]: there is no list 'qas'"),
-    ({"data": [{"paragraphs": [{"context": " ", "qas": []}]}]}, "context is ' '; expected a text"),
+    ({"data": [{"paragraphs": [{"context": " ", "qas": []}]}]}, "the context is empty; write"),
+    ({"data": [{"paragraphs": [3]}]}, "data[0].paragraphs[0]: there is no list 'qas'"),
+    ({"data": [{"paragraphs": [{"context": "a\ud83d", "qas": []}]}]},
+     "half a character in it (a lone surrogate, '\\ud83d')"),
     ({"data": [{"paragraphs": [{"context": "a", "qas": [3]}]}]}, "qas[0]: the question has no id"),
     ({"data": []}, "there is no question"),
 ])
