@@ -3,6 +3,7 @@
     python demos/benchmark.py                                  GPT and BERT at three sizes
     python demos/benchmark.py --sizes MINI --kinds gpt --dropout 0 0.1 --threads 2
     python demos/benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
+    python demos/benchmark.py --sizes --recipe shakespeare.txt a whole training, from start to exit
     python demos/benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
 
 A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the
@@ -34,6 +35,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from benchmark_cases import (LEARNING_RATE, LONG, MAX_NORM, SIZES, Case,  # noqa: E402
                              arguments, make_cases, serve, thread_settings)
+from benchmark_recipe import measure_recipe, show_recipe  # noqa: E402
 
 FIRST_LOSSES = 4  # shown and compared
 TURN_SECONDS = 0.2  # at least so long is a side's turn
@@ -227,6 +229,10 @@ def main() -> None:
         reports.append(measure(case, chosen_sides(case, options.torch, options.peer),
                                options.threads, options.turns))
         show(reports[-1])
+    if options.recipe:
+        reports.append(measure_recipe(options.recipe, options.recipe_steps, options.threads,
+                                      options.recipe_turns, installed("torch")))
+        show_recipe(reports[-1])
     imports = {module: import_seconds(module) for module in ("minibert", "torch")
                if installed(module)}
     print("\nimport: " + ", ".join(f"{module} {seconds:.2f} s"
@@ -234,7 +240,7 @@ def main() -> None:
     if options.json:
         Path(options.json).write_text(json.dumps({"cases": reports, "import_seconds": imports},
                                                  indent=1), encoding="utf-8")
-    if not all(report["losses_agree"] for report in reports):
+    if not all(report.get("losses_agree", True) for report in reports):
         raise SystemExit(1)
 
 
@@ -251,6 +257,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--peer", action="store_true", help="HIPS autograd and MyGrad, too")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--recipe", metavar="FILE",
+                        help="the README's character GPT on this text, whole processes")
+    parser.add_argument("--recipe-steps", type=int, default=2000)
+    parser.add_argument("--recipe-turns", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
     parser.add_argument("--profile", action="store_true", help="where a step's time goes")
     return parser.parse_args()

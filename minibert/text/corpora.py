@@ -87,15 +87,13 @@ def files_corpus(paths: Sequence[str | Path], format: str = "prose") -> Corpus:
     """The user's text files, or all files with a text's suffix in the user's folders.
 
     format "lines": one sentence a line, a blank line between documents; "prose": running text,
-    every paragraph a document, split into sentences. InputError: a file that is missing, empty or
-    not text.
+    every paragraph a document, split into sentences. Whether these are enough for BERT is for its
+    objective to say: GPT needs no sentences. InputError: a file that is missing, empty or not text.
     """
     if format not in FORMATS:
         raise InputError(f"format {format!r}: expected one of {', '.join(FORMATS)}")
     texts = [read_text(path) for path in find_files(paths)]
     documents = [document for text in texts for document in _documents(text, format)]
-    if not documents:
-        raise InputError(f"{', '.join(map(str, paths))}: no sentence found; give a longer text")
     train_documents, held_out_documents = hold_out_documents(documents)
     train_texts, held_out_texts = hold_out_tail(texts)
     name = ", ".join(Path(path).name for path in paths)
@@ -121,12 +119,10 @@ def toy_corpus(n_documents: int = TOY_DOCUMENTS,
 def hold_out_documents(documents: Documents) -> tuple[Documents, Documents]:
     """Every tenth document is held out (of a few, every other one): no document is in both parts.
 
-    A single document is cut: the last tenth of its sentences is held out.
+    A single document is cut: the last tenth of its sentences is held out (none of a single one).
     """
     if len(documents) == 1:
-        n_train = len(documents[0]) - max(round(HELD_OUT_SHARE * len(documents[0])), 1)
-        if n_train < 1:
-            raise InputError("the text has one sentence only; give a longer text")
+        n_train = max(len(documents[0]) - max(round(HELD_OUT_SHARE * len(documents[0])), 1), 1)
         return [documents[0][:n_train]], [documents[0][n_train:]]
     every = min(max(len(documents) // 2, 2), round(1 / HELD_OUT_SHARE))
     train = [document for i, document in enumerate(documents) if i % every != every - 1]

@@ -44,6 +44,13 @@ def test_profile_counts_the_work():
     assert cells["layer_norm"][0] == "3"
 
 
+def test_a_whole_training_is_measured(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be that is the question " * 40)
+    lines = run("--sizes", "--recipe", str(text), "--recipe-steps", "4", "--recipe-turns", "1")
+    assert "character GPT, 4 steps" in lines and "held-out loss" in lines
+
+
 @pytest.mark.parametrize("kind", ["gpt", "bert"])
 def test_batches_are_the_same_each_time(kind):
     case, = benchmark_cases.make_cases(["TINY"], [kind], [0.0], [])

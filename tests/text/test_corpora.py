@@ -88,8 +88,8 @@ def test_whole_documents_are_held_out(sizes):
 def test_a_single_document_is_cut_before_its_last_tenth():
     sentences = [str(i) for i in range(30)]
     assert hold_out_documents([sentences]) == ([sentences[:27]], [sentences[27:]])
-    with pytest.raises(InputError, match="one sentence only"):
-        hold_out_documents([["alone"]])
+    assert hold_out_documents([["alone"]]) == ([["alone"]], [[]])
+    assert hold_out_documents([]) == ([], [])
 
 
 @given(texts=st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=6))
