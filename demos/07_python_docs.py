@@ -17,13 +17,13 @@ from minibert.training.runs import Run
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=600, help="of BERT; GPT takes a third")
+    parser.add_argument("--steps", type=int, default=600, help="of BERT; GPT takes half")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--threads", type=int, default=core_count(), help="of a matrix product")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         for name, loss, steps in (("bert", "mlm_loss", arguments.steps),
-                                  ("gpt", "loss", arguments.steps // 3)):
+                                  ("gpt", "loss", arguments.steps // 2)):
             out = Path(folder) / name
             status = command_line(["pretrain", name, "--corpus", "python-docs", "--out", str(out),
                                    "--steps", str(steps), "--width", str(arguments.width),

@@ -22,7 +22,7 @@ from minibert.text.corpora import (Corpus, files_corpus, python_docs_corpus, toy
 from minibert.text.tokenizer import Tokenizer
 from minibert.training.trainer import Trainer, TrainingSettings
 
-TOY_HELD_OUT_PAIRS = 5000
+TOY_PAIRS_OF_A_DOCUMENT = 5  # on average, of the held-out ones: 5,000 in all
 SAMPLE_TOKENS, SAMPLE_CHARACTERS = 30, 90
 SAMPLE_REACH = 6
 
@@ -75,7 +75,8 @@ def _bert_objective(options: dict, corpus: Corpus, tokenizer: Tokenizer) -> Pret
         tokenizer, corpus.train_documents, corpus.held_out_documents, options["context"],
         options["batch"], options["seed"], next_sentence=not options["no_next_sentence"],
         sentences_per_segment=corpus.sentences_per_segment,
-        n_held_out=TOY_HELD_OUT_PAIRS if options["corpus"] == "toy" else None)
+        n_held_out=(TOY_PAIRS_OF_A_DOCUMENT * len(corpus.held_out_documents)
+                    if options["corpus"] == "toy" else None))
 
 
 def _new_bert(options: dict, tokenizer: Tokenizer) -> BertForPreTraining:
