@@ -18,9 +18,6 @@ from minibert.finetuning.task import Task, predict
 from minibert.training.runs import Run
 
 
-COLUMNS = ("text_column", "pair_column", "label_column")
-
-
 def run_predict(options) -> int:
     """`predict RUN --file FILE --out FILE`: the predictions whole, or no file at all."""
     if os.path.exists(options.out):
@@ -48,8 +45,8 @@ def opened(options, labelled: bool) -> tuple[Task, object, list]:
     """(task, model, examples) of a run and a file. Errors: an option that this task has no use
     for."""
     stored, task, model = open_finetuned(options.run, tuple(TASKS), options.command)
-    for name in COLUMNS:
-        if getattr(options, name) is not None:
+    for name in ("text_column", "pair_column", "label_column"):
+        if getattr(options, name, None) is not None:
             if task.name not in ("classify", "pair"):
                 raise InputError(f"--{name.replace('_', '-')}: {options.run} is a run of finetune "
                                  f"{task.name}, whose files have columns of their own")

@@ -28,12 +28,12 @@ def add_commands(commands, command) -> None:
     that asks a run."""
     _add_finetune(commands)
     predict = command("predict", "What a fine-tuned model says to every example of a file.")
-    predict.add_argument("--file", required=True, help="examples, with labels or without")
+    predict.add_argument("--file", required=True, help="examples; labels are not looked at")
     predict.add_argument("--out", required=True, help="a file that does not exist yet")
     evaluate = command("evaluate", "How good a fine-tuned model is on a labelled file.")
     evaluate.add_argument("--file", required=True)
-    for reader in (predict, evaluate):
-        _add_columns(reader.add_argument_group("file"))
+    for reader, labelled in ((predict, False), (evaluate, True)):
+        _add_columns(reader.add_argument_group("file"), labelled=labelled)
         _add_threshold(reader)
     answer = command("answer", "Let a model fine-tuned for it answer a question to a text.")
     answer.add_argument("--context", required=True, metavar="FILE", help="the text")
@@ -68,12 +68,13 @@ def _add_finetune(commands) -> None:
         _add_training(task.add_argument_group("training"))
 
 
-def _add_columns(group, pairs: bool = True) -> None:
+def _add_columns(group, pairs: bool = True, labelled: bool = True) -> None:
     group.add_argument("--text-column", metavar="NAME", help="by name, or by number if the file "
                                                              "does not begin with names")
     if pairs:
         group.add_argument("--pair-column", metavar="NAME", help="that of the second text")
-    group.add_argument("--label-column", metavar="NAME")
+    if labelled:
+        group.add_argument("--label-column", metavar="NAME")
 
 
 def _add_threshold(parser) -> None:

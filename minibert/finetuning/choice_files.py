@@ -16,6 +16,7 @@ STARTS = ("start", "sent2")
 
 def read_choices(path: str | Path, labelled: bool = True) -> list[ChoiceExample]:
     """The examples of a .csv, .tsv or .jsonl file, all with as many endings as the first one.
+    `labelled` False reads texts only, whatever else is there.
 
     Errors: a column that is not there, an empty context or ending, choices that differ in number, a
     label that is none of them.
@@ -39,17 +40,19 @@ def _example(record: Record, labelled: bool) -> ChoiceExample:
     if not isinstance(start, str):
         raise InputError(f"{where}: the start of the endings is {start!r:.60}; expected a text")
     endings = _endings(record)
-    label = values.get("label")
-    if label is None or label == "":
-        if labelled:
-            raise InputError(f"{where}: the label is empty; write the number of the right ending, "
-                             "or take the line out")
-        return ChoiceExample(text_in(record, context), start, endings, None, where)
-    label = whole_number(where, "the label", label)
-    if not 0 <= label < len(endings):
-        raise InputError(f"{where}: the label is {label}; expected the number of an ending, 0 to "
-                         f"{len(endings) - 1}")
+    label = _label(where, values.get("label"), len(endings)) if labelled else None
     return ChoiceExample(text_in(record, context), start, endings, label, where)
+
+
+def _label(where: str, value: object, endings: int) -> int:
+    if value is None or value == "":
+        raise InputError(f"{where}: the label is empty; write the number of the right ending, or "
+                         "take the line out")
+    label = whole_number(where, "the label", value)
+    if not 0 <= label < endings:
+        raise InputError(f"{where}: the label is {label}; expected the number of an ending, 0 to "
+                         f"{endings - 1}")
+    return label
 
 
 def _endings(record: Record) -> tuple[str, ...]:

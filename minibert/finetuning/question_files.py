@@ -16,7 +16,7 @@ from minibert.finetuning.reading import checked_text, json_value, text_of, whole
 
 
 def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExample]:
-    """All questions of a file. `labelled` False takes questions without answers, too.
+    """All questions of a file. `labelled` False reads questions only, whatever else is there.
 
     Errors: what is not laid out like SQuAD, an empty context or question, an answer that does not
     stand where it is said to, an id that occurs twice.
@@ -57,21 +57,16 @@ def _example(where: str, question: object, context: str, labelled: bool) -> Ques
     name = str(question["id"])
     where = f"{where} (id {name:.40})"
     text = checked_text(where, "the question", question.get("question"))
-    return QuestionExample(name, text, context, _answers(where, question, context, labelled),
-                           where)
+    answers = _answers(where, question, context) if labelled else None
+    return QuestionExample(name, text, context, answers, where)
 
 
-def _answers(where: str, question: dict, context: str, labelled: bool
-             ) -> tuple[Answer, ...] | None:
+def _answers(where: str, question: dict, context: str) -> tuple[Answer, ...]:
     listed, impossible = question.get("answers"), question.get("is_impossible", False)
-    if listed is None and not labelled:
-        return None
     if not isinstance(listed, list) or not isinstance(impossible, bool):
         raise InputError(f"{where}: answers is {listed!r:.40}, is_impossible {impossible!r:.40}; "
                          "expected a list and true or false")
     if bool(listed) == impossible:
-        if not listed and not labelled:
-            return None
         raise InputError(f"{where}: is_impossible is {str(impossible).lower()}, but there are "
                          f"{len(listed)} answers; a question has answers, or is_impossible is true "
                          "and it has none")

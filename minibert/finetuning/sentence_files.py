@@ -35,16 +35,16 @@ class Columns:
 def read_sentences(path: str | Path, columns: Columns = Columns(), pairs: bool = False,
                    numbers: bool = False, labelled: bool = True) -> list[SentenceExample]:
     """The examples of a file. `pairs`: two texts each; `numbers`: labels are numbers, to be
-    predicted as such; `labelled` False takes a file without labels, or one with some.
+    predicted as such; `labelled` False reads texts only, whatever else is there.
 
     Errors: a column that is not there, an empty text, a label that is missing or no finite number.
     """
     found = records(path, has_header=not columns.are_numbers())
     names = list(found[0][1])
     text, pair = _text_columns(path, names, columns, pairs)
-    label = _label_column(path, names, columns.label, labelled)
+    label = _usual_or_given(path, names, columns.label, LABELS, "label") if labelled else None
     return [SentenceExample(text_in(record, text), text_in(record, pair) if pair else None,
-                            _label(record, label, numbers, labelled), record[0])
+                            _label(record, label, numbers) if labelled else None, record[0])
             for record in found]
 
 
@@ -61,13 +61,6 @@ def _text_columns(path: str | Path, names: Sequence[str], columns: Columns, pair
             _usual_or_given(path, names, columns.pair, [second for _, second in PAIRS], "pair"))
 
 
-def _label_column(path: str | Path, names: Sequence[str], given: str | None, labelled: bool
-                  ) -> str | None:
-    if given is None and not labelled and not set(LABELS) & set(names):
-        return None
-    return _usual_or_given(path, names, given, LABELS, "label")
-
-
 def _usual_or_given(path: str | Path, names: Sequence[str], given: str | None,
                     usual: Sequence[str], what: str) -> str:
     """The first of the usual names that is there, or the given one if it is."""
@@ -80,15 +73,12 @@ def _usual_or_given(path: str | Path, names: Sequence[str], given: str | None,
                      f"--{what}-column (a number, if the file has no line of names)")
 
 
-def _label(record: Record, column: str | None, numbers: bool, labelled: bool
-           ) -> str | float | None:
+def _label(record: Record, column: str, numbers: bool) -> str | float:
     where, values = record
-    value = None if column is None else values.get(column)
+    value = values.get(column)
     if value is None or value == "":
-        if labelled:
-            raise InputError(f"{where}: the label ({column!r:.60}) is empty; write one, or take "
-                             "the line out")
-        return None
+        raise InputError(f"{where}: the label ({column!r:.60}) is empty; write one, or take the "
+                         "line out")
     if numbers:
         return finite_number(where, f"the label ({column!r:.60})", value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):

@@ -275,6 +275,10 @@ def test_predictions_are_written_whole_in_the_form_of_the_field(world, runs, tmp
     assert written["tag"].count("\n\n") == 19 and "lives\t" in written["tag"]
     answers = json.loads(written["answer"])
     assert len(answers) == 27 and "0n" in answers
+    other = tmp_path / "other.tsv"
+    other.write_text("sentence\tlabel\nanna sleeps .\tunheard of\n")
+    output_of(capsys, "predict", runs["classify"], "--file", other, "--out", tmp_path / "other")
+    assert json.loads((tmp_path / "other").read_text())["label"] in ("neg", "pos")
     unlabelled = tmp_path / "words.txt"
     unlabelled.write_text("anna\nsleeps\n")
     output_of(capsys, "predict", runs["tag"], "--file", unlabelled, "--out", tmp_path / "tags.txt")

@@ -27,6 +27,8 @@ def test_without_labels_and_without_a_start(tmp_path):
     [example] = read_choices(path, labelled=False)
     assert example.label is None and example.start == ""
     assert "line 2: the label is empty" in fault(read_choices, path)
+    odd = write(tmp_path, "a.jsonl", '{"context": "a", "endings": ["b", "c"], "label": "?"}\n')
+    assert read_choices(odd, labelled=False)[0].label is None
 
 
 @pytest.mark.parametrize("line, words", [

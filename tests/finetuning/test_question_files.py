@@ -48,7 +48,8 @@ def test_without_answers(tmp_path):
     assert example.answers is None and example.id == "5"
     assert "answers is None" in fault(read, tmp_path, squad(asked))
     empty = squad(question(1, ()))
-    assert read(tmp_path, empty, labelled=False)[1].answers is None
+    for content in (empty, squad(question(1, ((0, "wrong"),)))):
+        assert read(tmp_path, content, labelled=False)[1].answers is None
     assert "is_impossible is false, but there are 0 answers" in fault(read, tmp_path, empty)
 
 
