@@ -1,5 +1,6 @@
 """Every demo runs on a small setting and says its own claim at the end."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -19,6 +20,9 @@ SMALL = {
                                   "below counting words, and above the oracle"),
     "07_python_docs": (["--steps", "180", "--width", "64", "--threads", "1"],
                        "more than how often each word occurs"),
+    "09_first_lines": (["--steps", "30"], "what reading all anew for every token gives"),
+    "10_sampling_strategies": (["--steps", "150", "--samples", "5", "--tokens", "16"],
+                               "the colder, the likelier"),
     "13_sliding_windows": ([], "one window speaks for each token ('bought': C)"),
 }
 
@@ -33,6 +37,17 @@ def test_demo(name, tmp_path):
     said = result.stdout[result.stdout.rindex("Claim:"):]
     assert claim in said
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+def test_the_first_lines_differ_in_the_import_alone():
+    text = (ROOT / "demos" / "09_first_lines.py").read_text(encoding="utf-8")
+    functions = {node.name: ast.get_source_segment(text, node) for node in ast.parse(text).body
+                 if isinstance(node, ast.FunctionDef)}
+    for name in ("bert", "gpt2"):
+        here, there = functions[name].splitlines(), functions[f"{name}_there"].splitlines()
+        changed = [(a, b) for a, b in zip(here[1:], there[1:], strict=True) if a != b]
+        assert len(changed) == 1 and changed[0][0] == changed[0][1].replace("transformers",
+                                                                             "minibert")
 
 
 def test_every_numbered_demo_is_tried():
