@@ -5,6 +5,7 @@
     python demos/benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
     python demos/benchmark.py --sizes --recipe shakespeare.txt a whole training, from start to exit
     python demos/benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
+    python demos/benchmark.py --sizes --decode GPT2            128 tokens from a GPT-2 small
 
 A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the
 trainer would take for so many threads (see minibert/training/data_parallel.py). Where PyTorch is
@@ -12,7 +13,8 @@ installed the same models run there too, with the same weights and batches, in p
 own that take turns: a few steps here, a few there. A busy machine slows down both sides of a turn,
 so that the median of the turns' ratios means something where seconds do not. The losses of the
 first steps are shown for both; without dropout they must agree. `cpu` is the ratio of the
-processor time.
+processor time. A step of decoding is one text, beside Hugging Face's `generate`; for a loss the
+mean of the new ids is shown.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from benchmark_cases import (LEARNING_RATE, LONG, MAX_NORM, SIZES, Case,  # noqa: E402
-                             arguments, make_cases, serve, thread_settings)
+from benchmark_cases import (DECODING, LEARNING_RATE, LONG, MAX_NORM, SIZES,  # noqa: E402
+                             Case, arguments, make_cases, serve, thread_settings)
 from benchmark_recipe import measure_recipe, show_recipe  # noqa: E402
 
 FIRST_LOSSES = 4  # shown and compared
@@ -93,6 +95,10 @@ def build(case: Case, rng: int | None = None):
     import minibert as mb
 
     p = case.dropout
+    if case.kind == "decoding":
+        return mb.GPT2LMHeadModel(mb.GPT2Config(
+            vocab_size=case.vocabulary, n_embd=case.width, n_layer=case.layers, n_head=case.heads,
+            bos_token_id=None, eos_token_id=None), rng=rng)  # no text ends by itself
     if case.kind == "gpt":
         config = mb.GPT2Config(vocab_size=case.vocabulary, n_positions=case.tokens,
                                n_embd=case.width, n_layer=case.layers, n_head=case.heads,
@@ -144,8 +150,12 @@ class Side:
 def measure(case: Case, sides: dict[str, list[str]], threads: int, turns: int) -> dict:
     """Let the sides take turns; the first of `sides` is held against each of the others."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = str(Path(folder) / "weights.npz")
-        np.savez(weights, **build(case, rng=0).state_dict())
+        weights = folder
+        if case.kind == "decoding":
+            build(case, rng=0).save_pretrained(folder)
+        else:
+            weights = str(Path(folder) / "weights.npz")
+            np.savez(weights, **build(case, rng=0).state_dict())
         running = [Side(name, [script, *arguments(case, weights, variant)], threads)
                    for name, (script, variant) in sides.items()]
         for side in running:
@@ -155,7 +165,8 @@ def measure(case: Case, sides: dict[str, list[str]], threads: int, turns: int) -
         for side in running:
             side.close()
     ours = running[0]
-    report = {"case": case.name, "threads": threads, "turns": turns, "steps_each": steps}
+    report = {"case": case.name, "kind": case.kind, "tokens": case.tokens, "threads": threads,
+              "turns": turns, "steps_each": steps}
     report["sides"] = {side.name: {
         "seconds": median(column), "losses": side.losses(),
         "page_faults": side.answers[-1]["faults"], "peak_bytes": side.answers[-1]["peak_bytes"],
@@ -179,7 +190,9 @@ def show(report: dict) -> None:
         against = "" if name == "minibert" else (
             f"  time x{middle:.2f} [{low:.2f} {high:.2f}]  cpu x{side['cpu_ratio']:.2f}"
             f"  memory x{side['memory_ratio']:.2f}")
-        print(f"  {name:15s} {side['seconds'] * 1e3:9.2f} ms  {side['peak_bytes'] / 2**20:7.0f} MiB"
+        speed = (f"{report['tokens'] / side['seconds']:5.1f} tokens/s  "
+                 if report["kind"] == "decoding" else "")
+        print(f"  {name:15s} {side['seconds'] * 1e3:9.2f} ms  {speed}{side['peak_bytes'] / 2**20:7.0f} MiB"
               f"  first step {side['first_step_seconds']:5.2f} s  losses "
               + " ".join(f"{loss:.4f}" for loss in side["losses"]) + against)
     if not report["losses_agree"]:
@@ -195,6 +208,10 @@ def import_seconds(module: str) -> float:
 
 def chosen_sides(case: Case, variants: list[str], peers: bool) -> dict[str, list[str]]:
     """name -> (script, variant), this engine first."""
+    if case.kind == "decoding":
+        return {name: (str(HERE / "benchmark_decoding.py"), name)
+                for name in ("minibert", "transformers")
+                if name == "minibert" or installed("torch") and installed(name)}
     sides = {"minibert": (str(HERE / "benchmark.py"), "serve")}
     if installed("torch"):
         sides.update({f"torch {variant}": (str(HERE / "benchmark_torch.py"), variant)
@@ -214,7 +231,8 @@ def installed(module: str) -> bool:
 
 def main() -> None:
     options = parsed()
-    cases = make_cases(options.sizes, options.kinds, options.dropout, options.long)
+    cases = make_cases(options.sizes, options.kinds, options.dropout, options.long,
+                       options.decode)
     if options.profile:
         from benchmark_profile import profile
 
@@ -251,6 +269,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--dropout", nargs="+", type=float, default=[0.0, 0.1])
     parser.add_argument("--long", nargs="*", type=int, default=[], metavar="T",
                         help=f"one layer of width 256 at these lengths, such as {LONG}")
+    parser.add_argument("--decode", nargs="*", default=[], choices=DECODING,
+                        help="greedy decoding with a cache, beside Hugging Face's")
     parser.add_argument("--torch", nargs="*", default=["foreach"],
                         choices=("foreach", "fused", "tuned"),
                         help="AdamW foreach, fused, or fused with the allocator tuned as ours")

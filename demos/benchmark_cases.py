@@ -23,6 +23,11 @@ SIZES = {  # layers, width, heads, tokens, batch, vocabulary
     "SMALL": (4, 768, 12, 128, 4, 8000),
     "TINY": (1, 16, 2, 8, 2, 50),  # for the tests
 }
+DECODING = {  # layers, width, heads, new tokens, sequences, vocabulary
+    "GPT2": (12, 768, 12, 128, 1, 50257),  # GPT-2 small
+    "TINY": (2, 16, 2, 8, 1, 50),  # for the tests
+}
+PROMPT = 8  # tokens before the new ones
 LONG = (128, 512, 1024, 2048, 4096)
 BATCHES = 4  # different ones, used in turn
 LEARNING_RATE, MAX_NORM = 1e-4, 1.0
@@ -30,7 +35,7 @@ LEARNING_RATE, MAX_NORM = 1e-4, 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table; `kind` is gpt or bert."""
+    """One line of the table; `kind` is gpt, bert or decoding."""
 
     name: str
     kind: str
@@ -44,21 +49,26 @@ class Case:
 
 
 def make_cases(sizes: list[str], kinds: list[str], dropouts: list[float],
-               long: list[int]) -> list[Case]:
-    """Every size as every kind, with each dropout; then the long contexts."""
+               long: list[int], decoding: list[str] = ()) -> list[Case]:
+    """Every size as every kind, with each dropout; then the long contexts, then decoding."""
     cases = [Case(f"{kind.upper()} {size}" + (f" dropout {dropout:g}" if dropout else ""),
                   kind, *SIZES[size], dropout)
              for size in sizes for kind in kinds for dropout in dropouts]
-    return cases + [Case(f"GPT T={tokens}", "gpt", 1, 256, 4, tokens, 1, 1000) for tokens in long]
+    cases += [Case(f"GPT T={tokens}", "gpt", 1, 256, 4, tokens, 1, 1000) for tokens in long]
+    return cases + [Case(f"greedy decoding {size}", "decoding", *DECODING[size])
+                    for size in decoding]
 
 
 def make_batches(case: Case) -> list[dict[str, np.ndarray]]:
     """GPT: ids and the ids one later. BERT: ids, segments, 15 % of the positions and their words,
-    and whether the second half follows the first."""
+    and whether the second half follows the first. Decoding: the prompt."""
     rng = np.random.default_rng(1)
     B, T, V = case.batch, case.tokens, case.vocabulary
     batches = []
     for _ in range(BATCHES):
+        if case.kind == "decoding":
+            batches.append({"ids": rng.integers(0, V, (B, PROMPT))})
+            continue
         text = rng.integers(0, V, (B, T + 1))
         if case.kind == "gpt":
             batches.append({"ids": text[:, :-1].copy(), "targets": text[:, 1:].copy()})

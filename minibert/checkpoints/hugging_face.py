@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,8 +135,37 @@ def stored_layers(model_type: str, file: WeightFile) -> int:
                 if (match := re.match(re.escape(start) + r"(\d+)\.", _bare(layout, text)))})
 
 
+class StoredWeights(Mapping):
+    """What a file holds of our parameters, by our names. Each is read when it is asked for, and the
+    memory of the one before is let go: a large model is never in memory twice."""
+
+    def __init__(self, file: WeightFile, places: dict[str, Place]):
+        """`places` with the names as they stand in the file."""
+        self._file, self._places = file, places
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self._file.let_go()
+        place = self._places[name]
+        parts = [self._file[text] for text in place.names]
+        array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return array.T if place.transposed else array
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def dtype_names(self) -> set[str]:
+        return {self._file.dtype_name(text) for place in self._places.values()
+                for text in place.names}
+
+
 def our_arrays(model_type: str, names: list[str], file: WeightFile
-               ) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
+               ) -> tuple[StoredWeights, list[str], list[str]]:
     """What a file holds for our parameters `names` -> (arrays, missing names, unused names).
 
     The missing are among `names`, the unused among the file's; buffers and tied copies, which hold
@@ -147,31 +176,32 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
     if len(stored) != len(file):
         raise InputError(f"{file.path}: some weights stand there twice, with and without the "
                          f"prefix {layout.prefix!r}")
-    arrays, used = {}, set()
+    found, used = {}, set()
     for name in names:
         place = place_of(layout, name)
         wanted = [_bare(layout, text) for text in place.names]
         if all(text in stored for text in wanted):
             used.update(wanted)
-            parts = [_weight(file, stored[text]) for text in wanted]
-            if len({part.shape for part in parts}) > 1 or parts[0].ndim == 0:
-                raise InputError(f"{file.path}: {', '.join(stored[text] for text in wanted)}: "
-                                 f"shapes {[part.shape for part in parts]} do not go together")
-            array = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            arrays[name] = array.T if place.transposed else array
-    if "mlm_head.decoder" in arrays and _UNTIED_BIAS in stored:
-        arrays["mlm_head.bias"] = _weight(file, stored[_UNTIED_BIAS])
-    missing = [name for name in names if name not in arrays]
+            found[name] = Place(tuple([stored[text] for text in wanted]), place.transposed)
+    if "mlm_head.decoder" in found and _UNTIED_BIAS in stored:
+        found["mlm_head.bias"] = Place((stored[_UNTIED_BIAS],))
+    for place in found.values():
+        _check_weights(file, place.names)
+    missing = [name for name in names if name not in found]
     unused = [name for bare, name in stored.items()
               if bare not in used and not layout.nothing_new.fullmatch(bare)]
-    return arrays, missing, unused
+    return StoredWeights(file, found), missing, unused
 
 
-def _weight(file: WeightFile, name: str) -> np.ndarray:
-    if file.dtype_name(name) not in ("F64", "F32", "F16", "BF16"):
-        raise InputError(f"{file.path}: {name}: a weight of dtype {file.dtype_name(name)}: "
-                         "expected F64, F32, F16 or BF16 (quantized models are not read)")
-    return file[name]
+def _check_weights(file: WeightFile, names: tuple[str, ...]) -> None:
+    """The parts of one parameter must be numbers, and of one shape."""
+    for name in names:
+        if file.dtype_name(name) not in ("F64", "F32", "F16", "BF16"):
+            raise InputError(f"{file.path}: {name}: a weight of dtype {file.dtype_name(name)}: "
+                             "expected F64, F32, F16 or BF16 (quantized models are not read)")
+    shapes = [file.shape(name) for name in names]
+    if len(set(shapes)) > 1 or shapes[0] == ():
+        raise InputError(f"{file.path}: {', '.join(names)}: shapes {shapes} do not go together")
 
 
 def _bare(layout: Layout, name: str) -> str:

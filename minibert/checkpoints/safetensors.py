@@ -53,6 +53,11 @@ class SafetensorsFile(Mapping):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def let_go(self) -> None:
+        """Free the memory of all that was read so far; it is read again where it is used again."""
+        if hasattr(mmap, "MADV_DONTNEED"):  # elsewhere the system decides
+            self._buffer.madvise(mmap.MADV_DONTNEED)
+
     def dtype_name(self, name: str) -> str:
         """The dtype as the file calls it: "F32", "BF16"..."""
         return self._entries[name][0]

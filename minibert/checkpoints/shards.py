@@ -64,6 +64,11 @@ class ShardedFile(Mapping):
     def __len__(self) -> int:
         return len(self._places)
 
+    def let_go(self) -> None:
+        """See SafetensorsFile."""
+        for shard in self._shards.values():
+            shard.let_go()
+
     def dtype_name(self, name: str) -> str:
         """The dtype as the file calls it: "F32", "BF16"..."""
         return self._places[name].dtype_name(name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections import ChainMap
 from pathlib import Path
 
 import numpy as np
 
 from minibert.autograd.tensor import Tensor
-from minibert.checkpoints.hugging_face import (WeightFile, hf_arrays, load_folder, our_arrays,
-                                               save_folder, stored_layers, stored_shape)
+from minibert.checkpoints.hugging_face import (StoredWeights, WeightFile, hf_arrays, load_folder,
+                                               our_arrays, save_folder, stored_layers, stored_shape)
 from minibert.errors import InputError
 from minibert.models.config import config_from_dict
 from minibert.nn.block import TransformerStack
@@ -71,7 +72,7 @@ class PretrainedModel(Module):
         _check_sizes(config, Path(folder) / "config.json", file)
         model = cls(config, rng=None)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
-        if any(array.dtype == np.float64 for array in arrays.values()):
+        if "F64" in arrays.dtype_names():
             model.double()
         if missing:
             model._draw_missing_heads(folder, missing, rng)
@@ -218,9 +219,9 @@ def _check_sizes(config: object, path: Path, file: WeightFile) -> None:
 
 
 def _load(model: PretrainedModel, config_path: Path, file: WeightFile,
-          arrays: dict[str, np.ndarray]) -> None:
+          arrays: StoredWeights) -> None:
     """Fill the model, as far as `arrays` go."""
     try:
-        model.load_state_dict(model.state_dict() | arrays)
+        model.load_state_dict(ChainMap(arrays, model.state_dict()))
     except InputError as error:
         raise InputError(f"{config_path} does not fit {file.path.name}: {error}") from None

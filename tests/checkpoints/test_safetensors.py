@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,27 @@ def test_f16(tmp_path):
     header = {"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}
     array = load_file(file_of(tmp_path, header, bytes.fromhex("003c" "00c1")))["a"]
     np.testing.assert_array_equal(array, np.array([1.0, -2.5], np.float16))
+
+
+def test_what_was_let_go_is_read_again(tmp_path):
+    path, array = tmp_path / "x", np.arange(1 << 20) * 3
+    save_file({"a": array}, path)
+    file = SafetensorsFile(path)
+    view = file["a"]
+    before = resident_pages()
+    assert view.sum() == array.sum()
+    grown = resident_pages() - before
+    file.let_go()
+    kept = resident_pages() - before
+    assert grown == 0 or kept < grown / 2, "8 MB were read and are still held"
+    np.testing.assert_array_equal(view, array)
+    np.testing.assert_array_equal(file["a"], array)
+
+
+def resident_pages() -> int:
+    """Of this process; 0 where the system does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) if statm.exists() else 0
 
 
 def test_arrays_are_views_of_the_mapped_file(tmp_path):

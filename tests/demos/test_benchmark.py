@@ -36,6 +36,16 @@ def test_table_and_json(tmp_path):
     assert figures["import_seconds"]["minibert"] > 0
 
 
+def test_decoding_is_a_case_of_its_own(tmp_path):
+    file = tmp_path / "figures.json"
+    table = run("--sizes", "--decode", "TINY", "--json", str(file))
+    case, = json.loads(file.read_text())["cases"]
+    assert "greedy decoding TINY" in table and "tokens/s" in table
+    assert case["kind"] == "decoding" and case["tokens"] == 8 and case["losses_agree"]
+    means = case["sides"]["minibert"]["losses"]
+    assert len(set(means)) > 1 and all(0 <= mean < 50 for mean in means)
+
+
 def test_profile_counts_the_work():
     lines = run("--profile", "--kinds", "gpt").splitlines()
     cells = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
