@@ -94,29 +94,39 @@ class World:
 
     def documents(self, count: int, rng: np.random.Generator) -> list[list[str]]:
         """`count` documents, each a list of sentences: words with single blanks between them."""
-        left = rng.geometric(self.document_end, count)  # sentences still to write
-        total = [[] for _ in range(count)]
+        return self.stories(rng.geometric(self.document_end, count), rng)[0]
+
+    def stories(self, lengths: np.ndarray, rng: np.random.Generator
+                ) -> tuple[list[list[str]], list[list[np.ndarray]]]:
+        """For each of the `lengths` so many sentences as they stand in one document; and, of the
+        same form, the hidden states behind their words."""
+        left = np.array(lengths)  # sentences still to write
         end_row = np.full(self.num_states, -1)
         end_row[self.ends] = np.arange(len(self.ends))
         draw_word, draw_inner = _row_sampler(self.emission), _row_sampler(self.inner)
         draw_between = _row_sampler(self.between)
-        state = self.starts[rng.choice(len(self.starts), count, p=self.opening)]
-        writing = np.arange(count)  # the unfinished documents; a round writes a word of each
-        sentence = [[] for _ in range(count)]
+        state = self.starts[rng.choice(len(self.starts), len(left), p=self.opening)]
+        writing = np.arange(len(left))  # the unfinished stories; a round writes a word of each
+        rounds = []
         while len(writing):
-            for document, word in zip(writing, draw_word(state, rng)):
-                sentence[document].append(self.words[word])
+            rounds.append((writing, draw_word(state, rng), state))
             ended = end_row[state] >= 0
-            for document in writing[ended]:
-                total[document].append(" ".join(sentence[document]))
-                sentence[document] = []
             left[writing[ended]] -= 1
             following = np.empty_like(state)
             following[~ended] = draw_inner(state[~ended], rng)
             following[ended] = self.starts[draw_between(end_row[state[ended]], rng)]
             alive = left[writing] > 0
             state, writing = following[alive], writing[alive]
-        return total
+        story, word, state = (np.concatenate(column) for column in zip(*rounds))
+        order = np.argsort(story, kind="stable")  # each story's words together, as written
+        story, word, state = story[order], word[order], state[order]
+        sentences, states = ([[] for _ in lengths] for _ in range(2))
+        start = 0
+        for end in np.flatnonzero(end_row[state] >= 0) + 1:
+            sentences[story[start]].append(" ".join([self.words[w] for w in word[start:end]]))
+            states[story[start]].append(state[start:end])
+            start = end
+        return sentences, states
 
 
 def _row_sampler(matrix):
