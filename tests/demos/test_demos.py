@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from minibert.finetuning.choice_files import read_choices
+from minibert.finetuning.question_files import read_questions
+from minibert.finetuning.sentence_files import read_sentences
+from minibert.finetuning.tag_files import read_tags
+
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
     "01_autograd": ([], "agree to 12 digits"),
@@ -24,6 +29,7 @@ SMALL = {
     "10_sampling_strategies": (["--steps", "150", "--samples", "5", "--tokens", "16"],
                                "the colder, the likelier"),
     "13_sliding_windows": ([], "one window speaks for each token ('bought': C)"),
+    "14_toy_tasks": (["--train", "300", "--test", "300"], "under the best possible score"),
 }
 
 
@@ -54,3 +60,17 @@ def test_every_numbered_demo_is_tried():
     """Those that need a folder of somebody else's have tests of their own."""
     numbered = {path.stem for path in (ROOT / "demos").glob("[0-9]*.py")}
     assert set(SMALL) <= numbered
+
+
+def test_toy_tasks_become_files_that_finetune_reads(tmp_path):
+    arguments = ["--train", "60", "--test", "60", "--write", "files"]
+    result = subprocess.run([sys.executable, str(ROOT / "demos" / "14_toy_tasks.py"), *arguments],
+                            capture_output=True, text=True, cwd=tmp_path,
+                            env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONIOENCODING="utf-8"))
+    folder = tmp_path / "files"
+    assert len(list(folder.iterdir())) == 15, result.stderr
+    assert len(read_sentences(folder / "mood-train.tsv")) == 60
+    assert len(read_sentences(folder / "same-topic-dev.tsv", pairs=True)) == 60
+    assert len(read_choices(folder / "endings-test.csv")) == 60
+    assert len(read_tags(folder / "entities-train.conll")) == 60
+    assert len(read_questions(folder / "questions-dev.json")) == 60
