@@ -66,8 +66,8 @@ def main(argv: list[str] | None = None) -> None:
         model = mb.GPT2LMHeadModel.from_pretrained(folder)
         tokenizer = load_tokenizer(folder)
     ids = [tokenizer.sep_token_id, *tokenizer.encode(options.prompt, add_special_tokens=False)]
-    print(f"{options.prompt!r} goes on for {options.tokens} tokens; {options.samples} texts of each "
-          f"strategy that draws\n\n{'log p':>32s} twice")
+    print(f"{options.prompt!r} goes on for {options.tokens} tokens; of each strategy that draws "
+          f"{options.samples} texts\n\n{'log p':>37s} twice")
     found = {}
     for name, strategy in STRATEGIES:
         text, log_p, twice = try_out(model, tokenizer, ids, strategy, options.tokens,

@@ -192,7 +192,8 @@ def show(report: dict) -> None:
             f"  memory x{side['memory_ratio']:.2f}")
         speed = (f"{report['tokens'] / side['seconds']:5.1f} tokens/s  "
                  if report["kind"] == "decoding" else "")
-        print(f"  {name:15s} {side['seconds'] * 1e3:9.2f} ms  {speed}{side['peak_bytes'] / 2**20:7.0f} MiB"
+        print(f"  {name:15s} {side['seconds'] * 1e3:9.2f} ms  {speed}"
+              f"{side['peak_bytes'] / 2**20:7.0f} MiB"
               f"  first step {side['first_step_seconds']:5.2f} s  losses "
               + " ".join(f"{loss:.4f}" for loss in side["losses"]) + against)
     if not report["losses_agree"]:

@@ -140,7 +140,8 @@ class NextTokenObjective:
         # GPT-2's tokenizer knows every byte, and calls its separator the unknown token.
         unknown = {self.tokenizer.unk_token_id} - {self.tokenizer.sep_token_id}
         lines = [f"{name}: {len(ids):,} tokens, {np.isin(ids, list(unknown)).mean():.2%} of them "
-                 "unknown" for name, ids in (("training", self.train_ids), ("held out", self.held_out_ids))]
+                 "unknown"
+                 for name, ids in (("training", self.train_ids), ("held out", self.held_out_ids))]
         lines.append(f"{len(self.held_out_ids) / self.n_held_out_characters:.3f} tokens for each "
                      f"of the {self.n_held_out_characters:,} held-out characters")
         return lines

@@ -42,7 +42,8 @@ def test_mistakes(folder, capsys, tmp_path):
 
 
 def test_the_mode_of_the_model_is_put_back(folder):
-    model, tokenizer = mb.BertModel.from_pretrained(folder), mb.BertTokenizer.from_pretrained(folder)
+    model = mb.BertModel.from_pretrained(folder)
+    tokenizer = mb.BertTokenizer.from_pretrained(folder)
     model.train()
     assert np.array_equal(embed(model, tokenizer, ["a cat"]), embed(model, tokenizer, ["a cat"]))
     assert model.training

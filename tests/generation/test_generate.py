@@ -212,7 +212,8 @@ def test_bad_prompts_are_named(ids, words):
 @pytest.mark.parametrize("options, words", [
     ({"suppress_tokens": [5]}, "suppress_tokens: 5 is out of range"),
     ({"suppress_tokens": [0, 1, 2, 3, 4]}, "all 5 tokens are ruled out"),
-    ({"eos_token_id": "end"}, "eos_token_id is 'end'"), ({"eos_token_id": [[1], [2, 3]]}, "eos_token"),
+    ({"eos_token_id": "end"}, "eos_token_id is 'end'"),
+    ({"eos_token_id": [[1], [2, 3]]}, "eos_token_id is"),
     ({"eos_token_id": 1.5}, "eos_token_id is 1.5"), ({"pad_token_id": "x"}, "pad_token_id is 'x'"),
     ({"num_beams": 2, "streamer": Listener()}, "streamer: beam search"),
     ({"num_beams": 8, "num_return_sequences": 6}, "only 5 different texts")])
