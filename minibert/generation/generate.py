@@ -115,12 +115,13 @@ def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
     if pad is None:
         pad = getattr(model.config, "pad_token_id", None)
     if pad is not None:
-        return ends, int(_ids("pad_token_id", pad)[0])
+        return ends, int(_ids("pad_token_id", [pad])[0])
     return ends, int(ends[0]) if len(ends) else 0
 
 
 def _ids(name: str, value: object) -> np.ndarray:
     ids = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
-    if not all([isinstance(i, Integral) and not isinstance(i, bool) for i in ids]):
+    if not all([isinstance(i, Integral) and not isinstance(i, bool) and abs(i) < 2**63
+                for i in ids]):
         raise InputError(f"{name} is {value!r:.60}: expected a token id, or several")
     return np.array(ids, np.int64)

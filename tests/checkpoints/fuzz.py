@@ -67,6 +67,7 @@ def make_folders(root: Path) -> list[tuple[Path, type]]:
     CharTokenizer.train([TEXT]).save_pretrained(root / "characters")
     tokens = [*BYTE_TO_CHAR.values(), "th", "the", "<|endoftext|>"]
     bytewise = mb.GPT2Tokenizer(tokens, [("t", "h"), ("th", "e")])
+    bytewise.padding_side, bytewise.pad_token = "left", "the"
     bytewise.save_pretrained(root / "gpt")
     _write(root / "gpt_json" / "tokenizer.json", {
         "normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False},
@@ -178,9 +179,13 @@ def use(folder: Path, model_class: type) -> None:
     tokenizer = load_tokenizer(folder, model.config.vocab_size)
     ids = tokenizer(TEXT, truncation=True, max_length=12)["input_ids"]
     tokenizer.decode(ids)
+    if hasattr(tokenizer, "pad_token"):
+        tokenizer([TEXT, "the"], padding=True)
     if ids:
         with mb.no_grad():
             model(np.array([ids]))
+        if hasattr(model, "generate"):
+            model.generate(np.array([ids]), max_new_tokens=2, sliding_window=True)
 
 
 def run(seed: int, folders: list[tuple[Path, type]], root: Path) -> str:
