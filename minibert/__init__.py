@@ -9,7 +9,6 @@ from minibert.autograd.gradcheck import (GradcheckError, GradcheckReport, gradch
 from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace
-from minibert.generation.config import GenerationConfig
 from minibert.generation.streaming import TextStreamer
 from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
                                   BertForPreTraining, BertModel)
