@@ -68,8 +68,8 @@ def _next_token(model, objective, oracle: Oracle) -> dict[str, float]:
     for batch in objective.held_out_batches():
         asked = batch.targets != IGNORED
         log_p = log_probabilities(model(batch.input_ids).logits.data)  # (B, T, V)
-        chosen = np.take_along_axis(log_p, np.where(asked, batch.targets, 0)[..., None],
-                                    axis=-1)[..., 0]
+        targets = np.where(asked, batch.targets, 0)[..., None]  # (B, T, 1)
+        chosen = np.take_along_axis(log_p, targets, axis=-1)[..., 0]  # (B, T)
         possible = oracle.next_token(batch.input_ids, batch.targets)
         best -= possible[asked].sum()
         sums.append(np.where(asked, possible - chosen, 0.0).sum(axis=1))
@@ -83,12 +83,12 @@ def _pretraining(model, objective, oracle: Oracle) -> dict[str, float]:
     for batch in objective.held_out_batches():
         outputs = model(batch.input_ids, batch.attention_mask, batch.token_type_ids)
         B, T, V = outputs.prediction_logits.shape
-        log_p = log_probabilities(outputs.prediction_logits.data.reshape(B * T,
-                                                                   V)[batch.masked_positions])
+        logits = outputs.prediction_logits.data.reshape(B * T, V)[batch.masked_positions]
+        log_p = log_probabilities(logits)  # (M, V)
         chosen = log_p[np.arange(len(log_p)), batch.masked_labels]
-        possible, pair_log_p = oracle.pairs(batch.input_ids, batch.token_type_ids,
-                                            batch.attention_mask,
-                                            batch.masked_positions, batch.masked_labels)
+        possible, pair_log_p = oracle.pairs(
+            batch.input_ids, batch.token_type_ids, batch.attention_mask, batch.masked_positions,
+            batch.masked_labels)
         best -= possible.sum()
         row = batch.masked_positions // T
         sums.append(np.bincount(row, possible - chosen, minlength=B))

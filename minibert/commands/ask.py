@@ -26,8 +26,8 @@ def fill_mask(model, tokenizer, text: str, top: int = 5) -> list[list[tuple[str,
     """The `top` likeliest tokens at each [MASK] of `text`, with their probabilities."""
     encoded = tokenizer(text)
     if tokenizer.mask_token_id not in encoded["input_ids"]:
-        raise InputError(f"the text has no gap: write {tokenizer.mask_token} where a word is to "
-                         f"be filled in")
+        raise InputError(f"the text has no gap: write {tokenizer.mask_token} where a word is to be "
+                         "filled in")
     if not 1 <= top <= tokenizer.vocab_size:
         raise InputError(f"--top is {top}: expected a number from 1 to {tokenizer.vocab_size}")
     return fill_gaps(model, tokenizer, np.array([encoded["input_ids"]]),
@@ -115,8 +115,8 @@ def run_next_sentence(options) -> int:
     """`next-sentence RUN A B`"""
     model, tokenizer = open_model(options.run, NEXT_SENTENCE, "next-sentence")
     p = next_sentence_probability(model, tokenizer, options.first, options.second)
-    print(f"B follows A with probability {p:.1%}: "
-          f"{'probably the next sentence' if p >= 0.5 else 'probably not'}")
+    judged = "probably the next sentence" if p >= 0.5 else "probably not"
+    print(f"B follows A with probability {p:.1%}: {judged}")
     return 0
 
 
@@ -149,8 +149,8 @@ def run_score(options) -> int:
     for token, log_p in tokens:
         print(f"{log_p:9.4f}  {math.exp(log_p):7.2%}  {token!r}")
     total = sum([log_p for _, log_p in tokens])
-    print(f"{total:9.4f}  in all, {len(tokens)} tokens; perplexity "
-          f"{math.exp(-total / len(tokens)):.3f}")
+    perplexity = math.exp(-total / len(tokens))
+    print(f"{total:9.4f}  in all, {len(tokens)} tokens; perplexity {perplexity:.3f}")
     return 0
 
 

@@ -25,11 +25,12 @@ def find_run(path: str) -> Run:
     run = Run(path)
     if not run.path.is_dir():
         raise InputError(f"{path}: there is no such folder: expected a run, as pretrain --out "
-                         f"makes them")
+                         "makes them")
     if run.checkpoint("latest") is None:
         halves = [name for name in ("bert", "gpt") if Run(run.path / name).checkpoint("latest")]
-        hint = f"name one of its runs: {' or '.join(str(run.path / name) for name in halves)}" \
-            if halves else "expected a run, as pretrain --out makes them"
+        hint = "expected a run, as pretrain --out makes them"
+        if halves:
+            hint = f"name one of its runs: {' or '.join(str(run.path / name) for name in halves)}"
         raise InputError(f"{path}: no run is in this folder: {hint}")
     return run
 

@@ -34,8 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         return added
 
     command("info", "What a run is, what it reached, and its loss curve.")
-    compare = command("compare", "Two runs side by side: settings that differ, and held-out "
-                                 "figures.")
+    compare = command("compare", "Two runs side by side: settings that differ, held-out figures.")
     compare.add_argument("other", metavar="RUN", help="the second run")
 
     fill = command("fill-mask", "The likeliest words at each [MASK] of a text.")

@@ -106,8 +106,8 @@ class FilledGap:
         batch = next(objective.held_out_batches())
         length = int(batch.attention_mask[0].sum())
         self.tokenizer = tokenizer
-        self.ids, self.types = batch.original_ids[:1, :length].copy(), batch.token_type_ids[:1,
-                                                                                            :length]
+        self.ids = batch.original_ids[:1, :length].copy()  # (1, T)
+        self.types = batch.token_type_ids[:1, :length]  # (1, T)
         ordinary = np.flatnonzero(~np.isin(self.ids[0], tokenizer.all_special_ids))
         place = ordinary[len(ordinary) // 2]
         self.answer = tokenizer.convert_ids_to_tokens(int(self.ids[0, place]))
@@ -141,4 +141,4 @@ def check_same_text(path, stored: dict, corpus: Corpus) -> None:
     if stored["text_digest"] != fingerprint(corpus):
         raise InputError(f"{path}: the text is no longer the one that this run was begun with "
                          f"(digest {fingerprint(corpus)}, then {stored['text_digest']}): begin a "
-                         f"new run")
+                         "new run")

@@ -113,13 +113,12 @@ def _check_combination(model: str, options: dict) -> None:
         raise InputError("--format says how --text is laid out: give --text, too")
     if "vocab_size" in options and (options["corpus"] == "toy"
                                     or options.get("tokenizer") == "chars"):
-        raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has one "
-                         "to choose; "
-                         "the toy world's words and a text's characters are as many as they are")
+        raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has one to "
+                         "choose; the toy world's words and a text's characters are as many as "
+                         "they are")
     for name in ("norm_first", "no_next_sentence"):
         if model == "gpt" and name in options:
-            raise InputError(f"--{name.replace('_', '-')} is about BERT: train bert or both with "
-                             f"it")
+            raise InputError(f"--{name.replace('_', '-')} is about BERT: train bert or both")
 
 
 def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: bool) -> None:
@@ -199,8 +198,8 @@ def _introduce(trainer: Trainer, report: Report) -> None:
 
 def _size(options: dict) -> str:
     return (f"{options['layers']} layers, {options['heads']} heads, width {options['width']}, "
-            f"context "
-            f"{options['context']}, batches of {options['batch']}, {options['steps']:,} steps")
+            f"context {options['context']}, batches of {options['batch']}, "
+            f"{options['steps']:,} steps")
 
 
 def _names(names: list[str]) -> str:

@@ -20,10 +20,9 @@ FIRST_EXAMPLES = 2
 
 def curve_of(records: list[dict]) -> list[str]:
     """The loss curve of a run's log."""
-    points = {kind: [(record["step"], record["loss"]) for record in records
-                     if record["kind"] == kind]
-              for kind in ("step", "eval")}
-    return loss_curve(points["step"], points["eval"])
+    steps, evaluations = ([(record["step"], record["loss"]) for record in records
+                           if record["kind"] == kind] for kind in ("step", "eval"))
+    return loss_curve(steps, evaluations)
 
 
 def introduction(objective) -> list[str]:
@@ -136,8 +135,8 @@ def _small_models():
     ids = rng.integers(13, size=(2, 5))
     bert = BertForPreTraining(BertConfig(
         vocab_size=13, hidden_size=12, num_hidden_layers=2, num_attention_heads=3,
-        intermediate_size=20,
-        max_position_embeddings=6, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
+        intermediate_size=20, max_position_embeddings=6, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0))
     gpt = GPT2LMHeadModel(GPT2Config(vocab_size=13, n_positions=6, n_embd=12, n_layer=2, n_head=3,
                                      n_inner=20, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0))
     for model in (bert, gpt):

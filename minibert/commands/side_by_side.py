@@ -75,8 +75,7 @@ def bert_samples(trainer: Trainer) -> list[str]:
     model, tokenizer, objective = trainer.model, trainer.tokenizer, trainer.objective
     gap = FilledGap(objective, tokenizer)
     [candidates] = fill_gaps(model, tokenizer, gap.ids, gap.types, 5)
-    lines = ["BERT fills a gap (held-out text):",
-             "  " + gap.text()]
+    lines = ["BERT fills a gap (held-out text):", "  " + gap.text()]
     lines += [f"  {p:6.1%}  {token}{'   <- what stood there' if token == gap.answer else ''}"
               for token, p in candidates]
     if objective.next_sentence:

@@ -35,8 +35,8 @@ def verdict(figures: dict, baseline: dict, details: dict, task: Task) -> list[st
                                               for name, scores in per_class.items()]])]
     if "best_null_threshold" in details:
         best = details["best_null_threshold"]
-        lines += ["", f"f1 would be {best['f1']:.4f} with --null-threshold "
-                      f"{best['threshold']:.3f}, the best one for these questions"]
+        lines += ["", "the best --null-threshold for these questions is "
+                      f"{best['threshold']:.3f}, with an f1 of {best['f1']:.4f}"]
     if confusion and len(confusion) <= MOST_COLUMNS:
         names = list(per_class)
         lines += ["", "how often the class on the left was taken for that above",

@@ -124,8 +124,9 @@ def best_null_threshold(scores: Sequence[float], null_differences: Sequence[floa
     """
     n = len(scores)
     if not n or len(null_differences) != n or len(answerable) != n:
-        raise InputError(f"best_null_threshold: {n} scores, {len(null_differences)} differences and"
-                         f" {len(answerable)} questions: expected one of each for every question")
+        raise InputError(f"best_null_threshold: {n} scores, {len(null_differences)} differences "
+                         f"and {len(answerable)} questions: expected one of each for every "
+                         "question")
     rows = sorted(zip(null_differences, scores, answerable))
     gained = float(sum([not has_answer for has_answer in answerable]))  # with nothing answered
     best_gain, threshold = gained, float(rows[0][0]) - 1.0

@@ -73,8 +73,8 @@ def confusion_matrix(right: np.ndarray, predicted: np.ndarray, classes: int) -> 
     for numbers in (right, predicted):
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu" \
                 or not 0 <= numbers.min() <= numbers.max() < classes:
-            raise InputError(f"confusion_matrix: classes are whole numbers from 0 to {classes - 1},"
-                             f" one for each example, got {numbers!r:.60}")
+            raise InputError("confusion_matrix: classes are whole numbers from 0 to "
+                             f"{classes - 1}, one for each example, got {numbers!r:.60}")
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (right, predicted), 1)
     return matrix
@@ -124,5 +124,5 @@ def _ranks(numbers: np.ndarray) -> np.ndarray:
 
 def _check_lengths(what: str, right: Sequence, predicted: Sequence) -> None:
     if len(right) != len(predicted) or not len(right):
-        raise InputError(f"{what}: {len(predicted)} predictions for {len(right)} examples: expected"
-                         " one for each of one or more")
+        raise InputError(f"{what}: {len(predicted)} predictions for {len(right)} examples: "
+                         "expected one for each, and at least one example")

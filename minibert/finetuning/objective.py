@@ -71,8 +71,8 @@ class FineTuningObjective:
 
     def first_examples(self, n: int = 3) -> list[str]:
         """The first training rows in words."""
-        return [self.task.show(self.rows[self._at(place)]) for place in range(min(n,
-                                                                                  len(self.rows)))]
+        places = range(min(n, len(self.rows)))
+        return [self.task.show(self.rows[self._at(place)]) for place in places]
 
     def describe(self) -> list[str]:
         """What there is to learn from, one fact a line."""
@@ -81,8 +81,7 @@ class FineTuningObjective:
                                      ("dev", self.dev, self.dev_rows)):
             lengths = np.array([len(row) for row in rows])
             lines.append(f"{part}: {len(examples):,} examples in {len(rows):,} windows of "
-                         f"{lengths.min()} to {lengths.max()} tokens, {lengths.mean():.1f} in the "
-                         "mean")
+                         f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}")
             lines += self._notes(examples, rows)
         known = {tuple(row.ids) for row in self.rows}
         repeated = np.mean([tuple(row.ids) in known for row in self.dev_rows])

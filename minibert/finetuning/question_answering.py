@@ -160,9 +160,9 @@ class QuestionAnswering:
     def details(self, examples: Sequence[QuestionExample], predictions: Sequence[Found]) -> dict:
         scores = self._scores(examples, predictions)
         kinds = {"": "all", "HasAns_": "with an answer", "NoAns_": "without one"}
-        details = {"per_class": {name: {
-            "exact_match": scores[f"{kind}exact"], "f1": scores[f"{kind}f1"],
-            "support": scores[f"{kind}total"]}
+        details = {"per_class": {
+            name: {"exact_match": scores[f"{kind}exact"], "f1": scores[f"{kind}f1"],
+                   "support": scores[f"{kind}total"]}
             for kind, name in kinds.items() if f"{kind}total" in scores}}
         if self.may_be_empty:
             threshold, f1 = best_null_threshold(

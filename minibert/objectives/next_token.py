@@ -139,9 +139,10 @@ class NextTokenObjective:
         """What there is to learn from, one fact a line."""
         # GPT-2's tokenizer knows every byte, and calls its separator the unknown token.
         unknown = {self.tokenizer.unk_token_id} - {self.tokenizer.sep_token_id}
-        lines = [f"{name}: {len(ids):,} tokens, {np.isin(ids, list(unknown)).mean():.2%} of them "
-                 "unknown"
-                 for name, ids in (("training", self.train_ids), ("held out", self.held_out_ids))]
+        lines = []
+        for name, ids in (("training", self.train_ids), ("held out", self.held_out_ids)):
+            share = np.isin(ids, list(unknown)).mean()
+            lines.append(f"{name}: {len(ids):,} tokens, {share:.2%} of them unknown")
         lines.append(f"{len(self.held_out_ids) / self.n_held_out_characters:.3f} tokens for each "
                      f"of the {self.n_held_out_characters:,} held-out characters")
         return lines

@@ -135,10 +135,11 @@ class PretrainingObjective:
         """What there is to learn from, one fact a line."""
         plan = self._epoch(0)
         kind = "pairs" if self.next_sentence else "segments"
-        lines = [f"{part.name}: {part.n_documents:,} documents, {part.n_sentences:,} sentences, "
-                 f"{len(part.ids):,} tokens, "
-                 f"{np.mean(part.ids == self.tokenizer.unk_token_id):.2%} of them unknown"
-                 for part in (self.train, self.held_out)]
+        lines = []
+        for part in (self.train, self.held_out):
+            unknown = np.mean(part.ids == self.tokenizer.unk_token_id)
+            lines.append(f"{part.name}: {part.n_documents:,} documents, {part.n_sentences:,} "
+                         f"sentences, {len(part.ids):,} tokens, {unknown:.2%} of them unknown")
         lines.append(f"{len(plan):,} {kind} an epoch, fresh ones every epoch with fresh masks; "
                      f"{len(self._held_out_plan):,} held-out {kind}, always the same")
         if plan.shortened.any():

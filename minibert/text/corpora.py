@@ -53,9 +53,9 @@ class Corpus:
         for name, documents, texts in (
                 ("training", self.train_documents, self.train_texts),
                 ("held out", self.held_out_documents, self.held_out_texts)):
-            lines.append(f"{name}: {len(documents):,} documents with "
-                         f"{sum(map(len, documents)):,} sentences for BERT, "
-                         f"{sum(map(len, texts)):,} characters for GPT")
+            sentences, characters = sum(map(len, documents)), sum(map(len, texts))
+            lines.append(f"{name}: {len(documents):,} documents with {sentences:,} sentences for "
+                         f"BERT, {characters:,} characters for GPT")
         lines.append(f"{self.repeated_share():.1%} of the held-out sentences also occur in the "
                      "training text")
         return lines

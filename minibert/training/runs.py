@@ -156,11 +156,10 @@ class Run:
             try:
                 records.append(json.loads(line))
             except ValueError as error:
-                raise InputError(f"{path}: line {number} is not JSON: "
-                                 "the file is damaged") from error
+                raise InputError(f"{path}, line {number}: not JSON: the file is damaged") from error
         if records and records[0].get("schema") != LOG_SCHEMA:
-            raise InputError(f"{path}: schema {records[0].get('schema')!r}: expected "
-                             f"{LOG_SCHEMA!r}")
+            found = records[0].get("schema")
+            raise InputError(f"{path}: schema {found!r}: expected {LOG_SCHEMA!r}")
         return records
 
     def write_summary(self, summary: dict) -> None:
@@ -171,7 +170,6 @@ class Run:
         """summary.json, or None for a run that has not ended."""
         path = self.path / "summary.json"
         return read_json(path, SUMMARY_SCHEMA) if path.exists() else None
-
 
     # ---- fine-tuning -----------------------------------------------------------------------------
 
