@@ -83,19 +83,19 @@ class Entities:
 class Questions:
     """What does the one who is asked about act upon?
 
-    Three people do something each; the question is another sentence about one of them.
+    Two people do something each; the question is another sentence about one of them.
 
         question:  the old captain often drinks tea .
-        passage:   he tunes that guitar . she slowly rows her raft near the mill . the twins bake
-                   the cake .                                                     answer: her raft
+        passage:   he tunes that guitar . she slowly rows her raft near the mill .
+        answer:    her raft
 
     (The world has no question words.) Who acts has to be inferred where the passage says "she", or
-    tells it by a manner alone; and it is the verb's own sentence that counts. The three things have
+    tells it by a manner alone; and it is the verb's own sentence that counts. The two things have
     different names, also to SQuAD's scoring, for which "the raft" is "raft".
     """
 
     name, measure = "answer", "exact_match"
-    stories_in_passage = 3  # of one sentence each
+    stories_in_passage = 2  # of one sentence each
 
     def __init__(self, stories: ToyStories):
         self.stories = stories

@@ -1,6 +1,8 @@
 """The tasks on the toy world: their best predictions against enumeration of all hidden paths on
 tiny worlds, and against the labels that the toy world gives."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,7 +127,7 @@ def test_entities_equal_enumeration(seed):
 @given(seeds)
 @settings(max_examples=15)
 def test_questions_equal_enumeration(seed):
-    """One of three sentences is asked about; the others are not about the same character."""
+    """One of the sentences is asked about; the other is not about the same character."""
     task, examples = tiny_task(Questions, seed, characters=3)
     world, best = task.stories.world, task.best(examples)
     chances = []
@@ -135,14 +137,12 @@ def test_questions_equal_enumeration(seed):
         told = [[(world.states[path[0][-1]][1], q) for path, q in paths(world, [sentence])]
                 for sentence in sentences]
         joint = []
-        for k in range(3):
+        for k in range(len(sentences)):
             mass = 0.0
-            for first in told[0]:
-                for second in told[1]:
-                    for third in told[2]:
-                        people = [first[0], second[0], third[0]]
-                        if people[k] == asked and people.count(asked) == 1:
-                            mass += first[1] * second[1] * third[1]
+            for chosen in product(*told):
+                people = [character for character, _ in chosen]
+                if people[k] == asked and people.count(asked) == 1:
+                    mass += np.prod([q for _, q in chosen])
             joint.append(mass)
         joint = np.array(joint) / sum(joint)
         things = [" ".join(sentence.split()[-3:-1]) for sentence in sentences]
