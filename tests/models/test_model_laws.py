@@ -100,6 +100,20 @@ def test_permuting_the_batch_permutes_the_output(model_class, seed):
         np.testing.assert_allclose(permuted[name].data, tensor.data[order], rtol=0, atol=1e-12)
 
 
+@given(seed=SEEDS)
+def test_without_positions_permuting_the_tokens_permutes_the_output(seed):
+    model, inputs = small(mb.BertModel, seed), batch(mb.BertModel, seed)
+    order = np.roll(np.arange(T), 1 + seed % (T - 1))
+
+    def outputs(places=slice(None)):
+        return model(**{name: ids[:, places] for name, ids in inputs.items()}).last_hidden_state
+
+    assert abs(outputs(order).data - outputs().data[:, order]).max() > 1e-3
+    positions = model.embeddings.position_embeddings.weight
+    positions.data = np.zeros(positions.shape)
+    np.testing.assert_allclose(outputs(order).data, outputs().data[:, order], rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("model_class", CLASSES)
 @given(seed=SEEDS, p=st.sampled_from([0.0, 0.3]))
 def test_the_fused_model_equals_the_composed_one(model_class, seed, p):

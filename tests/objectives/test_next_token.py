@@ -15,6 +15,7 @@ from minibert.objectives.next_token import (
     IGNORED, NextTokenBatch, NextTokenObjective, n_characters, token_stream)
 from minibert.text.characters import CharTokenizer
 from minibert.text.wordpiece import BertTokenizer
+from minibert.training.trainer import Trainer, TrainingSettings
 
 TRAIN = ["the quick brown fox\njumps over ", "a lazy dog. " * 9, "end"]
 HELD_OUT = ["it was held out, ", "and this too: never seen!"]
@@ -181,3 +182,17 @@ def test_the_first_examples_can_be_read():
     last = TOKENIZER.convert_ids_to_tokens(batch.targets[0, -1])
     assert examples[0].endswith(repr(last))
     assert any("held-out characters" in line for line in objective().describe())
+
+
+def test_a_memorised_text_comes_back():
+    """One shift too many or too few, and a letter is lost or said twice."""
+    text = "pack my box with five dozen liquor jugs"
+    task = objective(train=[text], held_out=[text], context=len(text), batch_size=1)
+    model = GPT2LMHeadModel(GPT2Config(
+        vocab_size=len(TOKENIZER), n_positions=len(text) + 1, n_embd=32, n_layer=1, n_head=2,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, initializer_range=0.2), rng=1)
+    trainer = Trainer(model, task, TrainingSettings(steps=60, lr=1e-2, warmup=5))
+    losses = [trainer.step()["loss"] for _ in range(60)]
+    assert losses[0] > math.log(len(TOKENIZER)) and losses[-1] < 0.02
+    ids = model.generate(np.array([[SEP]]), max_new_tokens=len(text), eos_token_id=())
+    assert TOKENIZER.decode(ids[0, 1:]) == text
