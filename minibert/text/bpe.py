@@ -101,8 +101,9 @@ class GPT2Tokenizer(Tokenizer):
             raise InputError(f"{folder / 'tokenizer_config.json'}: add_prefix_space is "
                              f"{config['add_prefix_space']!r:.60}; only false is known here")
         vocab, merges, source = _read_files(folder)
+        vocab, settings = with_added_tokens(source, vocab, SPECIALS, settings)
         try:
-            return cls(with_added_tokens(folder, vocab), merges, **settings | changes)
+            return cls(vocab, merges, **settings | changes)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
 

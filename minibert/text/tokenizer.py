@@ -302,13 +302,19 @@ def _token(value: object, where: str) -> str:
     return token
 
 
-def with_added_tokens(folder: Path, vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
-    """The vocabulary with the special tokens that somebody added to it later, which Hugging Face
-    keeps in tokenizer.json alone."""
-    vocab = _index(vocab)
-    path = folder / "tokenizer.json"
+def with_added_tokens(source: Path, vocab: Iterable[str] | Mapping[str, int],
+                      specials: Mapping[str, str], settings: dict) -> tuple[dict[str, int], dict]:
+    """(the vocabulary, the settings) with the special tokens that somebody added to them later,
+    which Hugging Face keeps in tokenizer.json alone. `source` is the vocabulary's file, `specials`
+    are those that every tokenizer of the kind has."""
+    try:
+        vocab = _index(vocab)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    path = source.parent / "tokenizer.json"
     entries = read_json(path).get("added_tokens", []) if path.exists() else []
     where = f"{path}: field added_tokens"
+    extra = list(settings.get("extra_special_tokens", ()))
     for entry in entries if isinstance(entries, list) else [entries]:
         if not isinstance(entry, dict) or type(entry.get("id")) is not int:
             raise InputError(f"{where}: {entry!r:.60} is no token with its id")
@@ -319,8 +325,15 @@ def with_added_tokens(folder: Path, vocab: Iterable[str] | Mapping[str, int]) ->
         if token not in vocab and not entry.get("special"):
             raise InputError(f"{where}: {token!r:.60} is no special token, and only such may be "
                              "added here; mark it as special")
+        for name in ("lstrip", "rstrip", "single_word"):
+            if entry.get(name):
+                raise InputError(f"{where}: {token!r:.60} has {name}; only tokens that are found "
+                                 "as they are written are known here")
         vocab[token] = entry["id"]
-    return vocab
+        named = [settings.get(name) for name in (*specials, "pad_token")]
+        if entry.get("special") and token not in (*extra, *named, *specials.values()):
+            extra.append(token)
+    return vocab, settings | {"extra_special_tokens": extra}
 
 
 def write_json(path: Path, value: dict) -> None:

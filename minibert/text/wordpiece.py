@@ -76,8 +76,9 @@ class BertTokenizer(Tokenizer):
                 raise InputError(f"{folder / 'tokenizer_config.json'}: {name} is {value!r:.60}; "
                                  "expected true or false")
         vocab, source = _read_vocabulary(folder)
+        vocab, settings = with_added_tokens(source, vocab, SPECIALS, settings)
         try:
-            return cls(with_added_tokens(folder, vocab), **settings | changes)
+            return cls(vocab, **settings | changes)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
 

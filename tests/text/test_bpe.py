@@ -215,9 +215,17 @@ def test_special_tokens_that_were_added_later(tmp_path):
         assert ids == [n + 1, *SMALL.encode("the fox"), n] and tokenizer.pad_token_id == n
         assert tokenizer.decode(ids, skip_special_tokens=True) == "the fox"
         tokenizer.save_pretrained(tmp_path / "again")
+    added += [{"id": n + 2, "content": "<sp>", "special": True}]  # named in no config
+    path.write_text(tokenizer_json(added_tokens=added))
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("<sp>the fox") == [n + 2, *SMALL.encode("the fox")]
+    assert tokenizer.extra_special_tokens == ["<user>", "<sp>"]
+    sp = added[-1] | {"id": VOCAB[END] + 1}
     for entry, words in (({"id": n, "content": "new"}, "'new' is no special token"),
                          ({"id": 3, "content": "a", "special": True}, "'a' has id 3, and"),
                          ({"id": "3", "content": "a"}, "is no token with its id"),
+                         (sp | {"lstrip": True}, "'<sp>' has lstrip; only tokens"),
+                         (sp | {"single_word": True}, "'<sp>' has single_word"),
                          ({"id": 3, "content": 4}, "expected a token"), (7, "7 is no token")):
         path.write_text(tokenizer_json(added_tokens=[*added[:1], entry]))
         with pytest.raises(InputError, match=f"tokenizer.json: field added_tokens.*{words}"):
