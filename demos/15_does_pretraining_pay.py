@@ -32,6 +32,7 @@ from minibert.commands.defaults import resolved
 from minibert.commands.preparing import make_trainer
 from minibert.commands.tasks import config_of
 from minibert.errors import InputError
+from minibert.files import write_json
 from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.objective import FineTuningObjective
@@ -47,7 +48,7 @@ from minibert.text.toy_world import ToyWorld
 from minibert.text.wordpiece import BertTokenizer
 from minibert.training.machine import keep_freed_memory, set_blas_threads
 from minibert.training.report import Report, in_words
-from minibert.training.runs import Run, read_json, write_json
+from minibert.training.runs import Run, read_record
 from minibert.training.trainer import Trainer, TrainingSettings
 
 TASKS = {"mood": Mood, "same-topic": SameTopic, "endings": Endings, "entities": Entities,
@@ -87,7 +88,7 @@ class Experiment:
         path = self.out / "figures.json"
         if not path.exists():
             return {}
-        kept = read_json(path, SCHEMA)
+        kept = read_record(path, SCHEMA, {"settings": dict, "figures": dict})
         if kept["settings"] != self.settings:
             raise InputError(f"{path}: computed with {kept['settings']}, now it is "
                              f"{self.settings}: give another --out")

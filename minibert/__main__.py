@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -39,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as error:
-            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                message += ": free some space; what was there before is as it was"
         except KeyboardInterrupt:
             sys.stderr.write("minibert: stopped\n")
             return 130

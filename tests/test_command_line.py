@@ -316,10 +316,12 @@ def test_words_that_are_not_understood(capsys, arguments, words):
 @pytest.mark.parametrize("model, more, words", [
     ("gpt", ("--layers", "0"), "--layers is 0"),
     ("gpt", ("--width", "15"), "15 cannot be split into 2 heads"),
+    ("gpt", ("--width", "0"), "--width is 0"),
     ("gpt", ("--steps", "0"), "--steps is 0"),
     ("gpt", ("--batch", "-1"), "--batch is -1"),
     ("gpt", ("--lr", "0"), "lr is 0.0"),
     ("gpt", ("--lr", "nan"), "lr is nan"),
+    ("gpt", ("--lr", "inf"), "lr is inf: expected a finite number"),
     ("gpt", ("--min-lr", "1"), "min_lr is 1.0"),
     ("gpt", ("--warmup", "-1"), "warmup is -1"),
     ("gpt", ("--dropout", "1"), "1.0"),
@@ -384,7 +386,8 @@ def test_resuming_what_is_not_there_or_something_else(text, both, tmp_path, caps
     assert "no run to resume" in mistake(capsys, "pretrain", "gpt", "--resume", "--out",
                                          tmp_path / "no")
     assert "no run to resume" in mistake(capsys, "pretrain", "gpt", "--resume", "--out", both)
-    assert "holds a bert" in mistake(capsys, "pretrain", "gpt", "--resume", "--out", both / "bert")
+    line = mistake(capsys, "pretrain", "gpt", "--resume", "--out", both / "bert")
+    assert "holds a run of pretrain bert, not of pretrain gpt" in line
     line = mistake(capsys, "pretrain", "both", "--resume", "--out", both, "--lr", "0.5")
     assert "--lr is 0.5" in line and "begun with" in line
     assert files_below(both) == before
@@ -403,9 +406,19 @@ def test_a_full_disk_leaves_nothing_behind(text, tmp_path, capsys, monkeypatch):
         raise OSError(28, "No space left on device", "model.safetensors")
 
     monkeypatch.setattr("minibert.training.checkpoint.save_file", full)
-    line = mistake(capsys, *pretrain("both", text, tmp_path / "run"))
-    assert "model.safetensors: No space left on device" in line
-    assert files_below(tmp_path) == {} and not (tmp_path / "run" / "bert").exists()
+    line = mistake(capsys, *pretrain("both", text, tmp_path / "deep" / "run"))
+    assert "model.safetensors: No space left on device: free some space" in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_no_half_trace(both, tmp_path, capsys, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("minibert.files.os.fsync", full)
+    line = mistake(capsys, "trace", both / "gpt", "the cat", "--write", tmp_path / "ops.jsonl")
+    assert "ops.jsonl: No space left on device: free some space" in line
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_rate_that_destroys_the_model_says_what_to_do(text, tmp_path, capsys):
@@ -427,6 +440,8 @@ def test_a_rate_that_destroys_the_model_says_what_to_do(text, tmp_path, capsys):
     (("fill-mask", "{both}", "[MASK] " * 40), "positions"),
     (("fill-mask", "{both}/gpt", "a [MASK]"), "holds GPT2LMHeadModel"),
     (("next-sentence", "{both}/gpt", "a", "b"), "holds GPT2LMHeadModel"),
+    (("next-sentence", "{both}", " ", "b"), "A is empty"),
+    (("next-sentence", "{both}", "a", ""), "B is empty"),
     (("generate", "{both}/bert"), "holds BertForPreTraining"),
     (("generate", "{both}", "--temperature", "-1"), "temperature is -1"),
     (("generate", "{both}", "--repetition-penalty", "0"), "repetition_penalty is 0"),

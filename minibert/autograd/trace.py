@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_name
+from minibert.files import write_text
 
 # ---- where an op runs --------------------------------------------------------------------------
 
@@ -126,8 +127,7 @@ class Trace:
     def write(self, path: str | os.PathLike) -> None:
         """JSON lines: the schema's name and version, then one object for each record."""
         lines = [SCHEMA] + [record._asdict() for record in self.records]
-        with open(path, "w", encoding="utf-8") as file:
-            file.writelines([json.dumps(line) + "\n" for line in lines])
+        write_text(path, "".join([json.dumps(line) + "\n" for line in lines]))
 
 
 def _shape(shape: tuple[int, ...]) -> str:

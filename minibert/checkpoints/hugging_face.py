@@ -17,11 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minibert.checkpoints.files import read_json, write_json
 from minibert.checkpoints.safetensors import SafetensorsFile, save_file
 from minibert.checkpoints.shards import INDEX, ShardedFile
 from minibert.errors import InputError
-
+from minibert.files import read_json, write_json
 
 WeightFile = SafetensorsFile | ShardedFile
 
@@ -225,7 +224,7 @@ def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np
     folder.mkdir(parents=True, exist_ok=True)
     theirs = hf_arrays(config["model_type"], arrays)
     save_file(theirs, folder / "model.safetensors", {"format": "pt"})
-    write_json(folder / "config.json", config)
+    write_json(folder / "config.json", config, sort_keys=True, ensure_ascii=True)
 
 
 def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:

@@ -113,6 +113,9 @@ def run_fill_mask(options) -> int:
 
 def run_next_sentence(options) -> int:
     """`next-sentence RUN A B`"""
+    for name, text in (("A", options.first), ("B", options.second)):
+        if not text.strip():
+            raise InputError(f"{name} is empty: next-sentence needs two texts")
     model, tokenizer = open_model(options.run, NEXT_SENTENCE, "next-sentence")
     p = next_sentence_probability(model, tokenizer, options.first, options.second)
     judged = "probably the next sentence" if p >= 0.5 else "probably not"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minibert.checkpoints.files import read_json
 from minibert.commands.folders import model_folders
 from minibert.errors import InputError
+from minibert.files import read_json
 from minibert.models.bert import BertForPreTraining
 from minibert.models.config import config_from_dict
 from minibert.models.gpt import GPT2LMHeadModel

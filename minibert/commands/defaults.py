@@ -54,6 +54,8 @@ def resolved(given: dict, corpus: str, model: str) -> dict:
     """
     options = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model], **given}
     options.setdefault("threads", core_count())
+    for name in ("layers", "heads", "width", "context", "batch", "steps", "vocab_size", "threads"):
+        check_at_least_1(name, options)
     options.setdefault("initializer_range", options["width"] ** -0.5)
     options.setdefault("min_lr", options["lr"] * MIN_LR_SHARE)
     if "warmup" not in given:
@@ -61,8 +63,10 @@ def resolved(given: dict, corpus: str, model: str) -> dict:
     options.setdefault("eval_every", -(-options["steps"] // EVALUATIONS))
     options.setdefault("workers", default_workers(options["batch"], options["context"],
                                                   options["width"], options["threads"]))
-    for name in ("layers", "heads", "width", "context", "batch", "steps", "vocab_size", "threads",
-                 "workers"):
-        if options[name] < 1:
-            raise InputError(f"--{name.replace('_', '-')} is {options[name]}: expected at least 1")
+    check_at_least_1("workers", options)
     return options
+
+
+def check_at_least_1(name: str, options: dict) -> None:
+    if options[name] < 1:
+        raise InputError(f"--{name.replace('_', '-')} is {options[name]}: expected at least 1")

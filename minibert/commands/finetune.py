@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from minibert.commands.resuming import as_begun
 from minibert.commands.show import curve_of, introduction
 from minibert.commands.tasks import (config_of, learned_from, read_examples, task_of,
                                      tokenizer_of)
-from minibert.commands.tuning_options import WARMUP_SHARE, resolved
+from minibert.commands.tuning_options import OF_A_RUN, WARMUP_SHARE, resolved
 from minibert.commands.verdict import summary_of, verdict
 from minibert.errors import InputError
 from minibert.finetuning.objective import FineTuningObjective
@@ -22,7 +21,7 @@ from minibert.models.pretrained import PretrainedModel
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import keep_freed_memory, set_blas_threads
 from minibert.training.report import Report, estimate, estimate_line, in_words
-from minibert.training.runs import Run
+from minibert.training.runs import Run, new_runs
 from minibert.training.trainer import Trainer, TrainingSettings
 
 # Options that say how to run, not what: they are no part of what a run is.
@@ -86,7 +85,8 @@ def resumed(given, options: dict) -> tuple[Run, dict]:
     if given.out is None:
         raise InputError("--resume goes on with the run in --out: name its folder")
     run = Run(given.out)
-    return run, as_begun(run, given.task, options, may_grow="epochs")
+    return run, as_begun(run, f"finetune {given.task}", (*NEEDED, *OF_A_RUN), options,
+                         may_grow="epochs")
 
 
 def make_trainer(options: dict, folder: Path, report: Report, resume: bool) -> Trainer:
@@ -164,14 +164,10 @@ def start(trainer: Trainer, run: Run, report: Report, resume: bool) -> None:
         report.line(f"resumed at step {trainer.steps_done}")
         return
     report.line(estimate_line(estimate(trainer), trainer.settings.steps))
-    trainer.run_folder = Run.create(run.path)
-    try:
+    with new_runs([run.path]) as [trainer.run_folder]:
         objective = trainer.objective
         run.write_baseline(objective.task.guess(objective.train))
         trainer.save()
-    except BaseException:
-        shutil.rmtree(run.path, ignore_errors=True)
-        raise
 
 
 def finish(trainer: Trainer, report: Report) -> None:

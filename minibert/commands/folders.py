@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minibert.checkpoints.files import read_json
 from minibert.errors import InputError
+from minibert.files import read_json
 from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
                                   BertForPreTraining, BertModel)
 from minibert.models.gpt import GPT2LMHeadModel
@@ -60,7 +60,7 @@ def model_folders(path: str) -> list[Path]:
     Errors: there is none."""
     folder = Path(path)
     if not folder.is_dir():
-        raise InputError(f"{path}: there is no such folder")
+        raise InputError(f"{path}: there is no such folder: expected that of a run or of a model")
     if (folder / "config.json").exists():
         return [folder]
     runs = [Run(folder), Run(folder / "bert"), Run(folder / "gpt")]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 
-from minibert.checkpoints.files import replacing
 from minibert.commands.marks import can_colour, marked
 from minibert.commands.tasks import open_finetuned, read_examples
 from minibert.commands.tuning_options import TASKS
 from minibert.commands.verdict import baselines, verdict
 from minibert.errors import InputError
+from minibert.files import write_text
 from minibert.finetuning.entities import entities_of
 from minibert.finetuning.examples import QuestionExample, TagExample
 from minibert.finetuning.reading import text_of
@@ -24,8 +25,7 @@ def run_predict(options) -> int:
         raise InputError(f"{options.out} exists already and is not touched: give another --out")
     task, model, examples = opened(options, labelled=False)
     predictions = predict(task, model, examples)
-    with replacing(options.out) as file:
-        file.write(task.written(examples, predictions).encode("utf-8"))
+    write_text(options.out, task.written(examples, predictions))
     print(f"{len(examples):,} predictions in {options.out}")
     return 0
 
@@ -57,7 +57,10 @@ def opened(options, labelled: bool) -> tuple[Task, object, list]:
 
 
 def set_threshold(task: Task, options) -> None:
-    """How much better no answer must be than the best one to be given."""
+    """How much better no answer must be than the best one to be given. Errors: a task without
+    empty answers, a threshold that is NaN."""
+    if math.isnan(options.null_threshold):
+        raise InputError("--null-threshold is nan: expected a number")
     if task.name != "answer" or not task.may_be_empty:
         raise InputError(f"--null-threshold: {options.run} did not learn that questions may have "
                          "no answer (SQuAD 2.0)")

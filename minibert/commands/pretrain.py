@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from minibert.errors import InputError
 from minibert.text.corpora import Corpus
 from minibert.training.machine import blas_threads, core_count, keep_freed_memory, set_blas_threads
 from minibert.training.report import Report, estimate, estimate_line, in_words
-from minibert.training.runs import Run
+from minibert.training.runs import Run, new_runs
 from minibert.training.trainer import Trainer
 
 # Options that say how to run, not what: they are no part of what a run is.
@@ -95,8 +94,12 @@ def _continued(model: str, options: dict) -> dict:
 def resumed(model: str, options: dict, out: Path) -> list[Training]:
     """What goes on, with the options that it was begun with. Errors: nothing to resume, options
     that were others then."""
-    return [Training(which, run, as_begun(run, which, options, may_grow="steps"))
-            for which, run in _places(model, out)]
+    trainings = []
+    for which, run in _places(model, out):
+        needed = resolved({}, DEFAULT_CORPUS, which)
+        begun = as_begun(run, f"pretrain {which}", needed, options, may_grow="steps")
+        trainings.append(Training(which, run, begun))
+    return trainings
 
 
 def _places(model: str, out: Path) -> list[tuple[str, Run]]:
@@ -135,16 +138,10 @@ def prepare(trainings: list[Training], corpus: Corpus, report: Report, resume: b
             training.estimate = estimate_line(estimate(training.trainer), training.options["steps"])
     if resume:
         return
-    made = []
-    try:
-        for training in trainings:
-            training.trainer.run_folder = Run.create(training.run.path)
-            made.append(training.run.path)
+    with new_runs([training.run.path for training in trainings]) as runs:
+        for training, run in zip(trainings, runs):
+            training.trainer.run_folder = run
             training.trainer.save()
-    except BaseException:
-        for path in made:
-            shutil.rmtree(path, ignore_errors=True)
-        raise
 
 
 def _begun_from(training: Training, resume: bool) -> Path | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from minibert.checkpoints.hugging_face import load_folder
 from minibert.commands.folders import find_run
+from minibert.commands.resuming import check_said
 from minibert.errors import InputError
 from minibert.finetuning.choice_files import read_choices
 from minibert.finetuning.classification import Classification
@@ -23,6 +24,12 @@ from minibert.finetuning.task import Task
 from minibert.models.config import BertConfig, GPT2Config, config_from_dict
 from minibert.text.characters import CharTokenizer, load_tokenizer
 from minibert.text.tokenizer import Tokenizer
+
+# What the options of a run say of how files and texts are read, and what training examples decided.
+READ_WITH = ("max_length", "stride", "left_to_right", "regression", "metric", "text_column",
+             "pair_column", "label_column")
+LABELS = ("labels", "weights")
+LEARNED = {"answer": ("may_be_empty",), "choice": ()}  # the other tasks have labels, or numbers
 
 
 def read_examples(options: dict, path: str, labelled: bool = True) -> list:
@@ -99,5 +106,7 @@ def open_finetuned(path: str, tasks: tuple[str, ...], purpose: str) -> tuple[dic
         holds = "a pre-training run" if task is None else f"a run of finetune {task}"
         raise InputError(f"{path}: holds {holds}: {purpose} needs one of finetune "
                          f"{' or '.join(tasks)}")
+    check_said(run.path, options, READ_WITH)
+    check_said(run.path, options, LEARNED.get(task, () if options["regression"] else LABELS))
     model = head_class(task, options["left_to_right"]).from_pretrained(folder)
     return options, task_of(options, tokenizer_of(folder, model.config.vocab_size)), model

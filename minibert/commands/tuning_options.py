@@ -17,6 +17,9 @@ DEFAULTS = {"epochs": 3, "batch": 16, "weight_decay": 0.01, "layer_decay": 1.0, 
             "metric": METRICS[0], "patience": 0, "seed": 1, "clip": 1.0, "schedule": "linear",
             "text_column": None, "pair_column": None, "label_column": None, "dropout": None}
 
+# What is always there once a run has begun: these, and what depends on the model.
+OF_A_RUN = (*DEFAULTS, "lr", "threads", "max_length", "stride", "left_to_right")
+
 LONGEST = {"answer": 384}  # tokens in a window, as in BERT's run_squad.py; for the other tasks:
 LONGEST_OTHERS = 128  # as in its run_classifier.py
 BERT_LR, BERT_WIDTH = 5e-5, 768  # the rate that the paper finds good for BERT's size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minibert.commands.show import figure, table
+from minibert.errors import InputError
 from minibert.finetuning.task import Task, predict
 from minibert.training.trainer import Trainer
 
@@ -18,8 +19,13 @@ def summary_of(trainer: Trainer) -> dict:
 
 
 def baselines(task: Task, guess: object, examples: list) -> dict[str, float]:
-    """The figures of guessing."""
-    return task.figures(examples, task.guessed(guess, examples))
+    """The figures of guessing. Errors: a `guess` from baseline.json that is none for this task."""
+    try:
+        guessed = task.guessed(guess, examples)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise InputError(f"baseline.json: the guess {guess!r:.60} does not fit finetune "
+                         f"{task.name}: the file is damaged") from None
+    return task.figures(examples, guessed)
 
 
 def verdict(figures: dict, baseline: dict, details: dict, task: Task) -> list[str]:

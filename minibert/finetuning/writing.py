@@ -10,10 +10,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from minibert.checkpoints.files import replacing
 from minibert.errors import InputError
 from minibert.finetuning.examples import (ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
+from minibert.files import write_text
 
 
 def write_sentences(path: str | Path, examples: Sequence[SentenceExample]) -> None:
@@ -28,7 +28,7 @@ def write_sentences(path: str | Path, examples: Sequence[SentenceExample]) -> No
         if any(set(field) & {"\t", "\n", "\r"} for field in row):
             raise InputError(f"{path}, line {number}: a text has a tab or a line break in it, and "
                              "a .tsv file cannot hold that; take it out")
-    _write(path, "".join(["\t".join(row) + "\n" for row in rows]))
+    write_text(path, "".join(["\t".join(row) + "\n" for row in rows]))
 
 
 def write_choices(path: str | Path, examples: Sequence[ChoiceExample]) -> None:
@@ -40,14 +40,14 @@ def write_choices(path: str | Path, examples: Sequence[ChoiceExample]) -> None:
     for example in examples:
         label = "" if example.label is None else example.label
         writer.writerow([example.context, example.start, *example.endings, label])
-    _write(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def write_tags(path: str | Path, examples: Sequence[TagExample]) -> None:
     """A word and its tag a line, a blank line after each sentence."""
     sentences = ["".join([f"{word} {tag}\n" for word, tag in zip(example.words, example.tags)])
                  for example in examples]
-    _write(path, "\n".join(sentences))
+    write_text(path, "\n".join(sentences))
 
 
 def write_questions(path: str | Path, examples: Sequence[QuestionExample]) -> None:
@@ -61,9 +61,4 @@ def write_questions(path: str | Path, examples: Sequence[QuestionExample]) -> No
              "is_impossible": example.answers == ()})
     data = [{"title": Path(path).stem, "paragraphs": [
         {"context": context, "qas": qas} for context, qas in paragraphs.items()]}]
-    _write(path, json.dumps({"version": "v2.0", "data": data}, ensure_ascii=False, indent=1) + "\n")
-
-
-def _write(path: str | Path, text: str) -> None:
-    with replacing(path) as file:
-        file.write(text.encode("utf-8"))
+    write_text(path, json.dumps({"version": "v2.0", "data": data}, ensure_ascii=False, indent=1) + "\n")

@@ -207,6 +207,9 @@ def _check_sizes(config: object, path: Path, file: WeightFile) -> None:
                                  f"shape {shape} in {file.path.name}; set it to {shape[axis]}, "
                                  "if the weights belong to this model")
     stored = stored_layers(config.model_type, file)
+    if not stored:
+        raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no layer of "
+                         "such a model: they are not of one model")
     if L > stored:
         layers = words.get("num_hidden_layers", "num_hidden_layers")
         raise InputError(f"{path}: {layers} = {L}, but {file.path.name} holds weights of {stored} "

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from minibert.errors import InputError
+from minibert.files import read_json, write_json, write_text
 from minibert.text.byte_words import BYTE_TO_CHAR, as_byte_chars, as_bytes, word_pattern
 from minibert.text.tokenizer import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
-                                     read_json, with_added_tokens, write_json)
+                                     with_added_tokens)
 from minibert.text.wordpiece_training import Pair, merged_pairs
 
 END_OF_TEXT = "<|endoftext|>"
@@ -114,7 +115,7 @@ class GPT2Tokenizer(Tokenizer):
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "vocab.json", {token: i for i, token in enumerate(self._tokens)})
         lines = ["#version: 0.2", *(" ".join(pair) for pair in self.merges)]
-        (folder / "merges.txt").write_bytes("".join(f"{x}\n" for x in lines).encode("utf-8"))
+        write_text(folder / "merges.txt", "".join([f"{line}\n" for line in lines]))
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
         write_json(folder / "tokenizer_config.json",
                    config | self._settings((*SPECIALS, "pad_token")))

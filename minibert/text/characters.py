@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minibert.errors import InputError
+from minibert.files import read_json, write_json
 from minibert.text.bpe import FILES as GPT2_FILES
 from minibert.text.bpe import GPT2Tokenizer
-from minibert.text.tokenizer import Piece, Tokenizer, read_json, write_json
+from minibert.text.tokenizer import Piece, Tokenizer
 from minibert.text.wordpiece import BertTokenizer
 
 SPECIALS = {"sep_token": "<|endoftext|>", "unk_token": "<|unknown|>"}

@@ -5,7 +5,6 @@ gives a dictionary of lists. A tokenizer of its own needs two things: `_pieces`,
 ids, and `_join`, back again.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from minibert.errors import InputError
+from minibert.files import read_json
 from minibert.text.windows import STRATEGIES, cut_windows
 
 # One token: its id and the slice of the text that it was made from.
@@ -249,17 +249,6 @@ class Tokenizer:
         raise InputError(f"token {tokens!r:.60}: not in the vocabulary of {self.vocab_size} tokens")
 
 
-def read_json(path: Path) -> dict:
-    """A JSON object from a file, or an InputError that names the file."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
-    return value
-
-
 def read_config(folder: Path, special_names: Iterable[str]) -> tuple[dict, dict]:
     """tokenizer_config.json, if there is one: (all of it, the settings that all tokenizers share:
     special tokens and model_max_length)."""
@@ -334,11 +323,6 @@ def with_added_tokens(source: Path, vocab: Iterable[str] | Mapping[str, int],
         if entry.get("special") and token not in (*extra, *named, *specials.values()):
             extra.append(token)
     return vocab, settings | {"extra_special_tokens": extra}
-
-
-def write_json(path: Path, value: dict) -> None:
-    """A JSON object, readable, keys in the order given."""
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _index(vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:

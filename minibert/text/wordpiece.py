@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from minibert.errors import InputError
+from minibert.files import read_json, write_json, write_text
 from minibert.text.normalization import chunks, clean_chunk, split_words
 from minibert.text.tokenizer import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
-                                     read_json, with_added_tokens, write_json)
+                                     with_added_tokens)
 from minibert.text.wordpiece_training import CONTINUATION, learn_pieces
 
 SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -89,8 +90,7 @@ class BertTokenizer(Tokenizer):
         for token in self._tokens:
             if "\n" in token or "\r" in token:
                 raise InputError(f"token {token!r:.60}: a line break cannot stand in vocab.txt")
-        (folder / "vocab.txt").write_bytes(
-            "".join(f"{token}\n" for token in self._tokens).encode("utf-8"))
+        write_text(folder / "vocab.txt", "".join([f"{token}\n" for token in self._tokens]))
         config = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.do_lower_case,
                   "strip_accents": self.strip_accents,
                   "tokenize_chinese_chars": self.tokenize_chinese_chars}

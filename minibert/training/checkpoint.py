@@ -9,7 +9,8 @@ import numpy as np
 
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
-from minibert.training.runs import STATE_SCHEMA, write_json
+from minibert.files import write_json
+from minibert.training.runs import STATE_SCHEMA
 
 
 def write_checkpoint(trainer, name: str) -> None:
@@ -63,21 +64,24 @@ def check_settings(folder: Path, stored: dict, given: dict) -> None:
                              "leave the option out, or begin a new run in another --out")
 
 
+KINDS = ("exp_avg", "exp_avg_sq", "step")
+
+
 def optimizer_arrays(trainer) -> dict[str, np.ndarray]:
     """The moments and step counts under the parameters' names."""
     state, names = trainer.optimizer.state_dict()["state"], _names_in_order(trainer)
     return {f"{kind}.{names[i]}": np.asarray(entry[kind])
-            for i, entry in state.items() for kind in ("exp_avg", "exp_avg_sq", "step")}
+            for i, entry in state.items() for kind in KINDS}
 
 
 def load_optimizer_arrays(trainer, arrays: dict[str, np.ndarray], folder: Path) -> None:
     """The opposite of `optimizer_arrays`. Errors: names that are not this model's."""
-    names = _names_in_order(trainer)
-    state = {i: {kind: arrays[f"{kind}.{name}"] for kind in ("exp_avg", "exp_avg_sq", "step")}
-             for i, name in enumerate(names) if f"step.{name}" in arrays}
-    if 3 * len(state) != len(arrays):
+    stepped = {i: name for i, name in enumerate(_names_in_order(trainer))
+               if f"step.{name}" in arrays}
+    if set(arrays) != {f"{kind}.{name}" for name in stepped.values() for kind in KINDS}:
         raise InputError(f"{folder / 'optimizer.safetensors'}: holds other parameters than the "
                          "model")
+    state = {i: {kind: arrays[f"{kind}.{name}"] for kind in KINDS} for i, name in stepped.items()}
     state_dict = trainer.optimizer.state_dict()
     trainer.optimizer.load_state_dict({"state": state, "param_groups": state_dict["param_groups"]})
 

@@ -56,15 +56,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from minibert.errors import InputError
+from minibert.files import read_json, write_json
 
 LOG_SCHEMA = "minibert.log.1"
 STATE_SCHEMA = "minibert.state.1"
 SUMMARY_SCHEMA = "minibert.summary.1"
 BASELINE_SCHEMA = "minibert.baseline.1"
+
+# What a file must say to be used, and of which kind it is.
+NUMBER, DICT_OR_NULL = (int, float), (dict, type(None))
+STATE_FIELDS = {"step": int, "settings": {"steps": int}, "about": dict, "best": DICT_OR_NULL,
+                "held_out": dict, "log_bytes": int, "seconds": NUMBER, "step_seconds": NUMBER,
+                "tokens": int}
+SUMMARY_FIELDS = {"settings": dict, "about": dict, "parameters": int, "steps": int,
+                  "held_out": dict, "best": DICT_OR_NULL, "baselines": dict,
+                  "oracle": DICT_OR_NULL, "seconds": NUMBER, "tokens_per_second": NUMBER}
+LOG_FIELDS = {"step": {"step": int, "loss": NUMBER}, "eval": {"step": int, "loss": NUMBER}}
 
 
 class Run:
@@ -101,7 +113,6 @@ class Run:
         try:
             new.mkdir()
             write(new)
-            _to_disk(new)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -122,7 +133,7 @@ class Run:
         folder = self.checkpoint(name)
         if folder is None:
             raise InputError(f"{self.path}: no checkpoint here: expected a folder {name}/ in it")
-        return read_json(folder / "state.json", STATE_SCHEMA)
+        return read_record(folder / "state.json", STATE_SCHEMA, STATE_FIELDS)
 
     # ---- the log and the summary -----------------------------------------------------------------
 
@@ -137,29 +148,40 @@ class Run:
         return path.stat().st_size if path.exists() else 0
 
     def cut_log(self, length: int) -> None:
-        """Forget what was logged after a checkpoint: those steps will be made again."""
+        """Forget what was logged after a checkpoint: those steps will be made again. Errors: what
+        stays is damaged; then nothing is cut."""
         path = self.path / "log.jsonl"
         if self.log_bytes() < length:
             raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the "
                              "last checkpoint: the file was changed from outside")
         if path.exists():
+            self.records(length)
             os.truncate(path, length)
 
-    def records(self) -> list[dict]:
-        """All of log.jsonl (a last line that was cut short by a kill is left out)."""
+    def records(self, length: int | None = None) -> list[dict]:
+        """All of log.jsonl (a last line that was cut short by a kill is left out), or what stands
+        in its first `length` bytes, which are whole lines. Errors: a line that is damaged, another
+        schema."""
         path = self.path / "log.jsonl"
         if not path.exists():
             return []
+        lines = path.read_bytes()[:length].split(b"\n")
+        if length is None or not lines[-1]:
+            lines.pop()  # what stands after the last line break
         records = []
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         for number, line in enumerate(lines, 1):
             try:
-                records.append(json.loads(line))
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError("this is no JSON object")
+                _check_fields(record, {"kind": str})
+                _check_fields(record, LOG_FIELDS.get(record["kind"], {}))
             except ValueError as error:
-                raise InputError(f"{path}, line {number}: not JSON: the file is damaged") from error
+                raise InputError(f"{path}, line {number}: {error}: the file is damaged") from None
+            records.append(record)
         if records and records[0].get("schema") != LOG_SCHEMA:
             found = records[0].get("schema")
-            raise InputError(f"{path}: schema {found!r}: expected {LOG_SCHEMA!r}")
+            raise InputError(f"{path}: schema {found!r:.60}: expected {LOG_SCHEMA!r}")
         return records
 
     def write_summary(self, summary: dict) -> None:
@@ -169,7 +191,7 @@ class Run:
     def summary(self) -> dict | None:
         """summary.json, or None for a run that has not ended."""
         path = self.path / "summary.json"
-        return read_json(path, SUMMARY_SCHEMA) if path.exists() else None
+        return read_record(path, SUMMARY_SCHEMA, SUMMARY_FIELDS) if path.exists() else None
 
     # ---- fine-tuning -----------------------------------------------------------------------------
 
@@ -179,36 +201,44 @@ class Run:
 
     def baseline(self) -> object:
         """The guess in baseline.json."""
-        return read_json(self.path / "baseline.json", BASELINE_SCHEMA)["guess"]
+        return read_record(self.path / "baseline.json", BASELINE_SCHEMA, {"guess": object})["guess"]
 
 
-def write_json(path: Path, value: dict) -> None:
-    """Write a whole JSON file or nothing: beside its place, then one rename."""
-    beside = path.with_name(path.name + ".new")
+@contextmanager
+def new_runs(paths: Sequence[Path]) -> Iterator[list[Run]]:
+    """The runs at `paths`, in folders that are made here. Whatever goes wrong within takes all of
+    it away again. Errors: something is there already."""
+    made = []
     try:
-        beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(beside, path)
-    except OSError:
-        beside.unlink(missing_ok=True)
+        runs = []
+        for path in paths:
+            made += [folder for folder in (path, *path.parents) if not folder.exists()]
+            runs.append(Run.create(path))
+        yield runs
+    except BaseException:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def read_json(path: Path, schema: str) -> dict:
-    """A JSON object of the given schema. Errors: missing, damaged, another schema."""
+def read_record(path: Path, schema: str, fields: dict) -> dict:
+    """A JSON object of the given schema, with `fields` of these types (or, in an object, fields in
+    their turn). Errors: a file that is missing or damaged, another schema."""
+    record = read_json(path)
+    if record.get("schema") != schema:
+        raise InputError(f"{path}: schema {record.get('schema')!r:.60}: expected {schema!r}")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file: expected one in a run's checkpoint") from None
+        _check_fields(record, fields)
     except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}): the file is damaged") from error
-    if not isinstance(value, dict) or value.get("schema") != schema:
-        found = value.get("schema") if isinstance(value, dict) else type(value).__name__
-        raise InputError(f"{path}: schema {found!r}: expected {schema!r}")
-    return value
+        raise InputError(f"{path}: {error}: the file is damaged") from None
+    return record
 
 
-def _to_disk(folder: Path) -> None:
-    """Wait until the files stand on the disk, before a rename makes them the checkpoint."""
-    for path in folder.iterdir():
-        with open(path, "rb+") as file:
-            os.fsync(file.fileno())
+def _check_fields(record: dict, fields: dict) -> None:
+    for name, kind in fields.items():
+        if name not in record:
+            raise ValueError(f"there is no {name} in it")
+        if not isinstance(record[name], dict if isinstance(kind, dict) else kind):
+            raise ValueError(f"{name} is {record[name]!r:.60}")
+        if isinstance(kind, dict):
+            _check_fields(record[name], kind)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -27,6 +28,10 @@ from minibert.training.runs import LOG_SCHEMA, Run
 from minibert.training.schedules import SCHEDULES
 
 DROPOUT = 1  # the purpose in the seed [seed, purpose, step], apart from those of the objectives
+
+# By the types in TrainingSettings, what a value must be and how that is said.
+_KINDS = {"int": (Integral, "a whole number"), "float": (Real, "a number"),
+          "str": (str, "a name"), "tuple[float, float]": (Sequence, "two numbers")}
 
 
 class NonFiniteLoss(RuntimeError):
@@ -60,9 +65,16 @@ class TrainingSettings:
     workers: int = 1
 
     def __post_init__(self):
-        object.__setattr__(self, "betas", tuple(self.betas))
+        for field in fields(self):
+            kind, expected = _KINDS[field.type]
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise InputError(f"{field.name} is {value!r:.60}: expected {expected}")
+            if value in (math.inf, -math.inf):
+                raise InputError(f"{field.name} is {value}: expected a finite number")
+        object.__setattr__(self, "betas", tuple(self.betas))  # JSON makes lists of them
         checks = [("steps", self.steps >= 1, "at least 1"), ("lr", self.lr > 0, "more than 0"),
-                  ("min_lr", 0 <= self.min_lr <= self.lr, "between 0 and lr"),
+                  ("min_lr", 0 <= self.min_lr <= self.lr, f"between 0 and lr ({self.lr})"),
                   ("warmup", self.warmup >= 0, "at least 0"),
                   ("schedule", self.schedule in SCHEDULES, " or ".join(SCHEDULES)),
                   ("weight_decay", self.weight_decay >= 0, "at least 0"),
@@ -78,9 +90,8 @@ class TrainingSettings:
                   ("seed", self.seed >= 0, "at least 0"),
                   ("workers", self.workers >= 1, "at least 1")]
         for name, is_right, expected in checks:
-            value = getattr(self, name)
-            if not is_right or value in (math.inf, -math.inf):
-                raise InputError(f"{name} is {value}: expected {expected}")
+            if not is_right:
+                raise InputError(f"{name} is {getattr(self, name)}: expected {expected}")
 
 
 class Trainer:

@@ -1,8 +1,9 @@
-"""Fine-tuning on the command line: all five tasks on tiny files, resuming, and mistakes."""
+"""Fine-tuning on the command line: all five tasks on tiny files, and resuming."""
 
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import files_below, mistake, output_of
+from labelled_world import FILES, SMALL, finetune
 
 from minibert.__main__ import main
+from minibert.checkpoints.safetensors import load_file
 from minibert.commands.marks import can_colour, marked
 from minibert.commands.verdict import summary_of
 from minibert.finetuning.classification import Classification
@@ -27,107 +31,6 @@ from minibert.training.runs import Run
 from minibert.training.trainer import Trainer, TrainingSettings
 
 ROOT = Path(__file__).parents[2]
-NAMES, PLACES = "anna bob carla dan".split(), "rome paris oslo bern".split()
-SMALL = ["--epochs", "2", "--threads", "1", "--lr", "0.003"]
-FILES = {"classify": "tsv", "pair": "csv", "choice": "jsonl", "tag": "conll", "answer": "json"}
-
-
-def write_files(folder: Path, part: str, count: int, rng: random.Random) -> None:
-    """The same small world as labelled files of all five kinds."""
-    sentences, pairs, choices, tagged, paragraphs = ["sentence\tlabel"], [
-        "sentence1,sentence2,label"], [], ["-DOCSTART- O\n"], []
-    for i in range(count):
-        who, other = rng.sample(NAMES, 2)
-        where, elsewhere = rng.sample(PLACES, 2)
-        happy = rng.random() < 0.5
-        sentences.append(f"{who} {'likes' if happy else 'hates'} {where} .\t"
-                         f"{'pos' if happy else 'neg'}")
-        same = rng.random() < 0.5
-        pairs.append(f'"{who} lives in {where}, too .",{who if same else other} sleeps .,'
-                     f"{int(same)}")
-        label = rng.randrange(2)
-        endings = [f"{who} sleeps .", f"{other} sleeps ."]
-        choices.append(json.dumps({"context": f"{who} lives in {where} .", "start": "then",
-                                   "endings": endings if label == 0 else endings[::-1],
-                                   "label": label}))
-        tagged.append(f"{who} B-PER\nlives O\nin O\nnew B-LOC\n{where} I-LOC\n. O\n")
-        context = f"{who} lives in {where} . {other} lives in {elsewhere} ."
-        asks = [{"id": f"{i}", "question": f"where does {other} live ?", "answers": [
-            {"text": elsewhere, "answer_start": context.index(elsewhere)}]}]
-        if i % 3 == 0:
-            asks.append({"id": f"{i}n", "question": "where does nobody live ?", "answers": [],
-                         "is_impossible": True})
-        paragraphs.append({"context": context, "qas": asks})
-    for ending, text in (("tsv", "\n".join(sentences)), ("csv", "\n".join(pairs)),
-                         ("jsonl", "\n".join(choices)), ("conll", "\n".join(tagged)),
-                         ("json", json.dumps({"data": [{"paragraphs": paragraphs}]}))):
-        (folder / f"{part}.{ending}").write_text(text + "\n", encoding="utf-8")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_disk():
-    """What is written need not have reached the disk: that is not what these tests are about."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda descriptor: None)
-        yield
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory) -> Path:
-    """A pre-trained BERT and GPT, and labelled files, in one folder."""
-    folder = tmp_path_factory.mktemp("world")
-    rng = random.Random(4)
-    lines = [f"{rng.choice(NAMES)} {rng.choice(['likes', 'hates', 'lives in', 'sleeps in new'])} "
-             f"{rng.choice(PLACES)} , too then where does nobody live ? ." for _ in range(120)]
-    blocks = ["\n".join(lines[i:i + 4]) for i in range(0, 120, 4)]
-    (folder / "text.txt").write_text("\n\n".join(blocks))
-    assert main(["pretrain", "both", "--text", str(folder / "text.txt"), "--format", "lines",
-                 "--out", str(folder / "both"), "--layers", "2", "--heads", "2", "--width", "16",
-                 "--context", "32", "--batch", "4", "--threads", "1", "--steps", "3",
-                 "--tokenizer", "wordpiece", "--vocab-size", "90", "--dropout", "0.1"]) == 0
-    write_files(folder, "train", 40, rng)
-    write_files(folder, "dev", 20, rng)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(world) -> dict[str, Path]:
-    """One run of each task."""
-    made = {}
-    for task in FILES:
-        made[task] = world / f"run-{task}"
-        assert main(finetune(task, world, made[task])) == 0
-    return made
-
-
-def finetune(task: str, world: Path, out: Path, *more: str, start: str = "both") -> list[str]:
-    ending = FILES[task]
-    return ["finetune", task, "--from", str(world / start), "--train",
-            str(world / f"train.{ending}"), "--dev", str(world / f"dev.{ending}"), "--out",
-            str(out), *SMALL, *more]
-
-
-def output_of(capsys, *arguments) -> str:
-    assert main(list(map(str, arguments))) == 0
-    return capsys.readouterr().out
-
-
-def mistake(capsys, *arguments) -> str:
-    """The one line on stderr of a command that must fail with status 2."""
-    try:
-        status = main(list(map(str, arguments)))
-    except SystemExit as leaving:
-        status = leaving.code
-    errors = [line for line in capsys.readouterr().err.splitlines()
-              if not line.startswith("minibert: note")]
-    assert status == 2 and len(errors) == 1 and errors[0].startswith("minibert"), errors
-    return errors[0]
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
-
 
 # ---- what works ----------------------------------------------------------------------------------
 
@@ -182,7 +85,6 @@ def test_the_verdict_is_about_the_best_checkpoint(tmp_path):
 
 def test_the_head_stands_on_the_pretrained_encoder(world, tmp_path, capsys):
     output_of(capsys, *finetune("classify", world, tmp_path / "run", "--freeze-encoder"))
-    from minibert.checkpoints.safetensors import load_file
     before = load_file(world / "both" / "bert" / "best" / "model.safetensors")
     after = load_file(tmp_path / "run" / "latest" / "model.safetensors")
     same = [name for name in after if name in before and np.array_equal(after[name], before[name])]
@@ -289,7 +191,7 @@ def test_a_full_disk_leaves_no_predictions(world, runs, tmp_path, capsys, monkey
     def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("minibert.checkpoints.files.os.fsync", full)
+    monkeypatch.setattr("minibert.files.os.fsync", full)
     mistake(capsys, "predict", runs["tag"], "--file", world / "dev.conll", "--out",
             tmp_path / "tags.txt")
     assert files_below(tmp_path) == {}
@@ -411,7 +313,6 @@ def test_killed_at_random_moments_and_resumed_it_leaves_the_same_bytes(world, tm
 
 def test_a_finished_run_can_be_told_to_go_on_without_the_model_it_came_from(world, tmp_path,
                                                                             capsys):
-    import shutil
     shutil.copytree(world / "both" / "bert", tmp_path / "bert")
     output_of(capsys, *finetune("tag", world, tmp_path / "run", "--from", str(tmp_path / "bert")))
     shutil.rmtree(tmp_path / "bert")
@@ -451,113 +352,3 @@ def test_stopped_early_is_said(world, tmp_path, capsys):
     assert summary["steps"] < summary["settings"]["steps"] == 75
     assert summary["steps"] - summary["best"]["step"] == 3
     assert "stopped early" in output_of(capsys, "info", out)
-
-
-# ---- mistakes ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("task, more, words", [
-    ("classify", ("--epochs", "0"), "--epochs is 0"), ("tag", ("--batch", "0"), "--batch is 0"),
-    ("tag", ("--lr", "nan"), "lr is nan"), ("tag", ("--layer-decay", "0"), "layer_decay is 0.0"),
-    ("tag", ("--freeze-layers", "3"), "3 layers cannot be frozen: the model has 2"),
-    ("tag", ("--freeze-layers", "-1"), "-1 layers"), ("tag", ("--dropout", "1"), "1.0"),
-    ("tag", ("--max-length", "33"), "--max-length is 33, but the model in"),
-    ("tag", ("--max-length", "4"), "max_length is 4"), ("tag", ("--stride", "30"), "stride is 30"),
-    ("tag", ("--patience", "-1"), "patience is -1"), ("tag", ("--seed", "-1"), "seed is -1"),
-    ("tag", ("--workers", "0"), "--workers is 0"),
-    ("tag", ("--regression",), "unrecognized arguments: --regression"),
-    ("answer", ("--class-weights",), "unrecognized arguments"),
-    ("classify", ("--regression", "--class-weights"), "--class-weights is about classes"),
-    ("classify", ("--regression",), "line 2: the label ('label') is "),
-    ("classify", ("--text-column", "no"), "name the right one with --text-column"),
-    ("tag", ("--freeze-layers", "1", "--freeze-encoder"), "not allowed with"),
-    ("classify", ("--from", "{world}/nothing"), "no such folder"),
-    ("classify", ("--from", "{world}"), "neither a run nor a model"),
-    ("classify", ("--train", "{world}/no.tsv"), "no.tsv: there is no such file"),
-    ("classify", ("--dev", "{world}/dev.conll"), "ending '.conll'"),
-    ("answer", ("--dev", "{world}/dev.tsv"), "no JSON"),
-])
-def test_options_that_cannot_be(world, tmp_path, capsys, task, more, words):
-    out = tmp_path / "run"
-    more = [word.format(world=world) for word in more]
-    assert words in mistake(capsys, *finetune(task, world, out, *more))
-    assert not out.exists(), "nothing is left behind"
-
-
-@pytest.mark.parametrize("name", ["from", "train", "dev"])
-def test_what_must_be_named(world, tmp_path, capsys, name):
-    arguments = finetune("tag", world, tmp_path / "run")
-    at = arguments.index(f"--{name}")
-    assert f"--{name} is missing: name " in mistake(capsys, *arguments[:at], *arguments[at + 2:])
-
-
-@pytest.mark.parametrize("task, part, content, words", [
-    ("classify", "train", "sentence\tlabel\na\tpos\nb\tpos\n", "'pos' is the only class"),
-    ("classify", "dev", "sentence\tlabel\na\tpos\nb\tso-so\n", "line 3: the label 'so-so' did not"),
-    ("classify", "dev", "sentence\tlabel\na\tpos\nb\t\n", "line 3: the label ('label') is empty"),
-    ("tag", "train", "a O\nb O\n", "'O' is the only tag there"),
-    ("tag", "dev", "a O\nb B-ORG\n", "word 2 ('b'): the label 'B-ORG' did not occur"),
-    ("tag", "dev", "a O\n\nb X O\n", "line 3: 3 columns"),
-    ("tag", "train", "a B-PER\nb I-LOC\nc O\n", "line 2: I-LOC begins an entity"),
-    ("choice", "dev", '{"context": "a", "endings": ["b", "c"], "label": 2}', "line 1: the label"),
-    ("choice", "train", '{"context": "a", "endings": ["b", "c"], "label": 1}\n{"context": "a", '
-     '"endings": ["b", "c", "d"], "label": 1}', "line 2: 3 endings"),
-    ("answer", "train", json.dumps({"data": [{"paragraphs": [{"context": "a", "qas": [
-        {"id": "1", "question": "b", "answers": [], "is_impossible": True}]}]}]}),
-     "no question has an answer"),
-    ("answer", "train", '{"data": [{"paragraphs": [{"context": "", "qas": []}]}]}',
-     "data[0].paragraphs[0]: the context is empty"),
-])
-def test_files_that_cannot_be_learned_from(world, tmp_path, capsys, task, part, content, words):
-    path = tmp_path / f"bad.{FILES[task]}"
-    path.write_text(content)
-    line = mistake(capsys, *finetune(task, world, tmp_path / "run", f"--{part}", str(path)))
-    assert words in line and "bad" in line
-    assert not (tmp_path / "run").exists()
-
-
-def test_an_existing_folder_is_not_touched(world, runs, tmp_path, capsys):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    assert "exists already" in mistake(capsys, *finetune("tag", world, tmp_path))
-    assert files_below(tmp_path) == {"thesis.txt": b"years of work"}
-    before = files_below(runs["tag"])
-    assert "exists already" in mistake(capsys, *finetune("tag", world, runs["tag"]))
-    resume = ["finetune", "tag", "--resume", "--out", runs["tag"]]
-    assert "--lr is 0.5, but" in mistake(capsys, *resume, "--lr", "0.5")
-    assert "--train is x.conll, but" in mistake(capsys, *resume, "--train", "x.conll")
-    assert "holds a tag, not a pair" in mistake(capsys, "finetune", "pair", "--resume", "--out",
-                                                runs["tag"])
-    assert "holds a bert, not a tag" in mistake(capsys, "finetune", "tag", "--resume", "--out",
-                                                world / "both" / "bert")
-    assert "no run to resume" in mistake(capsys, "finetune", "tag", "--resume", "--out", tmp_path)
-    assert "name its folder" in mistake(capsys, "finetune", "tag", "--resume")
-    assert files_below(runs["tag"]) == before
-
-
-def test_files_that_have_changed_since(world, tmp_path, capsys):
-    own = tmp_path / "train.tsv"
-    own.write_text((world / "train.tsv").read_text())
-    output_of(capsys, *finetune("classify", world, tmp_path / "run", "--train", str(own)))
-    own.write_text(own.read_text().replace("rome", "oslo"))
-    line = mistake(capsys, "finetune", "classify", "--resume", "--out", tmp_path / "run",
-                   "--epochs", "3")
-    assert "no longer what this run was begun with" in line
-
-
-@pytest.mark.parametrize("command, words", [
-    (("evaluate", "{tag}", "--file", "{world}/no.txt"), "no such file"),
-    (("evaluate", "{bert}", "--file", "x"), "holds a pre-training run: evaluate needs one of"),
-    (("evaluate", "{world}/nothing", "--file", "x"), "no such folder"),
-    (("evaluate", "{tag}", "--file", "{world}/dev.conll", "--text-column", "1"), "of their own"),
-    (("evaluate", "{tag}", "--file", "{world}/dev.conll", "--null-threshold", "1"), "no answer"),
-    (("predict", "{tag}", "--file", "{world}/dev.conll", "--out", "{world}/no/file"), "No such"),
-    (("tag", "{answer}", "a"), "holds a run of finetune answer: tag needs one of finetune tag"),
-    (("tag", "{tag}", " "), "nothing to tag"),
-    (("answer", "{tag}", "--context", "x", "--question", "y"), "answer needs one of finetune"),
-    (("answer", "{answer}", "--context", "{world}/no.txt", "--question", "y"), "no such file"),
-    (("answer", "{answer}", "--context", "{world}/text.txt", "--question", " "), "--question is"),
-    (("fill-mask", "{tag}", "a [MASK]"), "BertForTokenClassification"),
-])
-def test_questions_that_cannot_be_answered(world, runs, capsys, command, words):
-    places = {"world": world, "bert": world / "both" / "bert", **runs}
-    assert words in mistake(capsys, *[word.format(**places) for word in command])

@@ -7,13 +7,19 @@ import os
 import pytest
 
 from minibert.errors import InputError
-from minibert.training.runs import LOG_SCHEMA, STATE_SCHEMA, Run, write_json
+from minibert.files import write_json
+from minibert.training.runs import LOG_SCHEMA, STATE_SCHEMA, SUMMARY_SCHEMA, Run, new_runs
+
+STATE = {"schema": STATE_SCHEMA, "step": 1, "settings": {"steps": 9}, "about": {}, "best": None,
+         "held_out": {}, "log_bytes": 0, "seconds": 0.5, "step_seconds": 0, "tokens": 7}
+SUMMARY = {"settings": {}, "about": {}, "parameters": 5, "steps": 3, "held_out": {}, "best": None,
+           "baselines": {}, "oracle": None, "seconds": 1.5, "tokens_per_second": 9}
 
 
 def writer(number):
     def write(folder):
         (folder / "weights").write_text(str(number))
-        write_json(folder / "state.json", {"schema": STATE_SCHEMA, "step": number})
+        write_json(folder / "state.json", STATE | {"step": number})
     return write
 
 
@@ -91,7 +97,7 @@ def test_the_log_is_cut_at_a_checkpoint_and_refuses_to_be_shorter(tmp_path):
     run = Run.create(tmp_path / "run")
     run.log({"kind": "start", "schema": LOG_SCHEMA})
     length = run.log_bytes()
-    run.log({"kind": "step", "step": 1, "text": "größer"})
+    run.log({"kind": "step", "step": 1, "loss": 0.5, "text": "größer"})
     assert [record["kind"] for record in run.records()] == ["start", "step"]
     with open(run.path / "log.jsonl", "a") as file:
         file.write('{"kind": "st')  # a kill in the middle of a line
@@ -103,7 +109,7 @@ def test_the_log_is_cut_at_a_checkpoint_and_refuses_to_be_shorter(tmp_path):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("{", "not JSON"), ("[]", "schema 'list'"), ('{"schema": "other.1"}', "schema 'other.1'")])
+    ("{", "no JSON"), ("[]", "got list"), ('{"schema": "other.1"}', "schema 'other.1'")])
 def test_foreign_and_damaged_files_are_named(tmp_path, text, words):
     run = Run.create(tmp_path / "run")
     run.save("latest", writer(1))
@@ -115,25 +121,76 @@ def test_foreign_and_damaged_files_are_named(tmp_path, text, words):
         run.summary()
 
 
-def test_a_foreign_log_is_refused(tmp_path):
+@pytest.mark.parametrize("name", [name for name in STATE if name != "schema"])
+@pytest.mark.parametrize("value", [..., "seven", [1]])
+def test_a_state_without_what_a_resume_needs_is_refused(tmp_path, name, value):
     run = Run.create(tmp_path / "run")
-    (run.path / "log.jsonl").write_text('{"kind": "start", "schema": "else"}\n')
-    with pytest.raises(InputError, match="schema 'else'"):
+    run.save("latest", writer(1))
+    changed = {key: kept for key, kept in STATE.items() if key != name}
+    write_json(run.path / "latest" / "state.json", changed | ({} if value is ... else {name: value}))
+    with pytest.raises(InputError, match=f"state.json: .*{name}.*damaged"):
+        run.state()
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"settings": {}}, "no steps"), ({"settings": {"steps": None}}, "steps is None")])
+def test_the_settings_in_a_state_are_looked_into(tmp_path, changes, words):
+    run = Run.create(tmp_path / "run")
+    run.save("latest", writer(1))
+    write_json(run.path / "latest" / "state.json", STATE | changes)
+    with pytest.raises(InputError, match=words):
+        run.state()
+
+
+@pytest.mark.parametrize("name", SUMMARY)
+def test_a_summary_without_what_is_shown_of_it_is_refused(tmp_path, name):
+    run = Run.create(tmp_path / "run")
+    run.write_summary({key: value for key, value in SUMMARY.items() if key != name})
+    with pytest.raises(InputError, match=f"no {name}"):
+        run.summary()
+    run.write_summary(SUMMARY | {name: "x"})
+    with pytest.raises(InputError, match=f"{name} is 'x'"):
+        run.summary()
+
+
+@pytest.mark.parametrize("content, words", [
+    (b'{"kind": "start", "schema": "else"}', "schema 'else'"), (b"no json", "line 1"),
+    (b"[1]", "line 1"), (b"3", "line 1"), (b"\xff\xfe\x00", "line 1"), (b'{"step": 1}', "line 1"),
+    (b'{"kind": "step", "step": 1}', "no loss"),
+    (b'{"kind": "eval", "step": "x", "loss": 1}', "step is 'x'")])
+def test_a_foreign_or_damaged_log_is_refused(tmp_path, content, words):
+    run = Run.create(tmp_path / "run")
+    (run.path / "log.jsonl").write_bytes(content + b"\n")
+    with pytest.raises(InputError, match=words):
         run.records()
-    (run.path / "log.jsonl").write_text("no json\n")
-    with pytest.raises(InputError, match="line 1"):
-        run.records()
+
+
+def test_new_runs_leave_nothing_behind_if_they_cannot_begin(tmp_path):
+    places = [tmp_path / "deep" / "both" / name for name in ("bert", "gpt")]
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(OSError, match="full"):
+        with new_runs(places) as runs:
+            assert [run.path for run in runs] == places and all(p.is_dir() for p in places)
+            (places[1] / "half").write_text("half")
+            raise OSError("full")
+    assert os.listdir(tmp_path) == ["mine.txt"]
+    with new_runs(places):
+        pass
+    (places[1] / "weights").write_text("years of work")
+    with pytest.raises(InputError, match="exists already"), new_runs(places[::-1]):
+        pass
+    assert (places[1] / "weights").read_text() == "years of work" and places[0].is_dir()
 
 
 def test_the_summary_is_written_whole(tmp_path, monkeypatch):
     run = Run.create(tmp_path / "run")
     assert run.summary() is None
-    run.write_summary({"steps": 3})
-    assert run.summary()["steps"] == 3
+    run.write_summary(SUMMARY)
+    assert run.summary() == SUMMARY | {"schema": SUMMARY_SCHEMA}
     with monkeypatch.context() as patch:
         patch.setattr("minibert.training.runs.os.replace",
                       lambda *names: (_ for _ in ()).throw(OSError(28)))
         with pytest.raises(OSError):
-            run.write_summary({"steps": 4})
+            run.write_summary(SUMMARY | {"steps": 4})
     assert json.loads((run.path / "summary.json").read_text())["steps"] == 3
     assert os.listdir(run.path) == ["summary.json"]

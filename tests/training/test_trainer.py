@@ -415,7 +415,9 @@ def test_the_summary_adds_up_over_a_resume(tmp_path):
     {"warmup": -1}, {"schedule": "sine"}, {"weight_decay": -0.1}, {"betas": (0.9, 1.0)},
     {"eps": 0.0},
     {"clip": -1.0}, {"accumulate": 0}, {"eval_every": -1}, {"seed": -1}, {"patience": -1},
-    {"layer_decay": 0.0}, {"layer_decay": 1.1}, {"patience": 1, "eval_every": 0}])
+    {"layer_decay": 0.0}, {"layer_decay": 1.1}, {"patience": 1, "eval_every": 0},
+    {"steps": "10"}, {"steps": 10.0}, {"steps": True}, {"lr": "fast"}, {"lr": None}, {"betas": 0.9},
+    {"schedule": 3}, {"clip": float("inf")}])
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         TrainingSettings(**wrong)

@@ -1,4 +1,8 @@
-"""A file is there whole or not at all: it is written to the side and then renamed."""
+"""Reading and writing files: a file is there whole or not at all.
+
+What is written goes to the side first and is then renamed, so that neither a full disk nor a kill
+leaves half a file, or half of a new one in the place of an old one.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +20,23 @@ from minibert.errors import InputError
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A binary file to write to, which takes the place of `path` when the block ends without an
-    exception. Before that, and after a failure (a full disk), `path` is as it was."""
+    exception. Before that, and after a failure (a full disk), `path` is as it was. Errors: OSError,
+    with the name of `path`."""
     path = Path(path)
-    handle, side = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    side = None
     try:
+        handle, side = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(side, 0o666 & ~_umask())  # mkstemp keeps its files to their owner
         os.replace(side, path)
-    except BaseException:
-        Path(side).unlink(missing_ok=True)
+    except BaseException as error:
+        if side is not None:
+            Path(side).unlink(missing_ok=True)
+        if isinstance(error, OSError) and (side is None or error.filename in (None, side)):
+            error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -37,14 +46,19 @@ def _umask() -> int:
     return mask
 
 
-def write_json(path: str | os.PathLike, value: dict) -> None:
-    """Write `value` with sorted keys, as Hugging Face does."""
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` in UTF-8, its line breaks as they are."""
     with replacing(path) as file:
-        file.write((json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+        file.write(text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike, value: dict, **options) -> None:
+    """Write a JSON object to be read by people, too; `options` are those of json.dumps."""
+    write_text(path, json.dumps(value, **{"indent": 2, "ensure_ascii": False} | options) + "\n")
 
 
 def read_json(path: str | os.PathLike) -> dict:
-    """The object that the file holds; an InputError when it holds none."""
+    """The JSON object in a file. Errors: no such file, no JSON, no object."""
     try:
         value = json.loads(Path(path).read_bytes())
     except FileNotFoundError:
