@@ -220,6 +220,14 @@ def test_nan_is_not_swallowed():
         assert np.isnan(y.data).all()
 
 
+def test_relu_of_infinities():
+    x = leaf([-math.inf, math.inf])
+    with np.errstate(all="raise"):
+        y = ops.relu(x)
+        y.backward(np.array([2.0, 3.0]))
+    assert y.data.tolist() == [0, math.inf] and x.grad.tolist() == [0, 3]
+
+
 # ---- operands ------------------------------------------------------------------------------------
 
 

@@ -185,6 +185,7 @@ def test_numbers_of_numpy_do_not_widen_float32(spelling):
     half = np.float64(0.5)
     with spelling():
         for output in (F.scaled_dot_product_attention(x, x, x, scale=half),
+                       F.scaled_dot_product_attention(x, x, x, np.ones((3, 3))),
                        F.layer_norm(x, 4, eps=half),
                        F.dropout(x, half, True, np.random.default_rng(0)),
                        F.cross_entropy(x[0, 0], np.arange(3), label_smoothing=half)):

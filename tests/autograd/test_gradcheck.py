@@ -45,6 +45,29 @@ def test_one_wrong_element_is_found_where_it_is():
         gradcheck(lambda x: broken_square(x, where=(1, 2)), [X])
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_small_gradients_are_held_to_the_same_digits(scale):
+    gradcheck(lambda x: broken_square(x) * scale, [X])
+    with pytest.raises(GradcheckError):
+        gradcheck(lambda x: broken_square(x, 2.001) * scale, [X])
+
+
+def test_the_seed_chooses_the_upstream_gradient():
+    def upstream(seed):
+        seen = []
+
+        def watched(x):
+            def watched_backward(grad):
+                seen.append(grad.tolist())
+                return (grad * 2.0,)
+            return Tensor.from_op(x.data * 2.0, (x,), watched_backward)
+
+        gradcheck(watched, [X], seed=seed)
+        return seen
+
+    assert upstream(0) == upstream(0) != upstream(1)
+
+
 def test_a_gradient_of_nan_fails():
     with pytest.raises(GradcheckError):
         gradcheck(lambda x: broken_square(x, math.nan), [X])

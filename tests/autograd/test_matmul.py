@@ -65,6 +65,7 @@ def test_operators():
 @pytest.mark.parametrize(("a_shape", "b_shape", "message"), [
     ((2, 3), (4, 5), r"matmul: shapes \(2, 3\) and \(4, 5\): the inner sizes 3 and 4 differ"),
     ((3,), (4,), r"matmul: shapes \(3,\) and \(4,\): the inner sizes 3 and 4 differ"),
+    ((2, 3), (1, 4), r"matmul: shapes \(2, 3\) and \(1, 4\): the inner sizes 3 and 1 differ"),
     ((), (4,), r"matmul: shapes \(\) and \(4,\): both need at least one axis"),
     ((2, 3, 4), (3, 4, 5), r"the batches \(2,\) and \(3,\) do not broadcast")])
 def test_mistakes_are_named(a_shape, b_shape, message):

@@ -95,6 +95,15 @@ def test_infinities_are_not_multiplied():
     assert x.grad.tolist() == [0, 1]
 
 
+@pytest.mark.parametrize("op", [ops.max, ops.min])
+def test_a_nan_is_the_extreme_of_its_group(op):
+    x = leaf([[1.0, math.nan, 3.0], [1.0, 2.0, 2.5]])
+    y = op(x, axis=1)
+    y.backward(np.array([6.0, 7.0]))
+    assert np.isnan(y.data).tolist() == [True, False]
+    assert x.grad.tolist() == [[0, 6, 0], [7, 0, 0] if op is ops.min else [0, 0, 7]]
+
+
 @pytest.mark.parametrize("op", [ops.sum, ops.mean, ops.var, ops.max, ops.min])
 def test_mistakes_are_named(op):
     name, x = op.__name__, Tensor(np.ones((2, 3)))

@@ -113,6 +113,9 @@ def test_the_gradient_to_start_from():
     one = leaf([[2.0]])
     (one * one).backward()
     assert one.grad.tolist() == [[4]]
+    narrow = leaf([1.0, 2.0], np.float32)
+    narrow.backward(np.array([3.0, 4.0]))
+    assert narrow.grad.dtype == np.float32 and narrow.grad.tolist() == [3, 4]
 
 
 def test_nothing_to_differentiate():
@@ -140,6 +143,18 @@ def test_an_op_that_returns_a_wrong_gradient_is_named():
     message = r"wrong_backward returned a gradient of shape \(\) for an input of shape \(2,\)"
     with pytest.raises(RuntimeError, match=message):
         Tensor.from_op(x.data, (x,), wrong_backward).backward(np.ones(2))
+
+    def turned_backward(grad):
+        return (grad[:, None],)
+
+    with pytest.raises(RuntimeError, match=r"of shape \(2, 1\) for an input of shape \(2,\)"):
+        Tensor.from_op(x.data, (x,), turned_backward).backward(np.ones(2))
+
+    def forgetful_backward(grad):
+        return (grad,)
+
+    with pytest.raises(ValueError, match="shorter"):
+        Tensor.from_op(x.data, (x, leaf([1.0])), forgetful_backward).backward(np.ones(2))
 
 
 def test_gradients_of_0_d_tensors_are_arrays_on_the_whole_way():

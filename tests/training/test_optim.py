@@ -220,6 +220,17 @@ def test_bad_settings_are_named(given, words):
         given()
 
 
+def test_a_parameter_given_twice_is_stepped_once():
+    one, twice = parameter(), parameter()
+    optimizers = AdamW([one]), AdamW([twice, twice])
+    for tensor, optimizer in zip((one, twice), optimizers):
+        for _ in range(2):
+            tensor.grad = gradient_of(tensor, 0)
+            optimizer.step()
+    np.testing.assert_array_equal(one.data, twice.data)
+    assert optimizers[1].state_dict()["param_groups"][0]["params"] == [0]
+
+
 def test_one_parameter_in_two_groups_is_refused():
     tensor = parameter()
     with pytest.raises(InputError, match="two groups"):
