@@ -69,6 +69,14 @@ def test_every_op_with_its_module_both_ways(model, x):
     assert all(record.seconds >= 0 for record in seen.records)
 
 
+def test_a_part_that_is_used_twice_goes_by_its_first_name(model, x):
+    model.blocks[1] = model.blocks[0]
+    with mb.trace() as seen:
+        model(x)
+    assert {record.module for record in seen.records} == {
+        "blocks.0.norm", "blocks.0.linear", "blocks.0", "Model", "head"}
+
+
 def test_shapes_dtypes_and_bytes(model, x):
     with mb.trace() as seen:
         output = model(x)
@@ -138,6 +146,11 @@ def test_traces_nest_and_change_nothing(model, x):
     with mb.trace() as outer, mb.trace() as inner, mb.detect_anomaly():
         assert np.array_equal(model(x).data, plain)
     assert [r[:7] for r in outer.records] == [r[:7] for r in inner.records]
+    with mb.trace() as outer:
+        with mb.trace() as inner:
+            model(x)
+        model(x)
+    assert len(inner.records) == 9 and len(outer.records) == 18
 
 
 def test_a_foreign_module_is_named_after_its_class(x):
