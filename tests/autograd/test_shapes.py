@@ -149,6 +149,7 @@ X = np.arange(60.0).reshape(3, 4, 5)
     0, -1, np.int64(1), [0, 0, 2], [2, 0, 1], [1, -2], (slice(None), [3, 3]), (..., [1, 1, 4]),
     ([0, 0, 2], [1, 1, 3]), ([0, 2], slice(1, 3), [4, 4]), (None, [0, 1], ..., 2),
     ([True, False, True],), ([True, False, True], 0), ([True, False, True], [0, 3]),
+    ([False, True, False], [2, 2]),
     (np.array([[0, 1], [1, 0]]), ..., None),
     (0, [1, 1]), (np.ones((3, 4), bool), 2), True, False, (slice(None, None, -1), slice(3, 0, -2)),
     (), np.array([], int), np.array(2), np.array([0, 1, 0], np.uint8), np.zeros((3, 4, 5), bool)])

@@ -205,6 +205,14 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["x"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="only there files have such modes")
+def test_a_written_file_may_be_read_by_others_as_any_new_file(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    save_file({"a": np.ones(2)}, tmp_path / "saved")
+    modes = [(tmp_path / name).stat().st_mode for name in ("plain", "saved")]
+    assert modes[0] == modes[1]
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         load_file(tmp_path / "x")

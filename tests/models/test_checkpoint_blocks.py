@@ -141,6 +141,18 @@ def test_a_trace_names_the_modules_of_both_forwards():
     assert [record.op for record in forward].count("checkpoint") == 2
 
 
+def test_whoever_watches_the_way_back_sees_the_second_forward():
+    model = small(mb.GPT2Model)
+    model.checkpoint_blocks = True
+    with mb.trace() as first:
+        loss = weighted_sum(model(**batch(mb.GPT2Model)))
+    count = len(first.records)
+    with mb.trace() as second:
+        loss.backward()
+    assert len(first.records) == count
+    assert [r.op for r in second.records if r.phase == "forward"].count("gelu") == 2
+
+
 def test_two_frames_more_than_without():
     stacks = []
 

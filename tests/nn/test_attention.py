@@ -142,3 +142,17 @@ def test_each_head_query_and_row_has_its_own_dropout():
 def test_a_width_that_does_not_divide_is_refused():
     with pytest.raises(InputError, match="10.*3 heads"):
         MultiHeadAttention(10, 3)
+
+
+@pytest.mark.parametrize("of_context", [False, True])
+def test_asking_for_the_weights_changes_nothing(of_context):
+    """Dropout included: the same generator drops the same weights."""
+    module, (x, context) = attention(dropout=0.4), inputs()
+    context = Tensor(context) if of_context else None
+    seen, outputs = [], []
+    for attentions in (None, seen):
+        outputs.append(module(Tensor(x), context, rng=np.random.default_rng(4),
+                              attentions=attentions).data)
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=0, atol=1e-12)
+    assert abs(outputs[0] - module.eval()(Tensor(x), context).data).max() > 1e-3
+    np.testing.assert_allclose(seen[0].data.sum(-1), 1, atol=1e-12)  # before dropout
