@@ -83,9 +83,10 @@ def test_linear_cross_entropy(seed, reduction, with_bias, lead):
         *inputs)
 
 
+@pytest.mark.parametrize("blocked_from", [1, 10**6])
 @given(SEEDS, st.sampled_from(["none", "boolean", "float"]), st.booleans(),
-       st.sampled_from([0.0, 0.4]), st.integers(0, 3))
-def test_attention(seed, kind, is_causal, dropout_p, offset):
+       st.sampled_from([0.0, 0.4]), st.integers(0, 3), st.sampled_from([None, 0.3]))
+def test_attention(blocked_from, seed, kind, is_causal, dropout_p, offset, scale):
     rng = np.random.default_rng(seed)
     batch, heads, queries, keys, width, out = (int(size) for size in rng.integers(1, 6, 6))
     inputs = random_arrays(seed, (batch, heads, queries, width), (batch, heads, keys, width),
@@ -97,9 +98,11 @@ def test_attention(seed, kind, is_causal, dropout_p, offset):
 
     def attention(q, k, v, bias=None):
         return F.scaled_dot_product_attention(q, k, v, mask if bias is None else bias, dropout_p,
-                                              is_causal, None, offset, np.random.default_rng(seed))
+                                              is_causal, scale, offset, np.random.default_rng(seed))
 
-    check_spellings_agree(attention, *inputs, tolerance=1e-11)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "BLOCKED_FROM", blocked_from)
+        check_spellings_agree(attention, *inputs, tolerance=1e-11)
 
 
 @pytest.mark.parametrize("blocked_from", [1, 10**6])
