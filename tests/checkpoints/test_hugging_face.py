@@ -65,6 +65,7 @@ def test_what_is_written_has_the_names_and_values_of_hugging_faces_file(tmp_path
     for name, array in expected.items():
         np.testing.assert_array_equal(ours[name], array, err_msg=name)
     config = json.loads((tmp_path / "config.json").read_text())
+    assert list(config) == sorted(config)
     expected = json.loads((theirs / "config.json").read_text())
     assert config.items() <= expected.items()
     assert config["architectures"] == [model_class.__name__] and config["dtype"] == "float64"
