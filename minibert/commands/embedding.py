@@ -12,6 +12,7 @@ from minibert.errors import InputError
 from minibert.models.bert import BertModel
 from minibert.nn.modes import evaluating
 from minibert.text.wordpiece import BertTokenizer
+from minibert.training.data_parallel import at_once
 
 LONGEST = 256  # tokens of a text that count, as sentence-transformers has it for MiniLM
 
@@ -27,19 +28,22 @@ def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str], batch_si
     longest = min(LONGEST, model.config.max_position_embeddings)
     encoded = [tokenizer(text, truncation=True, max_length=longest) for text in texts]
     order = sorted(range(len(texts)), key=[len(row["input_ids"]) for row in encoded].__getitem__)
+    batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
     vectors = np.empty((len(texts), model.config.hidden_size), np.float32)
-    for start in range(0, len(order), batch_size):
-        rows = order[start:start + batch_size]
+
+    def fill(rows: list[int]) -> None:
         T = len(encoded[rows[-1]]["input_ids"])
         ids, mask = np.full((2, len(rows), T), [[[tokenizer.pad_token_id]], [[0]]])  # (B, T) each
         for b, i in enumerate(rows):
             n = len(encoded[i]["input_ids"])
             ids[b, :n], mask[b, :n] = encoded[i]["input_ids"], 1
-        with evaluating(model), no_grad():
-            hidden = model(ids, attention_mask=mask).last_hidden_state.data  # (B, T, C)
+        hidden = model(ids, attention_mask=mask).last_hidden_state.data  # (B, T, C)
         share = (mask / mask.sum(1, keepdims=True)).astype(hidden.dtype)  # (B, T)
         mean = np.matmul(share[:, None], hidden)[:, 0]  # (B, C)
         vectors[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+    with evaluating(model), no_grad():
+        at_once(fill, batches)
     return vectors
 
 

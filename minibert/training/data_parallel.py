@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TypeVar
@@ -31,6 +32,7 @@ import numpy as np
 from minibert.autograd.tensor import Tensor, stand_ins
 from minibert.training.machine import blas_threads, set_blas_threads
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Numbers in a share of the stream of vectors (B, T, C) from which it pays. SPEED measured two of
@@ -57,6 +59,24 @@ def one_blas_thread() -> Iterator[None]:
     finally:
         if before is not None:
             set_blas_threads(before)
+
+
+def at_once(work: Callable[[Item], None], items: list[Item]) -> None:
+    """Call work(item) for each item, with a thread for each core that a product may use, instead of
+    all of them for each product. Vectors of 1,000 sentences by MiniLM: 2.5 -> 2.3 s on 2 cores.
+
+    A single item has the cores to itself. An exception in one of the calls is raised here.
+    """
+    count = min(blas_threads() or 1, len(items))
+    if count <= 1:
+        for item in items:
+            work(item)
+        return
+    with one_blas_thread(), ThreadPoolExecutor(count) as pool:
+        # no_grad, composed, traces: as they are here
+        calls = [pool.submit(copy_context().run, work, item) for item in items]
+    for call in calls:
+        call.result()
 
 
 class Workers:

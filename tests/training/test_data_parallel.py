@@ -19,7 +19,7 @@ from minibert.autograd.trace import detect_anomaly, trace
 from minibert.errors import InputError
 from minibert.objectives.interface import share_of_rows
 from minibert.training import data_parallel, machine
-from minibert.training.data_parallel import Workers, default_workers
+from minibert.training.data_parallel import Workers, at_once, default_workers
 from minibert.training.runs import Run
 from minibert.training.trainer import Trainer, TrainingSettings
 
@@ -220,6 +220,32 @@ def test_products_have_one_thread_each_while_workers_run():
         assert machine.blas_threads() == 2
     finally:
         machine.set_blas_threads(before)
+
+
+@pytest.mark.parametrize("items", [[], [5], list(range(20))])
+def test_every_item_is_done_once_with_the_cores_shared_out(items):
+    if machine.blas_threads() is None:
+        pytest.skip("this BLAS cannot be asked")
+    seen, before = [], machine.blas_threads()
+    machine.set_blas_threads(2)
+
+    def work(item):
+        seen.append((item, machine.blas_threads(), composed_is_on()))
+
+    try:
+        with composed():
+            at_once(work, items)
+        assert machine.blas_threads() == 2
+    finally:
+        machine.set_blas_threads(before)
+    assert sorted(seen) == [(item, 1 if len(items) > 1 else 2, True) for item in items]
+
+
+@pytest.mark.parametrize("cores", [None, 1, 3])
+def test_an_exception_in_one_of_many_is_raised(monkeypatch, cores):
+    monkeypatch.setattr(data_parallel, "blas_threads", lambda: cores)
+    with pytest.raises(ZeroDivisionError):
+        at_once(lambda item: 1 / item, [2, 1, 0, 3])
 
 
 def test_the_default_follows_size_and_cores(monkeypatch):
