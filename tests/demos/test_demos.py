@@ -28,8 +28,8 @@ SMALL = {
     "09_first_lines": (["--steps", "30"], "what reading all anew for every token gives"),
     "10_sampling_strategies": (["--steps", "150", "--samples", "5", "--tokens", "16"],
                                "the colder, the likelier"),
-    "13_sliding_windows": ([], "one window speaks for each token ('bought': C)"),
-    "14_toy_tasks": (["--train", "300", "--test", "300"], "under the best possible score"),
+    "11_sliding_windows": ([], "one window speaks for each token ('bought': C)"),
+    "12_toy_tasks": (["--train", "300", "--test", "300"], "under the best possible score"),
 }
 
 
@@ -64,7 +64,7 @@ def test_every_numbered_demo_is_tried():
 
 def test_toy_tasks_become_files_that_finetune_reads(tmp_path):
     arguments = ["--train", "60", "--test", "60", "--write", "files"]
-    result = subprocess.run([sys.executable, str(ROOT / "demos" / "14_toy_tasks.py"), *arguments],
+    result = subprocess.run([sys.executable, str(ROOT / "demos" / "12_toy_tasks.py"), *arguments],
                             capture_output=True, text=True, cwd=tmp_path,
                             env=dict(os.environ, PYTHONPATH=str(ROOT), PYTHONIOENCODING="utf-8"))
     folder = tmp_path / "files"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMO = str(ROOT / "demos" / "15_does_pretraining_pay.py")
+DEMO = str(ROOT / "demos" / "13_does_pretraining_pay.py")
 SMALL = ["--sizes", "8", "--largest", "8", "--seeds", "1", "--steps", "4", "--epochs", "1",
          "--dev", "6", "--test", "10"]
 

@@ -1,7 +1,7 @@
-"""Demo 15: does pre-training pay? Five tasks, few labelled examples, and the same search for all.
+"""Demo 13: does pre-training pay? Five tasks, few labelled examples, and the same search for all.
 
-    python demos/15_does_pretraining_pay.py                            all of it: many hours
-    python demos/15_does_pretraining_pay.py --tasks same-topic --sizes 50 --seeds 1
+    python demos/13_does_pretraining_pay.py                            all of it: many hours
+    python demos/13_does_pretraining_pay.py --tasks same-topic --sizes 50 --seeds 1
 
 Each model starts in its own way and is then fine-tuned alike: the same examples, epochs and
 learning rates to choose from (by the dev examples; the table shows the test examples). They are

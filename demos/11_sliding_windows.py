@@ -1,6 +1,6 @@
-"""Demo 13: a text longer than the model, read through a window that slides over it.
+"""Demo 11: a text longer than the model, read through a window that slides over it.
 
-    python demos/13_sliding_windows.py
+    python demos/11_sliding_windows.py
 
 The example is the one in the comments of Google's run_squad.py: windows of 5 words, each 3 words
 after the one before, so that two words are seen twice. Which of its windows speaks for a word?

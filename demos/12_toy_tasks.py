@@ -1,7 +1,7 @@
-"""Demo 14: five labelled tasks on the toy world, each with its best possible score.
+"""Demo 12: five labelled tasks on the toy world, each with its best possible score.
 
-    python demos/14_toy_tasks.py
-    python demos/14_toy_tasks.py --write toy-tasks      the same as files, for `finetune`
+    python demos/12_toy_tasks.py
+    python demos/12_toy_tasks.py --write toy-tasks      the same as files, for `finetune`
 
 The labels are functions of what the world hides (who acts, what it is about), so the best possible
 prediction is known exactly. A model that only counts words stays far under it in all five: no word
