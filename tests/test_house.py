@@ -1,6 +1,7 @@
 """What no single test can see: rules of the house that hold for every file."""
 
 import ast
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -75,3 +76,26 @@ def test_no_test_hides_behind_a_missing_package():
         return getattr(node, "attr", "") in ("importorskip", "xfail")
 
     assert found("tests", is_fault) == []
+
+
+def reading_order() -> list[str]:
+    """The files in the README's table, as paths from the root: a room's line, then its files."""
+    room, order = "", []
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\| \*\*`(\w+/)`\*\* \|", line):
+            room = match[1]
+        elif match := re.match(r"\| `(\w+\.py)` \|", line):
+            order.append(f"minibert/{'' if match[1] == '__main__.py' else room}{match[1]}")
+    return order
+
+
+def test_the_readme_lists_every_file_below_what_it_imports():
+    order = reading_order()
+    files = {path for path, _ in nodes("minibert") if not path.endswith("__init__.py")}
+    assert Counter(order) == Counter(files)
+    place = {path: k for k, path in enumerate(order)}
+    for path, node in nodes("minibert"):
+        if isinstance(node, ast.ImportFrom) and path in place:
+            modules = [node.module, *[f"{node.module}.{alias.name}" for alias in node.names]]
+            for file in [module.replace(".", "/") + ".py" for module in modules]:
+                assert place.get(file, -1) < place[path], f"{path} stands above {file}"
