@@ -61,7 +61,7 @@ def begun(given, options: dict) -> tuple[Run, dict, Path]:
     for name, what in NEEDED.items():
         if name not in options:
             raise InputError(f"--{name} is missing: name {what}")
-    for name in ("metric", "class_weights"):
+    for name in ("metric", "class_weights", "vote"):
         if "regression" in options and name in options:
             raise InputError(f"--{name.replace('_', '-')} is about classes, and --regression "
                              "predicts numbers: leave one out")

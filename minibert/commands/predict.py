@@ -12,11 +12,16 @@ from minibert.commands.tuning_options import TASKS
 from minibert.commands.verdict import baselines, verdict
 from minibert.errors import InputError
 from minibert.files import write_text
+from minibert.finetuning.encoding import Reading
 from minibert.finetuning.entities import entities_of
 from minibert.finetuning.examples import QuestionExample, TagExample
 from minibert.finetuning.reading import text_of
 from minibert.finetuning.task import Task, predict
 from minibert.training.runs import Run
+
+# Which tasks read files in which this column can be named.
+HAS_COLUMN = {"text_column": ("classify", "pair", "tag"), "pair_column": ("pair",),
+              "label_column": ("classify", "pair", "tag")}
 
 
 def run_predict(options) -> int:
@@ -45,11 +50,11 @@ def opened(options, labelled: bool) -> tuple[Task, object, list]:
     """(task, model, examples) of a run and a file. Errors: an option that this task has no use
     for."""
     stored, task, model = open_finetuned(options.run, tuple(TASKS), options.command)
-    for name in ("text_column", "pair_column", "label_column"):
+    for name in HAS_COLUMN:
         if getattr(options, name, None) is not None:
-            if task.name not in ("classify", "pair"):
+            if task.name not in HAS_COLUMN[name]:
                 raise InputError(f"--{name.replace('_', '-')}: {options.run} is a run of finetune "
-                                 f"{task.name}, whose files have columns of their own")
+                                 f"{task.name}, which has no use for it: leave it out")
             stored = stored | {name: getattr(options, name)}
     if options.null_threshold is not None:
         set_threshold(task, options)
@@ -93,7 +98,7 @@ def run_answer(options) -> int:
 def run_tag(options) -> int:
     """`tag RUN TEXT`"""
     _, task, model = open_finetuned(options.run, ("tag",), options.command)
-    places = word_places(task.reading.tokenizer, options.text)
+    places = word_places(task.reading, options.text)
     if not places:
         raise InputError("the text is empty: there is nothing to tag")
     words = tuple(options.text[start:end] for start, end in places)
@@ -107,14 +112,12 @@ def run_tag(options) -> int:
     return 0
 
 
-def word_places(tokenizer, text: str) -> list[tuple[int, int]]:
+def word_places(reading: Reading, text: str) -> list[tuple[int, int]]:
     """Where the words of a text begin and end, as the tokenizer sees words: it cuts at blanks,
     around punctuation and Chinese characters. (##pieces go on with a word.)"""
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     places = []
-    for token, (start, end) in zip(tokenizer.convert_ids_to_tokens(encoded["input_ids"]),
-                                   encoded["offset_mapping"]):
-        if token.startswith("##") and places:
+    for token, start, end in reading.pieces(text):
+        if reading.tokenizer.convert_ids_to_tokens(token).startswith("##") and places:
             places[-1] = (places[-1][0], end)
         else:
             places.append((start, end))

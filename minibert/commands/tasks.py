@@ -26,8 +26,8 @@ from minibert.text.characters import CharTokenizer, load_tokenizer
 from minibert.text.tokenizer import Tokenizer
 
 # What the options of a run say of how files and texts are read, and what training examples decided.
-READ_WITH = ("max_length", "stride", "left_to_right", "regression", "metric", "text_column",
-             "pair_column", "label_column")
+READ_WITH = ("max_length", "stride", "left_to_right", "regression", "metric", "vote",
+             "text_column", "pair_column", "label_column")
 LABELS = ("labels", "weights")
 LEARNED = {"answer": ("may_be_empty",), "choice": ()}  # the other tasks have labels, or numbers
 
@@ -40,7 +40,9 @@ def read_examples(options: dict, path: str, labelled: bool = True) -> list:
         return read_sentences(path, columns, task == "pair", options["regression"], labelled)
     if task == "choice":
         return read_choices(path, labelled)
-    return read_tags(path, labelled) if task == "tag" else read_questions(path, labelled)
+    if task == "tag":
+        return read_tags(path, labelled, options["text_column"], options["label_column"])
+    return read_questions(path, labelled)
 
 
 def learned_from(options: dict, train: list) -> dict:
@@ -77,7 +79,8 @@ def task_of(options: dict, tokenizer: Tokenizer) -> Task:
         return Tagging(reading, options["labels"], options["weights"])
     if options["regression"]:
         return Regression(reading, name)
-    return Classification(reading, options["labels"], name, options["metric"], options["weights"])
+    return Classification(reading, options["labels"], name, options["metric"], options["weights"],
+                          options["vote"])
 
 
 def config_of(folder: str | Path) -> BertConfig | GPT2Config:

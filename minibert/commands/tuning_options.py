@@ -14,7 +14,7 @@ METRICS = ("accuracy", "macro_f1", "matthews")
 
 DEFAULTS = {"epochs": 3, "batch": 16, "weight_decay": 0.01, "layer_decay": 1.0, "freeze_layers": 0,
             "freeze_encoder": False, "class_weights": False, "regression": False,
-            "metric": METRICS[0], "patience": 0, "seed": 1, "clip": 1.0, "schedule": "linear",
+            "metric": METRICS[0], "vote": False, "patience": 0, "seed": 1, "clip": 1.0, "schedule": "linear",
             "text_column": None, "pair_column": None, "label_column": None, "dropout": None}
 
 # What is always there once a run has begun: these, and what depends on the model.
@@ -60,11 +60,16 @@ def _add_finetune(commands) -> None:
         task.add_argument("--dev", metavar="FILE", help="labelled examples to be judged by")
         task.add_argument("--out", metavar="FOLDER", help="where the run is kept (runs/TASK-TRAIN)")
         task.add_argument("--resume", action="store_true", help="go on with the run in --out")
-        if name in ("classify", "pair"):
+        if name in ("classify", "pair", "tag"):
             _add_columns(task.add_argument_group("files"), pairs=name == "pair")
+        if name in ("classify", "pair"):
             task.add_argument("--regression", action="store_true", default=None,
                               help="labels are numbers, to be predicted as such")
             task.add_argument("--metric", choices=METRICS, help="which figure chooses (accuracy)")
+        if name == "classify":
+            task.add_argument("--vote", action="store_true", default=None,
+                              help="a text in several windows has the class that most of them have "
+                                   "(the one with the highest mean)")
         if name in ("classify", "pair", "tag"):
             task.add_argument("--class-weights", action="store_true", default=None,
                               help="let rare classes count as much as common ones")
@@ -72,8 +77,9 @@ def _add_finetune(commands) -> None:
 
 
 def _add_columns(group, pairs: bool = True, labelled: bool = True) -> None:
-    group.add_argument("--text-column", metavar="NAME", help="by name, or by number if the file "
-                                                             "does not begin with names")
+    group.add_argument("--text-column", metavar="NAME",
+                       help="that of the text, or of the words to be tagged: by name, or by number "
+                            "if the file does not begin with names")
     if pairs:
         group.add_argument("--pair-column", metavar="NAME", help="that of the second text")
     if labelled:

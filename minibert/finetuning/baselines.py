@@ -3,13 +3,8 @@ the tasks.)"""
 
 from collections.abc import Sequence
 
-from minibert.finetuning.examples import ChoiceExample, QuestionExample
+from minibert.finetuning.examples import QuestionExample
 from minibert.text.sentences import split_sentences
-
-
-def chance(examples: Sequence[ChoiceExample]) -> float:
-    """The accuracy that guessing among the endings has on the average."""
-    return sum([1 / len(example.endings) for example in examples]) / len(examples)
 
 
 def first_sentences(examples: Sequence[QuestionExample]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Multiple choice: SWAG's CSV files, and JSONL (Zellers et al. 2018, "SWAG").
 
 SWAG's columns are sent1 (the context), sent2 (how every ending begins), ending0 to ending3 and
-label. In JSONL the endings may also be a list; context and start are our names for the others.
+label. In JSONL the endings may also be a list; context and start are our names for the others,
+ctx_a and ctx_b those of HellaSwag (Zellers et al. 2019).
 """
 
 from pathlib import Path
@@ -10,8 +11,8 @@ from minibert.errors import InputError
 from minibert.finetuning.examples import ChoiceExample
 from minibert.finetuning.reading import Record, records, text_in, whole_number
 
-CONTEXTS = ("context", "sent1")
-STARTS = ("start", "sent2")
+CONTEXTS = ("context", "sent1", "ctx_a")
+STARTS = ("start", "sent2", "ctx_b")
 
 
 def read_choices(path: str | Path, labelled: bool = True) -> list[ChoiceExample]:
@@ -34,7 +35,7 @@ def _example(record: Record, labelled: bool) -> ChoiceExample:
     where, values = record
     context = next((name for name in CONTEXTS if name in values), None)
     if context is None:
-        raise InputError(f"{where}: neither {' nor '.join(CONTEXTS)} is there: there are "
+        raise InputError(f"{where}: neither {' nor '.join(CONTEXTS[:2])} is there: there are "
                          f"{', '.join(values)[:200]}; call the text before the endings so")
     start = next((values[name] for name in STARTS if name in values), "")
     if not isinstance(start, str):
@@ -67,6 +68,8 @@ def _endings(record: Record) -> tuple[str, ...]:
     while f"ending{len(names)}" in values:
         names.append(f"ending{len(names)}")
     if len(names) < 2:
+        full = "gold-ending" in values
         raise InputError(f"{where}: {len(names)} endings; expected two or more, as ending0, "
-                         'ending1... or, in JSONL, as a list "endings"')
+                         'ending1... or, in JSONL, as a list "endings"'
+                         + ("; of SWAG take train.csv, not train_full.csv" if full else ""))
     return tuple(text_in((where, values), name) for name in names)

@@ -11,22 +11,25 @@ from minibert.finetuning.labels import (as_array, class_details, commonest, coun
                                         number_of)
 from minibert.finetuning.metrics import (class_counts, confusion_matrix, macro_f1,
                                          matthews_correlation, total)
-from minibert.finetuning.sentences import mean_over_windows, sentence_rows, shown
+from minibert.finetuning.sentences import sentence_rows, shown
+from minibert.finetuning.sliding import averaged, voted
 from minibert.generation.filters import probabilities
 from minibert.models.task_losses import classification_loss
 
 
 class Classification:
     """A prediction is the probabilities (K,) of the classes `labels`; for a text in several windows
-    their mean. `weights` (K,) say how much each class counts in the loss (None: all alike)."""
+    their mean or, with `vote`, the share of the windows that are for a class. `weights` (K,) say
+    how much each class counts in the loss (None: all alike)."""
 
     more_is_better = True
     baseline_name = "majority class"
 
     def __init__(self, reading: Reading, labels: Sequence[str], name: str = "classify",
-                 chosen_by: str = "accuracy",
-                 weights: Sequence[float] | None = None):
+                 chosen_by: str = "accuracy", weights: Sequence[float] | None = None,
+                 vote: bool = False):
         self.reading, self.name, self.chosen_by = reading, name, chosen_by
+        self.over_windows = voted if vote else averaged
         self.labels = tuple(labels)
         self.numbers = {label: number for number, label in enumerate(labels)}
         self.weights = None if weights is None else np.asarray(weights, np.float32)
@@ -51,7 +54,8 @@ class Classification:
 
     def predictions(self, examples: Sequence[SentenceExample], rows: Sequence[Window],
                     scores: Sequence[np.ndarray]) -> list[np.ndarray]:
-        return list(mean_over_windows(rows, probabilities(np.stack(scores)), len(examples)))
+        owners = np.array([row.example for row in rows])
+        return list(self.over_windows(probabilities(np.stack(scores)), owners, len(examples)))
 
     def figures(self, examples: Sequence[SentenceExample], predictions: Sequence[np.ndarray]
                 ) -> dict[str, float]:

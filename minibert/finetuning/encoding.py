@@ -1,5 +1,6 @@
 """From examples to what a model reads: ids, segments, windows over long texts, batches."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.objectives.interface import share_of_rows
-from minibert.text.tokenizer import Tokenizer
+from minibert.text.tokenizer import Piece, Tokenizer
 from minibert.text.windows import cut_windows
 
 IGNORED = -100  # the label of what is not asked
@@ -48,6 +49,20 @@ class Reading:
     def ids(self, text: str) -> list[int]:
         """The ids of a text, without anything around them."""
         return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def pieces(self, text: str) -> list[Piece]:
+        """(id, start, end) for the tokens of a text. A mark behind its letter (e and an accent)
+        belongs to the token before it also where lower-casing drops it, so that what is cut out of
+        the text by these places is whole."""
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        offsets = encoded["offset_mapping"]
+        pieces = []
+        next_starts = [start for start, _ in offsets[1:]] + [len(text)]
+        for token, (start, end), next_start in zip(encoded["input_ids"], offsets, next_starts):
+            while end < next_start and unicodedata.category(text[end]) == "Mn":
+                end += 1
+            pieces.append((token, start, end))
+        return pieces
 
     def room(self, texts: int) -> int:
         """How many tokens of one text, or of two, there is room for."""

@@ -12,6 +12,7 @@ from minibert.finetuning.task import Task, in_batches, rows_by_length
 from minibert.objectives.interface import LossesAndMetrics
 from minibert.objectives.randomness import Purpose, generator
 
+LITTLE = 0.001  # a share of unknown tokens that is not worth a word
 MOST_LINES = 4  # of faults that are shown one by one
 
 
@@ -82,12 +83,25 @@ class FineTuningObjective:
             lengths = np.array([len(row) for row in rows])
             lines.append(f"{part}: {len(examples):,} examples in {len(rows):,} windows of "
                          f"{lengths.min()} to {lengths.max()} tokens, mean {lengths.mean():.1f}")
-            lines += self._notes(examples, rows)
+            lines += self._unknown(rows) + self._notes(examples, rows)
         known = {tuple(row.ids) for row in self.rows}
         repeated = np.mean([tuple(row.ids) in known for row in self.dev_rows])
         if repeated:
             lines.append(f"{repeated:.1%} of the dev windows also occur in training")
         return lines + self.task.describe(self.train, self.dev)
+
+    def _unknown(self, rows: Sequence) -> list[str]:
+        """How much of the text the tokenizer cannot say. (A GPT-2's can say everything: there the
+        separator only bears the name.)"""
+        tokenizer = self.task.reading.tokenizer
+        unknown = getattr(tokenizer, "unk_token_id", None)
+        if unknown in (None, tokenizer.sep_token_id):
+            return []
+        share = np.mean([token == unknown for row in rows for token in row.ids])
+        if share < LITTLE:
+            return []
+        return [f"  {share:.1%} of the tokens are {tokenizer.unk_token}: for these words the "
+                "tokenizer has no pieces"]
 
     def _notes(self, examples: Sequence, rows: Sequence) -> list[str]:
         """How many examples could not be read as they should, by the reason; and the first ones."""

@@ -67,7 +67,8 @@ class QuestionAnswering:
     def _windows(self, number: int, example: QuestionExample) -> list[Window]:
         """The windows of one question. Places (T, 3): where a token starts and ends in the context,
         and whether it has its most context here; -1 for other tokens."""
-        context, whole_question = self._pieces(example.context), self.reading.ids(example.question)
+        context = self.reading.pieces(example.context)
+        whole_question = self.reading.ids(example.question)
         room = self.reading.room(2)
         question = whole_question[:min(LONGEST_QUESTION, room // 2)]
         span, note = None, CUT_QUESTION if len(question) < len(whole_question) else ""
@@ -91,13 +92,6 @@ class QuestionAnswering:
                 label = self._label(example, span, part, first)
             rows.append(Window(number, ids, types, label, places, note))
         return rows
-
-    def _pieces(self, text: str) -> list[Piece]:
-        """(token, start, end) for the tokens of a text."""
-        encoded = self.reading.tokenizer(text, add_special_tokens=False,
-                                         return_offsets_mapping=True)
-        return [(token, start, end) for token, (start, end)
-                in zip(encoded["input_ids"], encoded["offset_mapping"])]
 
     def _label(self, example: QuestionExample, span: tuple[int, int] | None, part: list,
                first: int) -> tuple[int, int]:

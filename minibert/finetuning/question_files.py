@@ -6,13 +6,21 @@
 
 answer_start counts characters of the context. In 2.0 a question that the text does not answer has
 is_impossible true and no answers. JSON has no lines: a fault is named by its place in the file.
+
+In a .jsonl file, as Hugging Face's data sets write them, every line is a question with its context;
+its answers are an object of two lists, empty ones if there is none:
+
+    {"id": "...", "question": "...", "context": "...",
+     "answers": {"text": ["..."], "answer_start": [17]}}
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.reading import checked_text, json_value, text_of, whole_number
+from minibert.finetuning.reading import (checked_text, json_value, records, text_of,
+                                         whole_number)
 
 
 def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExample]:
@@ -21,23 +29,46 @@ def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExam
     Errors: what is not laid out like SQuAD, an empty context or question, an answer that does not
     stand where it is said to, an id that occurs twice.
     """
-    content = json_value(str(path), text_of(path), "give a file in SQuAD's layout")
     examples: list[QuestionExample] = []
     place_of_id: dict[str, str] = {}
+    in_lines = Path(path).suffix.lower() == ".jsonl"
+    for where, question, context in _in_lines(path) if in_lines else _in_paragraphs(path):
+        example = _example(where, question, context, labelled)
+        if example.id in place_of_id:
+            raise InputError(f"{example.where}: {place_of_id[example.id]} has the same id; give "
+                             "each question its own")
+        place_of_id[example.id] = where
+        examples.append(example)
+    if not examples:
+        raise InputError(f"{path}: there is no question in it; expected SQuAD's layout")
+    return examples
+
+
+def _in_paragraphs(path: str | Path) -> Iterator[tuple[str, object, str]]:
+    """(place, question, context) of SQuAD's own files."""
+    content = json_value(str(path), text_of(path), "give a file in SQuAD's layout (and call it "
+                                                   ".jsonl if every line is a question)")
     for where, article in _items(str(path), content, "data"):
         for where_paragraph, paragraph in _items(where, article, "paragraphs"):
             questions = _items(where_paragraph, paragraph, "qas")
             context = checked_text(where_paragraph, "the context", paragraph.get("context"))
             for where_question, question in questions:
-                example = _example(where_question, question, context, labelled)
-                if example.id in place_of_id:
-                    raise InputError(f"{example.where}: {place_of_id[example.id]} has the same id; "
-                                     "give each question its own")
-                place_of_id[example.id] = where_question
-                examples.append(example)
-    if not examples:
-        raise InputError(f"{path}: there is no question in it; expected SQuAD's layout")
-    return examples
+                yield where_question, question, context
+
+
+def _in_lines(path: str | Path) -> Iterator[tuple[str, object, str]]:
+    """The same of a file with a question a line, its answers turned into SQuAD's."""
+    for where, values in records(path):
+        context = checked_text(where, "the context", values.get("context"))
+        answers = values.get("answers")
+        if isinstance(answers, dict):
+            texts, starts = (answers.get(name) for name in ("text", "answer_start"))
+            if not (isinstance(texts, list) and isinstance(starts, list)
+                    and len(texts) == len(starts)):
+                raise InputError(f"{where}: answers is {answers!r:.60}; expected two lists of one "
+                                 "length, text and answer_start")
+            answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts)]
+        yield where, values | {"answers": answers, "is_impossible": answers == []}, context
 
 
 def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:

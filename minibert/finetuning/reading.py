@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from minibert.errors import InputError
@@ -17,6 +17,7 @@ from minibert.text.corpora import read_text
 Record = tuple[str, dict]  # where it was read, and its values by the names of the columns
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
+MOST_LINES = 5  # that a message lists
 
 
 def text_of(path: str | Path) -> str:
@@ -44,8 +45,9 @@ def records(path: str | Path, has_header: bool = True) -> list[Record]:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise InputError(f"{path}: the ending {suffix!r} does not say how to read it: expected "
-                         f"{', '.join(SUFFIXES)}")
+        raise InputError(f"{path}: the ending {suffix!r:.60} does not say how to read it: rename "
+                         "the file to .tsv (tabs between the columns), .csv (commas) or .jsonl (a "
+                         "JSON object a line)")
     if suffix == ".jsonl":
         found = [(where, _object(where, line)) for where, line in lines_of(path)]
     elif suffix == ".csv":
@@ -86,11 +88,27 @@ def _with_names(rows: list[tuple[str, list[str]]], has_header: bool) -> list[Rec
             raise InputError(f"{where}: two columns are called {twice[0]!r:.60}; rename one")
     else:
         names = [str(number) for number in range(1, len(names) + 1)]
-    for here, row in rows:
-        if len(row) != len(names):
-            raise InputError(f"{here}: {len(row)} fields, but the first line has {len(names)}; "
-                             "write as many, empty ones included")
+    ragged = [(here, len(row)) for here, row in rows if len(row) != len(names)]
+    if ragged:
+        here, fields = ragged[0]
+        others = [other.rsplit(" ", 1)[1] for other, _ in ragged[1:]]
+        raise InputError(f"{here}: {fields} fields, but the first line has {len(names)}; write as "
+                         "many, empty ones included, or take the line out"
+                         + (f" (so it is in line {_listed(others)}, too)" if others else "")
+                         + only_one_column(names))
     return [(here, dict(zip(names, row))) for here, row in rows]
+
+
+def _listed(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - MOST_LINES:,} more" if len(lines) > MOST_LINES else ""
+    return ", ".join(lines[:MOST_LINES]) + more
+
+
+def only_one_column(names: Sequence[str]) -> str:
+    """A hint where a file seems to have one column: what stands between the columns?"""
+    if len(names) > 1:
+        return ""
+    return "; only one column was found: there are tabs between those of a .tsv, commas in a .csv"
 
 
 def json_value(where: str, text: str, expected: str) -> object:

@@ -9,7 +9,8 @@ from minibert.finetuning.encoding import Batch, Reading, Window, batch_of
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.labels import as_array, json_lines
 from minibert.finetuning.metrics import pearson, spearman
-from minibert.finetuning.sentences import mean_over_windows, sentence_rows, shown
+from minibert.finetuning.sentences import sentence_rows, shown
+from minibert.finetuning.sliding import averaged
 from minibert.models.task_losses import regression_loss
 
 
@@ -39,7 +40,8 @@ class Regression:
 
     def predictions(self, examples: Sequence[SentenceExample], rows: Sequence[Window],
                     scores: Sequence[np.ndarray]) -> list[float]:
-        return mean_over_windows(rows, np.stack(scores), len(examples))[:, 0].tolist()
+        owners = np.array([row.example for row in rows])
+        return averaged(np.stack(scores), owners, len(examples))[:, 0].tolist()
 
     def figures(self, examples: Sequence[SentenceExample], predictions: Sequence[float]
                 ) -> dict[str, float]:

@@ -4,18 +4,23 @@ The columns are found by the names that GLUE's files and others have, or by the 
 given. A file without a header has numbers for names: --text-column 4 --label-column 2 reads CoLA's.
 """
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.reading import Record, finite_number, records, text_in
+from minibert.finetuning.reading import (Record, finite_number, only_one_column, records,
+                                         text_in)
 
-TEXTS = ("sentence", "text", "review")
+TEXTS = ("sentence", "text", "review", "content", "text_a")
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"),
-         ("question", "sentence"), ("#1 String", "#2 String"), ("text", "text_pair"))
-LABELS = ("label", "gold_label", "Quality", "is_duplicate", "score")
+         ("question", "sentence"), ("#1 String", "#2 String"), ("text", "text_pair"),
+         ("question", "passage"), ("text_a", "text_b"))
+LABELS = ("label", "gold_label", "Quality", "is_duplicate", "score", "sentiment", "Class Index")
+
+UNDECIDED = ("gold_label", "-")  # SNLI and MNLI, where no three annotators agreed
 
 
 @dataclass(frozen=True)
@@ -35,17 +40,35 @@ class Columns:
 def read_sentences(path: str | Path, columns: Columns = Columns(), pairs: bool = False,
                    numbers: bool = False, labelled: bool = True) -> list[SentenceExample]:
     """The examples of a file. `pairs`: two texts each; `numbers`: labels are numbers, to be
-    predicted as such; `labelled` False reads texts only, whatever else is there.
+    predicted as such; `labelled` False reads texts only, whatever else is there. A warning counts
+    what is left out because its annotators did not agree.
 
     Errors: a column that is not there, an empty text, a label that is missing or no finite number.
     """
+    if not labelled:
+        columns = replace(columns, label=None)
     found = records(path, has_header=not columns.are_numbers())
     names = list(found[0][1])
     text, pair = _text_columns(path, names, columns, pairs)
     label = _usual_or_given(path, names, columns.label, LABELS, "label") if labelled else None
+    if label == UNDECIDED[0]:
+        found = _decided(path, found)
     return [SentenceExample(text_in(record, text), text_in(record, pair) if pair else None,
                             _label(record, label, numbers) if labelled else None, record[0])
             for record in found]
+
+
+def _decided(path: str | Path, found: Sequence[Record]) -> list[Record]:
+    """The records about whose label the annotators agreed, as SNLI is used."""
+    column, mark = UNDECIDED
+    kept = [record for record in found if record[1].get(column) != mark]
+    if not kept:
+        raise InputError(f"{path}: {column} is {mark!r} on every line: nobody says what is right")
+    if len(kept) < len(found):
+        warnings.warn(f"{path}: {len(found) - len(kept):,} of {len(found):,} examples are left "
+                      f"out, on whose {column} the annotators did not agree ({mark!r})",
+                      stacklevel=2)
+    return kept
 
 
 def _text_columns(path: str | Path, names: Sequence[str], columns: Columns, pairs: bool
@@ -70,7 +93,8 @@ def _usual_or_given(path: str | Path, names: Sequence[str], given: str | None,
             return name
     raise InputError(f"{path}: no column is called {' or '.join(map(repr, wanted))}: there are "
                      f"{', '.join(map(repr, names))[:200]}; name the right one with "
-                     f"--{what}-column (a number, if the file has no line of names)")
+                     f"--{what}-column (a number, if the file has no line of names)"
+                     f"{only_one_column(names)}")
 
 
 def _label(record: Record, column: str, numbers: bool) -> str | float:
@@ -81,7 +105,9 @@ def _label(record: Record, column: str, numbers: bool) -> str | float:
                          "line out")
     if numbers:
         return finite_number(where, f"the label ({column!r:.60})", value)
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if isinstance(value, bool):
+        return str(value).lower()  # as it is written in JSON
+    if not isinstance(value, (str, int)):
         raise InputError(f"{where}: the label ({column!r:.60}) is {value!r:.60}; expected the name "
                          "of a class (numbers to be predicted need --regression)")
     return str(value)

@@ -1,12 +1,9 @@
-"""What classification and regression share: texts and pairs as rows, and windows put together."""
+"""What classification and regression share: texts and pairs as rows."""
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from minibert.finetuning.encoding import CUT, Reading, Window
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.sliding import averaged
 from minibert.text.windows import cut_windows
 
 
@@ -25,11 +22,6 @@ def sentence_rows(reading: Reading, examples: Sequence[SentenceExample],
                                    min(reading.stride, reading.room(1) - 1), True):
             rows.append(Window(number, *reading.framed(part), label))
     return rows
-
-
-def mean_over_windows(rows: Sequence[Window], values: np.ndarray, count: int) -> np.ndarray:
-    """(rows, K) values -> (count, K): for each example the mean over its windows."""
-    return averaged(values, np.array([row.example for row in rows]), count)
 
 
 def shown(reading: Reading, row: Window, label: object) -> str:

@@ -39,14 +39,6 @@ def best_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
     return best
 
 
-def joined(values: Sequence[np.ndarray], windows: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(tokens of a window, ...) each -> (tokens of the text, ...): every token's values from its
-    best window. Tag logits of a long sentence, say."""
-    best = best_windows(windows, max([end for _, end in windows]))
-    return np.stack([values[window][place - windows[window][0]]
-                     for place, window in enumerate(best)])
-
-
 # ---- one class for a text in several windows ---------------------------------------------------
 
 
@@ -59,11 +51,12 @@ def averaged(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.nd
 
 
 def voted(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
-    """The class (texts,) that is the likeliest in most windows of a text; of classes with equally
-    many votes the one with the higher mean."""
-    votes = np.zeros((texts, probabilities.shape[1]))
-    np.add.at(votes, (np.asarray(owners), probabilities.argmax(axis=1)), 1)
-    return (votes + averaged(probabilities, owners, texts) / 2).argmax(axis=1)  # a vote is 1
+    """The share of the votes that each class gets, (windows, K) -> (texts, K): every window votes
+    for its likeliest class. Their mean is one more vote, split among the classes, so that of two
+    with equally many the one with the higher mean wins."""
+    owners, votes = np.asarray(owners), averaged(probabilities, owners, texts)
+    np.add.at(votes, (owners, probabilities.argmax(axis=1)), 1)
+    return votes / (1 + np.bincount(owners, minlength=texts)[:, None])
 
 
 # ---- the best span for a question --------------------------------------------------------------

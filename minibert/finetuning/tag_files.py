@@ -1,11 +1,14 @@
 """Words with tags in columns, as in CoNLL-2003: a word a line, a blank line after each sentence.
 
-The word stands in the first column, its tag in the last; columns are separated by blanks or tabs.
-Lines that begin with -DOCSTART- mark documents and are no words. Tags of entities come in two
-schemes (Tjong Kim Sang & Veenstra 1999, "Representing text chunks"): in BIO2 each entity begins
-with B-; in BIO (IOB1) with I-, and with B- only directly after another entity of its type. Which of
-them a file is in is seen from its tags; the examples always are in BIO2. Tags none of which begins
-with B- or I- (parts of speech) are taken as they are.
+The word stands in the first column, its tag in the last, unless others are named. Columns are
+separated by blanks and tabs; by tabs alone where all lines then have as many, and by blanks not, or
+no more (a word may have blanks in it). Lines that begin with -DOCSTART- mark documents, lines that begin with # and
+have not as many columns as the others are comments (GermEval, CoNLL-U); both are no words.
+
+Tags of entities come in two schemes (Tjong Kim Sang & Veenstra 1999, "Representing text chunks"):
+in BIO2 each entity begins with B-; in BIO (IOB1) with I-, and with B- only directly after another
+entity of its type. Which of them a file is in is seen from its tags; the examples always are in
+BIO2. Tags none of which begins with B- or I- (parts of speech) are taken as they are.
 """
 
 import re
@@ -17,20 +20,33 @@ from minibert.finetuning.examples import TagExample
 from minibert.finetuning.reading import text_of
 
 DOCUMENT = "-DOCSTART-"
+BLANKS, TABS = "[ \t]+", "\t[ \t]*"  # between two columns
 _ENTITY = re.compile(r"[BI]-.+")
+# CoNLL-U: two words that are written as one, and a word that is not written at all
+_NO_WORD = re.compile(r"\d+[-.]\d+")
 
+Line = tuple[str, list[str]]  # where it stands, and its columns
 Row = tuple[str, str, str | None]  # where it stands, the word, its tag if there is one
 
 
-def read_tags(path: str | Path, labelled: bool = True) -> list[TagExample]:
-    """The sentences of a file. `labelled` False reads words only, whatever else is there.
+def read_tags(path: str | Path, labelled: bool = True, word_column: str | None = None,
+              tag_column: str | None = None) -> list[TagExample]:
+    """The sentences of a file. `labelled` False reads words only, whatever else is there. Columns
+    are named by their numbers, from "1".
 
-    Errors: lines that differ in their number of columns, a word without a tag, a tag of another
-    scheme, a sequence that is neither BIO nor BIO2.
+    Errors: lines that differ in their number of columns, a column that is not there or only counts
+    the words, a word without a tag, a tag of another scheme, a sequence that is neither BIO nor
+    BIO2.
     """
-    sentences = list(_sentences(path, labelled))
-    if not sentences:
+    lines = _lines(path)
+    width = _width(lines)
+    if width == 0:
         raise InputError(f"{path}: there is no sentence; write a word and its tag a line")
+    word = _place(path, word_column, "text", 0, width)
+    tag = _place(path, tag_column, "label", width - 1, width) if labelled else None
+    if word_column is None:
+        _check_words(lines)
+    sentences = list(_sentences(lines, word, tag))
     tags = [tuple(tag for _, _, tag in rows) for rows in sentences] if labelled else None
     if labelled and any(_ENTITY.fullmatch(tag) for sentence in tags for tag in sentence):
         tags = _in_bio2(sentences)
@@ -39,28 +55,82 @@ def read_tags(path: str | Path, labelled: bool = True) -> list[TagExample]:
             for i, rows in enumerate(sentences)]
 
 
-def _sentences(path: str | Path, labelled: bool) -> Iterator[list[Row]]:
+def _lines(path: str | Path) -> list[Line]:
+    """Every line that is no comment, all with as many columns; a blank one has none."""
+    numbered = [(f"{path}, line {number}", line)
+                for number, line in enumerate(text_of(path).split("\n"), 1)]
+    lines, by_tabs = _cut(numbered, BLANKS), _cut(numbered, TABS)
+    if _width(by_tabs) > 1 and not _ragged(by_tabs) and (
+            _ragged(lines) or len(by_tabs) > len(lines) or _width(by_tabs) == _width(lines)):
+        lines = by_tabs
+    if _ragged(lines):
+        (first_where, first), (where, columns) = _ragged(lines)
+        raise InputError(f"{where}: {len(columns)} columns, but {first_where} has {len(first)}; "
+                         "write as many on every line, and a blank line between sentences")
+    return lines
+
+
+def _cut(numbered: list[tuple[str, str]], joint: str) -> list[Line]:
+    """The lines in columns; without those that begin with # and have not as many as the first line
+    that does not."""
+    lines = []
+    for where, line in numbered:
+        line = line.strip(" \t\r")  # not all blanks: an ideographic or no-break space may be a word
+        empty = not line or line.startswith(DOCUMENT)
+        lines.append((where, [] if empty else re.split(joint, line)))
+    widths = [len(columns) for _, columns in lines if columns and columns[0][0] != "#"]
+    return [(where, columns) for where, columns in lines
+            if not widths or not columns or columns[0][0] != "#" or len(columns) == widths[0]]
+
+
+def _width(lines: list[Line]) -> int:
+    return max([len(columns) for _, columns in lines])
+
+
+def _ragged(lines: list[Line]) -> tuple[Line, Line] | None:
+    """The first word's line, and the first one that has not as many columns, if there is one."""
+    words = [line for line in lines if line[1]]
+    odd = [line for line in words if len(line[1]) != len(words[0][1])]
+    return (words[0], odd[0]) if odd else None
+
+
+def _place(path: str | Path, given: str | None, what: str, usual: int, width: int) -> int:
+    """The place of a column that is given by its number, from 1."""
+    if given is None:
+        return usual
+    if not given.isdecimal() or not 1 <= int(given) <= width:
+        raise InputError(f"{path}: --{what}-column is {given!r:.60}; the columns of this file have "
+                         f"no names: expected a number from 1 to {width}")
+    return int(given) - 1
+
+
+def _check_words(lines: list[Line]) -> None:
+    """The first column must not count the words."""
+    begins = True
+    for (where, columns), (_, following) in zip(lines, lines[1:]):
+        if begins and columns and following:
+            if not (columns[0] == "1" and following[0] == "2" and len(columns) > 1):
+                return
+            raise InputError(f"{where}: the first column counts the words; name the columns of the "
+                             "words and the tags, such as --text-column 2 --label-column 3")
+        begins = not columns
+
+
+def _sentences(lines: list[Line], word: int, tag: int | None) -> Iterator[list[Row]]:
+    """The words between blank lines, with their tags."""
     rows: list[Row] = []
-    first: tuple[str, int] | None = None  # where the first word stands, and its number of columns
-    for number, line in enumerate(text_of(path).split("\n"), 1):
-        where = f"{path}, line {number}"
-        # not str.split(): an ideographic or no-break space may be a word
-        columns = [column for column in re.split("[ \t]+", line.strip(" \t\r")) if column]
-        if not columns or columns[0] == DOCUMENT:
+    for where, columns in [*lines, ("", [])]:
+        if not columns:
             if rows:
                 yield rows
             rows = []
             continue
-        first = first or (where, len(columns))
-        if len(columns) != first[1]:
-            raise InputError(f"{where}: {len(columns)} columns, but {first[0]} has {first[1]}; "
-                             "write as many on every line, and a blank line between sentences")
-        if labelled and len(columns) < 2:
+        if word > 0 and _NO_WORD.fullmatch(columns[0]):
+            continue
+        if tag is not None and len(columns) < 2:
             raise InputError(f"{where}: the word {columns[0]!r:.60} has no tag; write it behind "
                              "the word, with a blank or a tab between")
-        rows.append((where, columns[0], columns[-1] if labelled else None))
-    if rows:
-        yield rows
+        rows.append((where, columns[word], None if tag is None else columns[tag]))
 
 
 def _in_bio2(sentences: list[list[Row]]) -> list[tuple[str, ...]]:

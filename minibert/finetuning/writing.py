@@ -61,4 +61,5 @@ def write_questions(path: str | Path, examples: Sequence[QuestionExample]) -> No
              "is_impossible": example.answers == ()})
     data = [{"title": Path(path).stem, "paragraphs": [
         {"context": context, "qas": qas} for context, qas in paragraphs.items()]}]
-    write_text(path, json.dumps({"version": "v2.0", "data": data}, ensure_ascii=False, indent=1) + "\n")
+    content = {"version": "v2.0", "data": data}
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

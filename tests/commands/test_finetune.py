@@ -113,13 +113,13 @@ def test_options_reach_what_they_name(world, tmp_path, capsys):
         "classify", world, out, "--batch", "10", "--lr", "0.002", "--warmup", "1",
         "--weight-decay", "0.3", "--layer-decay", "0.5", "--freeze-layers", "1", "--dropout",
         "0.2", "--patience", "7", "--max-length", "16", "--stride", "3", "--seed", "9",
-        "--metric", "matthews", "--class-weights", "--workers", "2"))
+        "--metric", "matthews", "--class-weights", "--vote", "--workers", "2"))
     state = Run(out).state()
     expected = {"steps": 8, "lr": 0.002, "warmup": 1, "schedule": "linear", "weight_decay": 0.3,
                 "layer_decay": 0.5, "patience": 7, "eval_every": 4, "seed": 9, "workers": 2}
     assert {name: state["settings"][name] for name in expected} == expected
     expected = {"batch": 10, "epochs": 2, "max_length": 16, "stride": 3, "freeze_layers": 1,
-                "metric": "matthews", "labels": ["neg", "pos"]}
+                "metric": "matthews", "vote": True, "labels": ["neg", "pos"]}
     assert {name: state["about"][name] for name in expected} == expected
     labels = [line.split("\t")[1] for line in (world / "train.tsv").read_text().splitlines()[1:]]
     assert state["about"]["weights"] == pytest.approx([20 / labels.count("neg"),
@@ -159,6 +159,29 @@ def test_regression_and_other_columns(world, tmp_path, capsys):
     assert "grade" in mistake(capsys, "evaluate", out, "--file", named)
     assert "pearson" in output_of(capsys, "evaluate", out, "--file", named, "--text-column",
                                   "said", "--label-column", "grade")
+
+
+def test_tags_in_other_columns_with_words_counted_before_them(world, tmp_path, capsys):
+    for part in ("train", "dev"):
+        lines, number = ["# text = anna"], 0
+        for line in (world / f"{part}.conll").read_text().splitlines()[2:]:
+            number = number + 1 if line else 0
+            lines.append("\t".join([str(number), *line.split(), "_"]) if line else "")
+        (tmp_path / f"{part}.conllu").write_text("\n".join(lines) + "\n")
+    files = ["--train", str(tmp_path / "train.conllu"), "--dev", str(tmp_path / "dev.conllu")]
+    out = tmp_path / "run"
+    line = mistake(capsys, *finetune("tag", world, out, *files))
+    assert "train.conllu, line 2: the first column counts the words" in line
+    output_of(capsys, *finetune("tag", world, out, *files, "--text-column", "2", "--label-column",
+                                "3"))
+    output_of(capsys, *finetune("tag", world, tmp_path / "plain"))
+    assert Run(out).summary()["best"] == Run(tmp_path / "plain").summary()["best"]
+    output_of(capsys, "evaluate", out, "--file", tmp_path / "dev.conllu")
+    output_of(capsys, "predict", out, "--file", tmp_path / "dev.conllu", "--out", tmp_path / "tags")
+    output_of(capsys, "evaluate", out, "--file", world / "dev.conll", "--text-column", "1",
+              "--label-column", "2")
+    words = [line.split("\t")[0] for line in (tmp_path / "tags").read_text().splitlines() if line]
+    assert words[1:3] == ["lives", "in"]
 
 
 def test_predictions_are_written_whole_in_the_form_of_the_field(world, runs, tmp_path, capsys):

@@ -11,7 +11,7 @@ from minibert.errors import InputError
 from minibert.finetuning.answer_scores import (answer_scores, best_null_threshold,
                                                chinese_exact_match, chinese_f1, exact_match, f1,
                                                normalized, score_answers)
-from minibert.finetuning.baselines import chance, first_sentences, no_answers
+from minibert.finetuning.baselines import first_sentences, no_answers
 from minibert.finetuning.examples import Answer, ChoiceExample, QuestionExample
 
 
@@ -134,8 +134,6 @@ def test_thresholds_in_words():
 
 
 def test_baselines():
-    examples = [ChoiceExample("c", "s", ("a", "b", "c", "d")), ChoiceExample("c", "s", ("a", "b"))]
-    assert chance(examples) == (1 / 4 + 1 / 2) / 2
     questions = [QuestionExample("1", "?", "It rains.  It pours! Why?"),
                  QuestionExample("2", "?", "苏轼是眉山人。他是诗人。")]
     assert first_sentences(questions) == {"1": "It rains.", "2": "苏轼是眉山人。"}

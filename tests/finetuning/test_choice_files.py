@@ -22,6 +22,19 @@ def test_swags_columns_and_json_say_the_same(tmp_path):
     assert example.where == f"{columns}, line 1"
 
 
+def test_hellaswags_lines(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"ind": 4, "ctx_a": "A man sits.", "ctx_b": "he", "ctx": '
+                 '"A man sits. he", "label": "1", "endings": ["sings", "stands"]}\n')
+    [example] = read_choices(path)
+    assert (example.context, example.start, example.label) == ("A man sits.", "he", 1)
+
+
+def test_swags_full_file_is_sent_back(tmp_path):
+    path = write(tmp_path, "a.csv", "sent1,sent2,gold-ending,distractor-0\na,b,c,d\n")
+    assert "line 2: 0 endings" in fault(read_choices, path)
+    assert "take train.csv" in fault(read_choices, path)
+
+
 def test_without_labels_and_without_a_start(tmp_path):
     path = write(tmp_path, "a.tsv", "context\tending0\tending1\nA man.\truns\tsits\n")
     [example] = read_choices(path, labelled=False)

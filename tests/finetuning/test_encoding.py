@@ -9,6 +9,7 @@ from small_tasks import TOKENIZER, reading
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Reading, Window, batch_of
 from minibert.text.characters import CharTokenizer
+from minibert.text.wordpiece import BertTokenizer
 
 CLS, SEP, PAD = TOKENIZER.cls_token_id, TOKENIZER.sep_token_id, TOKENIZER.pad_token_id
 
@@ -26,6 +27,15 @@ def test_frames_of_bert_are_the_tokenizers():
     expected = TOKENIZER(*long, truncation=True, max_length=12)
     assert reading().pair(*long) == (expected["input_ids"], expected["token_type_ids"], True)
     assert reading().pair("a", "b")[2] is False
+
+
+def test_an_accent_belongs_to_its_letter_whether_it_is_dropped_or_not():
+    text = "a\u0301 b\u0302\u0323. \u0301 c"
+    assert [text[start:end] for _, start, end in reading().pieces(text)] == [
+        "a\u0301", "b\u0302\u0323", ".", "c"]
+    cased = BertTokenizer([*TOKENIZER.vocab, "##\u0301"], do_lower_case=False)
+    assert [piece[1:] for piece in Reading(cased, 12).pieces("a\u0301 b")] == [
+        (0, 1), (1, 2), (3, 4)], "a token of its own keeps it"
 
 
 def test_frames_of_a_gpt_have_a_separator_before_each_text():

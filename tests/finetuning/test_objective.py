@@ -8,6 +8,7 @@ import pytest
 from small_tasks import bert_config, classification, sentences, small
 
 from minibert.errors import InputError
+from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.starting import freeze_below, fresh_model
 from minibert.training.runs import Run
@@ -136,9 +137,14 @@ def test_what_there_is_to_learn_from_is_said():
     assert lines[0].startswith("training: 23 examples in ") and "windows of" in lines[0]
     assert any(["are longer than 9 tokens: read in windows that share 2" in line
                 for line in lines])
+    assert not any(["[UNK]" in line for line in lines])
     counts = Counter([example.label for example in TRAIN])
     assert any([f"neg {counts['neg']} (" in line and "classes in training" in line
                 for line in lines])
+    strange = [SentenceExample("zebra a zebra b", label="neg")]  # 2 of [CLS], 4 words and [SEP]
+    lines = FineTuningObjective(classification(), TRAIN, strange, 4).describe()
+    [said] = [i for i, line in enumerate(lines) if "33.3% of the tokens are [UNK]" in line]
+    assert lines[said - 1].startswith("dev: ")
     shown = objective().first_examples(2)
     assert len(shown) == 2 and shown[0].startswith("[CLS] ") and "-> " in shown[0]
     with pytest.raises(InputError, match="batch is 0"):

@@ -42,6 +42,38 @@ def test_both_versions(tmp_path):
     assert examples[3].where == f"{tmp_path / 'a.json'}, data[1].paragraphs[1].qas[2] (id q3)"
 
 
+def test_a_question_a_line(tmp_path):
+    """As Hugging Face's data sets write SQuAD: the same questions."""
+    lines = [{"id": f"q{i}", "title": "a", "context": CONTEXT, "question": "Where from?",
+              "answers": {"text": texts, "answer_start": starts}}
+             for i, (texts, starts) in enumerate([(["Meishan", "苏轼"], [22, 7]), ([], [])])]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)))
+    examples = read_questions(path)
+    expected = read(tmp_path, squad(question(0, ((22, "Meishan"), (7, "苏轼"))),
+                                    question(1, (), is_impossible=True)))[1:]
+    assert [(e.id, e.question, e.context, e.answers) for e in examples] == [
+        (e.id, e.question, e.context, e.answers) for e in expected]
+    assert examples[1].where == f"{path}, line 2 (id q1)"
+    assert read_questions(path, labelled=False)[0].answers is None
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"answers": {"text": ["Meishan"], "answer_start": [21]}}, "it does at 22"),
+    ({"answers": {"text": ["Meishan"], "answer_start": []}}, "two lists of one length"),
+    ({"answers": None}, "answers is None"), ({"context": " "}, "the context is empty"),
+    ({"id": "q0"}, "line 1 has the same id"), ({"id": None}, "the question has no id"),
+])
+def test_faults_of_a_line(tmp_path, change, words):
+    line = {"id": "q0", "context": CONTEXT, "question": "Where from?",
+            "answers": {"text": ["Meishan"], "answer_start": [22]}}
+    lines = [line, line | {"id": "q1"} | change]
+    path = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)))
+    message = fault(read_questions, path)
+    assert "a.jsonl, line 2" in message and words in message
+    squads = write(tmp_path, "b.json", path.read_text())
+    assert "call it .jsonl" in fault(read_questions, squads)
+
+
 def test_without_answers(tmp_path):
     asked = {"id": 5, "question": "Who?"}
     [_, example] = read(tmp_path, squad(asked), labelled=False)

@@ -70,7 +70,9 @@ def test_jsonl_gives_back_what_json_wrote(tmp_path_factory, rows, readable):
     ("question\tsentence\tlabel", True, ("a", "b", "c")),
     ("index\tquestion1\tquestion2\tis_duplicate", True, ("b", "c", "d")),
     ("Quality\t#1 ID\t#2 ID\t#1 String\t#2 String", True, ("d", "e", "a")),
-    ("sentence1\tsentence2\tlabel1\tgold_label", True, ("a", "b", "d"))])
+    ("sentence1\tsentence2\tlabel1\tgold_label", True, ("a", "b", "d")),
+    ("review\tsentiment", False, ("a", None, "b")),
+    ("label\ttext_a\ttext_b", True, ("b", "c", "a"))])
 def test_the_headers_of_glue(tmp_path, header, pairs, expected):
     cells = "abcde"[:header.count("\t") + 1]
     path = write(tmp_path, "a.tsv", header + "\n" + "\t".join(cells) + "\n")
@@ -90,6 +92,33 @@ def test_columns_by_name_and_by_number(tmp_path):
     assert (other.text, other.text_pair) == ("me", "hello")
 
 
+def test_a_test_file_may_have_names_where_the_training_file_has_none(tmp_path):
+    """CoLA's: what the label's column is called does not count where no label is read."""
+    named = write(tmp_path, "a.tsv", "index\tsentence\n0\tHe ran.\n")
+    counted = write(tmp_path, "b.tsv", "0\tHe ran.\n")
+    for path, text, label in ((named, "sentence", "2"), (counted, "2", "label")):
+        [example] = read_sentences(path, Columns(text, None, label), labelled=False)
+        assert example.text == "He ran."
+
+
+def test_what_the_annotators_did_not_agree_on_is_left_out_and_counted(tmp_path):
+    path = write(tmp_path, "a.tsv", "sentence1\tsentence2\tgold_label\na\tb\t-\nc\td\tneutral\n")
+    with pytest.warns(UserWarning, match="1 of 2 examples are left out"):
+        [example] = read_sentences(path, pairs=True)
+    assert (example.text, example.where) == ("c", f"{path}, line 3")
+    assert len(read_sentences(path, pairs=True, labelled=False)) == 2
+    none = write(tmp_path, "b.tsv", "sentence1\tsentence2\tgold_label\na\tb\t-\n")
+    assert "on every line" in fault(read_sentences, none, pairs=True)
+    minus = write(tmp_path, "c.tsv", "text\tlabel\na\t-\nb\t+\n")  # a class as any other
+    assert [e.label for e in read_sentences(minus)] == ["-", "+"]
+
+
+def test_yes_and_no_are_classes(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"question": "a", "passage": "b", "label": true}\n')
+    assert read_sentences(path, pairs=True)[0].label == "true"
+    assert "the label ('label') is True" in fault(read_sentences, path, pairs=True, numbers=True)
+
+
 def test_numbers_and_missing_labels(tmp_path):
     path = write(tmp_path, "a.tsv", "sentence1\tsentence2\tscore\na\tb\t4.25\nc\td\t-1e-3\n")
     assert [e.label for e in read_sentences(path, pairs=True, numbers=True)] == [4.25, -1e-3]
@@ -101,13 +130,18 @@ def test_numbers_and_missing_labels(tmp_path):
 
 
 @pytest.mark.parametrize("name, content, words", [
-    ("a.txt", "text\n", "ending '.txt'"),
+    ("a.txt", "text\n", "ending '.txt' does not say how to read it: rename the file to .tsv"),
     ("a.tsv", "", "empty"),
     ("a.tsv", b"\xff\xfea\x00", "binary"),
     ("a.tsv", "caf\xe9\n".encode("latin-1"), "UTF-8"),
     ("a.tsv", "sentence\tlabel\n", "no line after the names"),
     ("a.tsv", "sentence\tlabel\nfine\n", "line 2: 1 fields, but the first line has 2"),
     ("a.tsv", "sentence\tlabel\na\tb\n\nfine\tx\ty\n", "line 4: 3 fields"),
+    ("a.tsv", "sentence\tlabel\na\nb\tc\n" + "d\n" * 7,
+     "(so it is in line 4, 5, 6, 7, 8 and 2 more, too)"),
+    ("a.csv", "text;label\na, b;c\n", "line 2: 2 fields, but the first line has 1; write as many,"
+     " empty ones included, or take the line out; only one column was found: there are tabs"),
+    ("a.csv", "text\tlabel\na\tc\n", "commas in a .csv"),
     ("a.tsv", "sentence\tsentence\tlabel\na\tb\tc\n", "line 1: two columns are called 'sentence'"),
     ("a.tsv", "said\tlabel\na\tb\n", "there are 'said', 'label'; name the right one with --text"),
     ("a.tsv", "sentence\tmood\na\tb\n", "--label-column"),

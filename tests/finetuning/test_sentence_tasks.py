@@ -30,7 +30,7 @@ def test_a_long_text_has_windows_that_share_the_stride():
                                                                                           None]
 
 
-def test_a_prediction_is_the_mean_over_the_windows():
+def test_a_prediction_is_the_mean_over_the_windows_or_their_vote():
     task = classification()
     model = small(task).eval()
     examples = [SentenceExample(LONG), SentenceExample("b a")]
@@ -41,6 +41,9 @@ def test_a_prediction_is_the_mean_over_the_windows():
     predicted = predict(task, model.train(), examples)
     np.testing.assert_allclose(predicted, [np.mean(by_hand[:2], axis=0), by_hand[2]], rtol=1e-12)
     assert model.training, "the mode is put back"
+    votes = np.eye(2)[np.argmax(by_hand, axis=1)]
+    expected = [(votes[0] + votes[1] + predicted[0]) / 3, (votes[2] + predicted[1]) / 2]
+    np.testing.assert_allclose(predict(classification(vote=True), model, examples), expected)
 
 
 @given(seed=st.integers(0, 99))

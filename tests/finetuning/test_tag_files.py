@@ -64,6 +64,50 @@ def test_words_that_are_blanks_elsewhere_are_words(tmp_path):
     assert example.words == ("苏", "轼", "\u3000", "\xa0")
 
 
+def test_words_with_blanks_stand_between_tabs(tmp_path):
+    """As in WNUT-17, where a hash mark is a word, and a line with one tab is blank."""
+    path = write(tmp_path, "a.conll", "New York\tB-LOC\n#now\tO\n#\tO\n\t\n10 000\tO\n")
+    assert [e.words for e in read_tags(path)] == [("New York", "#now", "#"), ("10 000",)]
+    ragged = write(tmp_path, "b.conll", "New York\tB-LOC\nis O\n")
+    assert "line 2: 2 columns, but" in fault(read_tags, ragged)
+
+
+GERM_EVAL = ("#\thttp://de.wikipedia.org/wiki/X [2009-10-17]\n1\tDie\tO\tO\n2\tUni\tB-ORG\tO\n"
+             "3\tBonn\tI-ORG\tB-LOC\n\n# more\n1\t#\tO\tO\n")
+CONLL_U = ("# text = Haus\n1-2\tIm\t_\t_\n1\tIn\tin\tADP\n2\tdem\tder\tDET\n"
+           "3\tHaus\tHaus\tNOUN\n3.1\tist\tsein\tAUX\n")
+
+
+def test_columns_by_number_and_comments(tmp_path):
+    path = write(tmp_path, "a.tsv", GERM_EVAL)
+    for tag_column, tags in (("3", ("O", "B-ORG", "I-ORG")), (None, ("O", "O", "B-LOC"))):
+        first, second = read_tags(path, True, "2", tag_column)
+        assert (first.words, first.tags) == (("Die", "Uni", "Bonn"), tags)
+        assert (second.words, second.where) == (("#",), f"{path}, line 7")
+    universal = write(tmp_path, "a.conllu", CONLL_U)
+    [example] = read_tags(universal, True, "2", "4")
+    assert (example.words, example.tags) == (("In", "dem", "Haus"), ("ADP", "DET", "NOUN"))
+    assert read_tags(universal, False, "2")[0].words == example.words
+
+
+@pytest.mark.parametrize("more, words", [
+    ((True,), "line 2: the first column counts the words"),
+    ((False,), "line 2: the first column counts the words"),
+    ((True, "5"), "--text-column is '5'; the columns of this file have no names: expected a number "
+                  "from 1 to 4"),
+    ((True, "word"), "--text-column is 'word'"),
+    ((True, "2", "0"), "--label-column is '0'"),
+])
+def test_columns_that_cannot_be(tmp_path, more, words):
+    assert words in fault(read_tags, write(tmp_path, "a.tsv", GERM_EVAL), *more)
+
+
+def test_numbers_may_be_words(tmp_path):
+    assert read_tags(write(tmp_path, "a.txt", "1 O\nkilo O\n"))[0].words == ("1", "kilo")
+    path = write(tmp_path, "b.txt", "1\n2\n")
+    assert read_tags(path, labelled=False)[0].words == ("1", "2")
+
+
 def test_parts_of_speech_are_taken_as_they_are(tmp_path):
     [example] = read_tags(write(tmp_path, "a.txt", "the DT\nS-bahn NN\n"))
     assert example.tags == ("DT", "NN")
