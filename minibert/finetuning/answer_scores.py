@@ -15,7 +15,9 @@ from minibert.finetuning.examples import QuestionExample
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)  # ASCII's alone, as in SQuAD's script
 _CHINESE = re.compile("[\u4e00-\u9fff]")
-_CHINESE_PUNCTUATION = frozenset("，。：？！“”；’《》…·、「」（）－～『』")
+_LATIN_WORD = re.compile("[A-Za-z]+")
+_CHINESE_WORD = re.compile("[\u4e00-\u9fff]|[^\\W\u4e00-\u9fff]+(?:[.,][^\\W\u4e00-\u9fff]+)*|\\S")
+_CHINESE_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》…·、「」（）－～『』")
 
 
 def normalized(text: str) -> str:
@@ -42,15 +44,15 @@ def f1(answer: str, right: str) -> float:
 
 
 def chinese_exact_match(answer: str, right: str) -> float:
-    """1 if both are the same without punctuation and the blanks beside Chinese characters."""
-    return float(_chinese_words(answer) == _chinese_words(right))
+    """1 if both are the same without punctuation (CMRC's list has not "." and ","). Blanks count."""
+    return float(_without_punctuation(answer) == _without_punctuation(right))
 
 
 def chinese_f1(answer: str, right: str) -> float:
     """F1 of the longest stretch that both share: in CMRC 2018, unlike SQuAD, the order counts.
 
-    Each Chinese character is a word of its own; other words stand between blanks. (CMRC's script
-    cuts these with nltk, for which "3.5%" is two words: in mixed text it may differ.)
+    Each Chinese character is a word of its own; other text is cut at blanks and around marks, but
+    not within "3.5" or "1,500". (CMRC's script cuts it with nltk, for which "don't" is two words.)
     """
     words, right_words = _chinese_words(answer), _chinese_words(right)
     if not words or not right_words:
@@ -65,14 +67,18 @@ def chinese_f1(answer: str, right: str) -> float:
 
 
 def _chinese_words(text: str) -> list[str]:
-    text = "".join([char for char in text.lower()
-                    if char not in _PUNCTUATION and char not in _CHINESE_PUNCTUATION])
-    return _CHINESE.sub(r" \g<0> ", text).split()
+    return _CHINESE_WORD.findall(_without_punctuation(text))
 
 
-def has_chinese(text: str) -> bool:
-    """Whether the text is to be scored as Chinese."""
-    return _CHINESE.search(text) is not None
+def _without_punctuation(text: str) -> str:
+    return "".join([char for char in text.lower().strip() if char not in _CHINESE_PUNCTUATION])
+
+
+def is_chinese(text: str) -> bool:
+    """Whether answers from this text are to be scored as Chinese: it has more Chinese characters
+    than words in Latin letters. (An answer alone does not say it: "2009", "天下" in an English
+    text.)"""
+    return len(_CHINESE.findall(text)) > len(_LATIN_WORD.findall(text))
 
 
 def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
@@ -81,7 +87,7 @@ def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
     if example.answers is None:
         raise InputError(f"{example.where}: the question has no answers to score by")
     accepted = [right.text for right in example.answers if normalized(right.text)] or [""]
-    chinese = has_chinese("".join(accepted))
+    chinese = is_chinese(example.context)
     match, overlap = (chinese_exact_match, chinese_f1) if chinese else (exact_match, f1)
     return (max([match(answer, right) for right in accepted]),
             max([overlap(answer, right) for right in accepted]))
