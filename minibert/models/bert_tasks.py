@@ -20,66 +20,65 @@ from minibert.nn.layers import Dropout, Linear
 Rng = np.random.Generator
 
 
-class BertForSequenceClassification(BertWithHead):
+class BertWithClassifier(BertWithHead):
+    """BERT, dropout and one linear layer, which gives `scores` numbers to a text or, without the
+    pooler, to each token."""
+
+    __slots__ = ("dropout", "classifier")
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None, scores: int,
+                 add_pooling_layer: bool = True):
+        super().__init__()
+        self.config = config
+        self.bert = BertModel(config, None, add_pooling_layer)
+        p = config.classifier_dropout
+        self.dropout = Dropout(config.hidden_dropout_prob if p is None else p)
+        self.classifier = Linear(config.hidden_size, scores)
+        if rng is not None:
+            self.initialize(rng)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        pooled = outputs.pooler_output  # (B, C)
+        states = outputs.last_hidden_state if pooled is None else pooled  # (B, T, C)
+        return self.classifier(self.dropout(states, rng))
+
+
+class BertForSequenceClassification(BertWithClassifier):
     """The class of a text or of a pair of texts, or a number if `num_labels` is 1.
 
     `labels`: (B,) classes; (B,) numbers for one label; (B, K) of 0.0 and 1.0 for several classes at
     once (see task_losses.problem_type). logits (B, K).
     """
 
-    __slots__ = ("dropout", "classifier")
+    __slots__ = ()
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
-        super().__init__()
-        self.config = config
-        self.bert = BertModel(config, None)
-        self.dropout = classifier_dropout(config)
-        self.classifier = Linear(config.hidden_size, config.num_labels)
-        if rng is not None:
-            self.initialize(rng)
-
-    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
-        return self.classifier(self.dropout(outputs.pooler_output, rng))
+        super().__init__(config, rng, config.num_labels)
 
     def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         return sequence_loss(self.config, logits, labels)
 
 
-class BertForTokenClassification(BertWithHead):
+class BertForTokenClassification(BertWithClassifier):
     """A tag for every token. `labels` (B, T) with -100 where none is asked; logits (B, T, K)."""
 
-    __slots__ = ("dropout", "classifier")
+    __slots__ = ()
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
-        super().__init__()
-        self.config = config
-        self.bert = BertModel(config, None, add_pooling_layer=False)
-        self.dropout = classifier_dropout(config)
-        self.classifier = Linear(config.hidden_size, config.num_labels)
-        if rng is not None:
-            self.initialize(rng)
-
-    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
-        return self.classifier(self.dropout(outputs.last_hidden_state, rng))
+        super().__init__(config, rng, config.num_labels, add_pooling_layer=False)
 
     def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         return token_loss(logits, labels)
 
 
-class BertForMultipleChoice(BertWithHead):
+class BertForMultipleChoice(BertWithClassifier):
     """Which of several endings goes on best? Each is read after the context as a pair of its own
     and gets one score, and a softmax over the scores of one question compares them."""
 
-    __slots__ = ("dropout", "classifier")
+    __slots__ = ()
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
-        super().__init__()
-        self.config = config
-        self.bert = BertModel(config, None)
-        self.dropout = classifier_dropout(config)
-        self.classifier = Linear(config.hidden_size, 1)
-        if rng is not None:
-            self.initialize(rng)
+        super().__init__(config, rng, 1)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
@@ -97,9 +96,6 @@ class BertForMultipleChoice(BertWithHead):
         if labels is not None:
             output.loss = self.loss(output.logits, labels)
         return output
-
-    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
-        return self.classifier(self.dropout(outputs.pooler_output, rng))
 
     def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         return classification_loss(logits, labels)
@@ -139,12 +135,6 @@ class BertForQuestionAnswering(BertPretrainedModel):
             loss = span_loss(start_logits, end_logits, start_positions, end_positions)
         return QuestionAnsweringModelOutput(loss, start_logits, end_logits, outputs.hidden_states,
                                             outputs.attentions)
-
-
-def classifier_dropout(config: BertConfig) -> Dropout:
-    """The dropout between the encoder and a classifier."""
-    p = config.classifier_dropout
-    return Dropout(config.hidden_dropout_prob if p is None else p)
 
 
 def _choices(array: np.ndarray | Tensor, axes: int) -> int:

@@ -45,7 +45,8 @@ def try_break(broken: Break) -> tuple[str | None, float]:
         copy = Path(folder)
         for name in ("minibert", "tests", "demos"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "setup.cfg", copy)
+        for name in ("setup.cfg", "README.md"):  # what tests read besides
+            shutil.copy(ROOT / name, copy)
         broken.apply(copy)
         red = run_tests(copy, [broken.tests]) or run_tests(copy, ["tests"])
     return red, time.perf_counter() - start
