@@ -54,7 +54,7 @@ def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | No
                          rng: np.random.Generator | None = None) -> Tensor:
     """See composed.multi_head_attention. BLAS reads the heads where they lie among the others, and
     writes results and gradients back among theirs: nothing is copied or filled with zeros only to
-    be added up (a step's time: -3 % at MINI, -10 % at TOY)."""
+    be added up (a training step takes 3 % less time at demos/benchmark.py's MINI, 10 % at TOY)."""
     B, T, width = qkv.shape
     if T * T >= BLOCKED_FROM:
         query, key, value = composed.split_heads(qkv, num_heads)

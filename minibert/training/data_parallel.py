@@ -35,9 +35,9 @@ from minibert.training.machine import blas_threads, set_blas_threads
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Numbers in a share of the stream of vectors (B, T, C) from which it pays. SPEED measured two of
-# them: MINI, with twice this, takes 10 to 20 % less time with two workers; TOY, with a quarter of
-# it, gains nothing.
+# A worker pays if its share of a batch's vectors (B, T, C) has this many numbers. Measured at two
+# sizes of demos/benchmark.py: MINI, whose batch has twice as many, takes 10 to 20 % less time with
+# two workers; TOY, whose batch has a quarter, gains nothing.
 LEAST_SHARE = 1 << 17
 MOST_WORKERS = 4  # by default: each has a gradient to be added, and a share that shrinks
 

@@ -3,7 +3,7 @@
 The optimizer keeps all parameters of a group in one flat array, and likewise their gradients and
 the two moments; each parameter's `.data` is a view of its part. A step is then a few passes over
 long arrays, done block by block so that a block stays in the cache from the first pass to the last
-(SPEED: 13.4 -> 7.9 ms at 4 layers of width 256), and no Python loop over tensors.
+(13.4 -> 7.9 ms at 4 layers of width 256), and no Python loop over tensors.
 
 Nobody else needs to know. A user may put another array in `.data` or `.grad` at any time: each step
 looks whether every array is still the view it gave out, and copies in what was replaced.
