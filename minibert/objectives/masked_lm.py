@@ -4,6 +4,7 @@ import numpy as np
 
 from minibert.text.tokenizer import Tokenizer
 
+# The toy world's answer key (text/oracle.py) counts on the same numbers.
 MASK_PROBABILITY = 0.15
 SHOWN_AS_MASK = 0.8
 SHOWN_AS_RANDOM = 0.1
