@@ -12,8 +12,8 @@ class GrowingTexts:
     """B rows of tokens, the short ones padded on the left, with room for `new_tokens` more.
 
     `model` is called as a GPT2LMHeadModel is. As long as its positions suffice, a cache spares it
-    to read anything twice; beyond, it reads a window over the last tokens anew at each step, since
-    each of them has moved to another position.
+    reading anything twice. After that it reads a window over the last tokens anew at each step,
+    since each of them has moved to another position.
     """
 
     def __init__(self, model, ids: np.ndarray, mask: np.ndarray, new_tokens: int):
@@ -35,9 +35,9 @@ class GrowingTexts:
         else:
             self._cache = None
             mask = self.mask[:, -self.positions:]
-            places = np.maximum(mask.cumsum(axis=1) - 1, 0)
+            position_ids = np.maximum(mask.cumsum(axis=1) - 1, 0)
             outputs = self.model(self.ids[:, -self.positions:], attention_mask=mask,
-                                 position_ids=places, logits_to_keep=1)
+                                 position_ids=position_ids, logits_to_keep=1)
         return outputs.logits.data[:, -1]
 
     def append(self, tokens: np.ndarray) -> None:

@@ -73,8 +73,8 @@ class GPT2Model(GPT2PretrainedModel):
         if past_key_values is not None:
             tokens = np.ones((B, T), bool) if mask is None else mask[:, 0, 0]
             self._check_length(past_key_values.lengths.max(initial=0) + tokens.sum(1).max())
-            places, mask = past_key_values.admit(tokens)
-            position_ids = places if position_ids is None else position_ids
+            positions, mask = past_key_values.admit(tokens)
+            position_ids = positions if position_ids is None else position_ids
         position_ids = self._positions(position_ids, (B, T))
         hidden_states = [] if output_hidden_states else None
         attentions = [] if output_attentions else None

@@ -129,7 +129,7 @@ class PretrainedModel(Module):
         return input_ids, inputs_embeds, shape
 
     def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
-        """The places of the tokens, (1 or B, T): 0, 1, 2... unless given."""
+        """The position ids, (1 or B, T): 0, 1, 2... unless given."""
         rows, tokens = shape
         if position_ids is None:
             self._check_length(tokens)
@@ -208,8 +208,8 @@ def _check_sizes(config: object, path: Path, file: WeightFile) -> None:
                                  "if the weights belong to this model")
     stored = stored_layers(config.model_type, file)
     if not stored:
-        raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no layer of "
-                         "such a model: they are not of one model")
+        raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no layer "
+                         "of such a model: they are not of one model")
     if L > stored:
         layers = words.get("num_hidden_layers", "num_hidden_layers")
         raise InputError(f"{path}: {layers} = {L}, but {file.path.name} holds weights of {stored} "

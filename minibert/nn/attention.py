@@ -44,9 +44,9 @@ class MultiHeadAttention(Module):
                 attentions: list | None = None, cache: KeyValueCache | None = None) -> Tensor:
         """Queries come from `x`, keys and values from `context` (B, S, C), or from `x` as well.
 
-        `attn_mask` is boolean and broadcasts to (B, H, T, S); `is_causal` hides later places. To a
-        list given as `attentions` the weights (B, H, T, S) are appended. With a `cache` the S keys
-        are those of earlier calls and of x.
+        `attn_mask` is boolean and broadcasts to (B, H, T, S); `is_causal` hides later positions.
+        The weights (B, H, T, S) are appended to `attentions`, if there is such a list. With a
+        `cache` the S keys are those of earlier calls and of x.
         """
         p = self.dropout if self.training else 0.0
         if context is None and attentions is None and cache is None:

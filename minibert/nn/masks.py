@@ -27,10 +27,10 @@ def padding_mask(attention_mask: np.ndarray) -> np.ndarray:
 
 
 def causal_mask(queries: int, keys: int | None = None, query_offset: int = 0) -> np.ndarray:
-    """Query i attends to the keys up to its own place, i + query_offset: -> (1, 1, T, S)."""
+    """Query i attends to the keys up to its own position, i + query_offset: -> (1, 1, T, S)."""
     keys = queries if keys is None else keys
-    query_places = query_offset + np.arange(queries)[:, None]  # (T, 1)
-    return (np.arange(keys) <= query_places)[None, None]
+    query_positions = query_offset + np.arange(queries)[:, None]  # (T, 1)
+    return (np.arange(keys) <= query_positions)[None, None]
 
 
 def prefix_mask(prefix_lengths: Sequence[int], tokens: int) -> np.ndarray:
