@@ -16,27 +16,34 @@ class Objective(Protocol):
     """The trainer divides each loss sum by the count of the same name, over all micro-batches and
     workers of a step (a count may be 0: then the loss is 0), and adds the quotients. A batch has
     `input_ids` (B, T) and, to be trained on by several workers, `share(k, n)`: the batch of worker
-    k of n. `chosen_by` is the figure of the summary by which the best checkpoint is chosen."""
+    k of n."""
 
     name: str
-    chosen_by: str
-    more_is_better: bool
+    chosen_by: str  # the figure of the summary by which the best checkpoint is chosen
+    more_is_better: bool  # of that figure
 
-    def batch(self, step: int) -> Any: ...
+    def batch(self, step: int) -> Any:
+        """The training batch of a step: the same whenever it is asked for."""
 
-    def held_out_batches(self) -> Iterator[Any]: ...
+    def held_out_batches(self) -> Iterator[Any]:
+        """All that is held out, the same every time."""
 
-    def counts(self, batch: Any) -> dict[str, float]: ...
+    def counts(self, batch: Any) -> dict[str, float]:
+        """What each loss sum is to be divided by: tokens, pairs..."""
 
     def losses(self, model: Any, batch: Any,
-               rng: np.random.Generator | None = None) -> LossesAndMetrics: ...
+               rng: np.random.Generator | None = None) -> LossesAndMetrics:
+        """A forward pass. `rng` is for dropout."""
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
-                metric_sums: dict[str, float | list]) -> dict[str, float]: ...
+                metric_sums: dict[str, float | list]) -> dict[str, float]:
+        """The figures to report, "loss" among them, from sums over all held-out batches."""
 
-    def first_examples(self, n: int = 3) -> list[str]: ...
+    def first_examples(self, n: int = 3) -> list[str]:
+        """Training examples as a person reads them."""
 
-    def describe(self) -> list[str]: ...
+    def describe(self) -> list[str]:
+        """What there is to learn from, one fact a line."""
 
 
 def share_of_rows(count: int, k: int, n: int) -> slice:
