@@ -25,7 +25,7 @@ def softmax(x: TensorLike, axis: int = -1) -> Tensor:
 
 
 def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """The logarithm of softmax, exact also where softmax is too small for a number."""
+    """The logarithm of softmax, exact even where softmax itself underflows to 0."""
     x = _over_axis("log_softmax", x, axis)
     if composed_is_on():
         return composed.log_softmax(x, axis)
@@ -170,11 +170,10 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     the targets), "sum" or "none". Without a single valid target the loss and its gradient are 0.
     """
     logits = as_tensor("cross_entropy", logits)
-    if not logits.ndim or 0 in logits.shape[:2][-1:]:
+    axis = min(1, logits.ndim - 1)  # of the classes; -1 for a single number
+    if axis < 0 or not logits.shape[axis]:
         raise ValueError(f"cross_entropy: logits of shape {logits.shape} have no classes")
-    dtype = logits.data.real.dtype
-    axis = min(1, logits.ndim - 1)
-    classes = logits.shape[axis]
+    classes, dtype = logits.shape[axis], logits.data.real.dtype
     targets = _array("cross_entropy", "targets", targets)
     if targets.dtype.kind == "f":
         if targets.shape != logits.shape:
@@ -201,7 +200,8 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
 
 def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
                          ignore_index: int = -100, reduction: str = "mean") -> Tensor:
-    """cross_entropy(linear(x, weight, bias), targets) without logits that anybody else can see.
+    """cross_entropy(linear(x, weight, bias), targets). The logits are not returned, so the fast
+    spelling may overwrite them with their gradient.
 
     x (..., C), weight (V, C), bias (V,) or None, targets: integers (...); "mean" or "sum".
     """

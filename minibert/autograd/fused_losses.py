@@ -43,8 +43,8 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
                          ignore_index: int = -100, reduction: str = "mean") -> Tensor:
-    """See composed.linear_cross_entropy. No logits but these exist, and they become their gradient:
-    one array of (N, V) instead of four."""
+    """See composed.linear_cross_entropy. Nobody else has these logits, so their gradient overwrites
+    them: one array of (N, V) instead of four."""
     rows = x.data.reshape(-1, x.shape[-1])  # (N, C)
     buffer = rows @ weight.data.T  # (N, V)
     inputs = (x, weight) if bias is None else (x, weight, bias)

@@ -20,7 +20,7 @@ __all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_
            "swapaxes", "take_along_axis", "tanh", "transpose", "var", "where"]
 
 
-# The right operand speaks when the left one is an array or a number.
+# Python asks the right operand when the left one is an array or a number, as in 2 - x.
 def _reflected_add(b: Tensor, a: TensorLike) -> Tensor:
     return add(a, b)
 

@@ -60,7 +60,7 @@ def beam_search(texts: GrowingTexts, config: GenerationConfig, new_tokens: int,
         V = total.shape[2]
         rows, tokens = np.empty((2, len(finished), K), np.int64)
         for b, found in enumerate(finished):
-            # of so many at least K do not end a text
+            # at most len(ends) of a beam's candidates end a text, so at least K of these do not
             beams, new = np.divmod(_largest(total[b].reshape(-1), (1 + len(ends)) * K), V)
             values = total[b, beams, new]
             ended = np.isin(new, ends) | (step == new_tokens)

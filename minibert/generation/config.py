@@ -34,7 +34,7 @@ class GenerationConfig:
     eos_token_id: int | Sequence[int] | None = None  # None: the model's; (): a text never ends
     pad_token_id: int | None = None  # what follows the end of a row; None: the end token
     suppress_tokens: Sequence[int] = ()
-    # Beyond the model's positions the first tokens are forgotten. (Hugging Face has no such word.)
+    # Beyond the model's positions the first tokens are forgotten. (Not an option of Hugging Face.)
     sliding_window: bool = False
 
     def __post_init__(self):

@@ -1,5 +1,4 @@
-"""Documents of sentences as one flat array of ids: encoded once, cut out by index for ever
-after."""
+"""Documents of sentences as one flat array of ids: encoded once, then cut by index."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,8 +9,8 @@ from minibert.text.tokenizer import Tokenizer
 
 
 class EncodedDocuments:
-    """Sentence s is ids[starts[s]:starts[s + 1]]; document d is sentences firsts[d] to firsts[d +
-    1].
+    """Sentence s is ids[starts[s]:starts[s + 1]]; document d is the sentences from firsts[d] up to,
+    not including, firsts[d + 1].
 
     `texts` gives the documents as sentences. What has no tokens is left out: neither sentence nor
     document is ever empty here.

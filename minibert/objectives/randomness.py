@@ -10,6 +10,8 @@ import numpy as np
 
 
 class Purpose(IntEnum):
+    """The numbers only have to differ, from each other and from DROPOUT in trainer.py."""
+
     PAIRS = 11
     MASKS = 12
     WINDOWS = 13

@@ -147,6 +147,7 @@ def _fit(starts: np.ndarray, gap: np.ndarray, low: np.ndarray, b_first: np.ndarr
     a_one = starts[gap] - starts[gap - 1]  # the one sentence of A and of B that must be there
     b_one = starts[b_first + 1] - starts[b_first]
     fits = a_one + b_one <= room
+    # half, but never less than A's one sentence, nor so much that B's one has no room
     a_room = np.where(fits, np.clip(room // 2, a_one, np.maximum(room - b_one, a_one)), a_one)
     a_first = np.searchsorted(starts, starts[gap] - a_room, side="left")
     a_first = np.clip(a_first, low, gap - 1)

@@ -3,8 +3,8 @@
 A text is cut into words (`byte_words`), a word into its UTF-8 bytes, and the bytes are merged pair
 by pair in the order in which training learned the pairs: byte-pair encoding (Sennrich et al. 2016,
 algorithm 1). Since every byte is a token, nothing is unknown, and every text comes back from its
-ids as it was. The ids are those of Hugging Face's GPT2Tokenizer; it moves the offsets of tokens
-nowhere, and neither does this: the blank before a word belongs to its token.
+ids as it was. The ids and the offsets are those of Hugging Face's GPT2Tokenizer: the blank before a
+word belongs to its token.
 """
 
 import heapq

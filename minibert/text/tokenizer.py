@@ -1,8 +1,8 @@
 """What every tokenizer shares: the vocabulary, special tokens, pairs, truncation and padding.
 
 The call follows Hugging Face's: `tokenizer(text, text_pair, padding=..., truncation=..., ...)`
-gives a dictionary of lists. A tokenizer of its own needs two things: `_pieces`, from a text to
-ids, and `_join`, back again.
+gives a dictionary of lists. A new kind of tokenizer is a subclass with two methods: `_pieces`, from
+a text to ids, and `_join`, back again; `_frame` adds special tokens where there are any.
 """
 
 import re
@@ -103,7 +103,7 @@ class Tokenizer:
             settings["padding_side"] = self.padding_side
         return settings
 
-    # What a tokenizer of its own defines.
+    # What a subclass defines.
 
     def _pieces(self, text: str) -> list[Piece]:
         raise NotImplementedError

@@ -9,10 +9,9 @@ latest/ holds besides the model (config.json, model.safetensors, the tokenizer's
     optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME, step.NAME for every parameter that was
                             stepped so far
     state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those
-                            of the Trainer, "about": what the run trains on, "best": {"step",
-                            and the figures of the best evaluation: of the lowest loss, or what
-                            the objective chooses by} or null, "held_out": those of the latest
-                            evaluation, "log_bytes":
+                            of the Trainer, "about": what the run trains on, "best": {"step", and
+                            the figures of the best evaluation by the objective's `chosen_by`} or
+                            null, "held_out": the figures of the latest evaluation, "log_bytes":
                             length of log.jsonl at this step, "seconds": time spent,
                             "step_seconds": without evaluations, "tokens": tokens read}
 
