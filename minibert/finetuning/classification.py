@@ -22,7 +22,6 @@ class Classification:
     their mean or, with `vote`, the share of the windows that are for a class. `weights` (K,) say
     how much each class counts in the loss (None: all alike)."""
 
-    more_is_better = True
     baseline_name = "majority class"
 
     def __init__(self, reading: Reading, labels: Sequence[str], name: str = "classify",

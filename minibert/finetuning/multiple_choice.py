@@ -35,7 +35,7 @@ class ChoiceRow:
 class MultipleChoice:
     """A prediction is the probabilities (N,) of the endings."""
 
-    name, chosen_by, more_is_better = "choice", "accuracy", True
+    name, chosen_by = "choice", "accuracy"
     baseline_name = "commonest place"
 
     def __init__(self, reading: Reading):

@@ -20,13 +20,14 @@ class FineTuningObjective:
     """The rows of `train` in an endless row of epochs, each shuffled anew: a batch is a pure
     function of (seed, step). An evaluation reads all of `dev`."""
 
+    more_is_better = True  # of the figure that any task chooses by
+
     def __init__(self, task: Task, train: Sequence, dev: Sequence, batch_size: int, seed: int = 0):
         if batch_size < 1:
             raise InputError(f"batch is {batch_size}: expected at least 1")
         self.task, self.train, self.dev = task, train, dev
         self.batch_size, self.seed = batch_size, seed
         self.name, self.chosen_by = task.name, task.chosen_by
-        self.more_is_better = task.more_is_better
         self.rows = task.rows(train)
         self.dev_rows = rows_by_length(task, dev)
         self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)

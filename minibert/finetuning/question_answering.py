@@ -53,7 +53,7 @@ class QuestionAnswering:
     """A prediction is a `Found`. `may_be_empty`: the text does not answer every question; one is
     left without an answer where its null difference is above `null_threshold`."""
 
-    name, chosen_by, more_is_better = "answer", "f1", True
+    name, chosen_by = "answer", "f1"
 
     def __init__(self, reading: Reading, may_be_empty: bool, null_threshold: float = 0.0):
         self.reading, self.may_be_empty = reading, may_be_empty

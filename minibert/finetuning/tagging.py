@@ -48,7 +48,7 @@ class Tagging:
     """A prediction is a tuple of tags, one for each word. `weights` (K,) say how much each of the
     tags `labels` counts in the loss (None: all alike)."""
 
-    name, more_is_better = "tag", True
+    name = "tag"
     baseline_name = "each word's commonest tag"
 
     def __init__(self, reading: Reading, labels: Sequence[str],

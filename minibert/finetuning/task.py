@@ -18,8 +18,7 @@ class Task(Protocol):
     of an example."""
 
     name: str  # that of the command
-    chosen_by: str  # the figure by which the best checkpoint is chosen
-    more_is_better: bool
+    chosen_by: str  # the figure by which the best checkpoint is chosen: more is better
     baseline_name: str  # what `guess` guesses, in two or three words
     reading: Reading
 

@@ -141,6 +141,9 @@ def test_thresholds_in_words():
     assert best_null_threshold([1.0, 0.5], [-2.0, 3.0], [True, True]) == (3.0, 0.75)
     assert best_null_threshold([1.0, 0.0], [-2.0, 3.0], [True, False]) == (-2.0, 1.0)
     assert best_null_threshold([0.0, 0.0], [-2.0, 3.0], [False, False]) == (-3.0, 1.0)
+    # of equally good thresholds the lowest
+    assert best_null_threshold([1.0, 0.0], [-2.0, 3.0], [True, True]) == (-2.0, 0.5)
+    assert best_null_threshold([0.0], [2.0], [True]) == (1.0, 0.0)
     # equal differences are answered together or not at all
     assert best_null_threshold([0.25, 0.5], [1.0, 1.0], [True, False]) == (0.0, 0.5)
 

@@ -50,6 +50,17 @@ def test_counts_matter_and_order_does_not():
     assert model.chosen(sentences("b a a", "yes", 1)) == [0]
 
 
+def test_as_many_classes_as_there_are():
+    class Task:
+        name, labels = "pair", ("x", "y", "z")
+    # "x y" and "y x" are two different pairs: it counts in which text a word stands
+    pairs = [SentenceExample("x", "y", "z"), SentenceExample("y", "x", "x"),
+             SentenceExample("y", "y", "y")]
+    chosen = BagOfWords(*choices_of(Task)).fit(pairs, pairs).chosen(pairs)
+    assert chosen == [2, 0, 1]
+    np.testing.assert_array_equal(predictions_of(Task, pairs, chosen), np.eye(3)[chosen])
+
+
 def test_pairs_are_compared_word_by_word():
     """Neither text tells by itself; that both say the same word does."""
     class Task:
@@ -69,6 +80,8 @@ def test_the_weights_are_where_the_gradient_is_zero(classes):
     model.columns = {name: column for column, name in enumerate("abcd")}
     x, first, right = model._matrix([(bag, len(bag) * classes - 1) for bag in bags])
     weights = _fitted(x, first, right, 0.1, np.zeros((4, classes)))
+    from_afar = _fitted(x, first, right, 0.1, np.full((4, classes), 1000.0))  # exp would overflow
+    np.testing.assert_allclose(from_afar, weights, atol=1e-3)
 
     def loss(weights):
         total = 0.05 * (weights ** 2).sum()
@@ -98,9 +111,10 @@ def test_the_penalty_is_chosen_on_dev():
 
 
 def test_bags_of_endings_and_tags():
-    example = ChoiceExample("the cat sat .", "it", ("sat down .", "ran ."), 1)
+    example = ChoiceExample("the cat sat .", "it", ("sat down .", "it ran ."), 1)
     [(bags, right)] = ending_choices(example)
-    assert right == 1 and sorted(bags[1]) == [".", "ran", "shared", "shared ."]
+    assert right == 1 and sorted(bags[1]) == [".", "it", "ran", "shared", "shared", "shared .",
+                                              "shared it"]
     assert sorted(bags[0]) == [".", "down", "sat", "shared", "shared", "shared .", "shared sat"]
 
     class Task:
@@ -124,3 +138,6 @@ def test_spans_and_their_bags():
     assert sorted(bags[right]) == ["1 words", "sentence shares", "sings", "sings asked .",
                                    "sings asked he"]
     assert "sentence shares" not in bags[0]
+    again = QuestionExample("2", "he .", "she sings . he sings .", (Answer("sings", 15),))
+    [(_, right)] = span_choices(again)
+    assert spans_of(again.context)[right][:2] == (15, "sings")  # and not the first "sings"

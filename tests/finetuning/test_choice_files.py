@@ -14,7 +14,7 @@ def test_swags_columns_and_json_say_the_same(tmp_path):
     lists = write(tmp_path, "a.jsonl", '{"context": "Robes, on people.", "start": "They", '
                   '"endings": ["sing", "run", "a \\"b\\""], "label": 2}\n')
     columns = write(tmp_path, "b.jsonl", '{"sent1": "Robes, on people.", "sent2": "They", "ending0"'
-                    ': "sing", "ending1": "run", "ending2": "a \\"b\\"", "label": "2"}\n')
+                    ': "sing", "ending1": "run", "ending2": "a \\"b\\"", "label": " 2"}\n')
     for path in (swag, lists, columns):
         [example] = read_choices(path)
         assert (example.context, example.start) == ("Robes, on people.", "They")
@@ -50,6 +50,7 @@ def test_without_labels_and_without_a_start(tmp_path):
     ('{"context": "a", "endings": ["x", " "], "label": 0}', "'ending1' is empty"),
     ('{"context": "a", "endings": ["x", 2], "label": 0}', "'ending1' is 2"),
     ('{"context": "a", "endings": "xy", "label": 0}', "endings is 'xy'; expected a list"),
+    ('{"context": "a", "endings": 3, "label": 0}', "endings is 3; expected a list"),
     ('{"context": "a", "endings": ["x", "y"], "label": 2}', "the label is 2; expected the number"),
     ('{"context": "a", "endings": ["x", "y"], "label": -1}', "the label is -1"),
     ('{"context": "a", "endings": ["x", "y"], "label": true}', "the label is True"),

@@ -27,6 +27,8 @@ def test_frames_of_bert_are_the_tokenizers():
     expected = TOKENIZER(*long, truncation=True, max_length=12)
     assert reading().pair(*long) == (expected["input_ids"], expected["token_type_ids"], True)
     assert reading().pair("a", "b")[2] is False
+    for pair in (("a", long[0]), (long[0], "a")):  # also where only one of them was cut
+        assert reading().pair(*pair)[2] is True
 
 
 def test_an_accent_belongs_to_its_letter_whether_it_is_dropped_or_not():
@@ -80,7 +82,8 @@ def test_a_batch_pads_on_the_right_and_is_shared_by_rows(lengths, labels, left_t
         assert (batch.input_ids[i, n:] == reads.pad_id).all()
         assert batch.attention_mask[i].tolist() == [True] * n + [False] * (max(lengths) - n)
         if not left_to_right:
-            assert batch.token_type_ids[i, :n].tolist() == windows[i].types
+            padding = [0] * (max(lengths) - n)
+            assert batch.token_type_ids[i].tolist() == windows[i].types + padding
     assert ("token_type_ids" in batch.inputs()) is not left_to_right
     shares = [batch.share(k, workers) for k in range(workers)]
     for name in ("input_ids", "attention_mask", "labels"):

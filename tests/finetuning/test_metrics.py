@@ -91,6 +91,7 @@ def test_nothing_to_count():
     ("classes are whole numbers from 0 to 1", confusion_matrix, ([0.0, 1.0], [0, 1], 2)),
     ("correlation: 2 predictions for 3 examples", pearson, ([1, 2, 3], [1, 2])),
     ("correlation: a number is not finite", pearson, ([1.0, np.nan], [1.0, 2.0])),
+    ("correlation: a number is not finite", pearson, ([1.0, 2.0], [1.0, np.inf])),
 ])
 def test_what_cannot_be_scored(message, function, arguments):
     with pytest.raises(InputError, match=message):

@@ -28,6 +28,8 @@ def test_each_ending_is_read_after_the_context():
     assert words[1][0] == "[CLS] a [SEP] not good [SEP]"
     assert [row.note != "" for row in rows] == [False, True, False] and len(rows[1]) == 16
     assert rows[0].windows[0].types == [0] * 5 + [1] * 3
+    [cut] = TASK.rows([ChoiceExample("a", "", ("b " * 20, "c"), 0)])
+    assert cut.note and len(cut) == 16, "whichever ending was cut"
 
 
 def test_a_batch_is_of_examples_endings_tokens():
@@ -62,8 +64,22 @@ def test_figures_baseline_and_file():
     assert TASK.figures(EXAMPLES, guessed) == {"accuracy": pytest.approx(2 / 3)}
     assert json.loads(TASK.written(EXAMPLES, predictions).splitlines()[1]) == {
         "label": 0, "probabilities": [0.5, 0.2, 0.3]}
+    assert TASK.written(EXAMPLES[:1], [np.array([1 / 3, 2 / 3])]) == \
+        '{"label": 1, "probabilities": [0.333333, 0.666667]}\n'
+    assert TASK.describe(EXAMPLES[:2], EXAMPLES[2:]) == [
+        "3 endings in training; right is 1 1 (50.0%), 2 1 (50.0%)",
+        "3 endings in dev; right is 1 1 (100.0%)"]
+    shown = TASK.show(TASK.rows(EXAMPLES)[0]).splitlines()
+    assert [line.endswith(" [SEP]  <- right") for line in shown] == [False, True, False]
     [two] = TASK.guessed(2, [ChoiceExample("a", "", ("b", "c"))])
     assert len(two) == 2
+
+
+def test_an_example_is_repeated_if_all_of_its_endings_are():
+    train = [ChoiceExample("a", "", ("b", "c"), 0), ChoiceExample("a", "", ("d", "e"), 0)]
+    dev = [ChoiceExample("a", "", ("b", "d"), 0), ChoiceExample("a", "", ("d", "e"), 1)]
+    assert "50.0% of the dev windows also occur in training" in \
+        FineTuningObjective(TASK, train, dev, 2).describe()
 
 
 def test_a_tiny_model_learns_the_ending_that_repeats_the_context():

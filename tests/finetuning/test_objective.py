@@ -11,6 +11,7 @@ from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.starting import freeze_below, fresh_model
+from minibert.finetuning.task import predict
 from minibert.training.runs import Run
 from minibert.training.trainer import Trainer, TrainingSettings, held_out_means
 
@@ -55,6 +56,30 @@ def test_the_dev_file_is_read_whole_whatever_the_batch():
         figures.append(held_out_means(small(task.task).eval(), task))
     assert figures[0] == figures[1] and set(figures[0]) == {"loss", "accuracy", "macro_f1",
                                                             "matthews"}
+
+
+def test_what_is_measured_on_dev_is_what_is_predicted_for_it():
+    weights = [0.25, 3.0]
+    task = objective(classification(weights=weights))
+    model = small(task.task).eval()
+    figures = held_out_means(model, task)
+    loss = figures.pop("loss")
+    assert figures == task.task.figures(DEV, predict(task.task, model, DEV))
+    rows = task.task.rows(DEV)
+    outputs = model(**task.task.batch(rows).inputs())
+    log_p = outputs.logits.data - np.log(np.exp(outputs.logits.data).sum(axis=1, keepdims=True))
+    labels = np.array([row.label for row in rows])
+    losses, weight = -log_p[np.arange(len(rows)), labels], np.array(weights)[labels]
+    assert loss == pytest.approx((losses * weight).sum() / weight.sum(), rel=1e-6)
+
+
+def test_an_epoch_counts_windows_and_its_last_batch_may_begin_the_next():
+    n = len(objective().rows)
+    for batch_size in (1, 4, n, n + 1):
+        steps = objective(batch_size=batch_size).steps_per_epoch
+        assert (steps - 1) * batch_size < n <= steps * batch_size
+    lengths = [len(row) for row in objective().dev_rows]
+    assert lengths == sorted(lengths), "short ones first, so that there is little padding"
 
 
 @pytest.mark.parametrize("weights", [None, [0.25, 3.0]])
@@ -147,5 +172,25 @@ def test_what_there_is_to_learn_from_is_said():
     assert lines[said - 1].startswith("dev: ")
     shown = objective().first_examples(2)
     assert len(shown) == 2 and shown[0].startswith("[CLS] ") and "-> " in shown[0]
+    task = objective()
+    assert shown == [task.task.show(row) for first in [rows_of(task.batch(0))[:2]]
+                     for ids in first for row in task.rows if tuple(row.ids) == ids]
     with pytest.raises(InputError, match="batch is 0"):
         objective(batch_size=0)
+
+
+def test_facts_count_examples_and_not_their_windows():
+    def said(train, dev):
+        return FineTuningObjective(classification(name="pair"), train, dev, 4).describe()
+
+    long, pair = "a b c d e " * 5, SentenceExample("a", "b " * 20, "pos", "train.tsv, line 1")
+    lines = said([SentenceExample(long, None, "pos"), SentenceExample("a", None, "neg")],
+                 [SentenceExample(text, None, "neg") for text in "abc"])
+    assert "  1 are longer than 12 tokens: read in windows that share 2" in lines
+    assert "33.3% of the dev windows also occur in training" in lines
+    lines = said([replace(pair, where=f"train.tsv, line {k}") for k in range(1, 7)], [pair])
+    assert [line for line in lines if "lost" in line] == ["  6 lost the end of a text, to fit",
+                                                          "  1 lost the end of a text, to fit"]
+    assert len([line for line in lines if "train.tsv" in line]) == 4 + 1, "the first four"
+    one = FineTuningObjective(classification(), [SentenceExample("a", None, "pos")], DEV, 4)
+    assert len(one.first_examples(3)) == 1

@@ -10,7 +10,7 @@ from small_tasks import TOKENIZER, bert_config, reading, small
 
 from minibert.finetuning.examples import Answer, QuestionExample
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.question_answering import (NO_EDGE, NO_TOKEN, NOT_ASKED,
+from minibert.finetuning.question_answering import (NO_EDGE, NO_TOKEN, NOT_ASKED, Found,
                                                     QuestionAnswering, aligned)
 from minibert.finetuning.starting import fresh_model
 from minibert.finetuning.task import predict
@@ -112,6 +112,15 @@ def test_a_question_that_is_too_long_is_cut_and_that_is_told():
     rows = TASK.rows([asked("a b c", ("b", 2), question="a b c d e a b c d e")])
     assert TOKENIZER.decode(rows[0].ids) == "[CLS] a b c d e a b c [SEP] a b c [SEP]"
     assert "lost its end" in rows[0].note and rows[0].label == (11, 11)
+    wide = QuestionAnswering(reading(max_length=300, stride=297), True)
+    [row, *_] = wide.rows([asked("c " * 300, question="a b " * 50)])
+    assert row.ids[1:66] == [*wide.reading.ids("a b " * 32), TOKENIZER.sep_token_id]
+
+
+def test_windows_bring_something_new_however_long_the_question():
+    task = QuestionAnswering(reading(max_length=20, stride=16), True)
+    rows = task.rows([asked("a b c d e " * 4, question="a b c d e a b c d e")])  # 9 in a window
+    assert [row.ids[-2] for row in rows] == task.reading.ids("a b c d e " * 4)[8:]
 
 
 @pytest.mark.parametrize("text, start, span, note", [
@@ -137,6 +146,7 @@ def test_what_cannot_be_aligned_is_counted_shown_and_left_out():
         at = [i for i, line in enumerate(lines) if f"1 {note}" in line]
         assert len(at) == 2 and where in lines[at[0] + 1], "in training and in dev"
     assert "questions in training: with an answer 2 (66.7%), without one 1 (33.3%)" in lines
+    assert task.describe(examples, examples[2:])[1] == "questions in dev: without one 1 (100.0%)"
     rows = task.rows(examples)
     assert [row.label for row in rows] == [NOT_ASKED, (6, 6), (0, 0)]
     batch = task.batch(rows)
@@ -166,6 +176,30 @@ def test_no_answer_wins_where_it_scores_higher_by_the_threshold():
     assert always.predictions([example], [row], [scores])[0].text == "b"
 
 
+def test_the_probability_is_among_the_best_spans_and_no_answer_where_it_may_be():
+    example = asked("a b c")
+    [row] = TASK.rows([example])
+    scores = np.zeros((2, len(row)))
+    scores[:, 0], scores[:, 6] = 1.5, 1.0  # [CLS], and "b"
+    spans = np.exp([2, 1, 1, 0, 0, 0]).sum()  # "b"; "a b", "b c"; those without an edge at "b"
+    for may_be_empty, p in ((True, np.exp(3) / (spans + np.exp(3))), (False, np.exp(2) / spans)):
+        task = QuestionAnswering(TASK.reading, may_be_empty)
+        [found] = task.predictions([example], [row], [scores])
+        assert found.probability == pytest.approx(p)
+    task = QuestionAnswering(TASK.reading, True, null_threshold=5.0)
+    [found] = task.predictions([example], [row], [scores])
+    assert found.probability == pytest.approx(np.exp(2) / (spans + np.exp(3)))  # of what is given
+
+
+def test_a_span_in_two_windows_is_weighed_once():
+    example = asked("a b c d e a b c d e a b c d e a", question="not good ?")
+    rows = TASK.rows([example])
+    scores = [np.zeros((2, len(row))) for row in rows]
+    scores[0][:, 17] = scores[1][:, 7] = 20.0  # the same "c"
+    [found] = QuestionAnswering(TASK.reading, False).predictions([example], rows, scores)
+    assert found.answer == Answer("c", 24) and found.probability > 0.99
+
+
 def test_figures_details_baseline_and_file():
     examples = [QuestionExample(str(i), "a ?", "Good a. Bad b.", answers) for i, answers in
                 enumerate([(Answer("Good a", 0),), (), (Answer("b", 12), Answer("Bad b", 8))])]
@@ -183,6 +217,15 @@ def test_figures_details_baseline_and_file():
         "with an answer": {"exact_match": 0.0, "f1": 0.0, "support": 2},
         "without one": {"exact_match": 1.0, "f1": 1.0, "support": 1}}
     assert details["best_null_threshold"]["f1"] == pytest.approx(1 / 3)
+    # 0 and 2 were left unanswered, 0 with the right words, 2 with some of them
+    withheld = [Found(None, Answer("Good a", 0), 0.5, 2.0), Found(None, Answer("b", 12), 0.5, 4.0),
+                Found(None, Answer("Good a. Bad b", 0), 0.5, 3.0)]
+    details = task.details(examples, withheld)
+    assert details["best_null_threshold"] == {"threshold": 3.0,
+                                              "f1": pytest.approx((1 + 1 + 0.8) / 3)}
+    given = [Found(found.best, found.best, 0.5, 0.0) for found in withheld]
+    assert task.figures(examples, given) == {"exact_match": pytest.approx(1 / 3),
+                                             "f1": pytest.approx((1 + 0 + 0.8) / 3)}
     assert json.loads(task.written(examples, predictions)) == {"0": "Good a.", "1": "Good a.",
                                                                "2": "Good a."}
 

@@ -90,6 +90,7 @@ def test_without_answers(tmp_path):
                                       "the context; it does at 22"),
     (question(1, ((22, "Meishan"), (0, "Mozart"))), "answers[1]: 'Mozart' does not"),
     (question(1, ((0, "Mozart"),)), "nowhere in the context"),
+    (question(1, ((1, "Su Shi"),)), "it does at 0"),
     (question(1, ((22 - len(CONTEXT), "Meishan"),)), "answer_start -27 of"),
     (question(1, (("x", "Meishan"),)), "answer_start is 'x'; expected a whole number"),
     (question(1, ((22, " "),)), "answers[0]: the text is ' '"),

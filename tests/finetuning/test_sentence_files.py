@@ -153,6 +153,7 @@ def test_numbers_and_missing_labels(tmp_path):
     ("a.jsonl", '["a", "b"]\n', "line 1: expected a JSON object, found list"),
     ("a.jsonl", '{"text": 3, "label": "b"}\n', "line 1: 'text' is 3; expected a text"),
     ("a.jsonl", '{"text": "a", "label": 0.5}\n', "line 1: the label ('label') is 0.5"),
+    ("a.jsonl", '{"text": ' + "[" * 100_000, "line 1: this is no JSON"),
 ])
 def test_faults_are_named_with_their_line(tmp_path, name, content, words):
     assert words in fault(read_sentences, write(tmp_path, name, content))
@@ -162,8 +163,16 @@ def test_faults_are_named_with_their_line(tmp_path, name, content, words):
 def test_a_target_that_is_no_finite_number(tmp_path, value):
     path = write(tmp_path, "a.tsv", f"sentence\tlabel\na\t1\nb\t{value}\n")
     assert "line 3: the label" in fault(read_sentences, path, numbers=True)
-    path = write(tmp_path, "a.jsonl", '{"text": "a", "label": NaN}\n')
-    assert "line 1: the label" in fault(read_sentences, path, numbers=True)
+    for label in ("NaN", "true", "1" + "0" * 400, "[1]"):  # the third is larger than any float
+        path = write(tmp_path, "a.jsonl", f'{{"text": "a", "label": {label}}}\n')
+        assert "line 1: the label" in fault(read_sentences, path, numbers=True)
+
+
+def test_lines_of_blanks_and_columns_without_a_name_are_left_alone(tmp_path):
+    for name, content in (("a.TSV", "\tsentence\tlabel\t\n0\tfine\tx\t\n \t\t\t\n\n"),
+                          ("a.CSV", ",sentence,label,\n0,fine,x,\n ,,,\n,,,\n\n")):
+        [example] = read_sentences(write(tmp_path, name, content))
+        assert (example.text, example.label) == ("fine", "x")
 
 
 def test_missing_file_and_missing_pair(tmp_path):

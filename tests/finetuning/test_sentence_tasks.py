@@ -11,6 +11,7 @@ from small_tasks import (TOKENIZER, bert_config, classification, gpt2_config, re
                          small)
 
 from minibert.errors import InputError
+from minibert.finetuning.classification import Classification
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.labels import balanced_weights, class_names, commonest, counted
 from minibert.finetuning.objective import FineTuningObjective
@@ -78,9 +79,11 @@ def test_labels_that_are_not_known_are_named():
     with pytest.raises(InputError, match="train.tsv: 'pos' is the only class"):
         class_names(["pos", "pos"], "train.tsv")
     assert class_names(["10", "9", "9"]) == ("9", "10") and class_names("ba") == ("a", "b")
+    assert class_names(["b", "10", "9"]) == ("10", "9", "b")  # not all of them are numbers
     assert commonest(["b", "a", "c", "b", "a"]) == "a"
     assert counted(["b", "a", "b"]) == "b 2 (66.7%), a 1 (33.3%)"
     assert counted(list("abc"), most=1) == "a 1 (33.3%) and 2 more"
+    assert counted("aab", most=2) == "a 2 (66.7%), b 1 (33.3%)"
 
 
 @given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
@@ -106,6 +109,17 @@ def test_figures_and_details_of_a_classification():
     lines = [json.loads(line) for line in task.written(examples, predictions).splitlines()]
     assert [line["label"] for line in lines] == ["neg", "neg", "pos", "pos"]
     assert lines[0]["probabilities"] == {"neg": 0.9, "pos": 0.1}
+    assert task.guess(examples[2:] + examples[3:]) == "pos"  # whatever the order of the classes
+    assert task.figures(examples, task.guessed("pos", examples))["accuracy"] == 0.25
+    assert task.describe(examples[:3], examples[2:]) == [
+        "classes in training: neg 3 (100.0%)", "classes in dev: neg 1 (50.0%), pos 1 (50.0%)"]
+    assert task.show(task.rows(examples)[3]) == "[CLS] a [SEP]\n  -> pos"
+
+
+def test_what_is_written_has_six_decimals_and_names_as_they_are():
+    task = Classification(reading(), ("坏", "好"))
+    text = task.written([SentenceExample("a")], [np.array([1 / 3, 2 / 3])])
+    assert text == '{"label": "好", "probabilities": {"坏": 0.333333, "好": 0.666667}}\n'
 
 
 def test_regression():
