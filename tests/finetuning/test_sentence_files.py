@@ -88,6 +88,9 @@ def test_columns_by_name_and_by_number(tmp_path):
     examples = read_sentences(cola, Columns("4", None, "2"))
     assert [(e.text, e.label) for e in examples] == [("He ran.", "1"), ("Ran he.", "0")]
     assert examples[1].where == f"{cola}, line 2"
+    named = write(tmp_path, "b.csv", "said,2\nhello,good\n")  # one number alone is a name
+    [example] = read_sentences(named, Columns("said", None, "2"))
+    assert (example.text, example.label) == ("hello", "good")
     [other] = read_sentences(path, Columns("by", "said", "mood"), pairs=True)
     assert (other.text, other.text_pair) == ("me", "hello")
 

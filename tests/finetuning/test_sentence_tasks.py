@@ -129,6 +129,11 @@ def test_regression():
     figures = task.figures(examples, [2.0, 4.0, 9.0])
     assert figures == {"pearson": pytest.approx(1), "spearman": pytest.approx(1),
                        "mean_squared_error": pytest.approx((1 + 4 + 4.5 ** 2) / 3)}
+    curved = task.figures(examples, [1.0, 2.0, 100.0])
+    assert curved["spearman"] == pytest.approx(1) and curved["pearson"] < 0.97
+    assert task.describe(examples[:2], examples[1:]) == [
+        "numbers in training: 1 to 2, mean 1.5, standard deviation 0.5",
+        "numbers in dev: 2 to 4.5, mean 3.25, standard deviation 1.25"]
     assert task.guess(examples) == 2.5
     assert task.figures(examples, task.guessed(2.5, examples))["pearson"] == 0
     model = small(task).eval()

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_gpt import random_gpt
 
+from minibert.generation.beams import FinishedTexts
+from minibert.generation.config import GenerationConfig
 from minibert.generation.generate import generate
 from minibert.generation.scoring import score
 
@@ -87,6 +89,44 @@ def test_early_stopping_ends_once_there_are_enough(stopping, read):
     generate(model, np.array([[3]]), max_new_tokens=8, num_beams=2, eos_token_id=0,
              early_stopping=stopping, length_penalty=3.0)
     assert model.read == read
+
+
+def test_beams_go_on_though_every_likely_token_ends_a_text():
+    """The four best continuations of two beams all end; at this penalty the longest text wins."""
+    model = Bigrams(np.tile(np.log([0.4, 0.4, 0.15, 0.05]), (4, 1)))
+    found = generate(model, np.array([[3]]), max_new_tokens=5, num_beams=2, eos_token_id=[0, 1],
+                     length_penalty=10.0, early_stopping="never")
+    assert found.tolist() == [[3, 2, 2, 2, 2, 0]]
+
+
+def test_the_best_ends_are_kept_and_of_equals_the_first():
+    found = FinishedTexts(2)
+    for token, score_of_text in enumerate([-3.0, -1.0, -2.0, -2.0]):
+        found.add(score_of_text, token)
+    assert found.texts == [(-1.0, 1), (-2.0, 2)]
+    found.closed = True
+    found.add(0.0, 4)
+    assert found.texts == [(-1.0, 1), (-2.0, 2)]
+
+
+@pytest.mark.parametrize("best_log_p, options, closed", [
+    (-8.1, {"length_penalty": 2.0}, True),  # -8.1 / 2**2 < -2
+    (-8.0, {"length_penalty": 2.0}, True), (-7.9, {"length_penalty": 2.0}, False),
+    (-7.9, {"length_penalty": 2.0, "early_stopping": True}, True),
+    (-17.9, {"length_penalty": 2.0, "early_stopping": "never"}, False),  # with 3 tokens, / 3**2
+    (-18.1, {"length_penalty": 2.0, "early_stopping": "never"}, True),
+    # where shorter is better no other length than the present one is
+    (-0.9, {"length_penalty": -1.0, "early_stopping": "never"}, False),
+    (-1.1, {"length_penalty": -1.0, "early_stopping": "never"}, True)])
+def test_a_search_ends_when_no_beam_can_beat_the_worst_text(best_log_p, options, closed):
+    config = GenerationConfig(num_beams=2, **options)
+    found = FinishedTexts(2)
+    found.add(-1.0, 0)
+    found.close_if_done(best_log_p, 2, 3, config)
+    assert not found.closed, "there are too few"
+    found.add(-2.0, 1)
+    found.close_if_done(best_log_p, 2, 3, config)
+    assert found.closed is closed
 
 
 def test_suppressed_tokens_are_in_no_beam_and_a_window_may_slide():

@@ -41,3 +41,5 @@ def test_a_misspelt_option_is_refused_and_numpys_numbers_are_taken():
     config = GenerationConfig(max_new_tokens=np.int64(3), num_beams=np.int32(2),
                               length_penalty=np.float32(0.5))
     assert config.new_tokens(100) == 3
+    defaults = GenerationConfig()
+    assert (defaults.top_k, defaults.new_tokens(7)) == (50, 20), "as in Hugging Face"

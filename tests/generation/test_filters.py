@@ -45,7 +45,10 @@ def test_top_p_keeps_the_token_that_crosses():
     logits = np.log(np.array([[0.5, 0.3, 0.2]]))
     assert np.isfinite(keep_top_p(logits, 0.6)).tolist() == [[True, True, False]]
     assert np.isfinite(keep_top_p(logits, 0.01)).tolist() == [[True, False, False]]
+    assert np.isfinite(keep_top_p(logits, 0.0)).tolist() == [[True, False, False]]
     assert np.isfinite(keep_top_p(logits, 1.0)).all()
+    assert np.isfinite(keep_top_p(np.array([[0.0, -50.0]]), 1.0)).all(), "also what rounds away"
+    assert np.isfinite(keep_top_p(np.zeros((1, 2)), 0.5)).tolist() == [[True, False]]
 
 
 @given(rows, st.floats(0.1, 10.0))
@@ -61,9 +64,28 @@ def test_temperature_0_is_the_argmax_and_tiny_ones_are_no_trouble(values):
     logits = np.array(values, np.float64)
     rng = np.random.default_rng(0)
     assert np.array_equal(draw(with_temperature(logits, 0), rng), logits.argmax(axis=1))
-    tiny = probabilities(with_temperature(logits, 1e-310))
+    with np.errstate(all="raise"):
+        tiny = probabilities(with_temperature(logits, 1e-310))
     np.testing.assert_allclose(tiny, (logits == logits.max(1, keepdims=True)) /
                                (logits == logits.max(1, keepdims=True)).sum(1, keepdims=True))
+
+
+class Fixed:
+    """A generator that gives the same number in [0, 1) over and over."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def random(self, shape):
+        return np.full(shape, self.number)
+
+
+def test_the_smallest_and_the_largest_random_number_draw_what_is_possible():
+    largest = Fixed(np.nextafter(1, 0))
+    assert draw(np.array([[-np.inf, 0.0, -np.inf]]), Fixed(0.0)).tolist() == [1]
+    assert draw(np.array([[-np.inf, 0.0, -np.inf]]), largest).tolist() == [1]
+    for n in range(1, 30):  # of which some add up to less than 1
+        assert draw(np.zeros((1, n)), largest).tolist() == [n - 1]
 
 
 def test_draws_follow_each_rows_own_probabilities():
@@ -113,10 +135,14 @@ def test_tokens_are_ruled_out_in_every_row(values, tokens):
 def test_log_probabilities_are_the_logarithms_at_any_size(values, shift):
     logits = np.array(values, np.float32)
     found = log_probabilities(logits + np.float32(shift))
-    assert found.dtype == np.float64
+    p = probabilities(logits + np.float32(shift))
+    assert found.dtype == p.dtype == np.float64
+    np.testing.assert_allclose(np.log(p), found, atol=1e-12)
     exact = np.exp(logits.astype(np.float64))
     np.testing.assert_allclose(found, np.log(exact / exact.sum(1, keepdims=True)), atol=1e-12)
     assert np.allclose(log_probabilities(np.array([[0.0, -1e4]])), [[0, -1e4]])
+    apart = np.array([[1e4, 1e4], [-1e4, -1e4]])  # each row by its own largest logit
+    np.testing.assert_allclose(log_probabilities(apart), np.log(0.5))
 
 
 def test_no_filter_writes_into_what_it_is_given():

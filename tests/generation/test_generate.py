@@ -77,6 +77,9 @@ def test_each_token_is_read_once():
     model = cycle(positions=50)
     generate(model, np.array([[0, 1, 2]]), max_new_tokens=9)
     assert model.read == 3 + 8 and model.longest == 3, "the last one is not read at all"
+    model = cycle(positions=8)
+    generate(model, np.array([[4, 4, 1]]), [[0, 0, 1]], max_new_tokens=8, sliding_window=True)
+    assert model.read == 3 + 7, "up to the last position, which padding takes none of"
 
 
 def test_an_end_token_ends_its_own_row_only():
@@ -120,6 +123,13 @@ def test_every_row_and_every_copy_is_drawn_on_its_own():
     assert len({row.tobytes() for row in found[:, 1:]}) == 6
 
 
+def test_of_equally_likely_tokens_greed_takes_the_first():
+    model = Bigrams(np.zeros((6, 6)))
+    assert generate(model, np.array([[3]]), max_new_tokens=2).tolist() == [[3, 0, 0]]
+    found = generate(model, np.array([[3]]), max_new_tokens=2, suppress_tokens=[0, 0, 0, 1, 2, 0])
+    assert found.tolist() == [[3, 3, 3]], "that some are named twice rules out no more"
+
+
 def test_filters_reach_the_draw():
     model = Bigrams(np.tile([4.0, 3.0, 2.0, 1.0, 0.0], (5, 1)), positions=300)
 
@@ -138,6 +148,8 @@ def test_more_tokens_than_positions_is_an_error_or_a_sliding_window():
     with pytest.raises(InputError, match="3 tokens and 6 new ones .* 8 positions"):
         generate(model, np.array([[0, 1, 2]]), max_new_tokens=6)
     assert generate(model, np.array([[0, 1, 2]]), max_new_tokens=5).shape == (1, 8)
+    with pytest.raises(InputError, match="3 tokens and 6 new ones"):  # the longest row counts
+        generate(model, np.array([[0, 1, 2], [0, 0, 1]]), [[1, 1, 1], [0, 0, 1]], max_new_tokens=6)
     padded = generate(model, np.array([[7] * 9 + [1]]) % 5, [[0] * 9 + [1]], max_new_tokens=7)
     assert padded[0, -7:].tolist() == [2, 3, 4, 0, 1, 2, 3], "padding takes no position"
     model = cycle()
@@ -211,8 +223,9 @@ def test_bad_prompts_are_named(ids, words):
 
 @pytest.mark.parametrize("options, words", [
     ({"suppress_tokens": [5]}, "suppress_tokens: 5 is out of range"),
+    ({"suppress_tokens": [-1]}, "suppress_tokens: -1 is out of range"),
     ({"suppress_tokens": [0, 1, 2, 3, 4]}, "all 5 tokens are ruled out"),
-    ({"eos_token_id": "end"}, "eos_token_id is 'end'"),
+    ({"eos_token_id": "end"}, "eos_token_id is 'end'"), ({"eos_token_id": True}, "is True"),
     ({"eos_token_id": [[1], [2, 3]]}, "eos_token_id is"),
     ({"eos_token_id": [3, 10**30]}, "eos_token_id is"), ({"pad_token_id": []}, "pad_token_id is"),
     ({"eos_token_id": 1.5}, "eos_token_id is 1.5"), ({"pad_token_id": "x"}, r"pad_token_id is \['x'\]"),

@@ -15,6 +15,7 @@ def test_score_is_the_chain_rule():
     np.testing.assert_allclose(score(Bigrams(table), ids), expected, rtol=1e-12)
     np.testing.assert_allclose(score(Bigrams(table + 1000), ids), expected, rtol=1e-9)
     assert score(Bigrams(table), ids[:1]).shape == (0,)
+    assert score(Bigrams(table), np.zeros(8, int)).shape == (7,), "as many as there are positions"
     with pytest.raises(InputError, match="9 tokens are more than the model's 8"):
         score(Bigrams(table), np.zeros(9, int))
 

@@ -114,6 +114,14 @@ def test_every_held_out_token_is_scored_once_and_no_other(context):
     assert np.array_equal(read, token_stream(TOKENIZER, HELD_OUT)[:-1])
 
 
+def test_a_long_held_out_text_comes_in_several_batches():
+    task = objective(held_out=["ab" * 100], context=1)
+    batches = list(task.held_out_batches())
+    assert [len(batch.input_ids) for batch in batches] == [64, 64, 64, 8]
+    scored = np.concatenate([batch.targets.ravel() for batch in batches])
+    assert np.array_equal(scored, task.held_out_ids[1:])
+
+
 @pytest.mark.parametrize("make_targets", [
     lambda window: window[:, :-1],  # not shifted
     lambda window: np.roll(window, -2, axis=1)[:, :-1],  # shifted twice
@@ -168,8 +176,11 @@ def test_texts_that_are_too_short_are_told():
     with pytest.raises(InputError, match="4 tokens, too short for one window of 10"):
         objective(train=["abc"])
     assert objective(train=["abc"], context=3).batch(0).input_ids.shape == (5, 3)
-    with pytest.raises(InputError, match="held-out text has no token"):
-        objective(held_out=[])
+    with pytest.raises(InputError, match="4 tokens, too short for one window of 4"):
+        objective(train=["abc"], context=4)
+    for nothing in ([], [""]):
+        with pytest.raises(InputError, match="held-out text has no token"):
+            objective(held_out=nothing)
     with pytest.raises(InputError, match="context 0"):
         objective(context=0)
 
@@ -181,7 +192,12 @@ def test_the_first_examples_can_be_read():
     assert repr(TOKENIZER.decode(batch.input_ids[0])) in examples[0]
     last = TOKENIZER.convert_ids_to_tokens(batch.targets[0, -1])
     assert examples[0].endswith(repr(last))
-    assert any("held-out characters" in line for line in objective().describe())
+    assert len(objective().first_examples(9)) == 5, "no more than a batch has"
+    unknown = CharTokenizer.train(["ab"])
+    unknown.errors = "replace"
+    assert objective(tokenizer=unknown, train=["abc" * 9], held_out=["ab", "b"]).describe() == [
+        "training: 28 tokens, 32.14% of them unknown", "held out: 5 tokens, 0.00% of them unknown",
+        "1.250 tokens for each of the 4 held-out characters"]
 
 
 def test_a_memorised_text_comes_back():

@@ -8,6 +8,7 @@ from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
 from minibert.models.config import BertConfig
 from minibert.objectives.pretraining import HELD_OUT_BATCH, PretrainingObjective
+from minibert.objectives.randomness import Purpose, generator
 from minibert.text.characters import CharTokenizer
 from minibert.text.wordpiece import BertTokenizer
 
@@ -44,6 +45,12 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not same(first.batch(0), other.batch(0))
 
 
+def test_every_seed_purpose_and_step_has_numbers_of_its_own():
+    first = {generator(seed, purpose, step).random()
+             for seed in range(3) for purpose in Purpose.__members__.values() for step in range(4)}
+    assert len(first) == 3 * 6 * 4
+
+
 def test_evaluation_changes_no_batch_and_is_always_the_same():
     task = objective()
     batches = [task.batch(step) for step in range(3)]
@@ -67,14 +74,22 @@ def test_an_epoch_has_every_gap_once_and_the_next_one_has_fresh_pairs_and_masks(
     strangers = [set(zip(g[lab == 1], b[lab == 1])) for g, lab, b
                  in zip(gap, labels, rows.b_start.reshape(3, n))]
     assert strangers[0] != strangers[1]
+    assert not np.array_equal(objective(seed=4)._rows(0, n).a_start, rows.a_start[:n])
 
 
 def test_masks_are_fresh_though_the_sentence_is_the_same():
-    task = objective(train=[["w1 w2 w3 w4 w5 w6 w7"]], next_sentence=False, batch_size=1)
+    task_text = [["w1 w2 w3 w4 w5 w6 w7"]]
+    task = objective(train=task_text, next_sentence=False, batch_size=1)
     batches = [task.batch(step) for step in range(40)]
     assert all(np.array_equal(b.original_ids, batches[0].original_ids) for b in batches)
     assert len({tuple(b.masked_positions) for b in batches}) > 8
     assert any(len(b.masked_positions) == 0 for b in batches), "each token on its own: maybe none"
+    other = objective(train=task_text, next_sentence=False, batch_size=1, seed=4)
+    assert [b.masked_positions.tolist() for b in batches] != [
+        other.batch(step).masked_positions.tolist() for step in range(40)], "and others by the seed"
+    same_texts = objective(train=task_text, held_out=task_text * 128, next_sentence=False)
+    first, second = same_texts.held_out_batches()
+    assert not np.array_equal(first.masked_positions, second.masked_positions)
 
 
 def test_batches_run_over_the_ends_of_epochs_without_losing_a_pair():
@@ -148,6 +163,9 @@ def test_as_many_held_out_pairs_as_are_asked_for():
     assert len(labels) == 501
     assert abs(labels.mean() - 0.5) < 0.02
     assert len(objective(n_held_out=3)._held_out_plan) == 3
+    plan, once = task._held_out_plan, len(objective()._held_out_plan)
+    strangers = set(zip(plan.a_start[plan.label == 1], plan.b_start[plan.label == 1]))
+    assert once < 501 and len(strangers) > once / 2 + 1, "each time round has pairs of its own"
 
 
 @pytest.mark.parametrize("masked_lm, next_sentence", [(True, True), (True, False), (False, True)])
@@ -163,6 +181,8 @@ def test_losses_of_both_tasks_or_of_one(masked_lm, next_sentence):
         losses, metrics = task.losses(model, batch)
     assert set(metrics) == {f"{name}_correct" for name in names}
     assert losses_agree_with_logits(model, batch, losses, metrics)
+    assert (len(batch.masked_labels) > 0) is masked_lm
+    assert np.array_equal(batch.input_ids, batch.original_ids) is not masked_lm
 
 
 def losses_agree_with_logits(model, batch, losses, metrics):
@@ -196,6 +216,8 @@ def test_the_summary_weighs_tokens_and_pairs():
                        "nsp_accuracy": 0.75}
     alone = objective(masked_lm=False).summary({"nsp": 4.0}, {"nsp": 8}, {})
     assert alone == {"loss": 0.5, "nsp_loss": 0.5}
+    nothing = objective(next_sentence=False).summary({"mlm": 0.0}, {"mlm": 0}, {"mlm_correct": 0})
+    assert nothing == {"loss": 0.0, "mlm_loss": 0.0, "mlm_accuracy": 0.0}
 
 
 def test_the_first_examples_can_be_read():
@@ -213,7 +235,12 @@ def test_the_first_examples_can_be_read():
                 place, word = answer.split("=")
                 original = batch.original_ids[row, int(place)]
                 assert TOKENIZER.convert_ids_to_tokens(original) == word
-    assert any("pairs an epoch" in line for line in task.describe())
+    assert len(task.first_examples(9)) == 8, "no more than a batch has"
+    lines = objective(train=[["w1 zebra"], ["w2", "w3"]], held_out=[["w4"] * 3, ["w5"]]).describe()
+    assert lines == ["training: 2 documents, 3 sentences, 4 tokens, 25.00% of them unknown",
+                     "held-out: 2 documents, 4 sentences, 4 tokens, 0.00% of them unknown",
+                     "1 pairs an epoch, fresh ones every epoch with fresh masks; 2 held-out pairs, "
+                     "always the same"]
 
 
 def test_one_document_only():
