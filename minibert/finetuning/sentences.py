@@ -19,7 +19,7 @@ def sentence_rows(reading: Reading, examples: Sequence[SentenceExample],
             rows.append(Window(number, ids, types, label, note=CUT if was_cut else ""))
             continue
         for part, _ in cut_windows(reading.ids(example.text), None, reading.room(1), "only_first",
-                                   min(reading.stride, reading.room(1) - 1), True):
+                                   reading.stride, True):
             rows.append(Window(number, *reading.framed(part), label))
     return rows
 

@@ -65,9 +65,9 @@ class Tagging:
     def _windows(self, number: int, example: TagExample) -> list[Window]:
         """The windows of one sentence; each word has its place, and label, in one of them."""
         pieces, note = self._pieces(example.words)
-        room = self.reading.room(1)
-        parts = [part for part, _ in cut_windows(list(enumerate(pieces)), None, room, "only_first",
-                                                 min(self.reading.stride, room - 1), True)]
+        parts = [part for part, _ in cut_windows(list(enumerate(pieces)), None,
+                                                 self.reading.room(1), "only_first",
+                                                 self.reading.stride, True)]
         best = best_windows([(part[0][0], part[-1][0] + 1) for part in parts], len(pieces))
         labels = None
         if example.tags is not None:

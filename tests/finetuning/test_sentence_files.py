@@ -91,6 +91,10 @@ def test_columns_by_name_and_by_number(tmp_path):
     named = write(tmp_path, "b.csv", "said,2\nhello,good\n")  # one number alone is a name
     [example] = read_sentences(named, Columns("said", None, "2"))
     assert (example.text, example.label) == ("hello", "good")
+    glue = write(tmp_path, "c.tsv", "sentence1\tother\tsentence2\tlabel\na\tb\tc\td\n")
+    [example] = read_sentences(glue, Columns(pair="other"), pairs=True)
+    assert (example.text, example.text_pair) == ("a", "b"), "what is given goes before the usual"
+    assert "no column is called 'said'" in fault(read_sentences, glue, Columns("said"), pairs=True)
     [other] = read_sentences(path, Columns("by", "said", "mood"), pairs=True)
     assert (other.text, other.text_pair) == ("me", "hello")
 
@@ -130,6 +134,8 @@ def test_numbers_and_missing_labels(tmp_path):
     some = write(tmp_path, "some.jsonl", '{"text": "a", "label": 3}\n\n{"text": "b"}\n')
     assert [e.label for e in read_sentences(some, labelled=False)] == [None, None]
     assert "some.jsonl, line 3: the label" in fault(read_sentences, some)
+    zero = write(tmp_path, "zero.jsonl", '{"text": "a", "label": 0}\n')  # which is not empty
+    assert read_sentences(zero)[0].label == "0" and read_sentences(zero, numbers=True)[0].label == 0
 
 
 @pytest.mark.parametrize("name, content, words", [
@@ -156,6 +162,7 @@ def test_numbers_and_missing_labels(tmp_path):
     ("a.jsonl", '["a", "b"]\n', "line 1: expected a JSON object, found list"),
     ("a.jsonl", '{"text": 3, "label": "b"}\n', "line 1: 'text' is 3; expected a text"),
     ("a.jsonl", '{"text": "a", "label": 0.5}\n', "line 1: the label ('label') is 0.5"),
+    ("a.jsonl", '{"text": "a", "label": true}\n', "line 1: the label ('label') is True"),
     ("a.jsonl", '{"text": ' + "[" * 100_000, "line 1: this is no JSON"),
 ])
 def test_faults_are_named_with_their_line(tmp_path, name, content, words):

@@ -16,7 +16,7 @@ from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.labels import balanced_weights, class_names, commonest, counted
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.regression import Regression
-from minibert.finetuning.starting import fresh_model, head_class
+from minibert.finetuning.starting import config_changes, fresh_model, head_class
 from minibert.finetuning.task import predict
 from minibert.training.trainer import Trainer, TrainingSettings
 
@@ -160,6 +160,17 @@ def test_a_tiny_model_learns_which_letter_is_more_frequent(left_to_right):
         steps=150, lr=1e-2, warmup=5, schedule="linear", eval_every=50))
     trainer.run()
     assert trainer.best["accuracy"] > 0.9
+
+
+def test_a_dropout_of_its_own_reaches_all_places_also_one_of_0():
+    for left_to_right, names in (
+            (False, ("hidden_dropout_prob", "attention_probs_dropout_prob")),
+            (True, ("resid_pdrop", "embd_pdrop", "attn_pdrop"))):
+        task = classification(left_to_right=left_to_right)
+        for p in (0.0, 0.3):
+            changes = config_changes(task, p)
+            assert [changes.pop(name) for name in names] == [p] * len(names)
+            assert changes == config_changes(task)
 
 
 def test_a_gpt_has_a_head_for_sentences_only():

@@ -109,6 +109,16 @@ def test_the_best_spans_by_trying_all(case, longest, n_best):
     assert found == every[:n_best]
 
 
+def test_of_equal_spans_the_first_and_then_the_shorter_are_kept():
+    zeros, yes = [np.zeros(9)], [np.ones(9, bool)]
+    found = best_spans(zeros, zeros, yes, yes, longest=4, n_best=6)
+    assert [(span.start, span.end) for span in found] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 1),
+                                                          (1, 2)]
+    many = [np.ones(40, bool)]
+    found = best_spans([np.zeros(40)], [np.arange(40.0)], many, many)
+    assert max([span.end - span.start + 1 for span in found]) == 30 and len(found) == 20
+
+
 def test_a_span_may_end_where_another_window_has_more_context():
     inside, best = np.ones(3, bool), np.array([True, True, False])
     starts, ends = np.array([0.0, 5.0, 9.0]), np.array([0.0, 0.0, 5.0])

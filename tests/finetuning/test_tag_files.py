@@ -128,6 +128,7 @@ def test_words_alone(tmp_path):
     ("a B-PER\nb O\nc I-LOC\nd B-LOC\n", "line 3: I-LOC begins an entity"),
     ("a B-PER\nb I-LOC\n", "line 2: I-LOC begins an entity"),
     ("a I-PER\nb O\n\nc B-LOC\n", "line 1: I-PER begins an entity"),
+    ("a I-PER\nb O\nc I-LOC\nd O\ne B-LOC\n", "line 1: I-PER begins an entity"),
     ("a B-PER\nb E-PER\n", "line 2: the tag 'E-PER' is neither"),
     ("a B-PER\nb B-\n", "line 2: the tag 'B-' is neither"),
     ("a B-PER\nb o\n", "line 2: the tag 'o' is neither"),

@@ -70,6 +70,11 @@ def test_a_word_in_two_windows_is_asked_where_it_has_more_context():
                                                   [-1, -1, -1, 4, 5, 6, 7, -1]]
 
 
+def test_a_batch_has_labels_only_if_all_of_its_rows_have():
+    task = Tagging(reading(), LABELS)
+    assert task.batch(task.rows([example("a", "O"), TagExample(("b",))])).labels is None
+
+
 def test_the_loss_counts_words_and_weighs_tags():
     weights = [0.5, 1.0, 1.0, 4.0, 2.0]
     examples = [example("unhappy a", "B-PER O"), example("a b c d", "O O B-LOC I-LOC")]
@@ -106,10 +111,21 @@ def test_figures_baseline_and_file():
     assert guessed == [("B-PER", "I-PER", "O"), ("I-PER", "O")]
     figures = task.figures(dev, guessed)
     assert figures == {"accuracy": 3 / 5, "precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2}
+    more = task.figures(dev, [("B-PER", "B-LOC", "B-LOC"), ("O", "O")])  # three found, two there
+    assert (more["precision"], more["recall"], more["f1"]) == (0.0, 0.0, 0.0)
+    more = task.figures(dev, [("B-PER", "I-PER", "B-LOC"), ("B-LOC", "O")])
+    assert (more["precision"], more["recall"], more["f1"]) == (1 / 3, 1 / 2, 2 / 5)
+    assert task.describe(train[1:], dev[1:]) == [
+        "tags in training: B-PER 1 (33.3%), I-PER 1 (33.3%), O 1 (33.3%)",
+        "tags in dev: B-LOC 1 (50.0%), O 1 (50.0%)"]
     assert task.details(dev, guessed)["per_class"]["LOC"] == {"precision": 0.0, "recall": 0.0,
                                                               "f1": 0.0, "support": 1}
     assert task.written(dev, guessed) == "a\tB-PER\nb\tI-PER\ne\tO\n\nb\tI-PER\nc\tO\n"
     words = Tagging(reading(), ("DT", "NN"))
+    counted = words.guess([example("a b", "DT NN"), example("a a", "NN NN")])
+    assert counted == {"other": "NN", "words": {}}, "a is an NN more often than not"
+    counted = words.guess([example("b b b a a a", "NN NN NN DT NN DT")])
+    assert words.guessed(counted, [example("a c", "DT NN")]) == [("DT", "NN")]
     right, predicted = [example("a b", "DT NN")], [("DT", "DT")]
     assert words.chosen_by == "accuracy" and words.figures(right, predicted) == {"accuracy": 0.5}
     assert words.details(right, predicted)["confusion"] == [[1, 0], [1, 0]]

@@ -71,6 +71,18 @@ def test_questions(tmp_path_factory, rows):
                examples)
 
 
+def test_an_answer_keeps_its_place_and_its_characters(tmp_path):
+    examples = [QuestionExample("1", "谁？", "a a", (Answer("a", 2), Answer("a", 0)))]
+    round_trip(tmp_path, "a.json", write_questions, read_questions, examples)
+    assert "谁？" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_one_pair_is_enough_for_a_column_of_second_texts(tmp_path):
+    write_sentences(tmp_path / "a.tsv", [SentenceExample("a", None, "x"),
+                                         SentenceExample("b", "c", "x")])
+    assert (tmp_path / "a.tsv").read_text() == "text\ttext_pair\tlabel\na\t\tx\nb\tc\tx\n"
+
+
 def test_a_question_to_be_predicted_is_none_without_an_answer(tmp_path):
     examples = [QuestionExample("1", "who?", "a bc"), QuestionExample("2", "how?", "a bc", ())]
     write_questions(tmp_path / "a.json", examples)
