@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from labelled_world import FILES, SMALL, finetune
 
 from minibert.__main__ import main
 from minibert.checkpoints.safetensors import load_file
+from minibert.commands.finetune import settings_of
 from minibert.commands.marks import can_colour, marked
 from minibert.commands.verdict import summary_of
 from minibert.finetuning.classification import Classification
@@ -25,6 +27,7 @@ from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.starting import fresh_model
 from minibert.models.config import BertConfig
+from minibert.objectives.randomness import Purpose, generator
 from minibert.text.wordpiece import BertTokenizer
 from minibert.training.checkpoint import write_checkpoint
 from minibert.training.runs import Run
@@ -57,11 +60,12 @@ def test_each_task_from_files_to_a_verdict(world, tmp_path, capsys, task, figure
     rows = 54 if task == "answer" else 40
     assert summary["settings"]["eval_every"] == -(-rows // 16)
     assert summary["settings"]["steps"] == -(-2 * rows // 16)
-    shown = output_of(capsys, "evaluate", out, "--file", world / f"dev.{FILES[task]}")
-    for name in figures:
-        line = next(line for line in shown.splitlines() if line.split()[:1] == [name])
-        assert line.split() == [name, f"{summary['best'][name]:.4f}",
-                                f"{summary['baselines'][name]:.4f}"]
+    for text in (shown, output_of(capsys, "evaluate", out, "--file",
+                                  world / f"dev.{FILES[task]}")):
+        for name in figures:
+            line = next(line for line in text.splitlines() if line.split()[:1] == [name])
+            assert line.split() == [name, f"{summary['best'][name]:.4f}",
+                                    f"{summary['baselines'][name]:.4f}"]
     assert f"best: {min(figures)}" in output_of(capsys, "info", out)
 
 
@@ -84,12 +88,14 @@ def test_the_verdict_is_about_the_best_checkpoint(tmp_path):
 
 
 def test_the_head_stands_on_the_pretrained_encoder(world, tmp_path, capsys):
-    output_of(capsys, *finetune("classify", world, tmp_path / "run", "--freeze-encoder"))
+    shown = output_of(capsys, *finetune("classify", world, tmp_path / "run", "--freeze-encoder"))
     before = load_file(world / "both" / "bert" / "best" / "model.safetensors")
     after = load_file(tmp_path / "run" / "latest" / "model.safetensors")
     same = [name for name in after if name in before and np.array_equal(after[name], before[name])]
     assert len(same) > 30 and all("encoder" in name or "embeddings" in name for name in same)
     assert not np.array_equal(after["bert.pooler.dense.weight"], before["bert.pooler.dense.weight"])
+    trained = sum([array.size for name, array in after.items() if name not in same])
+    assert f"{trained:,} of {sum([a.size for a in after.values()]):,} parameters are" in shown
     config = json.loads((tmp_path / "run" / "best" / "config.json").read_text())
     assert config["architectures"] == ["BertForSequenceClassification"]
     assert config["id2label"] == {"0": "neg", "1": "pos"}
@@ -109,7 +115,7 @@ def test_a_gpt_reads_sentences_and_pairs(world, tmp_path, capsys):
 
 def test_options_reach_what_they_name(world, tmp_path, capsys):
     out = tmp_path / "run"
-    output_of(capsys, *finetune(
+    shown = output_of(capsys, *finetune(
         "classify", world, out, "--batch", "10", "--lr", "0.002", "--warmup", "1",
         "--weight-decay", "0.3", "--layer-decay", "0.5", "--freeze-layers", "1", "--dropout",
         "0.2", "--patience", "7", "--max-length", "16", "--stride", "3", "--seed", "9",
@@ -124,10 +130,21 @@ def test_options_reach_what_they_name(world, tmp_path, capsys):
     labels = [line.split("\t")[1] for line in (world / "train.tsv").read_text().splitlines()[1:]]
     assert state["about"]["weights"] == pytest.approx([20 / labels.count("neg"),
                                                        20 / labels.count("pos")])
+    texts = [line.split("\t")[0] for line in (world / "train.tsv").read_text().splitlines()[1:]]
+    first = texts[generator(9, Purpose.EXAMPLES).permutation(40)[0]]
+    assert f"first examples:\n  [CLS] {first} [SEP]\n" in shown.replace(" ##", "")
     config = json.loads((out / "latest" / "config.json").read_text())
     assert config["hidden_dropout_prob"] == config["attention_probs_dropout_prob"] == 0.2
     rates = [record["lr"] for record in Run(out).records() if record["kind"] == "step"]
     assert rates[0] == 0.001 and rates[1] == 0.002 and rates[-1] == pytest.approx(0.002 / 7)
+
+
+def test_steps_and_warmup_follow_the_number_of_windows():
+    objective = SimpleNamespace(rows=[[0] * 5] * 41, steps_per_epoch=11)
+    options = {"epochs": 3, "batch": 4, "threads": 1}
+    settings = settings_of(options, objective, 16)
+    assert (settings.steps, settings.warmup, settings.eval_every) == (31, 3, 11)  # 123 in fours
+    assert settings_of({**options, "warmup": 0}, objective, 16).warmup == 0
 
 
 def test_what_is_not_given_suits_the_model(world, runs):
@@ -208,6 +225,10 @@ def test_predictions_are_written_whole_in_the_form_of_the_field(world, runs, tmp
     unlabelled.write_text("anna\nsleeps\n")
     output_of(capsys, "predict", runs["tag"], "--file", unlabelled, "--out", tmp_path / "tags.txt")
     assert (tmp_path / "tags.txt").read_text().startswith("anna\t")
+    endings = tmp_path / "endings.csv"
+    endings.write_text("context,ending0,ending1\nanna,sleeps,lives\n")
+    output_of(capsys, "predict", runs["choice"], "--file", endings, "--out", tmp_path / "chosen")
+    assert json.loads((tmp_path / "chosen").read_text())["label"] in (0, 1)
 
 
 def test_a_full_disk_leaves_no_predictions(world, runs, tmp_path, capsys, monkeypatch):
@@ -284,6 +305,7 @@ def test_chinese_from_end_to_end(tmp_path, capsys):
         output_of(capsys, "finetune", task, "--from", tmp_path / "bert", "--train", path, "--dev",
                   path, "--out", tmp_path / task, "--epochs", "5", "--lr", "0.01", "--threads",
                   "1", "--batch", "1")
+    assert Run(tmp_path / "answer").state()["about"]["may_be_empty"] is False
     assert output_of(capsys, "tag", tmp_path / "tag", "苏轼住在眉山。") == ("[苏轼 PER]住在[眉山 LOC]。"
                                                                      "\n")
     answer = output_of(capsys, "answer", tmp_path / "answer", "--context",

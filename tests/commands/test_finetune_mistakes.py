@@ -87,13 +87,18 @@ def test_an_existing_folder_is_not_touched(world, runs, tmp_path, capsys):
 
 
 def test_files_that_have_changed_since(world, tmp_path, capsys):
-    own = tmp_path / "train.tsv"
-    own.write_text((world / "train.tsv").read_text())
-    output_of(capsys, *finetune("classify", world, tmp_path / "run", "--train", str(own)))
-    own.write_text(own.read_text().replace("rome", "oslo"))
-    line = mistake(capsys, "finetune", "classify", "--resume", "--out", tmp_path / "run",
-                   "--epochs", "3")
-    assert "no longer what this run was begun with" in line
+    own = [tmp_path / "train.tsv", tmp_path / "dev.tsv"]
+    for path in own:
+        path.write_text((world / path.name).read_text())
+    output_of(capsys, *finetune("classify", world, tmp_path / "run", "--train", str(own[0]),
+                                "--dev", str(own[1])))
+    for path in own:
+        before = path.read_text()
+        path.write_text(before.replace("rome", "oslo"))
+        line = mistake(capsys, "finetune", "classify", "--resume", "--out", tmp_path / "run",
+                       "--epochs", "3")
+        assert "no longer what this run was begun with" in line
+        path.write_text(before)
 
 
 @pytest.mark.parametrize("command, words", [
