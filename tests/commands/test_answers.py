@@ -10,6 +10,7 @@ from minibert.commands.answers import against_oracle, baselines, ratio_and_error
 from minibert.nn.module import Module
 from minibert.objectives.next_token import NextTokenObjective
 from minibert.objectives.pretraining import PretrainingObjective
+from minibert.text.baselines import bigram_loss, unigram_loss
 from minibert.text.characters import CharTokenizer
 from minibert.text.corpora import toy_corpus, train_tokenizer
 from minibert.text.oracle import Oracle
@@ -72,6 +73,32 @@ def test_the_same_for_masked_words_and_pairs(corpus, tokenizer):
     assert figures["nsp_accuracy_of_model"] == pytest.approx(np.mean(np.array(labels) == 0))
 
 
+def test_the_model_reads_what_the_oracle_reads(corpus, tokenizer):
+    """The masked words, segments and padding; never the words behind the masks."""
+    objective = PretrainingObjective(tokenizer, corpus.train_documents, corpus.held_out_documents,
+                                     48, 4, sentences_per_segment=corpus.sentences_per_segment)
+    expected, right = list(objective.held_out_batches()), 0
+
+    class Listening(Uniform):
+        __slots__ = ("heard",)
+
+        def forward(self, *arrays):
+            self.heard.append(arrays)
+            outputs = super().forward(*arrays)
+            outputs.seq_relationship_logits = Tensor(np.eye(2)[arrays[0].sum(axis=1) % 2])
+            return outputs
+
+    model = Listening(tokenizer.vocab_size)
+    model.heard = []
+    figures = against_oracle(model, objective)
+    for heard, batch in zip(model.heard, expected, strict=True):
+        for array, name in zip(heard, ("input_ids", "attention_mask", "token_type_ids"),
+                               strict=True):
+            np.testing.assert_array_equal(array, getattr(batch, name))
+        right += (batch.input_ids.sum(axis=1) % 2 == batch.next_sentence_label).sum()
+    assert figures["nsp_accuracy_of_model"] == right / figures["pairs"]
+
+
 def test_the_standard_error_is_the_usual_one_for_rows_of_one_length():
     rng = np.random.default_rng(0)
     sums = rng.normal(2.0, 1.0, size=500)
@@ -97,6 +124,13 @@ def test_baselines_have_the_names_that_a_summary_shows(corpus, tokenizer):
     assert counted["bigram"] < counted["unigram"] < counted["uniform"]
     assert counted["uniform"] == np.log(tokenizer.vocab_size)
     assert set(baselines(bert)) == {"uniform", "unigram", "nsp_accuracy"}
+    several = PretrainingObjective(tokenizer, corpus.train_documents, corpus.held_out_documents,
+                                   48, 4, n_held_out=70)  # in two batches
+    masked = np.concatenate([batch.masked_labels for batch in several.held_out_batches()])
+    # what is counted in the training text is held against the held-out text
+    assert baselines(several)["unigram"] == unigram_loss(several.train.ids, masked,
+                                                         tokenizer.vocab_size)
+    assert counted["bigram"] == bigram_loss(gpt.train_ids, gpt.held_out_ids, tokenizer.vocab_size)
     assert baselines(bert)["nsp_accuracy"] == pytest.approx(0.5, abs=0.02)
 
 
@@ -109,4 +143,5 @@ def test_the_oracle_is_asked_only_what_it_can_answer(corpus, tokenizer):
     assert "47" in why_no_oracle(PretrainingObjective(tokenizer, *pairs, 40, 1))
     assert "pairs" in why_no_oracle(PretrainingObjective(tokenizer, *pairs, 48, 1,
                                                          next_sentence=False))
-    assert why_no_oracle(PretrainingObjective(tokenizer, *pairs, 48, 1)) is None
+    for context in (47, 48):
+        assert why_no_oracle(PretrainingObjective(tokenizer, *pairs, context, 1)) is None

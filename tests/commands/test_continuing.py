@@ -69,13 +69,16 @@ def test_a_folder_of_another_tokenizer_and_without_heads(text, tmp_path, capsys)
     folder = tmp_path / "gpt2"
     tokenizer = mb.GPT2Tokenizer.train([text.read_text()], 300)
     mb.GPT2LMHeadModel(mb.GPT2Config(vocab_size=304, n_positions=20, n_embd=12, n_layer=1, n_head=2,
-                                     resid_pdrop=0.2)).save_pretrained(folder)
+                                     resid_pdrop=0.2, initializer_range=0.03)
+                       ).double().save_pretrained(folder)  # trained on in float32
     tokenizer.save_pretrained(folder)
     output_of(capsys, *go_on("gpt", text, folder, tmp_path / "run", "--steps", "2"))
     about = Run(tmp_path / "run").state()["about"]
     assert (about["tokenizer"], about["context"], about["dropout"]) == ("bpe", 20, 0.2)
+    assert (about["vocab_size"], about["initializer_range"]) == (len(tokenizer), 0.03)
     config = json.loads((tmp_path / "run/latest/config.json").read_text())
     assert config["n_positions"] == 20 and config["vocab_size"] == 304
+    assert config["dtype"] == "float32"
     assert mb.GPT2Tokenizer.from_pretrained(tmp_path / "run/latest").merges == tokenizer.merges
 
     bare = tmp_path / "bert"
