@@ -1,6 +1,6 @@
 """minibert: a Transformer engine over NumPy to read, to step through and to train.
 
-The rooms are read in the order in which they are imported here.
+These are the public names; README.md says in which order to read the rest.
 """
 
 from minibert.autograd import functional, ops

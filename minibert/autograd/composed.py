@@ -113,24 +113,24 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
     (N, V, ...) with targets (N, ...) or probabilities (N, V, ...). A mean of classes is weighted by
     the class weights, and is zero where all targets are ignored.
     """
-    axis = min(1, logits.ndim - 1)
-    log_probabilities = log_softmax(logits, axis)
+    axis = min(1, logits.ndim - 1)  # of the classes: (V,) alone is one example
+    log_probabilities = log_softmax(logits, axis)  # (N, V, ...)
     classes = logits.shape[axis]
-    if weight is not None:  # (V,) beside (N, V, ...)
+    if weight is not None:  # (V,) -> (V, 1, ...), to stand beside (N, V, ...)
         weight = weight.reshape((-1,) + (1,) * (logits.ndim - 1 - axis))
     if targets.dtype.kind == "f":
-        wanted = targets * (1 - label_smoothing) + label_smoothing / classes
-        wanted = wanted if weight is None else wanted * weight
-        losses = -(log_probabilities * wanted).sum(axis)
-        return _reduce(losses, reduction)
-    valid = targets != ignore_index
-    targets = np.expand_dims(np.where(valid, targets, 0), axis)
+        q = targets * (1 - label_smoothing) + label_smoothing / classes  # (N, V, ...)
+        q = q if weight is None else q * weight
+        return _reduce(-(log_probabilities * q).sum(axis), reduction)
+    valid = targets != ignore_index  # (N, ...)
+    targets = np.expand_dims(np.where(valid, targets, 0), axis)  # (N, 1, ...)
     dtype = log_probabilities.data.real.dtype
+    # (N, ...): what each target counts, 0 if ignored, else the weight of its class
     share = valid.astype(dtype) if weight is None else weight.ravel()[targets].squeeze(axis) * valid
     losses = squeeze(take_along_axis(log_probabilities, targets, axis), axis) * -share
     if label_smoothing:
-        everywhere = log_probabilities if weight is None else log_probabilities * weight
-        uniform = everywhere.sum(axis) * (-1 / classes * valid.astype(dtype))
+        weighted = log_probabilities if weight is None else log_probabilities * weight
+        uniform = weighted.sum(axis) * (-1 / classes * valid.astype(dtype))  # q = 1 / V
         losses = (1 - label_smoothing) * losses + label_smoothing * uniform
     if reduction == "mean":
         return losses.sum() / (float(share.sum()) or 1.0)

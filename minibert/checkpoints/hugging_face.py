@@ -94,10 +94,12 @@ def place_of(layout: Layout, name: str) -> Place:
     bare = name.removeprefix(prefix)
     if bare in layout.table:
         place, number, ending = layout.table[bare], "", ""
-    else:
+    else:  # stack.blocks.3.attention_norm.bias stands there as stack.blocks.{i}.attention_norm.{p}
         number = next(iter(re.findall(r"\.(\d+)\.", bare)), "")
-        head, _, ending = bare.rpartition(".")
-        place = layout.table[f"{head.replace(f'.{number}.', '.{i}.', 1) if number else head}.{{p}}"]
+        module, _, ending = bare.rpartition(".")
+        if number:
+            module = module.replace(f".{number}.", ".{i}.", 1)
+        place = layout.table[module + ".{p}"]
     prefix = prefix if bare != name else ""
     return Place(tuple(prefix + text.format(i=number, p=ending) for text in place.names),
                  place.transposed)

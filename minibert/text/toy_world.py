@@ -26,9 +26,10 @@ from minibert.text.world import World
 # does not look at the words leaves the oracle's prior exact.
 SENTENCES_PER_SEGMENT = 2
 
+# Probabilities after a sentence
 TOPIC_STAYS = 0.97
 CHARACTER_STAYS = 0.92
-DOCUMENT_END = 1 / 12
+DOCUMENT_END = 1 / 12  # so documents have 12 sentences on average
 
 
 class Topic(NamedTuple):
@@ -107,7 +108,7 @@ def grammar(
         "manner": 0.24, "verb 0": 0.13, "verb 1": 0.13, "verb 2": 0.13, "verb 3": 0.13,
         "often": 0.08, "habit": 0.16,
     }
-    grammar = {
+    rules = {
         # the (old) captain ... / she ...
         "the": ({"the": 1.0}, {"quality": 0.5, "noun": 0.5}),
         "quality": ({character.quality: 1.0}, {"noun": 1.0}),
@@ -144,10 +145,10 @@ def grammar(
     for number, (singular_verb, plural_verb, things) in enumerate(topic.actions):
         determiner = {"the": 0.4, "that": 0.15, POSSESSIVE[character.pronoun]: 0.45}
         verb = plural_verb if plural else singular_verb
-        grammar[f"verb {number}"] = ({verb: 1.0}, {f"determiner {number}": 1.0})
-        grammar[f"determiner {number}"] = (determiner, {f"object {number}": 1.0})
-        grammar[f"object {number}"] = (_even(things), {"near": 0.5, ".": 0.5})
-    return grammar
+        rules[f"verb {number}"] = ({verb: 1.0}, {f"determiner {number}": 1.0})
+        rules[f"determiner {number}"] = (determiner, {f"object {number}": 1.0})
+        rules[f"object {number}"] = (_even(things), {"near": 0.5, ".": 0.5})
+    return rules
 
 
 class ToyWorld(World):

@@ -1,5 +1,7 @@
 """AdamW (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2).
 
+The algorithm itself is one function, `_adamw`; everything else here is about where the numbers lie.
+
 The optimizer keeps all parameters of a group in one flat array, and likewise their gradients and
 the two moments; each parameter's `.data` is a view of its part. A step is then a few passes over
 long arrays, done block by block so that a block stays in the cache from the first pass to the last

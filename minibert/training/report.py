@@ -111,6 +111,7 @@ def estimate(trainer) -> dict:
     peak = peak_memory()
     return {"parameters": trainer.parameter_count(), "step_seconds": seconds,
             "bytes": None if peak is None else peak + moments,
+            # a tenth more for the clipping and AdamW, which were not tried
             "seconds": steps * seconds * 1.1 + math.ceil(steps / every) * evaluation_seconds}
 
 
