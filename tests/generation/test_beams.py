@@ -93,7 +93,7 @@ def test_early_stopping_ends_once_there_are_enough(stopping, read):
 
 def test_beams_go_on_though_every_likely_token_ends_a_text():
     """The four best continuations of two beams all end; at this penalty the longest text wins."""
-    model = Bigrams(np.tile(np.log([0.4, 0.4, 0.15, 0.05]), (4, 1)))
+    model = Bigrams(np.tile(np.log([0.4, 0.4, 0.11, 0.09]), (4, 1)))
     found = generate(model, np.array([[3]]), max_new_tokens=5, num_beams=2, eos_token_id=[0, 1],
                      length_penalty=10.0, early_stopping="never")
     assert found.tolist() == [[3, 2, 2, 2, 2, 0]]
