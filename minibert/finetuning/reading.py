@@ -18,6 +18,7 @@ Record = tuple[str, dict]  # where it was read, and its values by the names of t
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 MOST_LINES = 5  # that a message lists
+LONGEST_FIELD = 2**31 - 1  # Python's csv has room for 131,072 characters, less than a novel
 
 
 def text_of(path: str | Path) -> str:
@@ -64,6 +65,7 @@ def _csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
     """The rows that are not blank. A quoted field may hold line breaks: a row is called by its
     first line."""
     reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
+    csv.field_size_limit(LONGEST_FIELD)
     first = 1
     while True:
         try:

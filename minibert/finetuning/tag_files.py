@@ -20,7 +20,7 @@ from minibert.finetuning.examples import TagExample
 from minibert.finetuning.reading import text_of
 
 DOCUMENT = "-DOCSTART-"
-BLANKS, TABS = "[ \t]+", "\t[ \t]*"  # between two columns
+BLANKS, TABS = re.compile("[ \t]+"), re.compile("\t[ \t]*")  # between two columns
 _ENTITY = re.compile(r"[BI]-.+")
 # CoNLL-U: two words that are written as one, and a word that is not written at all
 _NO_WORD = re.compile(r"\d+[-.]\d+")
@@ -57,12 +57,14 @@ def read_tags(path: str | Path, labelled: bool = True, word_column: str | None =
 
 def _lines(path: str | Path) -> list[Line]:
     """Every line that is no comment, all with as many columns; a blank one has none."""
-    numbered = [(f"{path}, line {number}", line)
-                for number, line in enumerate(text_of(path).split("\n"), 1)]
-    lines, by_tabs = _cut(numbered, BLANKS), _cut(numbered, TABS)
-    if _width(by_tabs) > 1 and not _ragged(by_tabs) and (
-            _ragged(lines) or len(by_tabs) > len(lines) or _width(by_tabs) == _width(lines)):
-        lines = by_tabs
+    text = text_of(path)
+    numbered = [(f"{path}, line {number}", line) for number, line in enumerate(text.split("\n"), 1)]
+    lines = _cut(numbered, BLANKS)
+    by_tabs = _cut(numbered, TABS) if "\t" in text else []
+    if _width(by_tabs) > 1 and not _ragged(by_tabs):
+        loses_words = _ragged(lines) or len(lines) < len(by_tabs)
+        if loses_words or _width(lines) == _width(by_tabs):
+            lines = by_tabs
     if _ragged(lines):
         (first_where, first), (where, columns) = _ragged(lines)
         raise InputError(f"{where}: {len(columns)} columns, but {first_where} has {len(first)}; "
@@ -70,21 +72,21 @@ def _lines(path: str | Path) -> list[Line]:
     return lines
 
 
-def _cut(numbered: list[tuple[str, str]], joint: str) -> list[Line]:
+def _cut(numbered: list[tuple[str, str]], joint: re.Pattern) -> list[Line]:
     """The lines in columns; without those that begin with # and have not as many as the first line
     that does not."""
     lines = []
     for where, line in numbered:
         line = line.strip(" \t\r")  # not all blanks: an ideographic or no-break space may be a word
         empty = not line or line.startswith(DOCUMENT)
-        lines.append((where, [] if empty else re.split(joint, line)))
+        lines.append((where, [] if empty else joint.split(line)))
     widths = [len(columns) for _, columns in lines if columns and columns[0][0] != "#"]
     return [(where, columns) for where, columns in lines
             if not widths or not columns or columns[0][0] != "#" or len(columns) == widths[0]]
 
 
 def _width(lines: list[Line]) -> int:
-    return max([len(columns) for _, columns in lines])
+    return max([len(columns) for _, columns in lines], default=0)
 
 
 def _ragged(lines: list[Line]) -> tuple[Line, Line] | None:

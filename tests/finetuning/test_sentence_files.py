@@ -120,6 +120,11 @@ def test_what_the_annotators_did_not_agree_on_is_left_out_and_counted(tmp_path):
     assert [e.label for e in read_sentences(minus)] == ["-", "+"]
 
 
+def test_a_novel_fits_into_a_field(tmp_path):
+    path = write(tmp_path, "a.csv", f'text,label\n"{"word, " * 40_000}",x\n')
+    assert len(read_sentences(path)[0].text) == 240_000
+
+
 def test_yes_and_no_are_classes(tmp_path):
     path = write(tmp_path, "a.jsonl", '{"question": "a", "passage": "b", "label": true}\n')
     assert read_sentences(path, pairs=True)[0].label == "true"
