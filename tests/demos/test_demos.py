@@ -30,6 +30,7 @@ SMALL = {
                                "the colder, the likelier"),
     "11_sliding_windows": ([], "one window speaks for each token ('bought': C)"),
     "12_toy_tasks": (["--train", "300", "--test", "300"], "under the best possible score"),
+    "15_examples_by_hand": ([], "every answer is right, in both languages"),
 }
 
 
