@@ -152,20 +152,21 @@ class Trainer:
         totals = added_up([self.objective.counts(batch) for batch in batches])
         count = self.settings.workers
 
-        def walk_of(worker: int) -> dict:
+        def work(worker: int) -> dict:
             shares = [batch.share(worker, count) for batch in batches]
-            return self._walk(micro_steps, shares, totals, worker)
+            return self._forward_backward(micro_steps, shares, totals, worker)
 
         if count == 1:
-            means = self._walk(micro_steps, batches, totals)
+            means = self._forward_backward(micro_steps, batches, totals)
         else:
-            means = added_up(self.workers.run(walk_of))
+            means = added_up(self.workers.run(work))
         self.tokens += sum([batch.input_ids.size for batch in batches])
         parts = {f"{name}_loss": mean for name, mean in means.items()} if len(means) > 1 else {}
         return {"loss": sum(means.values()), **parts}
 
-    def _walk(self, micro_steps: range, batches: list, totals: dict, worker: int = 0) -> dict:
-        """Forward and back over each batch, or a worker's share of it; their part of the means."""
+    def _forward_backward(self, micro_steps: range, batches: list, totals: dict, worker: int = 0
+                          ) -> dict:
+        """Both passes over each batch, or a worker's share of it; -> their part of the means."""
         means = dict.fromkeys(totals, 0.0)
         for micro_step, batch in zip(micro_steps, batches):
             if not len(batch.input_ids):  # more workers than rows

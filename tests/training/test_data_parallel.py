@@ -181,16 +181,16 @@ def test_an_anomaly_in_a_worker_is_found():
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_an_exception_in_one_worker_ends_the_step_and_leaves_no_trace(failing):
     trained = trainer(3, batch_size=6)
-    before, finished, plain = weights(trained), [], trained._walk
+    before, finished, plain = weights(trained), [], trained._forward_backward
 
-    def walk(micro_steps, batches, totals, worker):
+    def forward_backward(micro_steps, batches, totals, worker):
         means = plain(micro_steps, batches, totals, worker)
         if worker == failing:
             raise ArithmeticError(f"in worker {worker}")
         finished.append(worker)
         return means
 
-    trained._walk = walk
+    trained._forward_backward = forward_backward
     threads = threading.active_count()
     with pytest.raises(ArithmeticError, match=f"in worker {failing}"):
         trained.step()
@@ -200,7 +200,7 @@ def test_an_exception_in_one_worker_ends_the_step_and_leaves_no_trace(failing):
     assert trained.steps_done == 0
     for name, array in weights(trained).items():
         assert np.array_equal(array, before[name])
-    trained._walk = plain
+    trained._forward_backward = plain
     reference = trainer(3, batch_size=6)
     assert trained.step()["grad_norm"] == reference.step()["grad_norm"]
 
