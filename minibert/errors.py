@@ -1,7 +1,8 @@
-"""The one error that a user's mistake raises everywhere above the engine.
+"""The one error that a user's mistake raises everywhere outside the engine.
 
-Shape and type mistakes inside the engine stay plain ValueError, TypeError and IndexError, as in
-NumPy. The command line turns an InputError into one line on stderr and exit status 2.
+Shape and type mistakes inside the engine (autograd/) stay plain ValueError, TypeError and
+IndexError, as in NumPy. The command line turns an InputError into one line on stderr and exit
+status 2.
 """
 
 

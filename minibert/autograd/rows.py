@@ -1,4 +1,4 @@
-"""Sums and maxima over the rows and columns of a matrix, by the ways in which NumPy is fast.
+"""Sums and maxima over the rows and columns of a matrix, the fast way in NumPy.
 
 A ufunc's reduction pays some 50 ns for every row; BLAS and argmax do not (measured for 1024 rows of
 256 floats, one thread).

@@ -1,4 +1,4 @@
 """Files that hold models: safetensors, and folders in Hugging Face's layout.
 
-Knows names, dictionaries and arrays, and no model: the models above it read and write themselves.
+It knows names, dictionaries and arrays, but no model: the models read and write themselves.
 """

@@ -1,4 +1,4 @@
-"""A text goes on: greedily, by drawing from what is likely, or by beam search."""
+"""Continuing a text: greedily, by sampling, or by beam search."""
 
 from __future__ import annotations
 

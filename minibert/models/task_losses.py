@@ -1,4 +1,4 @@
-"""What predictions cost, one function for each kind of label. Training calls them with sums.
+"""The losses, one function for each kind of label. Training asks for sums, not means.
 
 Letters: B examples, T tokens, K classes.
 """

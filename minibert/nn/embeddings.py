@@ -1,7 +1,7 @@
 """From token ids to the vectors that enter the first block.
 
 A block without positions cannot tell one order of its tokens from another, so both models add a
-learned vector for each place. BERT adds one more that says which of two sentences a token is in.
+learned vector for each position. BERT adds one more that says which of two sentences a token is in.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Dropout(Module):
 
 
 def gelu(x: Tensor) -> Tensor:
-    """BERT's: x times the normal distribution's Phi(x)."""
+    """BERT's: x Phi(x), with Phi the normal distribution function."""
     return F.gelu(x)
 
 

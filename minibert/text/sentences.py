@@ -8,7 +8,7 @@ ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st jr sr vs etc e.g i.e cf al fig no vol pp ed eds inc ltd co".split())
 
 _PARAGRAPH_GAP = re.compile(r"\n[^\S\n]*\n\s*")
-# After . ! ? and closing quotes, before what may open a sentence; or after their CJK sisters.
+# After . ! ? and closing quotes, before what may open a sentence; or after their CJK counterparts.
 _BOUNDARY = re.compile(r"""(?<=[.!?])["')\]’”]*\s+(?=["'(\[‘“]*[^\W_a-z])|(?<=[。！？])["'”’」』]*""")
 
 
