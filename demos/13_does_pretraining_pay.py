@@ -62,8 +62,8 @@ TASK_SEED = 2018  # of the labelled examples
 
 
 def epochs_for(examples: int) -> int:
-    """Few examples are read more often: 100 times up to 80 of them, 20 times from 400 on."""
-    return max(20, min(100, 8000 // examples))
+    """Few examples are read more often: 100 times up to 80 of them, 40 times from 200 on."""
+    return max(40, min(100, 8000 // examples))
 
 
 @dataclass
@@ -282,7 +282,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rates", nargs="+", type=float, default=RATES)
     parser.add_argument("--out", type=Path, default=Path("runs/does-pretraining-pay"))
     parser.add_argument("--steps", type=int, help="of pre-training (as many as `pretrain` makes)")
-    parser.add_argument("--epochs", type=int, help="of fine-tuning (20 to 100)")
+    parser.add_argument("--epochs", type=int, help="of fine-tuning (40 to 100)")
     parser.add_argument("--largest", type=int, default=1000, help="training examples drawn a seed")
     parser.add_argument("--dev", type=int, default=500)
     parser.add_argument("--test", type=int, default=2000)
