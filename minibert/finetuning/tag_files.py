@@ -2,8 +2,13 @@
 
 The word stands in the first column, its tag in the last, unless others are named. Columns are
 separated by blanks and tabs; by tabs alone where all lines then have as many, and by blanks not, or
-no more (a word may have blanks in it). Lines that begin with -DOCSTART- mark documents, lines that begin with # and
-have not as many columns as the others are comments (GermEval, CoNLL-U); both are no words.
+no more (a word may have blanks in it). Lines that begin with -DOCSTART- mark documents, lines that
+begin with # and have not as many columns as the others are comments (GermEval, CoNLL-U); both are
+no words.
+
+In a .jsonl file, as Hugging Face's data sets write them, every line is a sentence:
+
+    {"tokens": ["She", "left", "Paris"], "ner_tags": ["O", "O", "B-LOC"]}
 
 Tags of entities come in two schemes (Tjong Kim Sang & Veenstra 1999, "Representing text chunks"):
 in BIO2 each entity begins with B-; in BIO (IOB1) with I-, and with B- only directly after another
@@ -17,9 +22,10 @@ from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import TagExample
-from minibert.finetuning.reading import text_of
+from minibert.finetuning.reading import records, text_of
 
 DOCUMENT = "-DOCSTART-"
+WORDS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")  # usual names in JSON
 BLANKS, TABS = re.compile("[ \t]+"), re.compile("\t[ \t]*")  # between two columns
 _ENTITY = re.compile(r"[BI]-.+")
 # CoNLL-U: two words that are written as one, and a word that is not written at all
@@ -32,12 +38,56 @@ Row = tuple[str, str, str | None]  # where it stands, the word, its tag if there
 def read_tags(path: str | Path, labelled: bool = True, word_column: str | None = None,
               tag_column: str | None = None) -> list[TagExample]:
     """The sentences of a file. `labelled` False reads words only, whatever else is there. Columns
-    are named by their numbers, from "1".
+    are named by their numbers, from "1"; in a .jsonl file by their names.
 
     Errors: lines that differ in their number of columns, a column that is not there or only counts
     the words, a word without a tag, a tag of another scheme, a sequence that is neither BIO nor
     BIO2.
     """
+    if Path(path).suffix.lower() == ".jsonl":
+        sentences = list(_in_json(path, labelled, word_column, tag_column))
+    else:
+        sentences = _in_columns(path, labelled, word_column, tag_column)
+    tags = [tuple(tag for _, _, tag in rows) for rows in sentences] if labelled else None
+    if labelled and any(_ENTITY.fullmatch(tag) for sentence in tags for tag in sentence):
+        tags = _in_bio2(sentences)
+    return [TagExample(tuple(word for _, word, _ in rows), tags[i] if labelled else None,
+                       rows[0][0])
+            for i, rows in enumerate(sentences)]
+
+
+def _in_json(path: str | Path, labelled: bool, word_column: str | None, tag_column: str | None
+             ) -> Iterator[list[Row]]:
+    """The sentences of a file with a JSON object a line."""
+    for where, values in records(path):
+        words = _texts(where, values, word_column, WORDS, "text")
+        tags = [None] * len(words)
+        if labelled:
+            tags = _texts(where, values, tag_column, TAGS, "label")
+        if len(words) != len(tags):
+            raise InputError(f"{where}: {len(words)} words, but {len(tags)} tags; write one tag "
+                             "for each word")
+        yield [(where, word, tag) for word, tag in zip(words, tags)]
+
+
+def _texts(where: str, values: dict, given: str | None, usual: tuple[str, ...], what: str
+           ) -> list[str]:
+    """The list of texts under a name: the given one, or the first of the usual ones."""
+    name = given or next((name for name in usual if name in values), usual[0])
+    texts = values.get(name)
+    if not isinstance(texts, list) or not texts:
+        raise InputError(f"{where}: there is no list {name!r:.60}; the names are "
+                         f"{list(values)!r:.200}: say which with --{what}-column")
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{where}: {text!r:.60} in {name!r:.60} is no text; write words, and "
+                             "tags by their names (such as B-PER), not by numbers")
+    return texts
+
+
+def _in_columns(path: str | Path, labelled: bool, word_column: str | None,
+                tag_column: str | None) -> list[list[Row]]:
+    """The sentences of a file with a word a line."""
     lines = _lines(path)
     width = _width(lines)
     if width == 0:
@@ -46,13 +96,7 @@ def read_tags(path: str | Path, labelled: bool = True, word_column: str | None =
     tag = _place(path, tag_column, "label", width - 1, width) if labelled else None
     if word_column is None:
         _check_words(lines)
-    sentences = list(_sentences(lines, word, tag))
-    tags = [tuple(tag for _, _, tag in rows) for rows in sentences] if labelled else None
-    if labelled and any(_ENTITY.fullmatch(tag) for sentence in tags for tag in sentence):
-        tags = _in_bio2(sentences)
-    return [TagExample(tuple(word for _, word, _ in rows), tags[i] if labelled else None,
-                       rows[0][0])
-            for i, rows in enumerate(sentences)]
+    return list(_sentences(lines, word, tag))
 
 
 def _lines(path: str | Path) -> list[Line]:

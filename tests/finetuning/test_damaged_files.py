@@ -19,6 +19,7 @@ CASES = {
                               '{"context": "e", "endings": ["f", "g"], "label": 0}\n'),
     "b.csv": (read_choices, "sent1,sent2,ending0,ending1,label\na,b,c,d,1\n"),
     "a.conll": (read_tags, "-DOCSTART- O\n\nEU I-ORG\nsaid O\n\nRome I-LOC\nParis B-LOC\n"),
+    "b.jsonl": (read_tags, '{"tokens": ["EU", "said"], "ner_tags": ["I-ORG", "O"]}\n'),
     "a.json": (read_questions, json.dumps({"data": [{"paragraphs": [{
         "context": "a b c", "qas": [{"id": "1", "question": "what", "is_impossible": False,
                                      "answers": [{"text": "b", "answer_start": 2}]}]}]}]}))}

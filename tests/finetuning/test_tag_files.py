@@ -142,3 +142,37 @@ def test_faults_are_named_with_their_line(tmp_path, content, words):
 def test_a_broken_sequence_says_how_to_write_it(tmp_path):
     message = fault(read_tags, write(tmp_path, "a.txt", "a B-PER\nb O\nc I-LOC\n"))
     assert "write B-LOC here" in message and "line 1: B-PER where BIO writes I-" in message
+
+
+# ---- a JSON object a line ------------------------------------------------------------------------
+
+
+def test_sentences_in_json(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"id": 7, "tokens": ["New York", "is"], "ner_tags": '
+                 '["I-LOC", "O"]}\n\n{"tokens": ["Ann"], "ner_tags": ["I-PER"]}\n')
+    examples = read_tags(path)
+    assert [(e.words, e.tags) for e in examples] == [(("New York", "is"), ("B-LOC", "O")),
+                                                     (("Ann",), ("B-PER",))]
+    assert [e.where for e in examples] == [f"{path}, line {n}" for n in (1, 3)]
+    assert [e.tags for e in read_tags(path, labelled=False)] == [None, None]
+
+
+def test_lists_in_json_by_name(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"tokens": ["a"], "form": ["b"], "tags": ["O"], "pos": '
+                 '["NN"]}')
+    example, = read_tags(path, word_column="form", tag_column="pos")
+    assert (example.words, example.tags) == (("b",), ("NN",))
+
+
+@pytest.mark.parametrize("content, words", [
+    ('{"tokens": ["a"], "ner_tags": [3]}', "3 in 'ner_tags' is no text"),
+    ('{"tokens": ["a", "b"], "ner_tags": ["O"]}', "2 words, but 1 tags"),
+    ('{"tokens": ["a", " "], "ner_tags": ["O", "O"]}', "' ' in 'tokens' is no text"),
+    ('{"tokens": [], "ner_tags": []}', "no list 'tokens'"),
+    ('{"words": ["a"], "ner": ["O"]}', "no list 'ner_tags'; the names are ['words', 'ner']: "
+                                       "say which with --label-column"),
+])
+def test_faults_in_json(tmp_path, content, words):
+    path = write(tmp_path, "a.jsonl", '{"words": ["a"], "ner_tags": ["O"]}\n' + content)
+    assert f"{path}, line 2: " in fault(read_tags, path)
+    assert words in fault(read_tags, path)
