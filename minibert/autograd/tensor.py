@@ -18,8 +18,8 @@ import numpy as np
 
 # Context variables, not globals: restored after an exception, and a worker can copy its caller's.
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
-# By the id of a leaf, who takes its gradient in its place: while several threads walk back at once,
-# or a checkpoint walks within a walk, no two may write into one `.grad`.
+# From the id of a leaf to the tensor that takes its gradient instead: when several threads walk
+# back at once, or a checkpoint walks within a walk, no two may write into one `.grad`.
 stand_ins: ContextVar[dict[int, Tensor]] = ContextVar("stand_ins", default={})
 # Whoever watches the door (tracing, anomaly detection): see trace.py for the methods they have.
 observers: ContextVar[tuple] = ContextVar("observers", default=())
@@ -178,7 +178,8 @@ class Tensor:
         self._version += 1
 
     def touch(self) -> None:
-        """Say that the array was written into: a graph that still needs the old values refuses."""
+        """Report a write into the array: `backward` then refuses a graph that needs what was there.
+        """
         self._version += 1
 
     @property
@@ -289,7 +290,7 @@ def topological_order(root: Tensor) -> list[Tensor]:
     """The op results that `root` depends on, each after its inputs: the walk starts at the end,
     and reaches a tensor only when all its consumers are done.
 
-    Depth first with a stack of our own: a chain of 50,000 ops is no recursion. All that can be
+    Depth first with a stack of our own: a chain of 50,000 ops needs no recursion. All that can be
     refused is refused here, before any gradient is added anywhere.
     """
     order, seen, stack = [], set(), [(root, False)]
@@ -351,7 +352,7 @@ def gradient_buffer(tensor: Tensor) -> np.ndarray | None:
 
 
 def op_name(backward: BackwardFunction) -> str:
-    """An op is called as its backward function is, without the ending: matmul_backward, matmul."""
+    """The name of an op: matmul, from its backward function, matmul_backward."""
     return backward.__name__.removesuffix("_backward")
 
 

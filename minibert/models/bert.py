@@ -134,7 +134,7 @@ class BertForPreTraining(BertPretrainedModel):
         `masked_positions` (M,) count through the batch, row * T + column; `masked_labels` (M,) are
         the words there. -> (sum of the masked-LM losses, their logits (M, V), sum of the
         next-sentence losses, their logits (B, 2)). The word logits are None when gradients are
-        recorded, where they become their own gradient; the last two are None without labels.
+        recorded, since their gradient overwrites them; the last two are None without labels.
         """
         with self.scope():
             outputs = self.bert(input_ids, attention_mask, token_type_ids, rng=rng)

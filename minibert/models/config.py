@@ -47,8 +47,8 @@ def config_from_dict(config_class: type, values: Mapping, changes: Mapping | Non
 
 
 def _check(config: object, sizes: str, probabilities: str, activation: str) -> None:
-    """Sizes are positive, probabilities (and the eps) are such, the activation is known and the
-    heads fit."""
+    """Sizes are positive, probabilities (and the eps) in [0, 1), the activation is known and the
+    heads fit. `sizes` and `probabilities` are names of fields."""
     what = type(config).__name__
     for name in sizes.split():
         value = getattr(config, name)

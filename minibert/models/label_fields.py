@@ -54,8 +54,8 @@ class LabelFields:
         object.__setattr__(self, "id2label", names)
 
     def with_labels(self, values: dict) -> dict:
-        """The fields for config.json, as Hugging Face writes them: the names say how many labels
-        there are, and of the two unnamed ones that every model has nothing is said."""
+        """The fields for config.json, as Hugging Face writes them: `num_labels` follows from
+        `id2label`, and the two plain names that are the default are left out."""
         unsaid = {"num_labels", *(["problem_type"] if self.problem_type is None else [])}
         if self.id2label == _plain_names(2):
             unsaid.add("id2label")

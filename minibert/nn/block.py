@@ -71,7 +71,7 @@ class TransformerBlock(Module):
 
 
 class TransformerStack(Module):
-    """Blocks on top of each other; where norm comes first, a last one tidies the stream.
+    """Blocks on top of each other; where the norm comes first, a last one follows them.
 
     With `checkpoint_blocks` (an attribute that may be set at any time) a block's activations are
     not kept for backward but computed again there: less memory, more time, the same gradients.

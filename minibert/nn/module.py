@@ -52,7 +52,7 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def scope(self) -> AbstractContextManager:
-        """For other methods than `forward`: within it, who watches knows that this module runs."""
+        """For methods other than `forward`: within it, observers know that this module runs."""
         return module_scope(self) if observers.get() else nullcontext()
 
     # ---- walking the attributes ------------------------------------------------------------------

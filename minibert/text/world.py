@@ -98,8 +98,8 @@ class World:
 
     def stories(self, lengths: np.ndarray, rng: np.random.Generator
                 ) -> tuple[list[list[str]], list[list[np.ndarray]]]:
-        """For each of the `lengths` so many sentences as they stand in one document; and, of the
-        same form, the hidden states behind their words."""
+        """For each story i, `lengths[i]` sentences that follow one another in a document; and, in
+        the same form, the hidden states behind their words."""
         left = np.array(lengths)  # sentences still to write
         end_row = np.full(self.num_states, -1)
         end_row[self.ends] = np.arange(len(self.ends))

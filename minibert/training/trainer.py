@@ -29,7 +29,7 @@ from minibert.training.schedules import SCHEDULES
 
 DROPOUT = 1  # the purpose in the seed [seed, purpose, step], apart from those of the objectives
 
-# By the types in TrainingSettings, what a value must be and how that is said.
+# For each type in TrainingSettings, what a value must be, and the words for it in an error.
 _KINDS = {"int": (Integral, "a whole number"), "float": (Real, "a number"),
           "str": (str, "a name"), "tuple[float, float]": (Sequence, "two numbers")}
 
@@ -40,7 +40,7 @@ class NonFiniteLoss(RuntimeError):
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """All that the loop itself is told. Errors: any value out of range.
+    """The settings of the loop itself. Errors: any value out of range.
 
     `steps` counts updates, each from `accumulate` batches; `clip` 0 means no clipping; `eval_every`
     0 evaluates at the end only; `patience` is how many evaluations in a row may bring nothing
@@ -201,7 +201,7 @@ class Trainer:
         """Train up to step `until` (the settings' steps), or until patience ends, with evaluations,
         log and checkpoints.
 
-        False if Ctrl-C stopped it: then the step in work was finished and, with a run folder, all
+        False if Ctrl-C stopped it: then the step under way was finished and, with a run folder, all
         is saved. Errors: NonFiniteLoss, OSError where the disk is full; `latest` is whole in any
         case.
         """
