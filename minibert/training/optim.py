@@ -1,14 +1,7 @@
 """AdamW (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2).
 
-The algorithm itself is one function, `_adamw`; everything else here is about where the numbers lie.
-
-The optimizer keeps all parameters of a group in one flat array, and likewise their gradients and
-the two moments; each parameter's `.data` is a view of its part. A step is then a few passes over
-long arrays, done block by block so that a block stays in the cache from the first pass to the last
-(13.4 -> 7.9 ms at 4 layers of width 256), and no Python loop over tensors.
-
-Nobody else needs to know. A user may put another array in `.data` or `.grad` at any time: each step
-looks whether every array is still the view it gave out, and copies in what was replaced.
+The formula is `_adamw`. The class hands it the parameters side by side in flat arrays (see
+flat_group.py), and follows PyTorch in what an optimizer may be asked.
 """
 
 from __future__ import annotations
@@ -24,76 +17,60 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
 from minibert.nn.module import Module
+from minibert.training.flat_group import FlatGroup
 from minibert.training.machine import blas_threads
 
 BLOCK = 1 << 16  # elements: four float32 blocks of 256 KiB each share the second-level cache
 SHARE = 1 << 20  # elements, at least, for which a thread is started
-ALIGNMENT = 16  # elements: a parameter's part starts at a multiple of it, for whole vector loads
 
 
-class FlatGroup:
-    """The parameters of one group and one dtype, side by side in flat arrays.
+def _adamw(flat: FlatGroup, step: int, group: dict, start: int, end: int) -> None:
+    """One step of the elements start..end, in place, block by block.
 
-    `parameters[i]` owns the elements from `starts[i]` up to `starts[i] + its size`; the few
-    elements of padding up to the next start are zero and stay so. `steps[i]` counts the steps of
-    that parameter, for the bias correction: a parameter that had no gradient has taken fewer.
+    With t = step, m and v the moments and g the gradient:
+        w <- (1 - lr * weight_decay) w
+        m <- beta1 m + (1 - beta1) g              v <- beta2 v + (1 - beta2) g^2
+        w <- w - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+    Both corrections are pulled out of the arrays: with c = sqrt(1 - beta2^t) the last fraction is
+    c / (1 - beta1^t) * m / (sqrt(v) + c * eps), which saves a pass.
     """
+    lr, (beta1, beta2) = group["lr"], group["betas"]
+    correction = math.sqrt(1 - beta2 ** step)
+    step_size = lr * correction / (1 - beta1 ** step)
+    eps, decay = group["eps"] * correction, 1 - lr * group["weight_decay"]
+    scratch = np.empty(min(BLOCK, end - start), flat.dtype)
+    for low in range(start, end, BLOCK):
+        block = slice(low, min(low + BLOCK, end))
+        w, g, m, v = flat.data[block], flat.grad[block], flat.exp_avg[block], flat.exp_avg_sq[block]
+        temporary = scratch[:len(w)]
+        m *= beta1
+        np.multiply(g, 1 - beta1, out=temporary)
+        m += temporary
+        v *= beta2
+        np.multiply(g, g, out=temporary)
+        temporary *= 1 - beta2
+        v += temporary
+        np.sqrt(v, out=temporary)
+        temporary += eps
+        np.divide(m, temporary, out=temporary)
+        temporary *= step_size
+        if decay != 1:
+            w *= decay
+        w -= temporary
 
-    def __init__(self, parameters: list[Tensor], dtype: np.dtype):
-        self.parameters, self.dtype = parameters, dtype
-        self.starts, total = [], 0
-        for parameter in parameters:
-            self.starts.append(total)
-            total += -(-parameter.size // ALIGNMENT) * ALIGNMENT
-        self.data, self.grad = np.zeros(total, dtype), np.zeros(total, dtype)
-        self.exp_avg, self.exp_avg_sq = np.zeros(total, dtype), np.zeros(total, dtype)
-        self.data_views = self.views(self.data)
-        self.grad_views = self.views(self.grad)
-        self.steps = [0] * len(parameters)
-        self.ends = self.starts[1:] + [total]
-        self.gather()
 
-    def views(self, flat: np.ndarray) -> list[np.ndarray]:
-        """The part of each parameter, in the parameter's shape."""
-        return [flat[start:start + parameter.size].reshape(parameter.shape)
-                for start, parameter in zip(self.starts, self.parameters)]
-
-    def fits(self) -> bool:
-        """Whether every parameter still has the shape and dtype it was laid out for."""
-        return all([parameter.data.shape == view.shape and parameter.data.dtype == self.dtype
-                    for parameter, view in zip(self.parameters, self.data_views)])
-
-    def gather(self) -> None:
-        """Take in every `.data` and `.grad` that is not our view (any more)."""
-        for parameter, data, grad in zip(self.parameters, self.data_views, self.grad_views):
-            if parameter.data is not data:
-                np.copyto(data, parameter.data)
-                parameter.data = data
-            if parameter.grad is not None and parameter.grad is not grad:
-                if parameter.grad.shape != grad.shape:
-                    raise InputError(f"AdamW: a gradient of shape {parameter.grad.shape} for a "
-                                     f"parameter of shape {grad.shape}: the two must be equal")
-                np.copyto(grad, parameter.grad)
-                parameter.grad = grad
-            parameter.grad_buffer = grad  # where backward writes the first contribution
-
-    def runs(self) -> list[tuple[int, int, int]]:
-        """(start, end, step number) of each stretch of neighbours to be stepped alike.
-
-        Counts the step. A parameter without a gradient is left out, as in PyTorch: it does not
-        move, decay or count. Usually one stretch covers everything.
-        """
-        found = []
-        for i, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
-            self.steps[i] += 1
-            parameter.touch()
-            if found and found[-1][1] == self.starts[i] and found[-1][2] == self.steps[i]:
-                found[-1] = (found[-1][0], self.ends[i], self.steps[i])
-            else:
-                found.append((self.starts[i], self.ends[i], self.steps[i]))
-        return found
+def in_threads(work: Callable[[int, int], None], start: int, end: int) -> None:
+    """work(low, high) over start..end, in stretches of SHARE or more, on as many threads as BLAS
+    has. NumPy lets others run while it works on a block; each element is computed by one thread,
+    so the bits are the same for any number (4 million parameters, two threads: 24 -> 18 ms)."""
+    count = max(1, min(blas_threads() or 1, (end - start) // SHARE))
+    bounds = [start + (end - start) * i // count for i in range(count + 1)]
+    threads = [Thread(target=work, args=pair) for pair in zip(bounds[1:], bounds[2:])]
+    for thread in threads:
+        thread.start()
+    work(*bounds[:2])
+    for thread in threads:
+        thread.join()
 
 
 class AdamW:
@@ -195,57 +172,8 @@ class AdamW:
                 by_dtype.setdefault(parameter.dtype, []).append(parameter)
             flat_groups.append([FlatGroup(alike, dtype) for dtype, alike in by_dtype.items()])
             for flat in flat_groups[-1]:
-                _restore(flat, state)
+                flat.restore(state)
         return flat_groups
-
-
-def in_threads(work: Callable[[int, int], None], start: int, end: int) -> None:
-    """work(low, high) over start..end, in stretches of SHARE or more, on as many threads as BLAS
-    has. NumPy lets others run while it works on a block; each element is computed by one thread,
-    so the bits are the same for any number (4 million parameters, two threads: 24 -> 18 ms)."""
-    count = max(1, min(blas_threads() or 1, (end - start) // SHARE))
-    bounds = [start + (end - start) * i // count for i in range(count + 1)]
-    threads = [Thread(target=work, args=pair) for pair in zip(bounds[1:], bounds[2:])]
-    for thread in threads:
-        thread.start()
-    work(*bounds[:2])
-    for thread in threads:
-        thread.join()
-
-
-def _adamw(flat: FlatGroup, step: int, group: dict, start: int, end: int) -> None:
-    """One step of the elements start..end, in place, block by block.
-
-    With t = step, m and v the moments and g the gradient:
-        w <- (1 - lr * weight_decay) w
-        m <- beta1 m + (1 - beta1) g              v <- beta2 v + (1 - beta2) g^2
-        w <- w - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
-    Both corrections are pulled out of the arrays: with c = sqrt(1 - beta2^t) the last fraction is
-    c / (1 - beta1^t) * m / (sqrt(v) + c * eps), which saves a pass.
-    """
-    lr, (beta1, beta2) = group["lr"], group["betas"]
-    correction = math.sqrt(1 - beta2 ** step)
-    step_size = lr * correction / (1 - beta1 ** step)
-    eps, decay = group["eps"] * correction, 1 - lr * group["weight_decay"]
-    scratch = np.empty(min(BLOCK, end - start), flat.dtype)
-    for low in range(start, end, BLOCK):
-        block = slice(low, min(low + BLOCK, end))
-        w, g, m, v = flat.data[block], flat.grad[block], flat.exp_avg[block], flat.exp_avg_sq[block]
-        temporary = scratch[:len(w)]
-        m *= beta1
-        np.multiply(g, 1 - beta1, out=temporary)
-        m += temporary
-        v *= beta2
-        np.multiply(g, g, out=temporary)
-        temporary *= 1 - beta2
-        v += temporary
-        np.sqrt(v, out=temporary)
-        temporary += eps
-        np.divide(m, temporary, out=temporary)
-        temporary *= step_size
-        if decay != 1:
-            w *= decay
-        w -= temporary
 
 
 def _check_group(group: dict, taken: set[int]) -> None:
@@ -265,17 +193,6 @@ def _check_group(group: dict, taken: set[int]) -> None:
 def _same_parameters(group: dict, flats: list[FlatGroup]) -> bool:
     laid_out = {id(parameter) for flat in flats for parameter in flat.parameters}
     return laid_out == {id(parameter) for parameter in group["params"]}
-
-
-def _restore(flat: FlatGroup, state: dict[int, dict]) -> None:
-    """Copy the moments and step counts in `state` into `flat`."""
-    moments = zip(flat.parameters, flat.views(flat.exp_avg), flat.views(flat.exp_avg_sq))
-    for i, (parameter, exp_avg, exp_avg_sq) in enumerate(moments):
-        entry = state.get(id(parameter))
-        if entry is not None:
-            flat.steps[i] = int(entry["step"])
-            np.copyto(exp_avg, entry["exp_avg"], casting="same_kind")
-            np.copyto(exp_avg_sq, entry["exp_avg_sq"], casting="same_kind")
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
