@@ -59,6 +59,12 @@ def test_inputs_of_bert():
             np.array([3, 20]), np.array([1, -100]), None)
 
 
+def test_there_are_as_many_segments_as_the_config_says():
+    model = small(mb.BertModel, type_vocab_size=4)
+    model(IDS, token_type_ids=np.full((B, T), 3))
+    refused("token_type_ids: 4 is out of range", model, IDS, token_type_ids=np.full((B, T), 4))
+
+
 def test_inputs_of_gpt2():
     model = small(mb.GPT2LMHeadModel)
     refused("no next token", model, IDS[:, :1], labels=IDS[:, :1])

@@ -197,6 +197,14 @@ def test_positions_are_counted_from_zero_unless_given(model_class):
     assert all((moved[name].data != expected[name].data).any() for name in expected)
 
 
+@pytest.mark.parametrize("model_class", BERT_CLASSES)
+def test_all_is_one_segment_unless_told(model_class):
+    model, ids = small(model_class), batch(model_class)["input_ids"]
+    told = tensors_of(model(ids, token_type_ids=np.zeros_like(ids)))
+    for name, tensor in tensors_of(model(ids)).items():
+        np.testing.assert_array_equal(tensor.data, told[name].data, err_msg=name)
+
+
 @pytest.mark.parametrize("model_class", CLASSES)
 def test_hidden_states_and_attentions_only_on_request(model_class):
     model, inputs = small(model_class), batch(model_class)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import (B, T, V, assert_equal_gradients, batch, bert_config, gpt2_config,
+from small_models import (B, C, T, V, assert_equal_gradients, batch, bert_config, gpt2_config,
                           gradients, small)
 
 import minibert as mb
@@ -139,3 +139,13 @@ def test_a_trace_of_the_training_losses_starts_at_the_model():
     assert "bert.stack.blocks.0.attention.qkv" in modules
     assert modules.count("mlm_head") >= 1 and "mlm_head.dense" in modules
     assert "nsp_head" in modules
+
+
+@pytest.mark.parametrize("model_class", [mb.BertForMaskedLM, mb.BertForPreTraining])
+def test_the_masked_lm_head_has_the_activation_of_the_config(model_class):
+    head = small(model_class, hidden_act="relu").mlm_head
+    x = np.random.default_rng(1).normal(size=(4, C))
+    positive = np.maximum(x @ head.dense.weight.data.T + head.dense.bias.data, 0)
+    expected = (positive - positive.mean(1, keepdims=True)) / np.sqrt(
+        positive.var(1, keepdims=True) + 1e-5) * head.norm.weight.data + head.norm.bias.data
+    np.testing.assert_allclose(head.transform(mb.Tensor(x)).data, expected, atol=1e-12)
