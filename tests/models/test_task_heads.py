@@ -84,6 +84,8 @@ def test_embeddings_and_positions_of_choices():
     places = np.broadcast_to(np.arange(T), (B, CHOICES, T))
     np.testing.assert_allclose(model(**inputs, position_ids=places).logits.data, expected,
                                rtol=0, atol=1e-12)
+    moved = model(**inputs, position_ids=places + 1).logits.data
+    assert (moved != expected).all()
     words = model.bert.embeddings.word_embeddings.weight.data[inputs.pop("input_ids")]
     for embeddings in (words, mb.Tensor(words)):
         np.testing.assert_array_equal(model(**inputs, inputs_embeds=embeddings).logits.data,
@@ -116,6 +118,8 @@ def test_a_question_answering_model_knows_starts_from_ends():
     weight, bias = model.qa_outputs.weight.data, model.qa_outputs.bias.data
     np.testing.assert_allclose(output.start_logits.data, x @ weight[0] + bias[0], atol=1e-12)
     np.testing.assert_allclose(output.end_logits.data, x @ weight[1] + bias[1], atol=1e-12)
+    assert model(**inputs, start_positions=np.zeros(B, int)).loss is None  # half a span
+    assert model(**inputs, end_positions=np.zeros(B, int)).loss is None
     with pytest.raises(InputError, match="two scores to a token.* num_labels = 3: set it to 2"):
         mb.BertForQuestionAnswering(bert_config(num_labels=3))
 
@@ -279,6 +283,7 @@ def test_labels_that_do_not_fit():
             start_positions=[0, 1, 2], end_positions=[[0], [1], [2]])
     choice = small(mb.BertForMultipleChoice)
     refused(r"got shape \(3, 7\): expected \(batch, choices, tokens\)", choice, **inputs)
+    refused(r"got shape \(3, 0, 7\): expected", choice, np.zeros((B, 0, T), int))
     refused("labels: 4 is out of range", choice, **choice_batch(), labels=[0, 4, 1])
     refused("either input_ids or inputs_embeds", choice)
 
