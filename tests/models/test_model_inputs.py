@@ -105,3 +105,20 @@ def test_gpt2s_config_also_speaks_berts_words():
     config = mb.GPT2Config()
     assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads,
             config.max_position_embeddings, config.intermediate_size) == (768, 12, 12, 1024, 3072)
+
+
+# What Hugging Face's configs have when nothing is given, which old config.json files leave out.
+BERT = dict(vocab_size=30522, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+            intermediate_size=3072, hidden_act="gelu", hidden_dropout_prob=0.1,
+            attention_probs_dropout_prob=0.1, max_position_embeddings=512, type_vocab_size=2,
+            initializer_range=0.02, layer_norm_eps=1e-12, classifier_dropout=None, pad_token_id=0,
+            tie_word_embeddings=True)
+GPT2 = dict(vocab_size=50257, n_positions=1024, n_embd=768, n_layer=12, n_head=12, n_inner=None,
+            activation_function="gelu_new", resid_pdrop=0.1, embd_pdrop=0.1, attn_pdrop=0.1,
+            layer_norm_epsilon=1e-5, initializer_range=0.02, pad_token_id=None, bos_token_id=50256,
+            eos_token_id=50256, tie_word_embeddings=True)
+
+
+@pytest.mark.parametrize("config, defaults", [(mb.BertConfig(), BERT), (mb.GPT2Config(), GPT2)])
+def test_defaults_are_hugging_faces(config, defaults):
+    assert {name: getattr(config, name) for name in defaults} == defaults
