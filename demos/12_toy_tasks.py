@@ -56,7 +56,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the examples as files")
     arguments = parser.parse_args(argv)
     if arguments.write and arguments.write.exists():
-        raise SystemExit(f"{arguments.write} exists already and is not touched: give another folder")
+        raise SystemExit(f"{arguments.write} exists already and is not touched: give another "
+                         "folder")
     corpus = toy_corpus()
     stories = ToyStories(ToyWorld(), corpus.train_documents)
     reading = Reading(BertTokenizer.from_words(corpus.words), 48)

@@ -79,8 +79,8 @@ def main(argv: list[str] | None = None) -> None:
     by_model = task.figures(test, predict(task, model, test))["accuracy"]
     bag = BagOfWords(*choices_of(task)).fit(train, dev)
     by_words = task.figures(test, predictions_of(task, test, bag.chosen(test)))["accuracy"]
-    print(f"\n{len(test)} other sentences: {by_model:.1%} right, after {in_words(seconds)}; counting "
-          f"words: {by_words:.1%}")
+    print(f"\n{len(test)} other sentences: {by_model:.1%} right, after {in_words(seconds)}; "
+          f"counting words: {by_words:.1%}")
     if by_model <= by_words:
         raise SystemExit("the model learned no more than counting words does")
     print("\nClaim: a pre-trained model learns more from the same sentences than counting words.")

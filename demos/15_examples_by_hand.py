@@ -23,7 +23,8 @@ from minibert.finetuning.writing import (write_choices, write_questions, write_s
 from minibert.text.sentences import split_sentences
 from minibert.training.runs import Run
 
-SIZE = "--layers 2 --heads 2 --width 64 --context 128 --vocab-size 600 --batch 8 --steps 50 --threads 1"
+SIZE = ("--layers 2 --heads 2 --width 64 --context 128 --vocab-size 600 --batch 8 --steps 50 "
+        "--threads 1")
 RECIPE = "--epochs 60 --batch 2 --lr 0.001 --dropout 0 --threads 1"
 FILES = {"classify": ("sentences.tsv", write_sentences, SENTENCES),
          "pair": ("pairs.tsv", write_sentences, PAIRS),

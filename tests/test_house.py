@@ -99,3 +99,10 @@ def test_the_readme_lists_every_file_below_what_it_imports():
             modules = [node.module, *[f"{node.module}.{alias.name}" for alias in node.names]]
             for file in [module.replace(".", "/") + ".py" for module in modules]:
                 assert place.get(file, -1) < place[path], f"{path} stands above {file}"
+
+
+def test_no_line_is_longer_than_100_characters():
+    for folder in ("minibert", "demos", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            lines = path.read_text(encoding="utf-8").split("\n")
+            assert max(map(len, lines)) <= 100, path

@@ -14,7 +14,8 @@ METRICS = ("accuracy", "macro_f1", "matthews")
 
 DEFAULTS = {"epochs": 3, "batch": 16, "weight_decay": 0.01, "layer_decay": 1.0, "freeze_layers": 0,
             "freeze_encoder": False, "class_weights": False, "regression": False,
-            "metric": METRICS[0], "vote": False, "patience": 0, "seed": 1, "clip": 1.0, "schedule": "linear",
+            "metric": METRICS[0], "vote": False, "patience": 0, "seed": 1, "clip": 1.0,
+            "schedule": "linear",
             "text_column": None, "pair_column": None, "label_column": None, "dropout": None}
 
 # What is always there once a run has begun: these, and what depends on the model.

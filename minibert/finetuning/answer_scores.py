@@ -44,7 +44,7 @@ def f1(answer: str, right: str) -> float:
 
 
 def chinese_exact_match(answer: str, right: str) -> float:
-    """1 if both are the same without punctuation (CMRC's list has not "." and ","). Blanks count."""
+    """1 if both are the same without punctuation ("." and "," are none to CMRC). Blanks count."""
     return float(_without_punctuation(answer) == _without_punctuation(right))
 
 

@@ -36,7 +36,8 @@ def learn_pieces(word_counts: Mapping[str, int], n_pieces: int,
         raise InputError("vocabulary: the text has no words to learn from; give a longer text")
     if len(alphabet) > n_pieces:
         raise InputError(f"vocabulary: its characters alone need {len(alphabet)} pieces, but only "
-                         f"{max(n_pieces, 0)} are allowed beside the special tokens; raise the size")
+                         f"{max(n_pieces, 0)} are allowed beside the special tokens; raise the "
+                         "size")
     pieces = dict.fromkeys(alphabet)  # an ordered set: two pairs may spell the same piece
     pairs = merged_pairs(words, weights, min_frequency, joined)
     while len(pieces) < n_pieces and (pair := next(pairs, None)) is not None:

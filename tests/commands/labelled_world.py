@@ -1,4 +1,4 @@
-"""A small world as labelled files of all five kinds, and what the tests of `finetune` begin with."""
+"""A small world as labelled files of all five kinds, and how the tests of `finetune` begin."""
 
 import json
 import random

@@ -50,15 +50,29 @@ def test_reviews_are_read_once_each_and_shuffled(files):
     assert again != found and set(again) == set(found)
 
 
-def test_both_are_judged_on_other_sentences(files, capsys):
-    arguments = [str(files / "model"), str(files / "reviews.csv"), "--train", "160", "--dev", "30",
-                 "--test", "60", "--lr", "1e-3"]
-    try:
-        demo.main(arguments)
-    except SystemExit as stopped:
-        assert "no more than counting words" in str(stopped)  # ten steps are not many
+def judged(files, monkeypatch, right: bool):
+    """Run the demo with a model that learns as usual and then answers all rightly or all wrongly:
+    what ten steps on made-up reviews teach is no claim."""
+    def predict(task, model, examples):
+        assert len(examples) == 60
+        numbers = [task.numbers[example.label] for example in examples]
+        return list(np.eye(2)[numbers if right else [1 - number for number in numbers]])
+
+    monkeypatch.setattr(demo, "predict", predict)
+    demo.main([str(files / "model"), str(files / "reviews.csv"), "--train", "160", "--dev", "30",
+               "--test", "60", "--lr", "1e-3"])
+
+
+def test_both_are_judged_on_other_sentences(files, monkeypatch, capsys):
+    judged(files, monkeypatch, right=True)
     said = capsys.readouterr().out
-    assert "60 other sentences: " in said and "counting words: " in said
+    assert "60 other sentences: 100.0% right" in said and "counting words: " in said
+    assert "Claim: a pre-trained model learns more" in said
+
+
+def test_a_model_that_learned_no_more_is_no_success(files, monkeypatch):
+    with pytest.raises(SystemExit, match="no more than counting words does"):
+        judged(files, monkeypatch, right=False)
 
 
 def test_without_files_it_says_how_to_get_them(capsys):

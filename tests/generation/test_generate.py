@@ -228,7 +228,8 @@ def test_bad_prompts_are_named(ids, words):
     ({"eos_token_id": "end"}, "eos_token_id is 'end'"), ({"eos_token_id": True}, "is True"),
     ({"eos_token_id": [[1], [2, 3]]}, "eos_token_id is"),
     ({"eos_token_id": [3, 10**30]}, "eos_token_id is"), ({"pad_token_id": []}, "pad_token_id is"),
-    ({"eos_token_id": 1.5}, "eos_token_id is 1.5"), ({"pad_token_id": "x"}, r"pad_token_id is \['x'\]"),
+    ({"eos_token_id": 1.5}, "eos_token_id is 1.5"),
+    ({"pad_token_id": "x"}, r"pad_token_id is \['x'\]"),
     ({"num_beams": 2, "streamer": Listener()}, "streamer: beam search"),
     ({"num_beams": 8, "num_return_sequences": 6}, "only 5 different texts")])
 def test_what_does_not_fit_the_model_is_named(options, words):

@@ -127,7 +127,9 @@ def test_a_state_without_what_a_resume_needs_is_refused(tmp_path, name, value):
     run = Run.create(tmp_path / "run")
     run.save("latest", writer(1))
     changed = {key: kept for key, kept in STATE.items() if key != name}
-    write_json(run.path / "latest" / "state.json", changed | ({} if value is ... else {name: value}))
+    if value is not ...:
+        changed[name] = value
+    write_json(run.path / "latest" / "state.json", changed)
     with pytest.raises(InputError, match=f"state.json: .*{name}.*damaged"):
         run.state()
 
