@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minibert.autograd.cores import set_blas_threads
 from minibert.commands.defaults import resolved
 from minibert.commands.preparing import make_trainer
 from minibert.commands.tasks import config_of
@@ -46,7 +47,7 @@ from minibert.text.characters import load_tokenizer
 from minibert.text.corpora import Corpus, toy_corpus
 from minibert.text.toy_world import ToyWorld
 from minibert.text.wordpiece import BertTokenizer
-from minibert.training.machine import keep_freed_memory, set_blas_threads
+from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report, in_words
 from minibert.training.runs import Run, read_record
 from minibert.training.trainer import Trainer, TrainingSettings

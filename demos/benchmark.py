@@ -46,8 +46,9 @@ TURN_SECONDS = 0.2  # at least so long is a side's turn
 def prepare(case: Case, weights: str, variant: str):
     """This engine's side: the function that takes a step on a batch."""
     import minibert as mb
+    from minibert.autograd.cores import blas_threads
     from minibert.training.data_parallel import Workers, default_workers
-    from minibert.training.machine import blas_threads, keep_freed_memory
+    from minibert.training.machine import keep_freed_memory
 
     keep_freed_memory()
     model = build(case).train()

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
+from minibert.autograd.cores import at_once
 from minibert.autograd.masks import LOWEST, dropout_key, kept
 from minibert.autograd.rows import row_max, row_sum
 from minibert.autograd.tensor import Tensor
@@ -49,11 +50,15 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                       np.result_type(blocks.dtype, value.data))
     inverse = np.empty((*query.shape[:-1], 1), blocks.dtype)  # r = 1 / the sum; 0: nothing is seen
     highest = np.empty_like(inverse.real)  # m
-    for head, rows in blocks.rows():
-        keep_rows = blocks.kept_in(head, rows, dropout)
-        mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
-            blocks, head, rows, value.data[head], keep_rows)
-        np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
+
+    def attend(head):
+        for rows in blocks.rows():
+            keep_rows = blocks.kept_in(head, rows, dropout)
+            mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
+                blocks, head, rows, value.data[head], keep_rows)
+            np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
+
+    at_once(attend, blocks.heads())
 
     def scaled_dot_product_attention_backward(grad):
         grad_query, grad_key, grad_value, grad_bias = [
@@ -61,27 +66,35 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
             else None for tensor in (query, key, value, bias)]
         weighted = grad * (inverse * keep_scale)  # r G, with dropout's scale
         in_common = (grad * output).sum(-1, keepdims=True) * inverse  # r sum_d G O
-        for head, rows in blocks.rows():
-            keep_rows = blocks.kept_in(head, rows, dropout)
-            for columns, allowed in blocks.columns(head, rows):
-                exponentials = blocks.scores(head, rows, columns, allowed)
-                exponentials -= highest[head][rows]
-                np.exp(exponentials, out=exponentials)
-                grad_scores = weighted[head][rows] @ value.data[head][columns].T
-                if keep_rows is not None:
-                    grad_scores *= keep_rows[:, columns]
-                grad_scores -= in_common[head][rows]
-                grad_scores *= exponentials
-                if grad_query is not None:
-                    grad_query[head][rows] += grad_scores @ key.data[head][columns]
-                if grad_key is not None:
-                    grad_key[head][columns] += grad_scores.T @ scaled[head][rows]
-                if grad_bias is not None:
-                    _add_block(grad_bias, grad_scores, head, rows, columns)
-                if grad_value is not None:
+
+        def attend_backward(head):
+            for rows in blocks.rows():
+                keep_rows = blocks.kept_in(head, rows, dropout)
+                for columns, allowed in blocks.columns(head, rows):
+                    exponentials = blocks.scores(head, rows, columns, allowed)
+                    exponentials -= highest[head][rows]
+                    np.exp(exponentials, out=exponentials)
+                    grad_scores = weighted[head][rows] @ value.data[head][columns].T
                     if keep_rows is not None:
-                        exponentials *= keep_rows[:, columns]
-                    grad_value[head][columns] += exponentials.T @ weighted[head][rows]
+                        grad_scores *= keep_rows[:, columns]
+                    grad_scores -= in_common[head][rows]
+                    grad_scores *= exponentials
+                    if grad_query is not None:
+                        grad_query[head][rows] += grad_scores @ key.data[head][columns]
+                    if grad_key is not None:
+                        grad_key[head][columns] += grad_scores.T @ scaled[head][rows]
+                    if grad_bias is not None:
+                        _add_block(grad_bias, grad_scores, head, rows, columns)
+                    if grad_value is not None:
+                        if keep_rows is not None:
+                            exponentials *= keep_rows[:, columns]
+                        grad_value[head][columns] += exponentials.T @ weighted[head][rows]
+
+        if grad_bias is None:
+            at_once(attend_backward, blocks.heads())
+        else:  # where heads may share a bias, they must not add to its gradient at once
+            for head in blocks.heads():
+                attend_backward(head)
         if grad_query is not None:
             grad_query *= scale
         grads = grad_query, grad_key, grad_value
@@ -129,11 +142,14 @@ class Blocks:
         elif attn_mask is not None:
             self.mask = np.broadcast_to(attn_mask, self.shape)
 
-    def rows(self) -> Iterator[tuple[tuple[int, ...], slice]]:
-        """(head, rows): every head of every sentence, and in it some queries after the other."""
-        for head in np.ndindex(self.shape[:-2]):
-            for start in range(0, self.shape[-2], QUERY_BLOCK):
-                yield head, slice(start, min(start + QUERY_BLOCK, self.shape[-2]))
+    def heads(self) -> list[tuple[int, ...]]:
+        """Every head of every sentence: they know nothing of each other."""
+        return list(np.ndindex(self.shape[:-2]))
+
+    def rows(self) -> Iterator[slice]:
+        """Some queries after the other."""
+        for start in range(0, self.shape[-2], QUERY_BLOCK):
+            yield slice(start, min(start + QUERY_BLOCK, self.shape[-2]))
 
     def columns(self, head: tuple[int, ...],
                 rows: slice) -> Iterator[tuple[slice, np.ndarray | None]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 # Elements that the passes of a formula go over while they are in the cache; blocks of less than
 # half of it cost more in Python than they save.
-BLOCK = 1 << 16
+BLOCK = 1 << 18
 
 
 def row_blocks(rows: np.ndarray) -> Iterator[slice]:

@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 
+from minibert.autograd.cores import at_once
 from minibert.autograd.tensor import no_grad
 from minibert.commands.folders import open_model
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
 from minibert.nn.modes import evaluating
 from minibert.text.wordpiece import BertTokenizer
-from minibert.training.data_parallel import at_once
 
 LONGEST = 256  # tokens of a text that count, as sentence-transformers has it for MiniLM
 

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import fields
 from pathlib import Path
 
+from minibert.autograd.cores import set_blas_threads
 from minibert.commands.folders import model_folders
 from minibert.commands.resuming import as_begun
 from minibert.commands.show import curve_of, introduction
@@ -19,7 +20,7 @@ from minibert.finetuning.starting import freeze_below, head_class, pretrained_mo
 from minibert.finetuning.task import Task
 from minibert.models.pretrained import PretrainedModel
 from minibert.training.data_parallel import default_workers
-from minibert.training.machine import keep_freed_memory, set_blas_threads
+from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report, estimate, estimate_line, in_words
 from minibert.training.runs import Run, new_runs
 from minibert.training.trainer import Trainer, TrainingSettings

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from minibert.autograd.cores import blas_threads, set_blas_threads
 from minibert.commands.answers import against_oracle, baselines, why_no_oracle
 from minibert.commands.continuing import folder_of, settled_by
 from minibert.commands.defaults import resolved
@@ -15,7 +16,7 @@ from minibert.commands.show import curve_of, introduction
 from minibert.commands.side_by_side import final_report
 from minibert.errors import InputError
 from minibert.text.corpora import Corpus
-from minibert.training.machine import blas_threads, core_count, keep_freed_memory, set_blas_threads
+from minibert.training.machine import core_count, keep_freed_memory
 from minibert.training.report import Report, estimate, estimate_line, in_words
 from minibert.training.runs import Run, new_runs
 from minibert.training.trainer import Trainer

@@ -21,18 +21,15 @@ to gain.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import copy_context
 from typing import TypeVar
 
 import numpy as np
 
+from minibert.autograd.cores import blas_threads, one_blas_thread
 from minibert.autograd.tensor import Tensor, stand_ins
-from minibert.training.machine import blas_threads, set_blas_threads
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # A worker pays if its share of a batch's vectors (B, T, C) has this many numbers. Measured at two
@@ -47,36 +44,6 @@ def default_workers(batch: int, context: int, width: int, cores: int) -> int:
     if blas_threads() is None:
         return 1
     return max(1, min(cores, batch, MOST_WORKERS, batch * context * width // LEAST_SHARE))
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Within it a matrix product runs in the thread that asked for it."""
-    before = blas_threads()
-    set_blas_threads(1)
-    try:
-        yield
-    finally:
-        if before is not None:
-            set_blas_threads(before)
-
-
-def at_once(work: Callable[[Item], None], items: list[Item]) -> None:
-    """Call work(item) for each item, with a thread for each core that a product may use, instead of
-    all of them for each product. Vectors of 1,000 sentences by MiniLM: 2.5 -> 2.3 s on 2 cores.
-
-    A single item has the cores to itself. An exception in one of the calls is raised here.
-    """
-    count = min(blas_threads() or 1, len(items))
-    if count <= 1:
-        for item in items:
-            work(item)
-        return
-    with one_blas_thread(), ThreadPoolExecutor(count) as pool:
-        # no_grad, composed, traces: as they are here
-        calls = [pool.submit(copy_context().run, work, item) for item in items]
-    for call in calls:
-        call.result()
 
 
 class Workers:

@@ -1,18 +1,14 @@
-"""What training asks of the process it runs in: the allocator, BLAS threads, memory, cores.
+"""What training asks of the process it runs in: the allocator, memory, cores.
 
-Nothing here happens at import. The trainer's command line calls `keep_freed_memory` and
-`set_blas_threads`; a program that uses minibert as a library is left as it is unless it asks.
+Nothing here happens at import. The command line calls `keep_freed_memory`; a program that uses
+minibert as a library is left as it is unless it asks.
 """
 
 from __future__ import annotations
 
 import ctypes
-import glob
 import os
 import sys
-from functools import cache
-
-import numpy as np
 
 try:
     import resource
@@ -21,9 +17,6 @@ except ImportError:  # Windows
 
 # <malloc.h> of glibc
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
-# Names under which OpenBLAS exports the two functions, in the builds that NumPy has shipped with.
-BLAS_PREFIXES = ("scipy_openblas_", "openblas_")
-BLAS_SUFFIXES = ("64_", "")
 
 
 def keep_freed_memory() -> bool:
@@ -45,44 +38,6 @@ def keep_freed_memory() -> bool:
     threshold = libc.mallopt(M_MMAP_THRESHOLD, 1 << 30) or libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
     return all([threshold, libc.mallopt(M_TRIM_THRESHOLD, never),
                 libc.mallopt(M_TOP_PAD, 64 << 20), libc.mallopt(M_ARENA_MAX, 1)])
-
-
-@cache
-def _blas_functions() -> tuple | None:
-    """(get, set) of the number of threads of the OpenBLAS that NumPy brought along, or None."""
-    package = os.path.dirname(np.__file__)
-    folders = (package + ".libs", os.path.join(package, ".dylibs"), os.path.join(package, ".libs"))
-    libraries = [path for folder in folders
-                 for path in sorted(glob.glob(os.path.join(folder, "*openblas*")))]
-    for path in libraries:
-        try:
-            library = ctypes.CDLL(path)  # already loaded by NumPy: this only finds it again
-        except OSError:
-            continue
-        for prefix in BLAS_PREFIXES:
-            for suffix in BLAS_SUFFIXES:
-                get = getattr(library, f"{prefix}get_num_threads{suffix}", None)
-                set_ = getattr(library, f"{prefix}set_num_threads{suffix}", None)
-                if get is not None and set_ is not None:
-                    get.argtypes, get.restype = [], ctypes.c_int
-                    set_.argtypes, set_.restype = [ctypes.c_int], None
-                    return get, set_
-    return None
-
-
-def blas_threads() -> int | None:
-    """The threads that a matrix product may use; None where this BLAS cannot be asked."""
-    functions = _blas_functions()
-    return None if functions is None else functions[0]()
-
-
-def set_blas_threads(count: int) -> int | None:
-    """Ask for `count` threads; returns what is set now, None where this BLAS cannot be asked."""
-    functions = _blas_functions()
-    if functions is None:
-        return None
-    functions[1](count)
-    return functions[0]()
 
 
 def core_count() -> int:

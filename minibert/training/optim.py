@@ -13,12 +13,12 @@ from threading import Thread
 
 import numpy as np
 
+from minibert.autograd.cores import blas_threads
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
 from minibert.nn.module import Module
 from minibert.training.flat_group import FlatGroup
-from minibert.training.machine import blas_threads
 
 BLOCK = 1 << 16  # elements: four float32 blocks of 256 KiB each share the second-level cache
 SHARE = 1 << 20  # elements, at least, for which a thread is started

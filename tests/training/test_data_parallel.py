@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_objective import SmallBatch, SmallObjective, small_model
 
-from minibert.autograd import ops
+from minibert.autograd import cores, ops
 from minibert.autograd.functional import linear
 from minibert.autograd.spelling import composed, composed_is_on
 from minibert.autograd.tensor import Tensor, no_grad, stand_ins
 from minibert.autograd.trace import detect_anomaly, trace
 from minibert.errors import InputError
 from minibert.objectives.interface import share_of_rows
-from minibert.training import data_parallel, machine
-from minibert.training.data_parallel import Workers, at_once, default_workers
+from minibert.training import data_parallel
+from minibert.training.data_parallel import Workers, default_workers
 from minibert.training.runs import Run
 from minibert.training.trainer import Trainer, TrainingSettings
 
@@ -209,43 +209,17 @@ def test_an_exception_in_one_worker_ends_the_step_and_leaves_no_trace(failing):
 
 
 def test_products_have_one_thread_each_while_workers_run():
-    if machine.blas_threads() is None:
+    if cores.blas_threads() is None:
         pytest.skip("this BLAS cannot be asked")
-    before = machine.blas_threads()
-    machine.set_blas_threads(2)
+    before = cores.blas_threads()
+    cores.set_blas_threads(2)
     try:
-        assert Workers([], 2).run(lambda worker: machine.blas_threads()) == [1, 1]
+        assert Workers([], 2).run(lambda worker: cores.blas_threads()) == [1, 1]
         with pytest.raises(ZeroDivisionError):
             Workers([], 2).run(lambda worker: 1 / 0)
-        assert machine.blas_threads() == 2
+        assert cores.blas_threads() == 2
     finally:
-        machine.set_blas_threads(before)
-
-
-@pytest.mark.parametrize("items", [[], [5], list(range(20))])
-def test_every_item_is_done_once_with_the_cores_shared_out(items):
-    if machine.blas_threads() is None:
-        pytest.skip("this BLAS cannot be asked")
-    seen, before = [], machine.blas_threads()
-    machine.set_blas_threads(2)
-
-    def work(item):
-        seen.append((item, machine.blas_threads(), composed_is_on()))
-
-    try:
-        with composed():
-            at_once(work, items)
-        assert machine.blas_threads() == 2
-    finally:
-        machine.set_blas_threads(before)
-    assert sorted(seen) == [(item, 1 if len(items) > 1 else 2, True) for item in items]
-
-
-@pytest.mark.parametrize("cores", [None, 1, 3])
-def test_an_exception_in_one_of_many_is_raised(monkeypatch, cores):
-    monkeypatch.setattr(data_parallel, "blas_threads", lambda: cores)
-    with pytest.raises(ZeroDivisionError):
-        at_once(lambda item: 1 / item, [2, 1, 0, 3])
+        cores.set_blas_threads(before)
 
 
 def test_the_default_follows_size_and_cores(monkeypatch):

@@ -6,27 +6,6 @@ import sys
 from minibert.training import machine
 
 
-def test_blas_threads_are_set_or_unknown():
-    before = machine.blas_threads()
-    if before is None:
-        assert machine.set_blas_threads(1) is None
-        return
-    try:
-        assert machine.set_blas_threads(1) == 1 == machine.blas_threads()
-    finally:
-        machine.set_blas_threads(before)
-    assert machine.blas_threads() == before
-
-
-def test_a_blas_without_the_functions_is_left_alone(monkeypatch):
-    monkeypatch.setattr(machine, "BLAS_PREFIXES", ("no_such_blas_",))
-    machine._blas_functions.cache_clear()
-    try:
-        assert machine.blas_threads() is None and machine.set_blas_threads(2) is None
-    finally:
-        machine._blas_functions.cache_clear()
-
-
 def test_memory_and_cores():
     assert machine.core_count() >= 1
     peak = machine.peak_memory()

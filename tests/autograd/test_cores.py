@@ -1,0 +1,86 @@
+"""Threads: asked for and given back; many pieces of work are each done once, and what goes wrong in
+one of them is heard of."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from minibert.autograd import cores
+from minibert.autograd.cores import at_once
+from minibert.autograd.spelling import composed, composed_is_on
+
+
+def test_blas_threads_are_set_or_unknown():
+    before = cores.blas_threads()
+    if before is None:
+        assert cores.set_blas_threads(1) is None
+        return
+    try:
+        assert cores.set_blas_threads(1) == 1 == cores.blas_threads()
+    finally:
+        cores.set_blas_threads(before)
+    assert cores.blas_threads() == before
+
+
+def test_a_blas_without_the_functions_is_left_alone(monkeypatch):
+    monkeypatch.setattr(cores, "BLAS_PREFIXES", ("no_such_blas_",))
+    cores._blas_functions.cache_clear()
+    try:
+        assert cores.blas_threads() is None and cores.set_blas_threads(2) is None
+    finally:
+        cores._blas_functions.cache_clear()
+
+
+@pytest.mark.parametrize("items", [[], [5], list(range(20))])
+def test_every_item_is_done_once_with_the_cores_shared_out(items):
+    if cores.blas_threads() is None:
+        pytest.skip("this BLAS cannot be asked")
+    seen, before = [], cores.blas_threads()
+    cores.set_blas_threads(2)
+
+    def work(item):
+        seen.append((item, cores.blas_threads(), composed_is_on()))
+
+    try:
+        with composed():
+            at_once(work, items)
+        assert cores.blas_threads() == 2
+    finally:
+        cores.set_blas_threads(before)
+    assert sorted(seen) == [(item, 1 if len(items) > 1 else 2, True) for item in items]
+
+
+@pytest.mark.parametrize("threads", [None, 1, 3])
+def test_an_exception_in_one_of_many_is_raised(monkeypatch, threads):
+    monkeypatch.setattr(cores, "blas_threads", lambda: threads)
+    with pytest.raises(ZeroDivisionError):
+        at_once(lambda item: 1 / item, [2, 1, 0, 3])
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_waiting_threads_are_ended_unless_somebody_might_use_them(monkeypatch, others):
+    ended, functions = [], (lambda: 2, lambda count: None, lambda: ended.append(1))
+    monkeypatch.setattr(cores, "_blas_functions", lambda: functions)
+    monkeypatch.setattr(threading, "active_count", lambda: 1 + others)
+    at_once(lambda item: None, [1, 2])
+    assert len(ended) == 1 - others
+
+
+def test_products_are_right_after_the_waiting_threads_were_ended():
+    if cores.blas_threads() is None:
+        pytest.skip("this BLAS cannot be asked")
+    before = cores.blas_threads()
+    cores.set_blas_threads(2)
+    a = np.random.default_rng(0).normal(size=(300, 200))
+    expected = np.einsum("ij,kj->ik", a, a)
+
+    def check(item):
+        np.testing.assert_allclose(a @ a.T, expected, rtol=1e-10, atol=1e-10)
+
+    try:
+        for _ in range(20):
+            check(0)
+            at_once(check, [1, 2])
+    finally:
+        cores.set_blas_threads(before)
