@@ -32,10 +32,10 @@ from minibert.autograd.tensor import Tensor, stand_ins
 
 Result = TypeVar("Result")
 
-# A worker pays if its share of a batch's vectors (B, T, C) has this many numbers. Measured at two
-# sizes of demos/benchmark.py: MINI, whose batch has twice as many, takes 10 to 20 % less time with
-# two workers; TOY, whose batch has a quarter, gains nothing.
-LEAST_SHARE = 1 << 17
+# A worker pays if its share of a batch's vectors (B, T, C) has this many numbers. Measured with two
+# workers for one: 12 windows of 64 tokens and width 128, 1.5 times as many each, take 13 % less
+# time; TOY of demos/benchmark.py, half as many each, takes 25 % more.
+LEAST_SHARE = 1 << 15
 MOST_WORKERS = 4  # by default: each has a gradient to be added, and a share that shrinks
 
 

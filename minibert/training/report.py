@@ -102,9 +102,7 @@ def estimate(trainer) -> dict:
         seconds = min(seconds, time.perf_counter() - started)
         trainer.tokens = tokens
     trainer.optimizer.zero_grad()
-    started = time.perf_counter()
-    trainer.evaluate()
-    evaluation_seconds = time.perf_counter() - started
+    evaluation_seconds = trainer.evaluation_seconds()
     every = trainer.settings.eval_every or trainer.settings.steps
     steps = trainer.settings.steps - trainer.steps_done
     moments = sum([2 * parameter.data.nbytes for parameter in trainer.parameters])

@@ -15,6 +15,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from minibert.autograd.cores import at_once
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.nn.modes import evaluating
@@ -193,7 +194,15 @@ class Trainer:
     def evaluate(self) -> dict:
         """The means over all of the held-out text, dropout off; the model's mode is put back."""
         with evaluating(self.model), no_grad():
-            return held_out_means(self.model, self.objective)
+            return held_out_means(self.model, self.objective, self.settings.workers)
+
+    def evaluation_seconds(self) -> float:
+        """How long an evaluation will take, by its first batch."""
+        batches = list(self.objective.held_out_batches())
+        started = time.perf_counter()
+        with evaluating(self.model), no_grad():
+            _held_out_sums(self.model, self.objective, batches[:1], self.settings.workers)
+        return (time.perf_counter() - started) * len(batches)
 
     # ---- the loop --------------------------------------------------------------------------------
 
@@ -302,18 +311,30 @@ class Trainer:
                 "names the op where it began")
 
 
-def held_out_means(model, objective) -> dict:
+def held_out_means(model, objective, workers: int = 1) -> dict:
     """What `objective` reports of `model`, over all of its held-out batches."""
-    counts, losses, metrics = [], [], []
-    for batch in objective.held_out_batches():
-        sums, measured = objective.losses(model, batch, None)
-        counts.append(objective.counts(batch))
-        losses.append({name: total.item() for name, total in sums.items()})
-        metrics.append(measured)
+    batches = list(objective.held_out_batches())
+    losses, metrics = zip(*_held_out_sums(model, objective, batches, workers))
+    counts = [objective.counts(batch) for batch in batches]
     return objective.summary(added_up(losses), added_up(counts), added_up(metrics))
 
 
-def added_up(dictionaries: list[dict]) -> dict:
+def _held_out_sums(model, objective, batches: list, workers: int) -> list[tuple[dict, dict]]:
+    """(losses, metrics) of each worker's share of each batch, in the order of the rows."""
+    found = {}
+
+    def work(worker: int) -> None:
+        for i, batch in enumerate(batches):
+            share = batch if workers == 1 else batch.share(worker, workers)
+            if len(share.input_ids):
+                sums, metrics = objective.losses(model, share, None)
+                found[i, worker] = {name: sum_.item() for name, sum_ in sums.items()}, metrics
+
+    at_once(work, list(range(workers)))
+    return [found[i, worker] for i, worker in sorted(found)]
+
+
+def added_up(dictionaries: Sequence[dict]) -> dict:
     """One dictionary with the sums of the values, key by key; lists are joined."""
     totals: dict = {}
     for dictionary in dictionaries:

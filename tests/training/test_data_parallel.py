@@ -226,6 +226,7 @@ def test_the_default_follows_size_and_cores(monkeypatch):
     monkeypatch.setattr(data_parallel, "blas_threads", lambda: 2)
     assert default_workers(batch=16, context=32, width=64, cores=2) == 1  # TOY
     assert default_workers(batch=8, context=128, width=256, cores=2) == 2  # MINI
+    assert default_workers(batch=12, context=64, width=128, cores=2) == 2
     assert default_workers(batch=8, context=128, width=256, cores=1) == 1
     assert default_workers(batch=1, context=4096, width=256, cores=2) == 1
     assert default_workers(batch=64, context=512, width=768, cores=64) == 4
