@@ -144,10 +144,10 @@ def _gelu_tanh(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> N
     s += 0.5
     np.multiply(x, s, out=output)
     if slope is not None:
-        np.multiply(square, 6 * a * b, out=slope)
-        slope += 2 * a
-        slope *= output
-        np.subtract(1, s, out=square)
+        square *= 6 * a * b
+        square += 2 * a
+        square *= output  # x s 2u'
+        np.subtract(1, s, out=slope)
         slope *= square
         slope += s
 
@@ -155,16 +155,15 @@ def _gelu_tanh(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> N
 def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> None:
     """x F(x), with F the normal distribution function; slope F(x) + x f(x), with f its density."""
     square = x * x
-    if slope is not None:
-        np.multiply(square, -0.5, out=slope)
-        np.exp(slope, out=slope)
-        slope *= x
-        slope *= 1 / math.sqrt(2 * math.pi)
     distribution = _erf_of_root_half(x, square)
     distribution += 1
     distribution *= 0.5
     np.multiply(x, distribution, out=output)
     if slope is not None:
+        square *= -0.5
+        density = np.exp(square, out=square)
+        density *= 1 / math.sqrt(2 * math.pi)
+        np.multiply(x, density, out=slope)
         slope += distribution
 
 

@@ -348,7 +348,11 @@ def gradient_buffer(tensor: Tensor) -> np.ndarray | None:
     """Where the first contribution to a leaf's gradient will be kept, if that is known. An op may
     compute it right there and return it: a copy less (about 1 % of a step at GPT-2's width)."""
     owner = stand_ins.get().get(id(tensor), tensor)
-    return owner.grad_buffer if owner.grad is None and tensor.grad_fn is None else None
+    if owner.grad is not None or tensor.grad_fn is not None:
+        return None
+    if owner is not tensor:  # a worker's, made only now and dropped after the step: see Workers
+        owner.grad_buffer = np.empty_like(owner.data, order="C")
+    return owner.grad_buffer
 
 
 def op_name(backward: BackwardFunction) -> str:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -81,33 +82,31 @@ class Workers:
             for thread in threads:
                 thread.join()
         if errors:
-            for parameter in self.parameters:
-                parameter.grad = None
+            for tensor in chain(self.parameters, *self.stand_ins):
+                tensor.grad = None
             raise errors[min(errors)]
         self._add_up()
         return [results[worker] for worker in range(len(threads) + 1)]
 
     def _made_ready(self, own: list[Tensor]) -> dict[int, Tensor]:
-        """A worker's stand-ins by the parameters' ids, without gradients. Their arrays are kept
-        from step to step, unless a parameter has become another (`double()`)."""
+        """A worker's stand-ins by the parameters' ids, with the parameters' present arrays."""
         for parameter, stand_in in zip(self.parameters, own):
-            buffer, data = stand_in.grad_buffer, parameter.data
-            if buffer is None or buffer.shape != data.shape or buffer.dtype != data.dtype:
-                stand_in.grad_buffer = np.empty_like(data, order="C")
-            stand_in.grad = None
+            stand_in.data = parameter.data  # after `double()` another one
         return {id(parameter): stand_in for parameter, stand_in in zip(self.parameters, own)}
 
     def _add_up(self) -> None:
-        """Add the stand-ins' gradients to the parameters'. A share may have none for a parameter:
-        no masked token, no gradient of their head."""
+        """Add the stand-ins' gradients to the parameters', and drop them: the memory serves the
+        next step's activations. A share may have none for a parameter: no masked token, no gradient
+        of their head."""
         for own in self.stand_ins:
             for parameter, stand_in in zip(self.parameters, own):
-                if stand_in.grad is None:
+                grad, stand_in.grad, stand_in.grad_buffer = stand_in.grad, None, None
+                if grad is None:
                     continue
                 if parameter.grad is not None:
-                    parameter.grad += stand_in.grad
+                    parameter.grad += grad
                 elif parameter.grad_buffer is not None:
-                    np.copyto(parameter.grad_buffer, stand_in.grad)
+                    np.copyto(parameter.grad_buffer, grad)
                     parameter.grad = parameter.grad_buffer
                 else:
-                    parameter.grad = stand_in.grad.copy()
+                    parameter.grad = grad

@@ -20,7 +20,7 @@ from minibert.nn.layers import Embedding
 from minibert.nn.module import Module
 from minibert.training.flat_group import FlatGroup
 
-BLOCK = 1 << 16  # elements: four float32 blocks of 256 KiB each share the second-level cache
+BLOCK = 1 << 17  # elements; the fewer blocks, the less often two threads wait for each other
 SHARE = 1 << 20  # elements, at least, for which a thread is started
 
 

@@ -114,6 +114,7 @@ def test_a_parameter_that_only_one_worker_used_has_its_gradient(share_without):
         workers.run(work)
         assert used.grad.tolist() == [3.0 - share_without] * 3 and unused.grad is None
         assert buffer is None or used.grad is buffer
+        assert all(own.grad is own.grad_buffer is None for own in workers.stand_ins[0])  # dropped
         kept = used.grad.copy()
         used.grad = kept
         workers.run(work)  # without zero_grad gradients add up, as everywhere
@@ -205,6 +206,28 @@ def test_an_exception_in_one_worker_ends_the_step_and_leaves_no_trace(failing):
     assert trained.step()["grad_norm"] == reference.step()["grad_norm"]
 
 
+# ---- evaluation ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_an_evaluation_by_several_is_that_of_one(workers):
+    """Row for row in their order, also where a batch has fewer rows than there are workers."""
+    alone, together = trainer(1), trainer(workers)
+    batches = [alone.objective.rows(np.random.default_rng(rows), rows) for rows in (5, 1)]
+    seen = []
+    for trained in (alone, together):
+        objective = trained.objective
+        losses = objective.losses
+        objective.held_out_batches = lambda: iter(batches)
+        objective.losses = lambda model, batch, rng, losses=losses: (
+            losses(model, batch, rng)[0], {"rows": batch.input_ids[:, 0].tolist()})
+        objective.summary = lambda losses, counts, metrics: {**losses, **counts, **metrics}
+        seen.append(trained.evaluate())
+    assert seen[0]["rows"] == seen[1].pop("rows") and len(seen[0].pop("rows")) == 6
+    assert seen[1] == pytest.approx(seen[0], rel=1e-12)
+    assert 0 < together.evaluation_seconds() < 60
+
+
 # ---- threads -------------------------------------------------------------------------------------
 
 
@@ -250,7 +273,6 @@ def test_a_worker_computes_a_gradient_in_its_own_buffer():
     weight = Tensor(rng.normal(size=(3, 4)), requires_grad=True)
     weight.grad_buffer = np.full((3, 4), 7.0)
     stand_in = weight.detach()
-    stand_in.grad_buffer = np.empty((3, 4))
     x, upstream = rng.normal(size=(5, 4)), rng.normal(size=(5, 3))
     token = stand_ins.set({id(weight): stand_in})
     try:
