@@ -185,3 +185,29 @@ def test_it_is_chosen_by_size_and_is_one_op(monkeypatch):
     with trace() as seen:
         blocked(*map(Tensor, random_arrays(8, (1, 1, 4, 3), (1, 1, 4, 3), (1, 1, 4, 3))))
     assert [record.op for record in seen.records] == ["scaled_dot_product_attention"]
+
+
+@pytest.mark.parametrize("with_bias, at_once_calls", [(False, 2), (True, 1)])
+def test_heads_go_side_by_side_unless_they_add_to_one_gradient(monkeypatch, with_bias,
+                                                               at_once_calls):
+    calls = []
+
+    def backwards(work, heads):  # any order must do
+        calls.append(len(heads))
+        for head in reversed(heads):
+            work(head)
+
+    monkeypatch.setattr(blocked_attention, "at_once", backwards)
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(2, 3, 4, 5)) for _ in range(3)]
+    arrays += [rng.normal(size=(4, 4))] if with_bias else []
+    found = []
+    for attention in (blocked_attention.scaled_dot_product_attention,
+                      composed.scaled_dot_product_attention):
+        tensors = [Tensor(array, requires_grad=True) for array in arrays]
+        output = attention(*tensors)
+        output.backward(np.cos(np.arange(120.0)).reshape(output.shape))
+        found.append([output.data, *[tensor.grad for tensor in tensors]])
+    for blocked, plain in zip(*found):
+        np.testing.assert_allclose(blocked, plain, rtol=1e-10, atol=1e-12)
+    assert calls == [6] * at_once_calls
