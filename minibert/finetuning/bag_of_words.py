@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
@@ -88,6 +88,8 @@ class BagOfWords:
 def _fitted(x: sparse.csr_matrix, first: np.ndarray, right: np.ndarray, penalty: float,
             start: np.ndarray) -> np.ndarray:
     """The weights (features, classes) of the least penalised cross entropy, by L-BFGS."""
+    from scipy import optimize  # here, for it loads much that few commands need
+
     transposed = x.T.tocsr()
     candidates = np.diff(np.append(first, x.shape[0] * start.shape[1]))
     owner = np.repeat(np.arange(len(first)), candidates)  # the choice that each score belongs to

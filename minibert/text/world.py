@@ -16,7 +16,6 @@ Two stationary distributions follow, and both are solved for, not simulated:
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 
 class World:
@@ -68,6 +67,8 @@ class World:
 
     def _stationary_distributions(self) -> tuple[np.ndarray, np.ndarray]:
         """-> opening (len(starts),), stationary (S + 1,)."""
+        from scipy.sparse.linalg import splu  # here, for it loads much that few commands need
+
         S, N = self.num_states, len(self.starts)
         # Expected visits within one sentence, v = start + v @ inner, solved for every start: (S, N)
         from_start = np.zeros((S, N))
