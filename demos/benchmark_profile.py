@@ -61,7 +61,7 @@ def by_op(records: list) -> dict[str, dict]:
         row["calls"] += record.phase == "forward"
         row[record.phase] += record.seconds
         row["bytes"] += record.bytes
-        if record.op in ("linear", "linear_cross_entropy"):
+        if record.op in ("linear", "linear_gelu", "linear_cross_entropy"):
             shapes = [shape for shape in record.inputs if shape is not None]
             weight = shapes[1] if len(shapes) > 1 else shapes[0]
             rows = np.prod(shapes[0]) // shapes[0][-1]

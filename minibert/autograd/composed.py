@@ -77,6 +77,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return result if bias is None else result + bias
 
 
+def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
+                approximate: str = "none") -> Tensor:
+    """The GELU of x W^T + b: (..., in) and (out, in) -> (..., out)."""
+    return gelu(linear(x, weight, bias), approximate)
+
+
 def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     """Rows of `weight` (V, C): ids (...) -> (..., C)."""
     return weight[ids]

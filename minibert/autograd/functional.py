@@ -74,12 +74,16 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
 
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
+    _check_approximate("gelu", approximate)
     x = as_tensor("gelu", x)
     if composed_is_on():
         return composed.gelu(x, approximate)
     return fused.gelu(x, approximate)
+
+
+def _check_approximate(op: str, approximate: str) -> None:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f'{op}: approximate is "none" or "tanh", got {approximate!r}')
 
 
 def relu(x: TensorLike) -> Tensor:
@@ -94,6 +98,17 @@ def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if composed_is_on():
         return composed.linear(x, weight, bias)
     return fused.linear(x, weight, bias)
+
+
+def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
+                approximate: str = "none") -> Tensor:
+    """gelu(linear(x, weight, bias), approximate), which holds less in memory until backward."""
+    x, weight = as_tensors("linear_gelu", x, weight)
+    _check_linear("linear_gelu", x, weight, bias)
+    _check_approximate("linear_gelu", approximate)
+    if composed_is_on():
+        return composed.linear_gelu(x, weight, bias, approximate)
+    return fused.linear_gelu(x, weight, bias, approximate)
 
 
 def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:

@@ -93,8 +93,7 @@ def _attention(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: 
         dV = (E K)^T (r G),   dS = E ((r G V^T) K - sum_d r G O),   dQ = dS K,   dK = dS^T Q.
     """
     query, key, value = heads
-    scaled = query * scale
-    scores = np.matmul(scaled, key.swapaxes(-1, -2))  # (..., T, S)
+    scores = np.matmul(query * scale, key.swapaxes(-1, -2))  # (..., T, S)
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
     if bias is not None:
         scores = scores + bias.data
@@ -128,7 +127,8 @@ def _attention(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: 
             np.matmul(grad_scores, key, out=grad_query)
             grad_query *= scale
         if grad_key is not None:
-            np.matmul(grad_scores.swapaxes(-1, -2), scaled, out=grad_key)
+            np.matmul(grad_scores.swapaxes(-1, -2), query, out=grad_key)
+            grad_key *= scale
         if bias is None:
             return tuple(grads)
         return *grads, unbroadcast(grad_scores, bias.shape) if bias.requires_grad else None

@@ -134,6 +134,7 @@ FUNCTIONS = (
     Case("gelu (tanh)", partial(functional.gelu, approximate="tanh"), ((3, 4),)),
     Case("relu", functional.relu, ((3, 4),)),
     Case("linear", functional.linear, ((2, 3, 4), (5, 4), (5,))),
+    Case("linear_gelu", functional.linear_gelu, ((2, 3, 4), (5, 4), (5,))),
     Case("embedding", partial(functional.embedding, IDS), ((7, 4),)),
     Case("dropout", _dropout, ((3, 4),)),
     Case("mse_loss", functional.mse_loss, ((3, 4), (3, 4))),

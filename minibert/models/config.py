@@ -69,7 +69,7 @@ def _check(config: object, sizes: str, probabilities: str, activation: str) -> N
     if config.pad_token_id is not None and type(config.pad_token_id) is not int:
         raise InputError(f"{what}: pad_token_id = {config.pad_token_id!r:.60}: expected the id of "
                          "a token, or nothing")
-    if getattr(config, activation) not in tuple(ACTIVATIONS):
+    if getattr(config, activation) not in ACTIVATIONS:
         raise InputError(f"{what}: {activation} = {getattr(config, activation)!r:.60} is unknown: "
                          f"use one of {', '.join(ACTIVATIONS)}")
     if config.hidden_size % config.num_attention_heads:

@@ -7,7 +7,7 @@ import numpy as np
 from minibert.autograd import functional as F
 from minibert.autograd.ops import tanh
 from minibert.autograd.tensor import Tensor
-from minibert.nn.layers import ACTIVATIONS, LayerNorm, Linear
+from minibert.nn.layers import LayerNorm, Linear
 from minibert.nn.module import Module, Parameter
 
 
@@ -31,20 +31,19 @@ class MaskedLMHead(Module):
     the word embedding (V, C) itself, the very same Parameter, unless the config unties them.
     """
 
-    __slots__ = ("dense", "activation", "norm", "decoder", "bias")
+    __slots__ = ("dense", "norm", "decoder", "bias")
 
     def __init__(self, hidden_size: int, vocab_size: int, activation: str, eps: float,
                  tied_to: Parameter | None):
         super().__init__()
-        self.dense = Linear(hidden_size, hidden_size)
-        self.activation = ACTIVATIONS[activation]
+        self.dense = Linear(hidden_size, hidden_size, activation=activation)
         self.norm = LayerNorm(hidden_size, eps)
         self.decoder = vocabulary_weight(vocab_size, hidden_size, tied_to)
         self.bias = Parameter(np.zeros(vocab_size, np.float32))
 
     def transform(self, hidden_states: Tensor) -> Tensor:
         """(..., C) -> (..., C): what is compared with the words."""
-        return self.norm(self.activation(self.dense(hidden_states)))
+        return self.norm(self.dense(hidden_states))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         return F.linear(self.transform(hidden_states), self.decoder, self.bias)

@@ -13,29 +13,24 @@ import numpy as np
 
 from minibert.autograd.checkpoint import checkpoint
 from minibert.autograd.tensor import Tensor
-from minibert.errors import InputError
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.cache import KeyValueCache
-from minibert.nn.layers import ACTIVATIONS, Dropout, LayerNorm, Linear
+from minibert.nn.layers import Dropout, LayerNorm, Linear
 from minibert.nn.module import Module
 
 
 class FeedForward(Module):
     """Each token by itself: (..., C) -> (..., intermediate) -> (..., C)."""
 
-    __slots__ = ("expand", "activation", "output")
+    __slots__ = ("expand", "output")
 
     def __init__(self, hidden_size: int, intermediate_size: int, activation: str):
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise InputError(f"activation: {activation!r} is unknown: use one of "
-                             f"{', '.join(ACTIVATIONS)}")
-        self.expand = Linear(hidden_size, intermediate_size)
-        self.activation = ACTIVATIONS[activation]
+        self.expand = Linear(hidden_size, intermediate_size, activation=activation)
         self.output = Linear(intermediate_size, hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.activation(self.expand(x)))
+        return self.output(self.expand(x))
 
 
 class TransformerBlock(Module):

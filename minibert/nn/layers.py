@@ -14,18 +14,33 @@ from minibert.errors import InputError
 from minibert.nn.module import Module, Parameter
 
 
+# Under the names that Hugging Face's configurations use: x Phi(x), with Phi the normal distribution
+# function, as BERT has it; the same curve through tanh, at most 4.7e-4 away, as GPT-2 does.
+GELUS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+ACTIVATIONS = (*GELUS, "relu")
+
+
 class Linear(Module):
-    """y = x W^T + b: (..., in_features) -> (..., out_features), with W of shape (out, in)."""
+    """y = x W^T + b: (..., in_features) -> (..., out_features), with W of shape (out, in). Then the
+    `activation`, one of ACTIVATIONS, if there is one."""
 
-    __slots__ = ("weight", "bias")
+    __slots__ = ("weight", "bias", "activation")
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+    def __init__(self, in_features: int, out_features: int, bias: bool = True,
+                 activation: str | None = None):
         super().__init__()
+        if activation is not None and activation not in ACTIVATIONS:
+            raise InputError(f"activation: {activation!r} is unknown: use one of "
+                             f"{', '.join(ACTIVATIONS)}")
+        self.activation = activation
         self.weight = Parameter(np.zeros((out_features, in_features), np.float32))
         self.bias = Parameter(np.zeros(out_features, np.float32)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+        if self.activation in GELUS:
+            return F.linear_gelu(x, self.weight, self.bias, GELUS[self.activation])
+        y = F.linear(x, self.weight, self.bias)
+        return F.relu(y) if self.activation == "relu" else y
 
 
 class Embedding(Module):
@@ -70,17 +85,3 @@ class Dropout(Module):
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """The same shape. A training step with p > 0 must be given `rng`."""
         return F.dropout(x, self.p, self.training, rng)
-
-
-def gelu(x: Tensor) -> Tensor:
-    """BERT's: x Phi(x), with Phi the normal distribution function."""
-    return F.gelu(x)
-
-
-def gelu_new(x: Tensor) -> Tensor:
-    """GPT-2's: the same curve through tanh, at most 4.7e-4 away."""
-    return F.gelu(x, approximate="tanh")
-
-
-# Under the names that Hugging Face's configurations use.
-ACTIVATIONS = {"gelu": gelu, "gelu_new": gelu_new, "gelu_pytorch_tanh": gelu_new, "relu": F.relu}

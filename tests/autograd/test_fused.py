@@ -49,6 +49,9 @@ def test_linear_gelu_embedding_dropout(seed, ndim):
     x, weight, bias, table = random_arrays(seed, shape, (7, shape[-1]), (7,), (6, 5))
     check_spellings_agree(F.linear, x, weight, bias)
     check_spellings_agree(F.linear, x, weight)
+    for approximate in ("none", "tanh"):
+        check_spellings_agree(lambda t, w, b: F.linear_gelu(t, w, b, approximate), x, weight, bias)
+        check_spellings_agree(lambda t, w: F.linear_gelu(t, w, None, approximate), x, weight)
     check_spellings_agree(F.gelu, 3 * x)
     check_spellings_agree(lambda t: F.gelu(t, "tanh"), 3 * x)
     ids = rng.integers(0, 6, shape)
@@ -140,6 +143,7 @@ FUNCTIONS = {
     "layer_norm": (lambda x, w, b: F.layer_norm(x, 4, w, b), (2, 3, 4), (4,), (4,)),
     "gelu": (F.gelu, (3, 4)),
     "linear": (F.linear, (2, 3, 4), (5, 4), (5,)),
+    "linear_gelu": (F.linear_gelu, (2, 3, 4), (5, 4), (5,)),
     "embedding": (lambda w: F.embedding(np.array([[1, 0, 1]]), w), (3, 4)),
     "dropout": (lambda x: F.dropout(x, 0.5, rng=np.random.default_rng(0)), (3, 4)),
     "cross_entropy": (

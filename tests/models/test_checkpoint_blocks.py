@@ -135,9 +135,9 @@ def test_a_trace_names_the_modules_of_both_forwards():
         weighted_sum(model(**batch(mb.GPT2Model))).backward()
     forward = [record for record in seen.records if record.phase == "forward"]
     backward = [record for record in seen.records if record.phase == "backward"]
-    names = [record.module for record in forward if record.op == "gelu"]
+    names = [record.module for record in forward if record.op == "linear_gelu"]
     assert len(names) == 4 and names == names[:2] + names[1::-1] and "blocks.0" in names[0]
-    assert {record.module for record in backward if record.op == "gelu"} == set(names)
+    assert {record.module for record in backward if record.op == "linear_gelu"} == set(names)
     assert [record.op for record in forward].count("checkpoint") == 2
 
 
@@ -150,14 +150,14 @@ def test_whoever_watches_the_way_back_sees_the_second_forward():
     with mb.trace() as second:
         loss.backward()
     assert len(first.records) == count
-    assert [r.op for r in second.records if r.phase == "forward"].count("gelu") == 2
+    assert [r.op for r in second.records if r.phase == "forward"].count("linear_gelu") == 2
 
 
 def test_two_frames_more_than_without():
     stacks = []
 
     def profile(frame, event, argument):
-        if event == "call" and frame.f_code.co_name == "gelu_backward":
+        if event == "call" and frame.f_code.co_name == "linear_gelu_backward":
             stack = []
             while frame.f_code is not user.__code__:
                 stack.append(frame.f_code.co_name)
@@ -175,8 +175,8 @@ def test_two_frames_more_than_without():
             user(loss)
         finally:
             sys.setprofile(None)
-    assert stacks[0] == ["gelu_backward", "backward"]
-    assert stacks[-1] == ["gelu_backward", "backward", "checkpoint_backward", "backward"]
+    assert stacks[0] == ["linear_gelu_backward", "backward"]
+    assert stacks[-1] == ["linear_gelu_backward", "backward", "checkpoint_backward", "backward"]
 
 
 def test_nothing_is_run_twice_without_a_graph():
