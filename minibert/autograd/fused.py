@@ -280,10 +280,10 @@ def add_rows(ids: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
     The product of a sparse matrix, with a single 1 in each column, and the rows: one pass over
     them, five times as fast as np.add.at.
     """
-    from scipy.sparse import csc_matrix  # here, since `import minibert` should not wait for scipy
+    from scipy.sparse import csc_array  # here, since `import minibert` should not wait for scipy
 
     ones = np.ones(len(ids), rows.dtype)
-    chosen = csc_matrix((ones, ids, np.arange(len(ids) + 1)), (count, len(ids)))
+    chosen = csc_array((ones, ids, np.arange(len(ids) + 1)), (count, len(ids)))
     return chosen @ rows
 
 
