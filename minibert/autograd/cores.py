@@ -83,10 +83,12 @@ def _end_waiting_threads() -> None:
 
     After a product they wait for the next one without going to sleep, for some 20 ms, and keep a
     core from whoever could use it (attention over 4,096 tokens, two heads at a time: 336 -> 293
-    ms). Not where other threads of the program might be in the middle of a product.
+    ms). Not where other threads of the program might be in the middle of a product; nor on Windows,
+    where it was not tried.
     """
     functions = _blas_functions()
-    if functions is not None and functions[2] is not None and threading.active_count() == 1:
+    can_be_ended = functions is not None and functions[2] is not None and os.name == "posix"
+    if can_be_ended and threading.active_count() == 1:
         functions[2]()
 
 
