@@ -102,7 +102,8 @@ def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
                 approximate: str = "none") -> Tensor:
-    """gelu(linear(x, weight, bias), approximate), which holds less in memory until backward."""
+    """gelu(linear(x, weight, bias), approximate): (..., in) -> (..., out). As one function it holds
+    less in memory until backward."""
     x, weight = as_tensors("linear_gelu", x, weight)
     _check_linear("linear_gelu", x, weight, bias)
     _check_approximate("linear_gelu", approximate)

@@ -240,10 +240,9 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
         grad = grad.reshape(slope.shape) * slope  # (N, out)
         grad_x = (grad @ weight.data).reshape(x.shape) if x.requires_grad else None
         grad_weight = weight_gradient(grad, rows, x, weight) if weight.requires_grad else None
-        grad_bias = None
-        if bias is not None and bias.requires_grad:
-            grad_bias = column_sum(grad)
-        return (grad_x, grad_weight, grad_bias)[:len(inputs)]
+        if bias is None:
+            return grad_x, grad_weight
+        return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
 
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs,
                           linear_gelu_backward)

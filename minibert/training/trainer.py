@@ -198,11 +198,11 @@ class Trainer:
 
     def evaluation_seconds(self) -> float:
         """How long an evaluation will take, by its first batch."""
-        batches = list(self.objective.held_out_batches())
-        started = time.perf_counter()
+        batches = iter(self.objective.held_out_batches())
+        first, started = next(batches), time.perf_counter()
         with evaluating(self.model), no_grad():
-            _held_out_sums(self.model, self.objective, batches[:1], self.settings.workers)
-        return (time.perf_counter() - started) * len(batches)
+            _shared_sums(self.model, self.objective, first, self.settings.workers)
+        return (time.perf_counter() - started) * (1 + sum(1 for _ in batches))
 
     # ---- the loop --------------------------------------------------------------------------------
 
@@ -313,28 +313,30 @@ class Trainer:
 
 def held_out_means(model, objective, workers: int = 1) -> dict:
     """What `objective` reports of `model`, over all of its held-out batches."""
-    batches = list(objective.held_out_batches())
-    losses, metrics = zip(*_held_out_sums(model, objective, batches, workers))
-    counts = [objective.counts(batch) for batch in batches]
+    counts, losses, metrics = [], [], []
+    for batch in objective.held_out_batches():
+        counts.append(objective.counts(batch))
+        for sums, measured in _shared_sums(model, objective, batch, workers):
+            losses.append(sums)
+            metrics.append(measured)
     return objective.summary(added_up(losses), added_up(counts), added_up(metrics))
 
 
-def _held_out_sums(model, objective, batches: list, workers: int) -> list[tuple[dict, dict]]:
-    """(losses, metrics) of each worker's share of each batch, in the order of the rows."""
+def _shared_sums(model, objective, batch, workers: int) -> list[tuple[dict, dict]]:
+    """(losses, metrics) of each worker's share of a batch, in the order of the rows."""
     found = {}
 
     def work(worker: int) -> None:
-        for i, batch in enumerate(batches):
-            share = batch if workers == 1 else batch.share(worker, workers)
-            if len(share.input_ids):
-                sums, metrics = objective.losses(model, share, None)
-                found[i, worker] = {name: sum_.item() for name, sum_ in sums.items()}, metrics
+        share = batch if workers == 1 else batch.share(worker, workers)
+        if len(share.input_ids):  # else there are more workers than rows
+            sums, metrics = objective.losses(model, share, None)
+            found[worker] = {name: total.item() for name, total in sums.items()}, metrics
 
     at_once(work, list(range(workers)))
-    return [found[i, worker] for i, worker in sorted(found)]
+    return [found[worker] for worker in sorted(found)]
 
 
-def added_up(dictionaries: Sequence[dict]) -> dict:
+def added_up(dictionaries: list[dict]) -> dict:
     """One dictionary with the sums of the values, key by key; lists are joined."""
     totals: dict = {}
     for dictionary in dictionaries:

@@ -280,6 +280,8 @@ def test_scipy_is_imported_where_it_is_used():
     (lambda x: F.layer_norm(x, 3, Tensor(np.ones(2))), ValueError, r"layer_norm: weight .*\(2,\)"),
     (lambda x: F.layer_norm(x, 3, None, x[0, :2]), ValueError, r"layer_norm: bias .*\(2,\)"),
     (lambda x: F.gelu(x, "Tanh"), ValueError, "gelu: approximate .*'Tanh'"),
+    (lambda x: F.linear_gelu(x, Tensor(np.ones((2, x.shape[-1]))), None, "Tanh"), ValueError,
+     "linear_gelu: approximate .*'Tanh'"),
     (lambda x: F.linear(x, x.reshape(3, 2)), ValueError, r"x of shape \(2, 3\) .*\(3, 2\)"),
     (lambda x: F.linear(x, x, Tensor(np.ones(3))), ValueError, r"linear: bias of shape \(3,\)"),
     (lambda x: F.embedding(np.array([0, 2]), x), IndexError, "embedding: id 2 is out .* 0 to 1"),
