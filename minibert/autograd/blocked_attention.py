@@ -23,7 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
-from minibert.autograd.cores import at_once
+from minibert.autograd.cores import at_once, end_waiting_threads
 from minibert.autograd.masks import LOWEST, dropout_key, kept
 from minibert.autograd.rows import row_max, row_sum
 from minibert.autograd.tensor import Tensor
@@ -58,6 +58,7 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                 blocks, head, rows, value.data[head], keep_rows)
             np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
 
+    end_waiting_threads()
     at_once(attend, blocks.heads())
 
     def scaled_dot_product_attention_backward(grad):
@@ -91,6 +92,7 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                         grad_value[head][columns] += exponentials.T @ weighted[head][rows]
 
         if grad_bias is None:
+            end_waiting_threads()
             at_once(attend_backward, blocks.heads())
         else:  # where heads may share a bias, they must not add to its gradient at once
             for head in blocks.heads():

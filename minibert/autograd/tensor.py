@@ -333,7 +333,7 @@ def _checked(grad: np.ndarray, source: Tensor, tensor: Tensor) -> np.ndarray:
 
 def _accumulate(tensor: Tensor, grad: np.ndarray) -> None:
     """Add to `.grad`; the first contribution is copied, since a leaf owns its gradient."""
-    tensor = stand_ins.get().get(id(tensor), tensor)
+    tensor = _owner(tensor)
     if tensor.grad is not None:
         tensor.grad += grad
     elif tensor.grad_buffer is not None:
@@ -344,15 +344,26 @@ def _accumulate(tensor: Tensor, grad: np.ndarray) -> None:
         tensor.grad = np.array(grad, order="C")
 
 
+def _owner(leaf: Tensor) -> Tensor:
+    """Who takes a leaf's gradient: see stand_ins."""
+    return stand_ins.get().get(id(leaf), leaf)
+
+
 def gradient_buffer(tensor: Tensor) -> np.ndarray | None:
     """Where the first contribution to a leaf's gradient will be kept, if that is known. An op may
     compute it right there and return it: a copy less (about 1 % of a step at GPT-2's width)."""
-    owner = stand_ins.get().get(id(tensor), tensor)
+    owner = _owner(tensor)
     if owner.grad is not None or tensor.grad_fn is not None:
         return None
     if owner is not tensor:  # a worker's, made only now and dropped after the step: see Workers
         owner.grad_buffer = np.empty_like(owner.data, order="C")
     return owner.grad_buffer
+
+
+def gradient_so_far(tensor: Tensor) -> np.ndarray | None:
+    """What earlier contributions have left of a leaf's gradient, None before the first. An op that
+    touches a few rows of it may add to them right there, and return None for the whole."""
+    return _owner(tensor).grad if tensor.grad_fn is None else None
 
 
 def op_name(backward: BackwardFunction) -> str:

@@ -28,7 +28,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from minibert.autograd.cores import blas_threads, one_blas_thread
+from minibert.autograd.cores import at_once, blas_threads, one_blas_thread, parts
 from minibert.autograd.tensor import Tensor, stand_ins
 
 Result = TypeVar("Result")
@@ -99,14 +99,21 @@ class Workers:
         next step's activations. A share may have none for a parameter: no masked token, no gradient
         of their head."""
         for own in self.stand_ins:
+            pairs = []
             for parameter, stand_in in zip(self.parameters, own):
                 grad, stand_in.grad, stand_in.grad_buffer = stand_in.grad, None, None
                 if grad is None:
                     continue
                 if parameter.grad is not None:
-                    parameter.grad += grad
+                    pairs.append((parameter.grad, grad))
                 elif parameter.grad_buffer is not None:
                     np.copyto(parameter.grad_buffer, grad)
                     parameter.grad = parameter.grad_buffer
                 else:
                     parameter.grad = grad
+            at_once(_add, parts(pairs, [total.size for total, _ in pairs]))
+
+
+def _add(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    for total, share in pairs:
+        total += share

@@ -7,13 +7,12 @@ flat_group.py), and follows PyTorch in what an optimizer may be asked.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from threading import Thread
 
 import numpy as np
 
-from minibert.autograd.cores import blas_threads
+from minibert.autograd.cores import at_once, parts
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
@@ -21,11 +20,10 @@ from minibert.nn.module import Module
 from minibert.training.flat_group import FlatGroup
 
 BLOCK = 1 << 17  # elements; the fewer blocks, the less often two threads wait for each other
-SHARE = 1 << 20  # elements, at least, for which a thread is started
 
 
-def _adamw(flat: FlatGroup, step: int, group: dict, start: int, end: int) -> None:
-    """One step of the elements start..end, in place, block by block.
+def _adamw(flat: FlatGroup, step: int, group: dict, blocks: list[slice]) -> None:
+    """One step of the elements in `blocks`, in place, block by block.
 
     With t = step, m and v the moments and g the gradient:
         w <- (1 - lr * weight_decay) w
@@ -38,9 +36,8 @@ def _adamw(flat: FlatGroup, step: int, group: dict, start: int, end: int) -> Non
     correction = math.sqrt(1 - beta2 ** step)
     step_size = lr * correction / (1 - beta1 ** step)
     eps, decay = group["eps"] * correction, 1 - lr * group["weight_decay"]
-    scratch = np.empty(min(BLOCK, end - start), flat.dtype)
-    for low in range(start, end, BLOCK):
-        block = slice(low, min(low + BLOCK, end))
+    scratch = np.empty(min(BLOCK, flat.data.size), flat.dtype)
+    for block in blocks:
         w, g, m, v = flat.data[block], flat.grad[block], flat.exp_avg[block], flat.exp_avg_sq[block]
         temporary = scratch[:len(w)]
         m *= beta1
@@ -57,20 +54,6 @@ def _adamw(flat: FlatGroup, step: int, group: dict, start: int, end: int) -> Non
         if decay != 1:
             w *= decay
         w -= temporary
-
-
-def in_threads(work: Callable[[int, int], None], start: int, end: int) -> None:
-    """work(low, high) over start..end, in stretches of SHARE or more, on as many threads as BLAS
-    has. NumPy lets others run while it works on a block; each element is computed by one thread,
-    so the bits are the same for any number (4 million parameters, two threads: 24 -> 18 ms)."""
-    count = max(1, min(blas_threads() or 1, (end - start) // SHARE))
-    bounds = [start + (end - start) * i // count for i in range(count + 1)]
-    threads = [Thread(target=work, args=pair) for pair in zip(bounds[1:], bounds[2:])]
-    for thread in threads:
-        thread.start()
-    work(*bounds[:2])
-    for thread in threads:
-        thread.join()
 
 
 class AdamW:
@@ -116,7 +99,10 @@ class AdamW:
             for flat in flats:
                 flat.gather()
                 for start, end, step in flat.runs():
-                    in_threads(partial(_adamw, flat, step, group), start, end)
+                    blocks = [slice(low, min(low + BLOCK, end))
+                              for low in range(start, end, BLOCK)]
+                    sizes = [block.stop - block.start for block in blocks]
+                    at_once(partial(_adamw, flat, step, group), parts(blocks, sizes))
 
     def zero_grad(self) -> None:
         """Set every gradient to None; the next backward writes into the same memory."""
@@ -204,12 +190,22 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = list({id(p): p.grad for p in parameters if p.grad is not None}.values())
-    flat = [grad.reshape(-1) for grad in grads]
-    norm = math.sqrt(sum([float(np.dot(grad, grad)) for grad in flat]))
+    sizes = [grad.size for grad in grads]
+    squares = np.zeros(len(grads))
+
+    def add_squares(part: list[int]) -> None:
+        for i in part:
+            squares[i] = np.vdot(grads[i], grads[i])
+
+    def scale(part: list[np.ndarray]) -> None:
+        for grad in part:
+            grad *= factor
+
+    at_once(add_squares, parts(list(range(len(grads))), sizes))
+    norm = math.sqrt(squares.sum())
     factor = max_norm / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):
-        for grad in grads:
-            grad *= factor
+        at_once(scale, parts(grads, sizes))
     return norm
 
 

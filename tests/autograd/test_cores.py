@@ -5,9 +5,11 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from minibert.autograd import cores
-from minibert.autograd.cores import at_once
+from minibert.autograd.cores import at_once, parts
 from minibert.autograd.spelling import composed, composed_is_on
 
 
@@ -65,7 +67,7 @@ def test_waiting_threads_are_ended_unless_somebody_might_use_them(monkeypatch, s
     monkeypatch.setattr(cores, "_blas_functions", lambda: functions)
     monkeypatch.setattr(threading, "active_count", lambda: 1 + others)
     monkeypatch.setattr(cores.os, "name", system)
-    at_once(lambda item: None, [1, 2])
+    cores.end_waiting_threads()
     assert len(ended) == times
 
 
@@ -83,6 +85,22 @@ def test_products_are_right_after_the_waiting_threads_were_ended():
     try:
         for _ in range(20):
             check(0)
+            cores.end_waiting_threads()
             at_once(check, [1, 2])
     finally:
         cores.set_blas_threads(before)
+
+
+@given(st.lists(st.integers(0, 50)), st.sampled_from([None, 1, 2, 3, 7]))
+@example([50, 50, 50, 0, 0, 0], 2)
+def test_parts_hold_every_item_once_in_order_and_about_as_much_each(sizes, threads):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cores, "blas_threads", lambda: threads)
+        patch.setattr(cores, "LEAST_PART", 20)
+        items = list(range(len(sizes)))
+        found = parts(items, sizes)
+    assert [item for part in found for item in part] == items
+    assert len(found) == max(1, min(threads or 1, sum(sizes) // 20))
+    for part in found:  # off by half an item at each end
+        share = sum([sizes[item] for item in part])
+        assert abs(share - sum(sizes) / len(found)) <= max(sizes, default=0)

@@ -59,6 +59,22 @@ def test_linear_gelu_embedding_dropout(seed, ndim):
     check_spellings_agree(lambda t: F.dropout(t, 0.4, rng=np.random.default_rng(seed)), x)
 
 
+@given(SEEDS, st.lists(st.integers(0, 8), min_size=1, max_size=12))
+def test_an_embedding_adds_to_the_gradient_that_is_there(seed, ids):
+    """A table that is the head, too: the walk comes to the embedding last."""
+    table, ids = np.random.default_rng(seed).normal(size=(9, 4)), np.array(ids)
+    check_spellings_agree(lambda w: F.linear(F.embedding(ids, w), w), table)
+    leaf = Tensor(table, requires_grad=True)
+    made = leaf * 2  # not a leaf: what its gradient was the last time is nobody's sum
+    made.retain_grad()
+    loss = F.linear(F.embedding(ids, made), made).sum()
+    loss.backward(retain_graph=True)
+    once = leaf.grad.copy()
+    loss.backward()
+    assert_close(leaf.grad, 2 * once, 1e-12)
+    assert_close(made.grad, once, 1e-12)  # half of the sum of two walks
+
+
 @given(SEEDS, st.sampled_from(["mean", "sum", "none"]), st.booleans(), st.sampled_from([0.0, 0.3]),
        st.booleans(), st.integers(0, 2))
 def test_cross_entropy(seed, reduction, weighted, smoothing, of_classes, extra):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_objective import SmallBatch, SmallObjective, small_model
 
 from minibert.autograd import cores, ops
-from minibert.autograd.functional import linear
+from minibert.autograd.functional import embedding, linear
 from minibert.autograd.spelling import composed, composed_is_on
 from minibert.autograd.tensor import Tensor, no_grad, stand_ins
 from minibert.autograd.trace import detect_anomaly, trace
@@ -136,6 +136,41 @@ def test_until_all_are_done_only_the_caller_s_own_gradient_is_to_be_seen():
 
     Workers([x], 2).run(work)
     assert seen == [None, [2.0] * 3] and x.grad.tolist() == [7.0] * 3
+
+
+def test_words_are_added_only_to_a_worker_s_own_gradient():
+    """An embedding tied to the head adds to what is there: to what is its worker's."""
+    table, done = Tensor(np.ones((9, 2)), requires_grad=True), threading.Event()
+    seen = []
+
+    def work(worker):
+        if worker == 1:
+            assert done.wait(10)
+            before = table.grad.copy()
+        linear(embedding(np.array([3, 3, worker]), table), table).sum().backward()
+        if worker == 1:
+            seen.append(np.array_equal(table.grad, before))
+        done.set()
+
+    Workers([table], 2).run(work)
+    assert seen == [True]
+    # 3 words each: 3 for every row as the head's; as a word's 9 for each of its uses
+    assert table.grad[:, 0].tolist() == [15.0, 15.0, 6.0, 42.0, *[6.0] * 5]
+
+
+def test_gradients_are_added_up_in_parts(monkeypatch):
+    monkeypatch.setattr(cores, "LEAST_PART", 2)
+    monkeypatch.setattr(cores, "blas_threads", lambda: 3)
+    monkeypatch.setattr(cores, "set_blas_threads", lambda count: None)
+    tensors = [Tensor(np.full(size, 1.0), requires_grad=True) for size in (4, 1, 2, 1, 3)]
+
+    def work(worker):
+        for i, tensor in enumerate(tensors):
+            (tensor * (1.0 + worker + i)).sum().backward()
+
+    Workers(tensors, 3).run(work)
+    for i, tensor in enumerate(tensors):
+        assert tensor.grad.tolist() == [6.0 + 3 * i] * tensor.size
 
 
 def test_a_model_that_became_double_is_trained_in_double():

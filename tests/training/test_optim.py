@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
 
+from minibert.autograd import cores
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding, LayerNorm, Linear
@@ -275,23 +276,26 @@ def test_biases_norms_and_embeddings_do_not_decay():
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_threads_share_the_elements_and_change_no_bit(threads, monkeypatch):
-    monkeypatch.setattr(optim, "SHARE", 10)
+    monkeypatch.setattr(cores, "LEAST_PART", 10)
     monkeypatch.setattr(optim, "BLOCK", 8)
     rng = np.random.default_rng(0)
-    first, grads = rng.normal(size=(5, 9)), rng.normal(size=(3, 5, 9))
+    shapes = [(5, 9), (1,), (7, 3), (4,)]
+    first = [rng.normal(size=shape) for shape in shapes]
+    grads = [[rng.normal(size=shape) for shape in shapes] for _ in range(3)]
     results = []
     for count in (1, threads):
-        monkeypatch.setattr(optim, "blas_threads", lambda: count)
-        parameter = Tensor(first.copy(), requires_grad=True)
-        adamw = optim.AdamW([parameter], lr=0.1)
-        for grad in grads:
-            parameter.grad = grad.copy()
+        monkeypatch.setattr(cores, "blas_threads", lambda: count)
+        parameters = [Tensor(array.copy(), requires_grad=True) for array in first]
+        adamw, norms = optim.AdamW(parameters, lr=0.1), []
+        for arrays in grads:
+            for parameter, array in zip(parameters, arrays):
+                parameter.grad = array.T.copy().T  # columns first: nothing flat about it
+            norms.append(optim.clip_grad_norm_(parameters, 1.0))
+            assert optim.clip_grad_norm_(parameters, 1.0) == pytest.approx(1, abs=1e-5)
             adamw.step()
-        results.append(parameter.data.copy())
-    assert np.array_equal(*results) and (results[0] != first).all()
-    seen = []
-    monkeypatch.setattr(optim, "blas_threads", lambda: threads)
-    optim.in_threads(lambda low, high: seen.append((low, high)), 4, 67)
-    seen.sort()
-    assert len(seen) == min(threads, 6) and seen[0][0] == 4 and seen[-1][1] == 67
-    assert all(a[1] == b[0] for a, b in zip(seen, seen[1:]))
+        results.append((norms, [parameter.data.copy() for parameter in parameters]))
+    (norms, expected), (norms_here, found) = results
+    assert norms == norms_here
+    assert norms[0] == pytest.approx(np.sqrt(sum([(array ** 2).sum() for array in grads[0]])))
+    for before, one, several in zip(first, expected, found):
+        assert np.array_equal(one, several) and (one != before).all()
