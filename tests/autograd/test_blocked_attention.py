@@ -192,7 +192,8 @@ def test_heads_go_side_by_side_unless_they_add_to_one_gradient(monkeypatch, with
                                                                at_once_calls):
     calls = []
 
-    def backwards(work, heads):  # any order must do
+    def backwards(work, heads, after_products):  # any order must do
+        assert after_products
         calls.append(len(heads))
         for head in reversed(heads):
             work(head)

@@ -67,7 +67,9 @@ def test_waiting_threads_are_ended_unless_somebody_might_use_them(monkeypatch, s
     monkeypatch.setattr(cores, "_blas_functions", lambda: functions)
     monkeypatch.setattr(threading, "active_count", lambda: 1 + others)
     monkeypatch.setattr(cores.os, "name", system)
-    cores.end_waiting_threads()
+    at_once(lambda item: None, [1, 2])
+    assert not ended
+    at_once(lambda item: None, [1, 2], after_products=True)
     assert len(ended) == times
 
 
@@ -85,8 +87,7 @@ def test_products_are_right_after_the_waiting_threads_were_ended():
     try:
         for _ in range(20):
             check(0)
-            cores.end_waiting_threads()
-            at_once(check, [1, 2])
+            at_once(check, [1, 2], after_products=True)
     finally:
         cores.set_blas_threads(before)
 
