@@ -21,7 +21,7 @@ import numpy as np
 
 Item = TypeVar("Item")
 
-LEAST_PART = 1 << 20  # elements for which a thread is worth its start, if little is done to each
+LEAST_PART = 1 << 18  # elements for which a thread is worth its start, if little is done to each
 
 # Names under which OpenBLAS exports its functions, in the builds that NumPy has shipped with.
 BLAS_PREFIXES = ("scipy_openblas_", "openblas_")
