@@ -118,6 +118,8 @@ def at_once(work: Callable[[Item], None], items: list[Item], after_products: boo
                 work(item)
         except BaseException as error:  # whatever it is: the caller raises it
             errors.append(error)
+            for _ in waiting:  # nobody begins another
+                pass
 
     threads = [threading.Thread(target=copy_context().run, args=(take,))  # no_grad, composed,
                for _ in range(1, count)]                                 # traces: as they are here

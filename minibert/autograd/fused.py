@@ -87,9 +87,9 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
             n += shift
 
     def layer_norm_backward(grad):
-        # x is kept anyway, n would be one more array: here it is made again, but for its factor 1/s
-        # in c = x - mean. All sums are products of g, or of g c, with a vector, so one array of
-        # g c serves both: sum(d c) over a row is (g c) weight, and 1/s (g c) the gain's gradient
+        # n is c / s with c = x - mean: x is kept anyway, n would be one more array. All sums
+        # are products of g, or of g c, with a vector, so one array of g c serves both: a row's sum
+        # of d c is (g c) weight, and (1 / s) (g c) is the gain's gradient
         grad = grad.reshape(rows.shape)
         weights = np.ones(width, grad.dtype) if gain is None else gain
         grad_x = np.empty(rows.shape, np.result_type(grad, output))

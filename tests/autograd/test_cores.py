@@ -2,6 +2,7 @@
 one of them is heard of."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -58,6 +59,24 @@ def test_an_exception_in_one_of_many_is_raised(monkeypatch, threads):
     monkeypatch.setattr(cores, "blas_threads", lambda: threads)
     with pytest.raises(ZeroDivisionError):
         at_once(lambda item: 1 / item, [2, 1, 0, 3])
+
+
+def test_after_an_exception_nothing_more_is_begun(monkeypatch):
+    monkeypatch.setattr(cores, "blas_threads", lambda: 3)
+    monkeypatch.setattr(cores, "set_blas_threads", lambda count: None)
+    failed, begun = threading.Event(), []
+
+    def work(item):
+        begun.append(item)
+        if item == 0:
+            failed.set()
+            raise ZeroDivisionError
+        assert failed.wait(10)
+        time.sleep(0.02)
+
+    with pytest.raises(ZeroDivisionError):
+        at_once(work, list(range(50)))
+    assert len(begun) < 10
 
 
 @pytest.mark.parametrize("system, others, times", [("posix", 0, 1), ("posix", 1, 0), ("nt", 0, 0)])
