@@ -15,7 +15,8 @@ import numbers
 
 import numpy as np
 
-from minibert.autograd.tensor import Tensor, TensorLike, as_tensor, as_tensors
+from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
+from minibert.autograd.tensor import Tensor
 
 
 def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

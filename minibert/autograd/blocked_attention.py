@@ -45,20 +45,7 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     blocks = Blocks(scaled, key.data, attn_mask, is_causal, query_offset)
     dropout = dropout_key(dropout_p, rng) if dropout_p else None
     keep_scale = dropout[2] if dropout else 1.0
-
-    output = np.empty((*query.shape[:-1], value.shape[-1]),
-                      np.result_type(blocks.dtype, value.data))
-    inverse = np.empty((*query.shape[:-1], 1), blocks.dtype)  # r = 1 / the sum; 0: nothing is seen
-    highest = np.empty_like(inverse.real)  # m
-
-    def attend(head):
-        for rows in blocks.rows():
-            keep_rows = blocks.kept_in(head, rows, dropout)
-            mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
-                blocks, head, rows, value.data[head], keep_rows)
-            np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
-
-    at_once(attend, blocks.heads(), after_products=True)
+    output, highest, inverse = _mixed_values(blocks, value.data, dropout)
 
     def scaled_dot_product_attention_backward(grad):
         grad_query, grad_key, grad_value, grad_bias = [
@@ -66,21 +53,21 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
             else None for tensor in (query, key, value, bias)]
         weighted = grad * (inverse * keep_scale)  # r G, with dropout's scale
         in_common = (grad * output).sum(-1, keepdims=True) * inverse  # r sum_d G O
-        # S - m and G V^T - sum_d G O in one product each: (Q, -m) (K, 1)^T. A column more costs 1 %
-        # of a product, a pass over its result 10 to 30 %
-        lower = Blocks(_with_column(scaled, -highest), _with_column(key.data, 1),
-                       attn_mask, is_causal, query_offset)
-        weighted_less = _with_column(weighted, -in_common)
+        # S - m and, if nothing is dropped, G V^T - sum_d G O come out of one product each, such as
+        # (Q, -m) (K, 1)^T: a column more costs 1 % of it, a pass over its result up to a third
+        lowered = Blocks(_with_column(scaled, -highest), _with_column(key.data, 1),
+                         attn_mask, is_causal, query_offset)
+        weighted_lowered = _with_column(weighted, -in_common)
         value_and_one = _with_column(value.data, 1)
 
         def attend_backward(head):
             for rows in blocks.rows():
                 keep_rows = blocks.kept_in(head, rows, dropout)
                 for columns, allowed in blocks.columns(head, rows):
-                    exponentials = lower.scores(head, rows, columns, allowed)
+                    exponentials = lowered.scores(head, rows, columns, allowed)
                     np.exp(exponentials, out=exponentials)
                     if keep_rows is None:
-                        grad_scores = weighted_less[head][rows] @ value_and_one[head][columns].T
+                        grad_scores = weighted_lowered[head][rows] @ value_and_one[head][columns].T
                     else:
                         grad_scores = weighted[head][rows] @ value.data[head][columns].T
                         grad_scores *= keep_rows[:, columns]
@@ -111,9 +98,31 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
 
 
+def _mixed_values(blocks: Blocks, values: np.ndarray, dropout: tuple[int, int, float] | None
+                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For all heads: the output (..., T, D), m (..., T, 1), and r (..., T, 1), which is 1 / the sum
+    of the row's exponentials, or 0 where nothing is seen."""
+    *lead, T, _ = blocks.shape
+    output = np.empty((*lead, T, values.shape[-1]), np.result_type(blocks.dtype, values))
+    inverse = np.empty((*lead, T, 1), blocks.dtype)
+    highest = np.empty_like(inverse.real)
+    keep_scale = dropout[2] if dropout else 1.0
+
+    def attend(head):
+        for rows in blocks.rows():
+            keep_rows = blocks.kept_in(head, rows, dropout)
+            mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
+                blocks, head, rows, values[head], keep_rows)
+            np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
+
+    at_once(attend, blocks.heads(), after_products=True)
+    return output, highest, inverse
+
+
 def _with_column(array: np.ndarray, column: np.ndarray | int) -> np.ndarray:
     """(..., N, D) -> (..., N, D + 1)"""
-    column = np.broadcast_to(np.asarray(column, array.dtype), (*array.shape[:-1], 1))
+    column = np.asarray(column, np.result_type(array, column))
+    column = np.broadcast_to(column, (*array.shape[:-1], 1))
     return np.concatenate([array, column], -1)
 
 

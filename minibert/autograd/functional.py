@@ -10,8 +10,9 @@ import numpy as np
 
 from minibert.autograd import composed, fused, fused_attention, fused_losses
 from minibert.autograd.arithmetic import relu as relu_op
+from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
 from minibert.autograd.spelling import composed_is_on
-from minibert.autograd.tensor import Tensor, TensorLike, as_tensor, as_tensors
+from minibert.autograd.tensor import Tensor
 
 # ---- softmax and its logarithm -----------------------------------------------------------------
 

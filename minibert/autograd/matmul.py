@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
-from minibert.autograd.tensor import Tensor, TensorLike, as_tensors
+from minibert.autograd.operands import TensorLike, as_tensors
+from minibert.autograd.tensor import Tensor
 
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:

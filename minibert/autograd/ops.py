@@ -9,10 +9,11 @@ from __future__ import annotations
 from minibert.autograd.arithmetic import (abs, add, div, erf, exp, log, masked_fill, maximum, mul,
                                           neg, pow, relu, sigmoid, sqrt, sub, tanh, where)
 from minibert.autograd.matmul import matmul
+from minibert.autograd.operands import TensorLike
 from minibert.autograd.reductions import max, mean, min, sum, var
 from minibert.autograd.shapes import (broadcast_to, concat, expand_dims, flip, getitem, reshape,
                                       split, squeeze, stack, swapaxes, take_along_axis, transpose)
-from minibert.autograd.tensor import Tensor, TensorLike
+from minibert.autograd.tensor import Tensor
 
 __all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_dims", "flip",
            "getitem", "log", "masked_fill", "matmul", "max", "maximum", "mean", "min", "mul", "neg",

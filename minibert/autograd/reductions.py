@@ -10,7 +10,8 @@ from typing import Union
 
 import numpy as np
 
-from minibert.autograd.tensor import Tensor, TensorLike, as_tensor
+from minibert.autograd.operands import TensorLike, as_tensor
+from minibert.autograd.tensor import Tensor
 
 Axis = Union[int, tuple[int, ...], None]
 Shape = tuple[int, ...]

@@ -10,8 +10,9 @@ from typing import Union
 import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
+from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
 from minibert.autograd.reductions import Axis, reduced_axes
-from minibert.autograd.tensor import Tensor, TensorLike, as_tensor, as_tensors
+from minibert.autograd.tensor import Tensor
 
 Shape = Union[int, Sequence[int]]
 

@@ -8,11 +8,9 @@ differentiation (Baydin et al. 2018, "Automatic Differentiation in Machine Learn
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Union
 
 import numpy as np
 
@@ -25,7 +23,6 @@ stand_ins: ContextVar[dict[int, Tensor]] = ContextVar("stand_ins", default={})
 observers: ContextVar[tuple] = ContextVar("observers", default=())
 
 BackwardFunction = Callable[[np.ndarray], tuple]
-TensorLike = Union["Tensor", np.ndarray, float, int, complex]
 
 
 @contextmanager
@@ -369,39 +366,6 @@ def gradient_so_far(tensor: Tensor) -> np.ndarray | None:
 def op_name(backward: BackwardFunction) -> str:
     """The name of an op: matmul, from its backward function, matmul_backward."""
     return backward.__name__.removesuffix("_backward")
-
-
-def as_tensor(op: str, value: TensorLike) -> Tensor:
-    """The only operand of `op` as a tensor."""
-    return value if isinstance(value, Tensor) else as_tensors(op, value)[0]
-
-
-def as_tensors(op: str, *values: TensorLike) -> tuple[Tensor, ...]:
-    """The operands of `op` as tensors.
-
-    Numbers, also NumPy's scalars, take the dtype of the other operands as in NumPy's promotion of
-    Python numbers, so that `x * np.float64(0.5)` leaves a float32 tensor float32.
-    """
-    for value in values:
-        if not isinstance(value, Tensor):
-            break
-    else:
-        return values
-    arrays = [_array_or_number(op, value) for value in values]
-    dtype = np.result_type(*arrays)
-    return tuple([value if isinstance(value, Tensor) else
-                  Tensor(array if isinstance(array, np.ndarray) else np.asarray(array, dtype))
-                  for value, array in zip(values, arrays)])
-
-
-def _array_or_number(op: str, value: TensorLike) -> np.ndarray | float | int | complex:
-    if isinstance(value, Tensor):
-        return value._data
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (np.ndarray, numbers.Number)):
-        return value
-    raise TypeError(f"{op}: expected tensors, arrays or numbers, got {type(value).__name__}")
 
 
 def _compared(value) -> np.ndarray:

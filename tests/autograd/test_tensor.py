@@ -11,7 +11,7 @@ import pytest
 
 import minibert as mb
 from minibert.autograd import ops
-from minibert.autograd.tensor import Tensor, as_tensors, no_grad
+from minibert.autograd.tensor import Tensor, no_grad
 
 
 def leaf(values, dtype=np.float64) -> Tensor:
@@ -376,17 +376,6 @@ def test_augmented_assignment_makes_a_new_tensor():
 
 
 # ---- operands ------------------------------------------------------------------------------------
-
-
-def test_as_tensors_gives_numbers_the_dtype_of_the_others():
-    for number in (2, 2.5, np.float64(2.5), np.int64(2), True):
-        x, y = as_tensors("op", Tensor(np.ones(2, np.float32)), number)
-        assert y.dtype == np.float32 and y.shape == () and not y.requires_grad
-    x, y = as_tensors("op", 2, 2.5)
-    assert x.dtype == y.dtype == np.float64
-    assert as_tensors("op", np.ones(2, np.float32), np.ones(2))[1].dtype == np.float64
-    x, y = as_tensors("op", Tensor(np.ones(2, np.int64)), 0.5)
-    assert y.dtype == np.float64
 
 
 def test_the_public_names():
