@@ -36,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from benchmark_cases import (DECODING, LEARNING_RATE, LONG, MAX_NORM, SIZES,  # noqa: E402
-                             Case, arguments, make_cases, serve, thread_settings)
+                             Case, arguments, make_cases, serve, thread_settings, workers_for)
 from benchmark_recipe import measure_recipe, show_recipe  # noqa: E402
 
 FIRST_LOSSES = 4  # shown and compared
@@ -46,8 +46,7 @@ TURN_SECONDS = 0.2  # at least so long is a side's turn
 def prepare(case: Case, weights: str, variant: str):
     """This engine's side: the function that takes a step on a batch."""
     import minibert as mb
-    from minibert.autograd.cores import blas_threads
-    from minibert.training.data_parallel import Workers, default_workers
+    from minibert.training.data_parallel import Workers
     from minibert.training.machine import keep_freed_memory
 
     keep_freed_memory()
@@ -56,7 +55,7 @@ def prepare(case: Case, weights: str, variant: str):
         model.load_state_dict(arrays)
     parameters = list(model.parameters())
     adamw = mb.optim.AdamW(parameters, lr=LEARNING_RATE)
-    count = default_workers(case.batch, case.tokens, case.width, blas_threads() or 1)
+    count = workers_for(case)
     workers = Workers(parameters, count)
     rngs = [np.random.default_rng([2, worker]) for worker in range(count)]
 
@@ -238,6 +237,9 @@ def main() -> None:
     if options.profile:
         from benchmark_profile import profile
 
+        from minibert.autograd.cores import set_blas_threads
+
+        set_blas_threads(options.threads)
         for case in cases:
             profile(case, build(case, rng=0).state_dict(), prepare)
         return

@@ -131,3 +131,11 @@ def thread_settings(threads: int) -> dict[str, str]:
     """The environment in which every numerical library of a process uses `threads` threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {**os.environ, **dict.fromkeys(names, str(threads))}
+
+
+def workers_for(case: Case) -> int:
+    """As many as the trainer would take with the threads that the process has."""
+    from minibert.autograd.cores import blas_threads
+    from minibert.training.data_parallel import default_workers
+
+    return default_workers(case.batch, case.tokens, case.width, blas_threads() or 1)

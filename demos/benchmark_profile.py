@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from benchmark_cases import Case, make_batches, page_faults
+from benchmark_cases import Case, make_batches, page_faults, workers_for
 
 import minibert as mb
 
@@ -16,7 +16,8 @@ STEPS = 5
 
 
 def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
-    """Print the ops of a step by the seconds they take, forward and backward together."""
+    """Print the ops of a step by the seconds they take, forward and backward together; those of
+    workers side by side are divided by their number, so that the column adds up to the step."""
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "weights.npz")
         np.savez(file, **weights)
@@ -39,7 +40,7 @@ def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
           f"matrix products at most {peak / 1e9:.0f} GFLOP/s\n")
     print(f"{'op':32s}{'calls':>6s}{'forward ms':>12s}{'backward ms':>12s}{'MiB':>9s}"
           f"{'GFLOP/s':>9s}")
-    table = by_op(records)
+    table = by_op(records, workers_for(case))
     for op, row in sorted(table.items(), key=time_of, reverse=True):
         flops = row["flops"] / (row["forward"] + row["backward"])
         print(f"{op:32s}{row['calls'] / STEPS:6.0f}{row['forward'] / STEPS * 1e3:12.3f}"
@@ -53,13 +54,14 @@ def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
               f"{flops / peak / seconds:.0%} of the step")
 
 
-def by_op(records: list) -> dict[str, dict]:
-    """The sums of each op's seconds, bytes and floating point operations."""
+def by_op(records: list, workers: int) -> dict[str, dict]:
+    """The sums of each op's seconds, by each of the workers, and of all its bytes and floating
+    point operations."""
     table = defaultdict(lambda: dict(calls=0, forward=0.0, backward=0.0, bytes=0, flops=0))
     for record in records:
         row = table[record.op]
         row["calls"] += record.phase == "forward"
-        row[record.phase] += record.seconds
+        row[record.phase] += record.seconds / workers
         row["bytes"] += record.bytes
         if record.op in ("linear", "linear_gelu", "linear_cross_entropy"):
             shapes = [shape for shape in record.inputs if shape is not None]

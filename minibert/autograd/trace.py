@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
+from threading import local
 from time import perf_counter
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -59,7 +60,8 @@ class Record(NamedTuple):
 
     Backward, `inputs` are the shapes of the gradients that the op returned (None: not needed) and
     `output` that of the gradient it was given. `bytes` counts new memory: a view has none. The
-    seconds of a forward run from the record before it, so they hold the Python in between.
+    seconds of a forward run from the thread's record before it, so they hold the Python in between;
+    a worker's first op has none.
     """
 
     number: int
@@ -73,6 +75,14 @@ class Record(NamedTuple):
     seconds: float
 
 
+class Clock(local):
+    """When this thread wrote its last record (`since`), in seconds: workers do not wait for each
+    other's. It starts where a thread first looks at it."""
+
+    def __init__(self):
+        self.since = perf_counter()
+
+
 class Trace:
     """What `trace()` saw: `records` are Records, `str()` is a table, `write` a file of JSON."""
 
@@ -80,31 +90,31 @@ class Trace:
         self.records: list[Record] = []
         self._numbers = count()
         self._known = WeakKeyDictionary()  # backward function: (number, module path)
-        self._last = perf_counter()
+        self._clock = Clock()
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:
-        seconds = perf_counter() - self._last
+        seconds = perf_counter() - self._clock.since
         number, module = next(self._numbers), _scope.get()[0]
         self._known[backward] = number, module
         arrays = [source.data for source in inputs]
         self.records.append(Record(
             number, "forward", op_name(backward), module, tuple([array.shape for array in arrays]),
             result.shape, str(result.dtype), _new_bytes([result.data], arrays), seconds))
-        self._last = perf_counter()
+        self._clock.since = perf_counter()
 
     def before_backward(self, tensor: Tensor, grad: np.ndarray) -> None:
-        self._last = perf_counter()
+        self._clock.since = perf_counter()
 
     def after_backward(self, tensor: Tensor, grad: np.ndarray, input_grads: tuple) -> None:
-        seconds = perf_counter() - self._last
+        seconds = perf_counter() - self._clock.since
         number, module = self._known.get(tensor.grad_fn, (-1, ""))  # made before the trace
         shapes = tuple([None if array is None else array.shape for array in input_grads])
         self.records.append(Record(
             number, "backward", op_name(tensor.grad_fn), module, shapes, grad.shape,
             str(grad.dtype), _new_bytes([made for made in input_grads if made is not None], [grad]),
             seconds))
-        self._last = perf_counter()
+        self._clock.since = perf_counter()
 
     def __str__(self) -> str:
         """A table with a line for each record and a last one with the sums."""

@@ -133,6 +133,29 @@ def test_watching_ends_with_the_context_and_reaches_threads(model, x):
     assert len(seen.records) == count
 
 
+def test_a_thread_does_not_count_the_seconds_of_another(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("minibert.autograd.trace.perf_counter", lambda: now)
+    a, b = Tensor(1.0, requires_grad=True), Tensor(2.0, requires_grad=True)
+
+    def in_between():
+        nonlocal now
+        now = 5.0
+        first = b.tanh()
+        now = 6.5
+        (first * b).detach()
+
+    with mb.trace() as seen:
+        now = 1.0
+        a.exp()
+        thread = Thread(target=copy_context().run, args=(in_between,))
+        thread.start()
+        thread.join()
+        now = 7.0
+        a.log()
+    assert {r.op: r.seconds for r in seen.records} == {"exp": 1, "tanh": 0, "mul": 1.5, "log": 6}
+
+
 def test_a_graph_from_before_the_trace_has_no_number(x):
     before = Tensor(x, requires_grad=True).exp()
     with mb.trace() as seen:
