@@ -108,14 +108,15 @@ def _mixed_values(blocks: Blocks, values: np.ndarray, dropout: tuple[int, int, f
     highest = np.empty_like(inverse.real)
     keep_scale = dropout[2] if dropout else 1.0
 
-    def attend(head):
-        for rows in blocks.rows():
-            keep_rows = blocks.kept_in(head, rows, dropout)
-            mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
-                blocks, head, rows, values[head], keep_rows)
-            np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
+    def attend(place):
+        head, rows = place
+        keep_rows = blocks.kept_in(head, rows, dropout)
+        mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
+            blocks, head, rows, values[head], keep_rows)
+        np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
 
-    at_once(attend, blocks.heads(), after_products=True)
+    places = [(head, rows) for head in blocks.heads() for rows in blocks.rows()]
+    at_once(attend, places, after_products=True)
     return output, highest, inverse
 
 
