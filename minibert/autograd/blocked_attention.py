@@ -17,64 +17,68 @@ Dropout's bits are found again by their address.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
 from minibert.autograd.cores import at_once
-from minibert.autograd.masks import LOWEST, dropout_key, kept
-from minibert.autograd.rows import row_max, row_sum
+from minibert.autograd.masks import LOWEST, added_to_scores, dropout_key, kept
+from minibert.autograd.rows import row_dot, row_max, row_sum
 from minibert.autograd.tensor import Tensor
 
 # Queries and keys in a block: its scores (512 KiB in float32) stay in a core's cache.
 QUERY_BLOCK, KEY_BLOCK = 256, 512
 
 
-def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
-                                 attn_mask: Tensor | np.ndarray | None = None,
-                                 dropout_p: float = 0.0, is_causal: bool = False,
-                                 scale: float | None = None, query_offset: int = 0,
-                                 rng: np.random.Generator | None = None) -> Tensor:
-    """See composed.scaled_dot_product_attention; and fused_attention for the gradients, which are
-    computed here for one block after another. E, r, K and G are named as there."""
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scaled = query.data * scale
+def attention_in_blocks(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray],
+                        output: np.ndarray, mixed: np.ndarray, lay_out: Callable,
+                        attn_mask: Tensor | np.ndarray | None, dropout_p: float, is_causal: bool,
+                        scale: float, query_offset: int, rng: np.random.Generator | None) -> Tensor:
+    """See fused_attention.attention_in_one for the arguments and the gradients, which are computed
+    here for one block after another. E, r, K and G are named as there."""
+    query, key, value = heads
+    scaled = query * scale
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
-    blocks = Blocks(scaled, key.data, attn_mask, is_causal, query_offset)
+    if bias is not None:
+        inputs = (*inputs, bias)
+    blocks = Blocks(scaled, key, attn_mask, is_causal, query_offset)
     dropout = dropout_key(dropout_p, rng) if dropout_p else None
     keep_scale = dropout[2] if dropout else 1.0
-    output, highest, inverse = _mixed_values(blocks, value.data, dropout)
+    highest, inverse = _mix_values(blocks, value, dropout, mixed)
 
     def scaled_dot_product_attention_backward(grad):
-        grad_query, grad_key, grad_value, grad_bias = [
-            np.zeros(tensor.shape, output.dtype) if tensor is not None and tensor.requires_grad
-            else None for tensor in (query, key, value, bias)]
+        grads, grad, (grad_query, grad_key, grad_value) = lay_out(grad)
+        grad_bias = None
+        if bias is not None and bias.requires_grad:
+            grad_bias = np.empty(bias.shape, output.dtype)
+        for array in (grad_query, grad_key, grad_value, grad_bias):
+            if array is not None:
+                array[...] = 0
         weighted = grad * (inverse * keep_scale)  # r G, with dropout's scale
-        in_common = (grad * output).sum(-1, keepdims=True) * inverse  # r sum_d G O
+        in_common = row_dot(grad, mixed) * inverse  # r sum_d G O
         # S - m and, if nothing is dropped, G V^T - sum_d G O come out of one product each, such as
         # (Q, -m) (K, 1)^T: a column more costs 1 % of it, a pass over its result up to a third
-        lowered = Blocks(_with_column(scaled, -highest), _with_column(key.data, 1),
+        lowered = Blocks(_with_column(scaled, -highest), _with_column(key, 1),
                          attn_mask, is_causal, query_offset)
         weighted_lowered = _with_column(weighted, -in_common)
-        value_and_one = _with_column(value.data, 1)
+        value_and_one = _with_column(value, 1)
 
         def attend_backward(head):
             for rows in blocks.rows():
                 keep_rows = blocks.kept_in(head, rows, dropout)
-                for columns, allowed in blocks.columns(head, rows):
-                    exponentials = lowered.scores(head, rows, columns, allowed)
+                for columns, added in blocks.columns(head, rows):
+                    exponentials = lowered.scores(head, rows, columns, added)
                     np.exp(exponentials, out=exponentials)
                     if keep_rows is None:
                         grad_scores = weighted_lowered[head][rows] @ value_and_one[head][columns].T
                     else:
-                        grad_scores = weighted[head][rows] @ value.data[head][columns].T
+                        grad_scores = weighted[head][rows] @ value[head][columns].T
                         grad_scores *= keep_rows[:, columns]
                         grad_scores -= in_common[head][rows]
                     grad_scores *= exponentials
                     if grad_query is not None:
-                        grad_query[head][rows] += grad_scores @ key.data[head][columns]
+                        grad_query[head][rows] += grad_scores @ key[head][columns]
                     if grad_key is not None:
                         grad_key[head][columns] += grad_scores.T @ scaled[head][rows]
                     if grad_bias is not None:
@@ -91,33 +95,29 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                 attend_backward(head)
         if grad_query is not None:
             grad_query *= scale
-        grads = grad_query, grad_key, grad_value
-        return grads if bias is None else (*grads, grad_bias)
+        return tuple(grads) if bias is None else (*grads, grad_bias)
 
-    inputs = (query, key, value) if bias is None else (query, key, value, bias)
     return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
 
 
-def _mixed_values(blocks: Blocks, values: np.ndarray, dropout: tuple[int, int, float] | None
-                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For all heads: the output (..., T, D), m (..., T, 1), and r (..., T, 1), which is 1 / the sum
-    of the row's exponentials, or 0 where nothing is seen."""
-    *lead, T, _ = blocks.shape
-    output = np.empty((*lead, T, values.shape[-1]), np.result_type(blocks.dtype, values))
-    inverse = np.empty((*lead, T, 1), blocks.dtype)
+def _mix_values(blocks: Blocks, value: np.ndarray, dropout: tuple[int, int, float] | None,
+                mixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fill `mixed` (..., T, D) with r (E K) V, for all heads; -> m (..., T, 1), and r (..., T, 1),
+    which is 1 / the sum of the row's exponentials, or 0 where nothing is seen."""
+    inverse = np.empty((*blocks.shape[:-1], 1), blocks.dtype)
     highest = np.empty_like(inverse.real)
     keep_scale = dropout[2] if dropout else 1.0
 
     def attend(place):
         head, rows = place
         keep_rows = blocks.kept_in(head, rows, dropout)
-        mixed, highest[head][rows], inverse[head][rows] = _online_softmax(
-            blocks, head, rows, values[head], keep_rows)
-        np.multiply(mixed, inverse[head][rows] * keep_scale, out=output[head][rows])
+        mixture, highest[head][rows], inverse[head][rows] = _online_softmax(
+            blocks, head, rows, value[head], keep_rows)
+        np.multiply(mixture, inverse[head][rows] * keep_scale, out=mixed[head][rows])
 
     places = [(head, rows) for head in blocks.heads() for rows in blocks.rows()]
     at_once(attend, places, after_products=True)
-    return output, highest, inverse
+    return highest, inverse
 
 
 def _with_column(array: np.ndarray, column: np.ndarray | int) -> np.ndarray:
@@ -133,8 +133,8 @@ def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: 
     total = np.zeros((rows.stop - rows.start, 1), blocks.dtype)
     mixed = np.zeros((len(total), values.shape[-1]), np.result_type(blocks.dtype, values))
     m = np.full_like(total.real, LOWEST)
-    for columns, allowed in blocks.columns(head, rows):
-        scores = blocks.scores(head, rows, columns, allowed)
+    for columns, added in blocks.columns(head, rows):
+        scores = blocks.scores(head, rows, columns, added)
         higher = np.maximum(m, row_max(scores))
         correction = np.exp(m - higher)  # of what was added up under a lower m
         m = higher
@@ -164,6 +164,7 @@ class Blocks:
             self.dtype = np.result_type(self.dtype, self.bias)
         elif attn_mask is not None:
             self.mask = np.broadcast_to(attn_mask, self.shape)
+        self.real_type = np.empty(0, self.dtype).real.dtype.type
 
     def heads(self) -> list[tuple[int, ...]]:
         """Every head of every sentence: they know nothing of each other."""
@@ -176,29 +177,32 @@ class Blocks:
 
     def columns(self, head: tuple[int, ...],
                 rows: slice) -> Iterator[tuple[slice, np.ndarray | None]]:
-        """(columns, allowed): the blocks of keys in which some of these queries may see something,
-        and True where they may (None: everywhere). What lies above the diagonal is never made."""
+        """(columns, added): the blocks of keys in which some of these queries may see something,
+        and what is added to the scores there (None: nothing). What lies above the diagonal is
+        never made."""
         keys = self.shape[-1]
         if self.is_causal:
             keys = max(0, min(keys, rows.stop + self.offset))  # the last query sees these
         for start in range(0, keys, KEY_BLOCK):
             columns = slice(start, min(start + KEY_BLOCK, keys))
             allowed = None if self.mask is None else self.mask[head][rows, columns]
-            if self.is_causal and columns.stop > rows.start + self.offset + 1:  # on the diagonal
-                causal = np.tri(rows.stop - rows.start, columns.stop - start,
-                                rows.start + self.offset - start, dtype=bool)
-                allowed = causal if allowed is None else allowed & causal
-            if allowed is None or allowed.any():
-                yield columns, None if allowed is None or allowed.all() else allowed
+            if allowed is not None and allowed.all():
+                allowed = None
+            offset = rows.start + self.offset - start
+            on_diagonal = self.is_causal and columns.stop - start > offset + 1
+            added, seen = added_to_scores(rows.stop - rows.start, columns.stop - start, allowed,
+                                          on_diagonal, offset, self.real_type)
+            if seen is None or seen.any():
+                yield columns, added
 
     def scores(self, head: tuple[int, ...], rows: slice, columns: slice,
-               allowed: np.ndarray | None) -> np.ndarray:
-        """One block, in a new array: LOWEST, and thus no weight, where it is not allowed."""
+               added: np.ndarray | None) -> np.ndarray:
+        """One block, in a new array: LOWEST, and thus no weight, where nothing may be seen."""
         scores = self.scaled[head][rows] @ self.key[head][columns].T
         if self.bias is not None:
             scores = scores + self.bias[head][rows, columns]
-        if allowed is not None:
-            scores += np.where(allowed, 0, np.asarray(LOWEST, scores.real.dtype))
+        if added is not None:
+            scores += added
         return scores
 
     def kept_in(self, head: tuple[int, ...], rows: slice,

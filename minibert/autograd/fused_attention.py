@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minibert.autograd import composed
 from minibert.autograd.arithmetic import unbroadcast
-from minibert.autograd.blocked_attention import scaled_dot_product_attention as blocked_attention
+from minibert.autograd.blocked_attention import attention_in_blocks
 from minibert.autograd.masks import added_to_scores, dropout_mask
 from minibert.autograd.rows import row_dot, row_max, row_sum
 from minibert.autograd.tensor import Tensor
@@ -31,9 +30,6 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                                  scale: float | None = None, query_offset: int = 0,
                                  rng: np.random.Generator | None = None) -> Tensor:
     """See composed.scaled_dot_product_attention."""
-    if query.shape[-2] * key.shape[-2] >= BLOCKED_FROM:
-        return blocked_attention(query, key, value, attn_mask, dropout_p, is_causal, scale,
-                                 query_offset, rng)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     inputs = (query, key, value)
     bias = (attn_mask,) if isinstance(attn_mask, Tensor) else ()
@@ -45,8 +41,9 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                  for tensor in inputs]
         return grads, grad, grads
 
-    return _attention(inputs, [tensor.data for tensor in inputs], output, output, separate,
-                      attn_mask, dropout_p, is_causal, scale, query_offset, rng)
+    attention = _node_for(query.shape[-2], key.shape[-2])
+    return attention(inputs, [tensor.data for tensor in inputs], output, output, separate,
+                     attn_mask, dropout_p, is_causal, scale, query_offset, rng)
 
 
 def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | None = None,
@@ -56,10 +53,6 @@ def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | No
     writes results and gradients back among theirs: nothing is copied or filled with zeros only to
     be added up (a training step takes 3 % less time at demos/benchmark.py's MINI, 10 % at TOY)."""
     B, T, width = qkv.shape
-    if T * T >= BLOCKED_FROM:
-        query, key, value = composed.split_heads(qkv, num_heads)
-        return composed.merge_heads(blocked_attention(query, key, value, attn_mask, dropout_p,
-                                                      is_causal, rng=rng))
     D = width // 3 // num_heads
     output = np.empty((B, T, width // 3), qkv.dtype)
     mixed, = _heads(output, 1, D)  # a view, like all of _heads
@@ -68,8 +61,9 @@ def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | No
         grad_qkv = np.empty(qkv.shape, qkv.dtype)
         return (grad_qkv,), _heads(grad, 1, D)[0], _heads(grad_qkv, 3, D)
 
-    return _attention((qkv,), _heads(qkv.data, 3, D), output, mixed, side_by_side, attn_mask,
-                      dropout_p, is_causal, 1 / math.sqrt(D), 0, rng)
+    attention = _node_for(T, T)
+    return attention((qkv,), _heads(qkv.data, 3, D), output, mixed, side_by_side, attn_mask,
+                     dropout_p, is_causal, 1 / math.sqrt(D), 0, rng)
 
 
 def _heads(array: np.ndarray, parts: int, width: int) -> np.ndarray:
@@ -78,11 +72,17 @@ def _heads(array: np.ndarray, parts: int, width: int) -> np.ndarray:
     return array.reshape(B, T, parts, -1, width).transpose(2, 0, 3, 1, 4)
 
 
-def _attention(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: np.ndarray,
-               mixed: np.ndarray, lay_out: Callable, attn_mask: Tensor | np.ndarray | None,
-               dropout_p: float, is_causal: bool, scale: float, query_offset: int,
-               rng: np.random.Generator | None) -> Tensor:
-    """The node behind both functions above, which differ in where the heads lie.
+def _node_for(queries: int, keys: int) -> Callable:
+    """The function that makes the node of either function above: they differ in where the heads
+    lie, which does not matter to it."""
+    return attention_in_blocks if queries * keys >= BLOCKED_FROM else attention_in_one
+
+
+def attention_in_one(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], output: np.ndarray,
+                     mixed: np.ndarray, lay_out: Callable, attn_mask: Tensor | np.ndarray | None,
+                     dropout_p: float, is_causal: bool, scale: float, query_offset: int,
+                     rng: np.random.Generator | None) -> Tensor:
+    """All scores at a time.
 
     `heads` are the queries, keys and values (..., T or S, D) of `inputs`, and `mixed` (..., T, D)
     the part of `output` where the result goes. `lay_out(grad)` gives the arrays to be returned as

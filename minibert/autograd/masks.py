@@ -37,14 +37,15 @@ def added_to_scores(queries: int, keys: int, attn_mask: np.ndarray | None, is_ca
     return (None, None) if allowed is None else _scores(allowed, dtype)
 
 
-@lru_cache(maxsize=4)  # one and the same for all layers and batches
+@lru_cache(maxsize=8)  # one and the same for all layers and batches
 def _causal_scores(queries: int, keys: int, query_offset: int, dtype: type
                    ) -> tuple[np.ndarray, np.ndarray]:
     return _scores(allowed_positions(queries, keys, None, True, query_offset), dtype)
 
 
 def _scores(allowed: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-    added, seen = np.where(allowed, dtype(0), dtype(LOWEST)), allowed.any(-1, keepdims=True)
+    added = ~allowed * dtype(LOWEST)  # np.where takes twice as long
+    seen = allowed.any(-1, keepdims=True)
     added.flags.writeable = seen.flags.writeable = False
     return added, seen
 

@@ -16,8 +16,14 @@ from minibert.autograd.trace import trace
 from op_factory import SEEDS, assert_close, random_arrays
 from spellings import values_and_gradients
 
-blocked = blocked_attention.scaled_dot_product_attention
 SIZES = st.integers(1, 7)
+
+
+def blocked(*arguments, **options):
+    """Attention in blocks, however small it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "BLOCKED_FROM", 0)
+        return fused_attention.scaled_dot_product_attention(*arguments, **options)
 
 
 @contextmanager
@@ -130,9 +136,9 @@ def test_a_later_token_changes_nothing_to_the_bit():
 def test_blocks_above_the_diagonal_and_blocks_all_masked_are_never_made(monkeypatch):
     made, plain = [], blocked_attention.Blocks.scores
 
-    def noted(self, head, rows, columns, allowed):
+    def noted(self, head, rows, columns, added):
         made.append((rows.start, columns.start))
-        return plain(self, head, rows, columns, allowed)
+        return plain(self, head, rows, columns, added)
 
     monkeypatch.setattr(blocked_attention.Blocks, "scores", noted)
     q, k, v = [Tensor(array) for array in random_arrays(5, (1, 1, 6, 3), (1, 1, 6, 3),
@@ -174,9 +180,9 @@ def test_memory_grows_with_the_text_and_not_with_its_square():
 
 def test_it_is_chosen_by_size_and_is_one_op(monkeypatch):
     monkeypatch.setattr(fused_attention, "BLOCKED_FROM", 6 * 8)
-    called = []
-    monkeypatch.setattr(fused_attention, "blocked_attention",
-                        lambda *arguments: called.append(1) or blocked(*arguments))
+    called, plain = [], fused_attention.attention_in_blocks
+    monkeypatch.setattr(fused_attention, "attention_in_blocks",
+                        lambda *arguments: called.append(1) or plain(*arguments))
     with no_grad():
         for T, S in ((6, 7), (6, 8), (8, 6), (48, 1)):
             fused_attention.scaled_dot_product_attention(
@@ -203,12 +209,11 @@ def test_heads_go_side_by_side_unless_they_add_to_one_gradient(monkeypatch, with
     arrays = [rng.normal(size=(2, 3, 4, 5)) for _ in range(3)]
     arrays += [rng.normal(size=(4, 4))] if with_bias else []
     found = []
-    for attention in (blocked_attention.scaled_dot_product_attention,
-                      composed.scaled_dot_product_attention):
+    for attention in (blocked, composed.scaled_dot_product_attention):
         tensors = [Tensor(array, requires_grad=True) for array in arrays]
         output = attention(*tensors)
         output.backward(np.cos(np.arange(120.0)).reshape(output.shape))
         found.append([output.data, *[tensor.grad for tensor in tensors]])
-    for blocked, plain in zip(*found):
-        np.testing.assert_allclose(blocked, plain, rtol=1e-10, atol=1e-12)
-    assert calls == [6] * at_once_calls
+    for one, other in zip(*found):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+    assert calls == [6] * at_once_calls  # forward for each head and each block of queries
