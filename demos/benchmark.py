@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -41,6 +42,10 @@ from benchmark_recipe import measure_recipe, show_recipe  # noqa: E402
 
 FIRST_LOSSES = 4  # shown and compared
 TURN_SECONDS = 0.2  # at least so long is a side's turn
+# ... and so long is the pause before it: after a product the threads of a BLAS go on looking for
+# work for up to 0.1 s, and take a core from the side that comes next. Without it PyTorch's step was
+# 17 ms for 11 at TOY, 265 for 185 at T=2048.
+PAUSE_SECONDS = 0.2
 
 
 def prepare(case: Case, weights: str, variant: str):
@@ -133,8 +138,14 @@ class Side:
         self.answers.append(self._answer())
         return self.answers[-1]["seconds"]
 
+    def take_alone(self, steps: int) -> float:
+        """The same, when the side before has come to rest."""
+        time.sleep(PAUSE_SECONDS)
+        return self.take(steps)
+
     def losses(self) -> list[float]:
-        return [loss for answer in self.answers for loss in answer["losses"]][:FIRST_LOSSES]
+        return [loss for answer in self.answers for loss in answer["losses"]
+                if loss is not None][:FIRST_LOSSES]
 
     def _answer(self) -> dict:
         line = self.process.stdout.readline()
@@ -161,7 +172,7 @@ def measure(case: Case, sides: dict[str, list[str]], threads: int, turns: int) -
         for side in running:
             side.take(FIRST_LOSSES - 1)
         steps = max(1, round(TURN_SECONDS / running[0].take(1)))
-        seconds = [[side.take(steps) for side in running] for _ in range(turns)]
+        seconds = [[side.take_alone(steps) for side in running] for _ in range(turns)]
         for side in running:
             side.close()
     ours = running[0]
@@ -201,13 +212,17 @@ def show(report: dict) -> None:
 
 
 def import_seconds(module: str) -> float:
-    """How long `import module` takes in a new process, of five the median."""
+    """How long `import module` takes in a new process, of five the median; compiled, as what pip
+    installs is."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    compiled = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     return median(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                                       check=True, cwd=HERE.parent).stdout) for _ in range(5))
+                                       check=True, cwd=HERE.parent, env=compiled).stdout)
+                  for _ in range(5))
 
 
-def chosen_sides(case: Case, variants: list[str], peers: bool) -> dict[str, list[str]]:
+def chosen_sides(case: Case, variants: list[str], peers: bool,
+                 products: bool) -> dict[str, list[str]]:
     """name -> (script, variant), this engine first."""
     if case.kind == "decoding":
         return {name: (str(HERE / "benchmark_decoding.py"), name)
@@ -220,6 +235,8 @@ def chosen_sides(case: Case, variants: list[str], peers: bool) -> dict[str, list
     if peers and case.kind == "gpt" and case.width <= 256 and not case.dropout:
         sides.update({peer: (str(HERE / "benchmark_peers.py"), peer)
                       for peer in ("autograd", "mygrad") if installed(peer)})
+    if products and case.tokens <= 512:  # in longer texts half of the blocks are left out
+        sides["products only"] = (str(HERE / "benchmark_products.py"), "serve")
     return sides
 
 
@@ -248,8 +265,8 @@ def main() -> None:
           f"{options.turns} turns; x = minibert / other, median [quartiles]\n")
     reports = []
     for case in cases:
-        reports.append(measure(case, chosen_sides(case, options.torch, options.peer),
-                               options.threads, options.turns))
+        sides = chosen_sides(case, options.torch, options.peer, options.products)
+        reports.append(measure(case, sides, options.threads, options.turns))
         show(reports[-1])
     if options.recipe:
         reports.append(measure_recipe(options.recipe, options.recipe_steps, options.threads,
@@ -279,6 +296,8 @@ def parsed() -> argparse.Namespace:
                         choices=("foreach", "fused", "tuned"),
                         help="AdamW foreach, fused, or fused with the allocator tuned as ours")
     parser.add_argument("--peer", action="store_true", help="HIPS autograd and MyGrad, too")
+    parser.add_argument("--products", action="store_true",
+                        help="the step's matrix products alone, too: the limit of its speed")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--recipe", metavar="FILE",

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 DEMOS = Path(__file__).resolve().parents[2] / "demos"
 sys.path.append(str(DEMOS))
+import benchmark  # noqa: E402
 import benchmark_cases  # noqa: E402
+import benchmark_products  # noqa: E402
 
 
 def run(*options: str) -> str:
@@ -23,7 +26,7 @@ def run(*options: str) -> str:
 
 def test_table_and_json(tmp_path):
     file = tmp_path / "figures.json"
-    table = run("--json", str(file))
+    table = run("--products", "--json", str(file))
     figures = json.loads(file.read_text())
     assert [case["case"] for case in figures["cases"]] == ["GPT TINY", "BERT TINY"]
     for case in figures["cases"]:
@@ -33,7 +36,26 @@ def test_table_and_json(tmp_path):
         chance = 3.912 + (0.693 if "BERT" in case["case"] else 0)  # ln V, and ln 2 for the pairs
         assert len(side["losses"]) == 4
         assert all(abs(loss - chance) < 0.2 for loss in side["losses"])
+        products = case["sides"]["products only"]
+        assert products["losses"] == [] and case["losses_agree"]
+        assert products["seconds"] > 0
     assert figures["import_seconds"]["minibert"] > 0
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_step_has_a_product_forward_and_two_backward_for_each_weight(worker):
+    case, = benchmark_cases.make_cases(["TINY"], ["bert"], [0.0], [])
+    batch = benchmark_cases.make_batches(case)[0]
+    products = benchmark_products.products_of_a_share(benchmark.build(case), case, batch, worker, 2)
+    V, C, T, H = case.vocabulary, case.width, case.tokens, case.heads
+    N, P = T, np.searchsorted(batch["positions"], [0, T, 2 * T])  # one text each
+    P = P[worker + 1] - P[worker]  # masked
+    sizes = [(N, C, 3 * C), (N, C, C), (N, C, 4 * C), (N, 4 * C, C),  # one layer
+             (P, C, C), (P, C, V), (1, C, C), (1, C, 2)]  # the heads
+    flops = 3 * sum(2 * a * b * c for a, b, c in sizes) + 6 * 2 * H * T * T * (C // H)
+    assert len(products) == 3 * len(sizes) + 6
+    assert sum(2 * a.size * b.shape[-1] for a, b, _ in products) == flops
+    assert all(out.shape == (a @ b).shape for a, b, out in products)
 
 
 def test_decoding_is_a_case_of_its_own(tmp_path):

@@ -23,7 +23,7 @@ SMALL = {
     "05_pretraining_examples": (["--batches", "60"], "within 4 standard errors"),
     "06_one_block_two_trainers": (["--steps", "300", "--held-out", "10"],
                                   "below counting words, and above the oracle"),
-    "07_python_docs": (["--steps", "180", "--width", "64", "--threads", "1"],
+    "07_python_docs": (["--steps", "150", "--width", "64", "--threads", "1"],
                        "more than how often each word occurs"),
     "09_first_lines": (["--steps", "30"], "what reading all anew for every token gives"),
     "10_sampling_strategies": (["--steps", "150", "--samples", "5", "--tokens", "16"],
