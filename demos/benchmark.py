@@ -41,8 +41,8 @@ from benchmark_cases import (DECODING, LEARNING_RATE, LONG, MAX_NORM, SIZES,  # 
 from benchmark_recipe import measure_recipe, show_recipe  # noqa: E402
 
 FIRST_LOSSES = 4  # shown and compared
-TURN_SECONDS = 0.2  # at least so long is a side's turn
-# ... and so long is the pause before it: after a product the threads of a BLAS go on looking for
+TURN_SECONDS = 0.2  # about so long is the first side's turn; the others take as many steps
+# So long is the pause before each turn: after a product the threads of a BLAS go on looking for
 # work for up to 0.1 s, and take a core from the side that comes next. Without it PyTorch's step was
 # 17 ms for 11 at TOY, 265 for 185 at T=2048.
 PAUSE_SECONDS = 0.2
@@ -171,7 +171,7 @@ def measure(case: Case, sides: dict[str, list[str]], threads: int, turns: int) -
                    for name, (script, variant) in sides.items()]
         for side in running:
             side.take(FIRST_LOSSES - 1)
-        steps = max(1, round(TURN_SECONDS / running[0].take(1)))
+        steps = max(1, round(TURN_SECONDS / running[0].take_alone(1)))
         seconds = [[side.take_alone(steps) for side in running] for _ in range(turns)]
         for side in running:
             side.close()
@@ -235,7 +235,7 @@ def chosen_sides(case: Case, variants: list[str], peers: bool,
     if peers and case.kind == "gpt" and case.width <= 256 and not case.dropout:
         sides.update({peer: (str(HERE / "benchmark_peers.py"), peer)
                       for peer in ("autograd", "mygrad") if installed(peer)})
-    if products and case.tokens <= 512:  # in longer texts half of the blocks are left out
+    if products and case.tokens <= 512 and case.kind != "decoding":
         sides["products only"] = (str(HERE / "benchmark_products.py"), "serve")
     return sides
 
@@ -297,7 +297,8 @@ def parsed() -> argparse.Namespace:
                         help="AdamW foreach, fused, or fused with the allocator tuned as ours")
     parser.add_argument("--peer", action="store_true", help="HIPS autograd and MyGrad, too")
     parser.add_argument("--products", action="store_true",
-                        help="the step's matrix products alone, too: the limit of its speed")
+                        help="the step's matrix products alone, too: the limit of its speed (not "
+                             "for long texts, where half of attention's are left out)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--recipe", metavar="FILE",
@@ -306,7 +307,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--recipe-turns", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
     parser.add_argument("--profile", action="store_true", help="where a step's time goes")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.turns < 2:
+        parser.error(f"--turns {options.turns}: the spread of the ratios needs at least 2")
+    if options.profile and options.decode:
+        parser.error("--profile shows training steps: it cannot be combined with --decode")
+    return options
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def serve(prepare: Callable[[Case, str, str], Callable[[dict], float]]) -> None:
     """Be one side: `prepare(case, weights file, variant)` gives the function that takes a step.
 
     Says when the first step is done; then each line on stdin is a number of steps to take, answered
-    by the seconds each took, their losses and the most memory held so far.
+    by their losses, the means of their seconds and page faults, and the most memory held so far.
     """
     case, weights, variant = Case(**json.loads(sys.argv[-3])), sys.argv[-2], sys.argv[-1]
     step = prepare(case, weights, variant)

@@ -1,6 +1,6 @@
 """One more side of benchmark.py: the matrix products of a step, and nothing else.
 
-A step of this engine takes at least the time of NumPy's products; what they leave of the time of
+A step of this engine takes at least the time of these products; what they leave of the time of
 another engine's step is what GELU, softmax, layer norm and AdamW may take to be as fast. Which
 products there are is read off the trace of a forward.
 """

@@ -50,7 +50,7 @@ def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
     print(f"{'clipping, AdamW and the rest':38s}{max(0.0, seconds - in_ops) * 1e3:12.3f}")
     flops = sum(row["flops"] for row in table.values()) / STEPS
     if flops:
-        print(f"the matrix products at their peak would take {flops / peak * 1e3:.2f} ms, "
+        print(f"the linear layers' products at their peak would take {flops / peak * 1e3:.2f} ms, "
               f"{flops / peak / seconds:.0%} of the step")
 
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from minibert.autograd.arithmetic import unbroadcast
 from minibert.autograd.cores import at_once
-from minibert.autograd.masks import LOWEST, added_to_scores, dropout_key, kept
+from minibert.autograd.masks import LOWEST, DropoutKey, added_to_scores, dropout_key, kept
 from minibert.autograd.rows import row_dot, row_max, row_sum
 from minibert.autograd.tensor import Tensor
 
@@ -36,7 +36,7 @@ def attention_in_blocks(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray],
                         attn_mask: Tensor | np.ndarray | None, dropout_p: float, is_causal: bool,
                         scale: float, query_offset: int, rng: np.random.Generator | None) -> Tensor:
     """See fused_attention.attention_in_one for the arguments and the gradients, which are computed
-    here for one block after another. E, r, K and G are named as there."""
+    here for one block after another. E, r, M, f and G are named as there."""
     query, key, value = heads
     scaled = query * scale
     bias = attn_mask if isinstance(attn_mask, Tensor) else None
@@ -44,21 +44,21 @@ def attention_in_blocks(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray],
         inputs = (*inputs, bias)
     blocks = Blocks(scaled, key, attn_mask, is_causal, query_offset)
     dropout = dropout_key(dropout_p, rng) if dropout_p else None
-    keep_scale = dropout[2] if dropout else 1.0
-    highest, inverse = _mix_values(blocks, value, dropout, mixed)
+    highest, inverse, factor = _mix_values(blocks, value, dropout, mixed)
 
     def scaled_dot_product_attention_backward(grad):
         grads, grad, (grad_query, grad_key, grad_value) = lay_out(grad)
+        for array in (grad_query, grad_key, grad_value):
+            if array is not None:
+                array[...] = 0  # what comes from lay_out is empty, and each block adds to it
         grad_bias = None
         if bias is not None and bias.requires_grad:
-            grad_bias = np.empty(bias.shape, output.dtype)
-        for array in (grad_query, grad_key, grad_value, grad_bias):
-            if array is not None:
-                array[...] = 0
-        weighted = grad * (inverse * keep_scale)  # r G, with dropout's scale
+            grad_bias = np.zeros(bias.shape, output.dtype)
+        weighted = grad * factor  # f G
         in_common = row_dot(grad, mixed) * inverse  # r sum_d G O
-        # S - m and, if nothing is dropped, G V^T - sum_d G O come out of one product each, such as
-        # (Q, -m) (K, 1)^T: a column more costs 1 % of it, a pass over its result up to a third
+        # S - m and f G V^T - r sum_d G O come out of one product each, such as (Q, -m) (K, 1)^T: a
+        # column more costs 1 % of it, a pass over its result up to a third. (Not the second one
+        # with dropout, whose M comes before the difference.) `lowered` is asked for scores only
         lowered = Blocks(_with_column(scaled, -highest), _with_column(key, 1),
                          attn_mask, is_causal, query_offset)
         weighted_lowered = _with_column(weighted, -in_common)
@@ -100,13 +100,12 @@ def attention_in_blocks(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray],
     return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
 
 
-def _mix_values(blocks: Blocks, value: np.ndarray, dropout: tuple[int, int, float] | None,
-                mixed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fill `mixed` (..., T, D) with r (E K) V, for all heads; -> m (..., T, 1), and r (..., T, 1),
-    which is 1 / the sum of the row's exponentials, or 0 where nothing is seen."""
+def _mix_values(blocks: Blocks, value: np.ndarray, dropout: DropoutKey | None,
+                mixed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fill `mixed` (..., T, D) with f (E M) V, for all heads; -> m, r and f, all (..., T, 1)."""
     inverse = np.empty((*blocks.shape[:-1], 1), blocks.dtype)
     highest = np.empty_like(inverse.real)
-    keep_scale = dropout[2] if dropout else 1.0
+    keep_scale = dropout.scale if dropout else 1.0
 
     def attend(place):
         head, rows = place
@@ -117,7 +116,7 @@ def _mix_values(blocks: Blocks, value: np.ndarray, dropout: tuple[int, int, floa
 
     places = [(head, rows) for head in blocks.heads() for rows in blocks.rows()]
     at_once(attend, places, after_products=True)
-    return highest, inverse
+    return highest, inverse, inverse * keep_scale
 
 
 def _with_column(array: np.ndarray, column: np.ndarray | int) -> np.ndarray:
@@ -129,7 +128,7 @@ def _with_column(array: np.ndarray, column: np.ndarray | int) -> np.ndarray:
 
 def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: np.ndarray,
                     keep_rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For some queries of one head: (E K) V, the largest scores m, and r."""
+    """For some queries of one head: (E M) V, the largest scores m, and r."""
     total = np.zeros((rows.stop - rows.start, 1), blocks.dtype)
     mixed = np.zeros((len(total), values.shape[-1]), np.result_type(blocks.dtype, values))
     m = np.full_like(total.real, LOWEST)
@@ -145,7 +144,9 @@ def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: 
             exponentials *= keep_rows[:, columns]
         mixed *= correction
         mixed += exponentials @ values[columns]
-    seen = m > LOWEST / 2  # else only exp(LOWEST - LOWEST) was added up, which means nothing
+    # a row that sees nothing has added up exp(LOWEST - LOWEST), which means nothing; no score that
+    # counts comes anywhere near half of LOWEST
+    seen = m > LOWEST / 2
     return mixed, m, seen / np.where(seen, total, 1)
 
 
@@ -206,18 +207,18 @@ class Blocks:
         return scores
 
     def kept_in(self, head: tuple[int, ...], rows: slice,
-                dropout: tuple[int, int, float] | None) -> np.ndarray | None:
+                dropout: DropoutKey | None) -> np.ndarray | None:
         """(rows, S) of dropout's mask, the same that `dropout_mask` gives for all of (..., T, S):
         whole rows, which lie side by side in the flat array."""
         if dropout is None:
             return None
-        key, dropped, _ = dropout
         queries, keys = self.shape[-2:]
         number = 0  # of the head
         for index, length in zip(head, self.shape):
             number = number * length + index
         start = (number * queries + rows.start) * keys
-        return kept(key, dropped, start, (rows.stop - rows.start) * keys).reshape(-1, keys)
+        count = (rows.stop - rows.start) * keys
+        return kept(dropout.key, dropout.dropped, start, count).reshape(-1, keys)
 
 
 def _add_block(grad: np.ndarray, block: np.ndarray, head: tuple[int, ...], rows: slice,

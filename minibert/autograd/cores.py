@@ -67,16 +67,31 @@ def set_blas_threads(count: int) -> int | None:
     return functions[0]()
 
 
+class _One:
+    """Who is within `one_blas_thread` at the moment, and what is to be restored by the last."""
+
+    lock = threading.Lock()
+    within = 0
+    before = None
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Within it a matrix product runs in the thread that asked for it."""
-    before = blas_threads()
-    set_blas_threads(1)
+    """Within it a matrix product runs in the thread that asked for it. The number is one for the
+    whole process: of several threads that are within, the first changes and the last restores it.
+    """
+    with _One.lock:
+        if _One.within == 0:
+            _One.before = blas_threads()
+            set_blas_threads(1)
+        _One.within += 1
     try:
         yield
     finally:
-        if before is not None:
-            set_blas_threads(before)
+        with _One.lock:
+            _One.within -= 1
+            if _One.within == 0 and _One.before is not None:
+                set_blas_threads(_One.before)
 
 
 def _end_waiting_threads() -> None:
@@ -96,7 +111,7 @@ def at_once(work: Callable[[Item], None], items: list[Item], after_products: boo
     all of them for each product. Vectors of 1,000 sentences by MiniLM: 2.5 -> 2.3 s on 2 cores.
 
     `after_products`: products for all cores have just been. BLAS's threads wait for the next one
-    without going to sleep, for some 20 ms, and keep a core from whoever could use it: they are
+    without going to sleep, for 20 ms and more, and keep a core from whoever could use it: they are
     ended first (attention over 4,096 tokens, two heads at a time: 336 -> 293 ms). Not elsewhere,
     since those that take their place afterwards wait like that, too.
 

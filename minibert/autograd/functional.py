@@ -10,6 +10,7 @@ import numpy as np
 
 from minibert.autograd import composed, fused, fused_attention, fused_losses
 from minibert.autograd.arithmetic import relu as relu_op
+from minibert.autograd.masks import LOWEST
 from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
 from minibert.autograd.spelling import composed_is_on
 from minibert.autograd.tensor import Tensor
@@ -260,16 +261,22 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     shape that broadcasts to (B, H, T, S) (two axes mean (T, S)): booleans, True = may attend, or
     finite floats that are added to the scores and may require a gradient. `is_causal` adds to it
     that query t sees the keys up to `query_offset` + t. A query that may attend to nothing yields
-    zeros. dropout_p drops weights, and needs `rng`.
+    zeros. dropout_p drops weights, and needs `rng`. A boolean mask must stay as it is until the
+    backward is done: long texts look at it again.
     """
     op = "scaled_dot_product_attention"
     query, key, value = as_tensors(op, query, key, value)
     lead = query.shape[:-2]
     if (min(query.ndim, key.ndim, value.ndim) < 2 or key.shape[:-2] != lead
             or value.shape[:-2] != lead or query.shape[-1] != key.shape[-1]
-            or key.shape[-2] != value.shape[-2] or not key.shape[-2]):
+            or key.shape[-2] != value.shape[-2] or not key.shape[-2] or not key.shape[-1]):
         raise ValueError(f"{op}: query {query.shape}, key {key.shape} and value {value.shape} do "
-                         "not fit: expected (..., T, D), (..., S, D) and (..., S, D) with S > 0")
+                         "not fit: expected (..., T, D), (..., S, D) and (..., S, D) with S and D "
+                         "> 0")
+    for name, tensor in (("query", query), ("key", key), ("value", value)):
+        _check_precision(op, name, tensor)
+    if not isinstance(query_offset, (int, np.integer)):
+        raise TypeError(f"{op}: query_offset is a number of keys, got {query_offset!r}")
     _check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
@@ -287,9 +294,11 @@ def multi_head_attention(qkv: TensorLike, num_heads: int, attn_mask: np.ndarray 
     the keys, then the values of all heads -> (B, T, C). The mask is boolean."""
     op = "multi_head_attention"
     qkv = as_tensor(op, qkv)
-    if qkv.ndim != 3 or qkv.shape[-1] % (3 * num_heads) or not qkv.shape[1]:
+    if (qkv.ndim != 3 or num_heads < 1 or qkv.shape[-1] % (3 * num_heads)
+            or not qkv.shape[1] or not qkv.shape[2]):
         raise ValueError(f"{op}: qkv of shape {qkv.shape} does not fit {num_heads} heads: expected "
-                         "(B, T, 3 * heads * width) with T > 0")
+                         "(B, T, 3 * heads * width) with at least one head, T and width > 0")
+    _check_precision(op, "qkv", qkv)
     _check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         B, T, _ = qkv.shape
@@ -301,6 +310,13 @@ def multi_head_attention(qkv: TensorLike, num_heads: int, attn_mask: np.ndarray 
     if composed_is_on():
         return composed.multi_head_attention(*arguments)
     return fused_attention.multi_head_attention(*arguments)
+
+
+def _check_precision(op: str, name: str, tensor: Tensor) -> None:
+    """Floating point (or complex, for gradcheck) that can hold LOWEST."""
+    if tensor.dtype.kind not in "fc" or tensor.dtype == np.float16:
+        raise TypeError(f"{op}: {name} is {tensor.dtype}, expected float32 or float64: make it "
+                        "from array.astype(np.float32)")
 
 
 def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
@@ -321,9 +337,11 @@ def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
     if mask.dtype == bool:
         return mask.data if isinstance(mask, Tensor) else mask
     values = mask.data if isinstance(mask, Tensor) else mask
-    if not np.isfinite(values).all():
-        raise ValueError(f"{op}: a float mask must be finite; forbid positions by a boolean mask "
-                         "(True = may attend)")
+    largest = -LOWEST / 10  # nothing allowed may come near what stands for forbidden
+    if not (np.abs(values) <= largest).all():  # NaN is not, either
+        raise ValueError(f"{op}: a float mask must lie between {-largest:g} and {largest:g}, got "
+                         f"{values[~(np.abs(values) <= largest)].flat[0]}; forbid positions by a "
+                         "boolean mask (True = may attend), such as mask > -1e9")
     return mask if isinstance(mask, Tensor) else Tensor(values.astype(dtype, copy=False))
 
 

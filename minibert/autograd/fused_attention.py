@@ -53,23 +53,24 @@ def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | No
     writes results and gradients back among theirs: nothing is copied or filled with zeros only to
     be added up (a training step takes 3 % less time at demos/benchmark.py's MINI, 10 % at TOY)."""
     B, T, width = qkv.shape
-    D = width // 3 // num_heads
     output = np.empty((B, T, width // 3), qkv.dtype)
-    mixed, = _heads(output, 1, D)  # a view, like all of _heads
+    mixed, = _heads(output, 1, num_heads)  # a view, like all of _heads
 
     def side_by_side(grad):
         grad_qkv = np.empty(qkv.shape, qkv.dtype)
-        return (grad_qkv,), _heads(grad, 1, D)[0], _heads(grad_qkv, 3, D)
+        return (grad_qkv,), _heads(grad, 1, num_heads)[0], _heads(grad_qkv, 3, num_heads)
 
     attention = _node_for(T, T)
-    return attention((qkv,), _heads(qkv.data, 3, D), output, mixed, side_by_side, attn_mask,
-                     dropout_p, is_causal, 1 / math.sqrt(D), 0, rng)
+    heads = _heads(qkv.data, 3, num_heads)
+    return attention((qkv,), heads, output, mixed, side_by_side, attn_mask, dropout_p, is_causal,
+                     1 / math.sqrt(heads.shape[-1]), 0, rng)
 
 
-def _heads(array: np.ndarray, parts: int, width: int) -> np.ndarray:
+def _heads(array: np.ndarray, parts: int, num_heads: int) -> np.ndarray:
     """A view: (B, T, parts * H * D) -> (parts, B, H, T, D)."""
-    B, T, _ = array.shape
-    return array.reshape(B, T, parts, -1, width).transpose(2, 0, 3, 1, 4)
+    B, T, width = array.shape
+    D = width // (parts * num_heads)
+    return array.reshape(B, T, parts, num_heads, D).transpose(2, 0, 3, 1, 4)
 
 
 def _node_for(queries: int, keys: int) -> Callable:
@@ -88,9 +89,9 @@ def attention_in_one(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], ou
     the part of `output` where the result goes. `lay_out(grad)` gives the arrays to be returned as
     gradients, `grad` as heads, and the three heads' gradients in those arrays, to be filled in.
 
-    With E the exponentials (zero where masked), r = 1 / their row sums (zero for an empty row) and
-    K dropout's mask with its scale: O = r (E K) V, and backward, from G:
-        dV = (E K)^T (r G),   dS = E ((r G V^T) K - sum_d r G O),   dQ = dS K,   dK = dS^T Q.
+    With E the exponentials, r = 1 / their row sums (zero for a row that sees nothing: its E is
+    not), M dropout's mask of 0 and 1 and f = r times its scale: O = f (E M) V. Backward, from G:
+        dV = (E M)^T (f G),   dS = E ((f G V^T) M - r sum_d G O),   dQ = dS K,   dK = dS^T Q.
     """
     query, key, value = heads
     scores = np.matmul(query * scale, key.swapaxes(-1, -2))  # (..., T, S)
@@ -105,7 +106,7 @@ def attention_in_one(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], ou
         scores += added
     exponentials, sums = _exponentials(scores)  # E
     inverse = 1 / sums if seen is None else seen / sums  # r
-    keep, factor = None, inverse
+    keep, factor = None, inverse  # M, f
     if dropout_p:
         keep, keep_scale = dropout_mask(scores.shape, dropout_p, rng)
         factor = inverse * keep_scale
@@ -114,7 +115,7 @@ def attention_in_one(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], ou
 
     def scaled_dot_product_attention_backward(grad):
         grads, grad, (grad_query, grad_key, grad_value) = lay_out(grad)
-        weighted = grad * factor  # r G, with dropout's scale
+        weighted = grad * factor  # f G
         grad_scores = np.matmul(weighted, value.swapaxes(-1, -2))
         if keep is not None:
             grad_scores *= keep
@@ -137,9 +138,9 @@ def attention_in_one(inputs: tuple[Tensor, ...], heads: Sequence[np.ndarray], ou
 
 
 def _exponentials(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn scores (..., T, S) into the exponentials of a softmax, in place; -> these and their row
-    sums (..., T, 1), which are at least 1."""
-    rows = scores.reshape(-1, scores.shape[-1])  # a view: the scores are our own
+    """The exponentials (..., T, S) of a softmax and their row sums (..., T, 1), which are at least
+    1; written over the scores if these are in C order (the heads might have lain otherwise)."""
+    rows = scores.reshape(-1, scores.shape[-1])
     rows -= row_max(rows)
     np.exp(rows, out=rows)
-    return scores, row_sum(rows).reshape(*scores.shape[:-1], 1)
+    return rows.reshape(scores.shape), row_sum(rows).reshape(*scores.shape[:-1], 1)

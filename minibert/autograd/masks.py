@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def _scores(allowed: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
 
 def dropout_mask(shape: tuple[int, ...], p: float,
                  rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """(keep, scale): each element is kept with probability 1/scale on its own.
+    """(keep, scale): each element is kept with probability 1/scale on its own (scale 0: never).
 
     16 random bits decide about an element, a quarter of what a float64 takes, so p is rounded to
     a multiple of 2^-16; `scale` is exact for the rounded p.
@@ -61,12 +62,19 @@ def dropout_mask(shape: tuple[int, ...], p: float,
     return kept(key, dropped, 0, math.prod(shape)).reshape(shape), scale
 
 
-def dropout_key(p: float, rng: np.random.Generator) -> tuple[int, int, float]:
-    """(key, dropped, scale): all that is needed to make any part of one dropout mask, and to make
-    it again. The key is the only thing that is drawn from `rng`."""
+class DropoutKey(NamedTuple):
+    """All that is needed to make any part of one dropout mask, and to make it again."""
+
+    key: int
+    dropped: int  # of 65536
+    scale: float
+
+
+def dropout_key(p: float, rng: np.random.Generator) -> DropoutKey:
+    """The key is the only thing that is drawn from `rng`."""
     dropped = round(p * 65536)
     scale = 65536 / (65536 - dropped) if dropped < 65536 else 0.0
-    return int(rng.integers(2**63)), dropped, scale
+    return DropoutKey(int(rng.integers(2**63)), dropped, scale)
 
 
 def kept(key: int, dropped: int, start: int, count: int) -> np.ndarray:

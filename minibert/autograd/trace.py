@@ -94,7 +94,8 @@ class Trace:
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:
-        seconds = perf_counter() - self._clock.since
+        since = self._clock.since  # before the time now: a new thread's begins when it is asked for
+        seconds = perf_counter() - since
         number, module = next(self._numbers), _scope.get()[0]
         self._known[backward] = number, module
         arrays = [source.data for source in inputs]

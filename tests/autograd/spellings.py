@@ -10,16 +10,17 @@ import pytest
 
 from minibert.autograd.spelling import composed
 from minibert.autograd.tensor import Tensor
-from op_factory import assert_close
+from op_factory import assert_close, laid_out
 
 each_spelling = pytest.mark.parametrize("spelling", [nullcontext, composed],
                                         ids=["fused", "composed"])
 REFERENCE = dict(np.load(Path(__file__).with_name("functional_reference.npz")))
 
 
-def values_and_gradients(function, arrays, upstream_seed: int = 0) -> list[np.ndarray]:
+def values_and_gradients(function, arrays, upstream_seed: int = 0,
+                         layout: int = 0) -> list[np.ndarray]:
     """The output of function(*tensors) and the gradient of every input; nothing else changes."""
-    tensors = [Tensor(array.copy(), requires_grad=True) for array in arrays]
+    tensors = [Tensor(laid_out(array.copy(), layout), requires_grad=True) for array in arrays]
     output = function(*tensors)
     upstream = np.random.default_rng(upstream_seed).normal(size=output.shape)
     upstream = np.asarray(upstream, output.dtype)
@@ -32,13 +33,15 @@ def values_and_gradients(function, arrays, upstream_seed: int = 0) -> list[np.nd
 
 
 def check_spellings_agree(function, *arrays: np.ndarray, tolerance: float = 1e-12) -> None:
-    """The fused and the composed spelling of `function`: values and all gradients, in float64."""
-    fused = values_and_gradients(function, arrays)
+    """The fused and the composed spelling of `function`: values and all gradients, in float64,
+    however the inputs lie in memory."""
     with composed():
         definition = values_and_gradients(function, arrays)
-    for actual, expected in zip(fused, definition, strict=True):
-        assert actual.dtype == expected.dtype
-        assert_close(actual, expected, tolerance)
+    for layout in range(4):
+        fused = values_and_gradients(function, arrays, layout=layout)
+        for actual, expected in zip(fused, definition, strict=True):
+            assert actual.dtype == expected.dtype
+            assert_close(actual, expected, tolerance)
 
 
 def check_reference(name: str, function, tolerance: float = 1e-12) -> None:

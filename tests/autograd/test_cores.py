@@ -35,6 +35,23 @@ def test_a_blas_without_the_functions_is_left_alone(monkeypatch):
         cores._blas_functions.cache_clear()
 
 
+def test_the_last_of_several_threads_gives_the_blas_threads_back():
+    if cores.blas_threads() is None:
+        pytest.skip("this BLAS cannot be asked")
+    before = cores.blas_threads()
+    cores.set_blas_threads(2)
+    try:
+        first, second = cores.one_blas_thread(), cores.one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert cores.blas_threads() == 1  # for the second, which is not done
+        second.__exit__(None, None, None)
+        assert cores.blas_threads() == 2
+    finally:
+        cores.set_blas_threads(before)
+
+
 @pytest.mark.parametrize("items", [[], [5], list(range(20))])
 def test_every_item_is_done_once_with_the_cores_shared_out(items):
     if cores.blas_threads() is None:

@@ -2,6 +2,7 @@
 
 import json
 from contextvars import copy_context
+from itertools import count
 from threading import Thread
 
 import numpy as np
@@ -127,10 +128,10 @@ def test_watching_ends_with_the_context_and_reaches_threads(model, x):
         thread.join()
         raise RuntimeError("on purpose")
     assert observers.get() == ()
-    count = len(seen.records)
-    assert count == 9 and seen.records[4].module == "blocks.1.linear"
+    made = len(seen.records)
+    assert made == 9 and seen.records[4].module == "blocks.1.linear"
     model(x)
-    assert len(seen.records) == count
+    assert len(seen.records) == made
 
 
 def test_a_thread_does_not_count_the_seconds_of_another(monkeypatch):
@@ -154,6 +155,16 @@ def test_a_thread_does_not_count_the_seconds_of_another(monkeypatch):
         now = 7.0
         a.log()
     assert {r.op: r.seconds for r in seen.records} == {"exp": 1, "tanh": 0, "mul": 1.5, "log": 6}
+
+
+def test_a_threads_first_op_has_no_seconds(monkeypatch):
+    ticks = count()
+    monkeypatch.setattr("minibert.autograd.trace.perf_counter", lambda: next(ticks))
+    with mb.trace() as seen:
+        thread = Thread(target=copy_context().run, args=(Tensor(1.0, requires_grad=True).exp,))
+        thread.start()
+        thread.join()
+    assert [record.seconds for record in seen.records] == [1]  # between two looks at the clock
 
 
 def test_a_graph_from_before_the_trace_has_no_number(x):
