@@ -127,13 +127,15 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
     if targets.dtype.kind == "f":
         q = targets * (1 - label_smoothing) + label_smoothing / classes  # (N, V, ...)
         q = q if weight is None else q * weight
-        return _reduce(-(log_probabilities * q).sum(axis), reduction)
+        asked = masked_fill(log_probabilities, q == 0, 0.0)  # 0 * -inf would be NaN
+        return _reduce(-(asked * q).sum(axis), reduction)
     valid = targets != ignore_index  # (N, ...)
     targets = np.expand_dims(np.where(valid, targets, 0), axis)  # (N, 1, ...)
     dtype = log_probabilities.data.real.dtype
     # (N, ...): what each target counts, 0 if ignored, else the weight of its class
     share = valid.astype(dtype) if weight is None else weight.ravel()[targets].squeeze(axis) * valid
-    losses = squeeze(take_along_axis(log_probabilities, targets, axis), axis) * -share
+    picked = squeeze(take_along_axis(log_probabilities, targets, axis), axis)
+    losses = masked_fill(picked, share == 0, 0.0) * -share
     if label_smoothing:
         weighted = log_probabilities if weight is None else log_probabilities * weight
         uniform = weighted.sum(axis) * (-1 / classes * valid.astype(dtype))  # q = 1 / V

@@ -48,6 +48,7 @@ def _over_axis(op: str, x: TensorLike, axis: int) -> Tensor:
         raise ValueError(f"{op}: axis {axis} is out of range for shape {x.shape}")
     if x.shape[axis] == 0:
         raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
+    _check_precision(op, "x", x)
     return x
 
 
@@ -59,6 +60,7 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
     """x (..., *normalized_shape) with mean 0 and variance 1 over the last axes, then times `weight`
     plus `bias` (both of normalized_shape)."""
     x = as_tensor("layer_norm", x)
+    _check_precision("layer_norm", "x", x)
     if isinstance(normalized_shape, (int, np.integer)):
         normalized_shape = (int(normalized_shape),)
     normalized_shape = tuple(normalized_shape)
@@ -78,6 +80,7 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
     _check_approximate("gelu", approximate)
     x = as_tensor("gelu", x)
+    _check_precision("gelu", "x", x)
     if composed_is_on():
         return composed.gelu(x, approximate)
     return fused.gelu(x, approximate)
@@ -115,6 +118,7 @@ def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
 
 
 def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    _check_precision(op, "x", x)
     if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"{op}: x of shape {x.shape} does not fit a weight of shape "
                          f"{weight.shape}: expected (..., in) and (out, in)")
@@ -125,7 +129,7 @@ def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> No
 
 def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     """The rows of weight (V, C) that the integer array `ids` (...) names -> (..., C)."""
-    ids = _integers("embedding", "ids", ids)
+    ids = _integers("embedding", "ids", ids).copy()  # a caller may fill the same array again
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
     _check_range("embedding", "id", ids, len(weight))
@@ -139,6 +143,7 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
     """Zero each element with probability p and divide the others by 1 - p; nothing unless
     `training`. `rng` is where the choice comes from: there is no hidden global one."""
     x = as_tensor("dropout", x)
+    _check_precision("dropout", "x", x)
     _check_dropout("dropout", p, training, rng)
     if not training or p == 0:
         return x
@@ -170,6 +175,7 @@ def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tenso
 
 def _pair(op: str, x: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
     x, target = as_tensors(op, x, target)
+    _check_precision(op, "x", x)
     if x.shape != target.shape:
         raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not "
                          "broadcast")
@@ -188,6 +194,7 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     the targets), "sum" or "none". Without a single valid target the loss and its gradient are 0.
     """
     logits = as_tensor("cross_entropy", logits)
+    _check_precision("cross_entropy", "logits", logits)
     axis = min(1, logits.ndim - 1)  # of the classes; -1 for a single number
     if axis < 0 or not logits.shape[axis]:
         raise ValueError(f"cross_entropy: logits of shape {logits.shape} have no classes")
@@ -312,13 +319,6 @@ def multi_head_attention(qkv: TensorLike, num_heads: int, attn_mask: np.ndarray 
     return fused_attention.multi_head_attention(*arguments)
 
 
-def _check_precision(op: str, name: str, tensor: Tensor) -> None:
-    """Floating point (or complex, for gradcheck) that can hold LOWEST."""
-    if tensor.dtype.kind not in "fc" or tensor.dtype == np.float16:
-        raise TypeError(f"{op}: {name} is {tensor.dtype}, expected float32 or float64: make it "
-                        "from array.astype(np.float32)")
-
-
 def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
                     dtype: np.dtype) -> Tensor | np.ndarray:
     """A boolean mask as an array, a float mask as a tensor."""
@@ -346,6 +346,14 @@ def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
 
 
 # ---- checks that several share -----------------------------------------------------------------
+
+
+def _check_precision(op: str, name: str, tensor: Tensor) -> None:
+    """float32 and float64 (or complex, for gradcheck): whole numbers have no exponentials, and
+    float16's sums end at 65504."""
+    if tensor.dtype.kind not in "fc" or tensor.dtype == np.float16:
+        raise TypeError(f"{op}: {name} is {tensor.dtype}, expected float32 or float64: make it "
+                        "from array.astype(np.float32)")
 
 
 def _array(op: str, name: str, values) -> np.ndarray:

@@ -91,7 +91,9 @@ def _class_losses(logits: np.ndarray, buffer: np.ndarray, targets: np.ndarray,
         q = on_target[part]
         block = np.subtract(logits[part], row_max(logits[part]), out=buffer[part])
         chosen = (np.arange(len(block)), targets[part])
-        loss, total = -q * block[chosen], q
+        # where q is 0 nothing was asked, whatever the logit is: 0 * -inf would be NaN
+        loss = np.multiply(-q, block[chosen], out=np.zeros(len(q), block.dtype), where=q != 0)
+        total = q
         if label_smoothing:
             smooth = everywhere[part]
             loss -= smooth * (block @ weight)
@@ -111,7 +113,7 @@ def _probability_losses(logits: np.ndarray, buffer: np.ndarray, wanted: np.ndarr
                         recorded: bool) -> np.ndarray:
     """As _class_losses, where q is given in full: `wanted` (M, V)."""
     np.subtract(logits, row_max(logits), out=buffer)
-    losses = -(wanted * buffer).sum(1)
+    losses = -np.multiply(wanted, buffer, out=np.zeros_like(buffer), where=wanted != 0).sum(1)
     np.exp(buffer, out=buffer)
     sums, total = buffer.sum(1), wanted.sum(1)
     losses += total * np.log(sums)

@@ -5,6 +5,7 @@ element came from, and elements that were used several times get the sum.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Union
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from minibert.autograd.arithmetic import unbroadcast
 from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
 from minibert.autograd.reductions import Axis, reduced_axes
-from minibert.autograd.tensor import Tensor
+from minibert.autograd.tensor import Tensor, is_recorded
 
 Shape = Union[int, Sequence[int]]
 
@@ -213,6 +214,8 @@ def getitem(x: TensorLike, index) -> Tensor:
         output = x.data[index]
     except IndexError as error:
         raise IndexError(f"getitem: shape {x.shape}: {error}") from None
+    if is_recorded(x):
+        index = deepcopy(index)  # a caller may fill the same array again before the backward
 
     def getitem_backward(grad):
         grad_x = np.zeros(x.shape, grad.dtype)

@@ -72,8 +72,8 @@ class GPT2Model(GPT2PretrainedModel):
         mask = attended(attention_mask, (B, T))
         if past_key_values is not None:
             tokens = np.ones((B, T), bool) if mask is None else mask[:, 0, 0]
-            self._check_length(past_key_values.lengths.max(initial=0) + tokens.sum(1).max())
             positions, mask = past_key_values.admit(tokens)
+            self._check_length(positions.max(initial=-1) + 1)
             position_ids = positions if position_ids is None else position_ids
         position_ids = self._positions(position_ids, (B, T))
         hidden_states = [] if output_hidden_states else None
@@ -81,6 +81,8 @@ class GPT2Model(GPT2PretrainedModel):
         x = self.embeddings(input_ids, position_ids, inputs_embeds, rng)  # (B, T, C)
         x = self.stack(x, mask, is_causal=past_key_values is None, rng=rng,
                        hidden_states=hidden_states, attentions=attentions, cache=past_key_values)
+        if past_key_values is not None:
+            past_key_values.keep()
         return BaseModelOutput(x, collected(hidden_states), collected(attentions))
 
 

@@ -16,6 +16,7 @@ from minibert.autograd.tensor import Tensor
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.cache import KeyValueCache
 from minibert.nn.layers import Dropout, LayerNorm, Linear
+from minibert.nn.modes import in_modes
 from minibert.nn.module import Module
 
 
@@ -108,7 +109,10 @@ class TransformerStack(Module):
 
     def _checkpointed(self, block: TransformerBlock, x: Tensor, attn_mask, is_causal, rng
                       ) -> Tensor:
-        def run(x, rng):
-            return block(x, attn_mask, is_causal, rng)
+        modes = [(module, module.training) for module in block.modules()]
+
+        def run(x, rng):  # in backward, too, in the modes of the forward
+            with in_modes(modes):
+                return block(x, attn_mask, is_causal, rng)
 
         return checkpoint(run, x, list(block.parameters()), rng)

@@ -20,17 +20,18 @@ class KeyValueCache:
     query sees the places up to its own. The cache is filled in place; nothing in it has a gradient.
     """
 
-    __slots__ = ("lengths", "capacity", "_kept", "_new")
+    __slots__ = ("lengths", "capacity", "_kept", "_new", "_grown")
 
     def __init__(self, rows: int, capacity: int):
         self.lengths = np.zeros(rows, np.int64)
         self.capacity = capacity
         self._kept: dict[Module, np.ndarray] = {}  # (B, capacity, 2C) of each attention
         self._new = None  # where the tokens of this call come from, and where they go
+        self._grown = self.lengths  # what the lengths will be when they are all in
 
     def admit(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Make room for new tokens (B, T), True for one and False for padding, which may stand on
-        either side. -> (their positions (B, T), 0 for padding; who may attend to whom
+        either side; they count from `keep` on, so that a call which fails leaves no trace. -> (their positions (B, T), 0 for padding; who may attend to whom
         (B, 1, T, S), None where all may to all). Errors: other rows, more tokens than there is
         room for.
         """
@@ -44,7 +45,7 @@ class KeyValueCache:
         positions = np.where(tokens, self.lengths[:, None] + tokens.cumsum(axis=1) - 1, 0)
         rows, columns = tokens.nonzero()
         self._new = rows, columns, positions[rows, columns]
-        self.lengths = lengths
+        self._grown = lengths
         seen = np.arange(lengths.max(initial=0)) <= positions[:, None, :, None]
         return positions, None if seen.all() else seen
 
@@ -56,11 +57,18 @@ class KeyValueCache:
             self._kept[attention] = np.zeros((B, self.capacity, width), keys_values.dtype)
         kept, (rows, columns, places) = self._kept[attention], self._new
         kept[rows, places] = keys_values[rows, columns]
-        return kept[:, :self.lengths.max()]
+        return kept[:, :self._grown.max()]
+
+    def keep(self) -> None:
+        """All attentions have what was admitted last: it belongs to the text now."""
+        self.lengths = self._grown
 
     def reorder(self, rows: np.ndarray) -> None:
         """Row b goes on with what row rows[b] (B,) has held. Only rows that change are copied."""
         rows = np.asarray(rows)
+        if rows.shape != self.lengths.shape or rows.dtype.kind not in "iu":
+            raise InputError(f"cache: reorder expects a row's number for each of the "
+                             f"{len(self.lengths)} rows, got {rows.dtype} of shape {rows.shape}")
         changed = np.flatnonzero(rows != np.arange(len(rows)))
         held = self.lengths.max()
         for kept in self._kept.values():

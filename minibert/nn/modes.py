@@ -1,4 +1,4 @@
-"""Evaluation mode for a while: dropout off, and afterwards every module as it was."""
+"""Training and evaluation mode for a while; afterwards every module is as it was."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from contextlib import contextmanager
 
 @contextmanager
 def evaluating(model) -> Iterator[None]:
-    """Within it `model` is in evaluation mode; each module's own mode is put back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+    """Within it `model` is in evaluation mode: dropout off."""
+    with in_modes([(module, False) for module in model.modules()]):
+        yield
+
+
+@contextmanager
+def in_modes(modes: list[tuple]) -> Iterator[None]:
+    """Within it each module of these pairs (module, training) is in the mode beside it."""
+    before = [(module, module.training) for module, _ in modes]
+    _set(modes)
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        _set(before)
+
+
+def _set(modes: list[tuple]) -> None:
+    for module, training in modes:
+        module.training = training

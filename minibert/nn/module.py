@@ -117,8 +117,10 @@ class Module:
             if len(problems) > 8:
                 problems[8:] = [f"and {len(problems) - 8} more"]
             raise InputError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
+        arrays = {name: np.array(state[name], dtype=parameter.dtype)
+                  for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
-            parameter.data = np.array(state[name], dtype=parameter.dtype)
+            parameter.data = arrays[name]
 
     def astype(self, dtype: np.dtype | type) -> Module:
         """Turn all parameters into `dtype`, in place, and forget their gradients."""

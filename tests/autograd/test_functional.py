@@ -298,3 +298,31 @@ def test_scipy_is_imported_where_it_is_used():
 def test_errors_name_the_op_and_the_cure(spelling, function, error, words):
     with spelling(), pytest.raises(error, match=words):
         function(Tensor(np.ones((2, 3))))
+
+
+@each_spelling
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float16])
+@pytest.mark.parametrize("function, words", [
+    (F.softmax, "softmax: x"), (F.log_softmax, "log_softmax: x"), (F.logsumexp, "logsumexp: x"),
+    (lambda x: F.layer_norm(x, 3), "layer_norm: x"), (F.gelu, "gelu: x"),
+    (lambda x: F.linear(x, np.ones((2, 3))), "linear: x"),
+    (lambda x: F.linear_gelu(x, np.ones((2, 3))), "linear_gelu: x"),
+    (lambda x: F.dropout(x, 0.5, rng=np.random.default_rng(0)), "dropout: x"),
+    (lambda x: F.cross_entropy(x, np.array([0, 1])), "cross_entropy: logits"),
+    (lambda x: F.mse_loss(x, x), "mse_loss: x"),
+    (lambda x: F.multi_head_attention(x.reshape(1, 2, 3), 1), "multi_head_attention: qkv"),
+])
+def test_what_has_no_exponentials_is_refused(spelling, dtype, function, words):
+    message = f"{words} is {np.dtype(dtype)}, expected float32 or float64"
+    with spelling(), pytest.raises(TypeError, match=message):
+        function(np.ones((2, 3), dtype))
+
+
+@each_spelling
+def test_an_array_of_ids_may_be_filled_again_before_the_backward(spelling):
+    weight, ids = Tensor(np.zeros((4, 2)), requires_grad=True), np.array([0, 1])
+    with spelling():
+        output = F.embedding(ids, weight) + weight[ids] + weight[ids, :]
+    ids[:] = 3
+    output.backward(np.ones((2, 2)))
+    assert weight.grad.tolist() == [[3, 3], [3, 3], [0, 0], [0, 0]]

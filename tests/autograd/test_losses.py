@@ -172,3 +172,18 @@ WEIGHT = Tensor(np.ones((4, 2)))
 def test_errors_name_what_does_not_fit(spelling, call, error, words):
     with spelling(), pytest.raises(error, match=words):
         call()
+
+
+@each_spelling
+@pytest.mark.parametrize("of_classes", [True, False])
+def test_what_is_not_asked_for_may_be_impossible(spelling, of_classes):
+    """Logits of -inf where the target is ignored, or its probability 0: no NaN."""
+    logits = np.array([[-np.inf, 1.0, 2.0], [-np.inf, 0.0, 1.0]])
+    targets = np.array([1, -100]) if of_classes else np.array([[0.0, 1, 0], [0, 0, 0]])
+    with spelling():
+        loss, grad = values_and_gradients(
+            lambda x: F.cross_entropy(x, targets, reduction="sum"), [logits])
+    odds = np.exp([1.0, 2.0]) / np.exp([1.0, 2.0]).sum()
+    assert_close(loss, -np.log(odds[0]), 1e-12)
+    upstream = np.random.default_rng(0).normal()
+    assert_close(grad, upstream * np.array([[0, odds[0] - 1, odds[1]], [0, 0, 0]]), 1e-12)

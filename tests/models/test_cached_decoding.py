@@ -119,6 +119,28 @@ def test_positions_that_are_given_hold():
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, **EXACT)
 
 
+def test_a_call_that_fails_leaves_the_cache_as_it_was():
+    model, ids = small(mb.GPT2LMHeadModel), texts(4, tokens=5)
+    cache = KeyValueCache(3, 20)
+    with mb.no_grad():
+        whole = model(ids).logits.data
+        model(ids[:, :4], past_key_values=cache)
+        with pytest.raises(InputError, match="position_ids: 99"):
+            model(ids[:, 4:], position_ids=np.full((3, 1), 99), past_key_values=cache)
+        last = model(ids[:, 4:], past_key_values=cache).logits.data
+    assert cache.lengths.tolist() == [5, 5, 5]
+    np.testing.assert_allclose(last, whole[:, 4:], **EXACT)
+
+
+def test_rows_may_grow_by_turns_to_the_last_position():
+    model, ids = small(mb.GPT2LMHeadModel), texts(4, tokens=9)
+    cache, first = KeyValueCache(3, 9), np.array([[1] * 6, [0] * 5 + [1], [1] * 6])
+    with mb.no_grad():
+        model(ids[:, :6], first, past_key_values=cache)
+        model(ids[:, :6], np.array([[0] * 5 + [1], [1] * 6, [0] * 5 + [1]]), past_key_values=cache)
+    assert cache.lengths.tolist() == [7, 7, 7]  # 6 and 6 would be 12 of the 9 positions
+
+
 def test_one_token_more_than_positions_names_both_numbers():
     model, ids = small(mb.GPT2LMHeadModel), texts(4, tokens=9)
     cache = KeyValueCache(3, 20)

@@ -47,6 +47,22 @@ def test_gradients_are_the_same_to_the_bit(model_class, p, forward_in):
     assert all(grad.any() for grad in outcomes[0][1].values() if grad is not None)
 
 
+def test_backward_runs_the_blocks_in_the_modes_of_the_forward():
+    model = small(mb.GPT2LMHeadModel, **dropout(mb.GPT2LMHeadModel, 0.3))
+    outcomes = []
+    for model.checkpoint_blocks in (False, True):
+        model.zero_grad()
+        model.train()
+        model.transformer.stack.blocks[0].eval()  # each module's own
+        loss = weighted_sum(model(**batch(mb.GPT2LMHeadModel), rng=np.random.default_rng(1)))
+        model.eval()
+        model.transformer.stack.blocks[0].train()
+        loss.backward()
+        assert [block.training for block in model.transformer.stack.blocks[:2]] == [True, False]
+        outcomes.append((loss.data, {name: p.grad for name, p in model.named_parameters()}))
+    assert_same(*outcomes)
+
+
 def test_frozen_parts_have_no_gradient_and_all_others_theirs():
     """With frozen embeddings the first block's input needs none: its parameters still do."""
     model = small(mb.GPT2LMHeadModel)

@@ -36,6 +36,7 @@ def test_it_holds_what_lists_would_hold(pieces):
                 assert np.array_equal(kept[b, :len(rows[b])], rows[b])
                 assert np.isfinite(kept[b]).all()
         held = [len(row) for row in lists[0]]
+        cache.keep()
         assert cache.lengths.tolist() == held and kept.shape == (ROWS, max(held), WIDTH)
         may = np.ones((ROWS, 1, tokens, max(held)), bool) if seen is None else seen
         for b, t in zip(*real.nonzero()):
@@ -50,6 +51,7 @@ def test_rows_are_reordered_with_their_lengths(rows, seed):
     numbers, real = draw(np.random.default_rng(seed), 4)
     cache.admit(real)
     before = cache.extend(attention, numbers[0]).copy()
+    cache.keep()
     lengths = cache.lengths.copy()
     cache.reorder(np.array(rows))
     assert cache.lengths.tolist() == lengths[rows].tolist()
@@ -67,6 +69,7 @@ def test_the_past_is_not_copied():
     for _ in range(9):
         cache.admit(np.ones((1, 1), bool))
         views.append(cache.extend(attention, np.ones((1, 1, WIDTH), np.float32)))
+        cache.keep()
     assert all([np.shares_memory(view[:, 0], views[0]) for view in views])
     assert views[-1].dtype == np.float32
 
@@ -74,12 +77,20 @@ def test_the_past_is_not_copied():
 def test_too_many_tokens_or_other_rows():
     cache = KeyValueCache(2, 4)
     cache.admit(np.array([[True, True, True], [False, False, True]]))
+    assert cache.lengths.tolist() == [0, 0], "what is not kept has left no trace"
+    cache.keep()
     with pytest.raises(InputError, match="3 rows of tokens for a cache of 2"):
         cache.admit(np.ones((3, 1), bool))
     with pytest.raises(InputError, match="5 tokens are more than the 4"):
         cache.admit(np.ones((2, 2), bool))
     assert cache.lengths.tolist() == [3, 1], "an error changes nothing"
     assert cache.admit(np.array([[True], [True]]))[0].tolist() == [[3], [1]]
+
+
+@pytest.mark.parametrize("rows", [[0], [0, 1, 1], [True, False]])
+def test_reordering_takes_the_number_of_a_row_for_each_row(rows):
+    with pytest.raises(InputError, match="a row's number for each of the 2 rows"):
+        KeyValueCache(2, 4).reorder(np.array(rows))
 
 
 def test_attention_with_a_cache_refuses_gradients_and_a_context():

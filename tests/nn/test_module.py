@@ -104,6 +104,17 @@ def test_a_state_that_does_not_fit_is_refused_whole_and_all_is_listed():
     assert (pair.first.weight.data == 0).all()
 
 
+def test_a_state_with_something_that_is_no_number_is_refused_whole():
+    pair = Pair()
+    before = {name: array.copy() for name, array in pair.state_dict().items()}
+    state = {name: array + 1 for name, array in before.items()}
+    last = list(state)[-1]
+    state[last] = np.full(state[last].shape, "one")
+    with pytest.raises(ValueError, match="could not convert"):
+        pair.load_state_dict(state)
+    assert all(np.array_equal(array, before[name]) for name, array in pair.state_dict().items())
+
+
 def test_train_and_eval_reach_every_part():
     pair = Pair()
     assert all(module.training for module in pair.modules())
