@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import warnings
@@ -26,6 +27,9 @@ COMMANDS = {"pretrain": pretrain.run_pretrain, "info": show.run_info, "compare":
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for a check that failed, 2 for bad input, 130
     for a run that Ctrl-C stopped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a text may have what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     options = make_parser().parse_args(arguments)
     # A loss that is not finite is found by its value, and named once.
     with np.errstate(all="ignore"), warnings.catch_warnings():

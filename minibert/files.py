@@ -54,7 +54,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 def write_json(path: str | os.PathLike, value: dict, **options) -> None:
     """Write a JSON object to be read by people, too; `options` are those of json.dumps."""
-    write_text(path, json.dumps(value, **{"indent": 2, "ensure_ascii": False} | options) + "\n")
+    options = {"indent": 2, "ensure_ascii": False} | options
+    text = json.dumps(value, **options)
+    if any("\ud800" <= character <= "\udfff" for character in text):  # half a character, as in the
+        text = json.dumps(value, **options | {"ensure_ascii": True})  # name of a file in Latin-1
+    write_text(path, text + "\n")
 
 
 def read_json(path: str | os.PathLike) -> dict:

@@ -189,8 +189,20 @@ def test_gradcheck_passes_and_notices_a_wrong_gradient(capsys, monkeypatch):
 def test_a_finished_run_can_be_told_to_go_on(text, tmp_path, capsys):
     out = tmp_path / "run"
     output_of(capsys, *pretrain("gpt", text, out, "--steps", "4", "--schedule", "constant"))
+    first = (out / "summary.json").read_bytes()
     output_of(capsys, "pretrain", "gpt", "--resume", "--out", out, "--steps", "7")
     assert Run(out).summary()["steps"] == 7 == Run(out).state()["settings"]["steps"]
+    (out / "summary.json").write_bytes(first)  # as if it had been stopped before its new summary
+    assert "not finished: go on with pretrain --resume" in output_of(capsys, "info", out)
+
+
+def test_characters_that_a_terminal_cannot_show_do_not_end_a_command(text, tmp_path):
+    snow = write_text(tmp_path / "snow.txt")
+    snow.write_text(snow.read_text().replace("fish", "\u2603"), encoding="utf-8")
+    arguments = pretrain("bert", snow, tmp_path / "run", "--steps", "2")
+    done = subprocess.run([sys.executable, "-m", "minibert", *arguments], cwd=ROOT,
+                          capture_output=True, env=dict(os.environ, PYTHONIOENCODING="latin-1"))
+    assert done.returncode == 0 and b"\\u2603" in done.stdout, done.stderr
 
 
 def test_workers_are_stored_and_reused(text, tmp_path, capsys, monkeypatch):

@@ -62,6 +62,9 @@ def test_json_comes_back_and_can_be_read_by_people(tmp_path):
     assert read_json(tmp_path / "x.json") == value
     text = (tmp_path / "x.json").read_text(encoding="ascii")
     assert text.index('"b"') > text.index('"a"')
+    value = {"text": "caf\udce9.txt", "b": "苏轼"}  # a file whose name is not UTF-8
+    write_json(tmp_path / "x.json", value)
+    assert read_json(tmp_path / "x.json") == value
 
 
 @pytest.mark.parametrize("content, words", [

@@ -108,20 +108,26 @@ class FilledGap:
         self.tokenizer = tokenizer
         self.ids = batch.original_ids[:1, :length].copy()  # (1, T)
         self.types = batch.token_type_ids[:1, :length]  # (1, T)
-        ordinary = np.flatnonzero(~np.isin(self.ids[0], tokenizer.all_special_ids))
-        place = ordinary[len(ordinary) // 2]
-        self.answer = tokenizer.convert_ids_to_tokens(int(self.ids[0, place]))
-        self.ids[0, place] = tokenizer.mask_token_id
+        around = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}  # the words, if unknown
+        words = np.flatnonzero(~np.isin(self.ids[0], list(around)))
+        self.place = words[len(words) // 2]
+        self.answer = tokenizer.convert_ids_to_tokens(int(self.ids[0, self.place]))
+        self.ids[0, self.place] = tokenizer.mask_token_id
 
     def text(self, reach: int | None = None) -> str:
         """The example with its gap, or only `reach` tokens on both sides of it."""
         tokens = self.tokenizer.convert_ids_to_tokens(self.ids[0].tolist())
-        gap = tokens.index(self.tokenizer.mask_token)
-        return " ".join(tokens if reach is None else tokens[max(0, gap - reach):gap + reach + 1])
+        start = 0 if reach is None else max(0, self.place - reach)
+        return " ".join(tokens[start:None if reach is None else self.place + reach + 1])
+
+    def guesses(self, model, top: int) -> list[tuple[str, float]]:
+        """What the model would fill in, and how probable it finds each. (The text may have a mask
+        of its own: those before ours do not count.)"""
+        masks = (self.ids[0, :self.place] == self.tokenizer.mask_token_id).sum()
+        return fill_gaps(model, self.tokenizer, self.ids, self.types, top)[masks]
 
     def __call__(self, model) -> list[str]:
-        [candidates] = fill_gaps(model, self.tokenizer, self.ids, self.types, 3)
-        guesses = ", ".join([f"{token} {p:.0%}" for token, p in candidates])
+        guesses = ", ".join([f"{token} {p:.0%}" for token, p in self.guesses(model, 3)])
         return [f"{self.text(SAMPLE_REACH)}  -> {guesses} (it was {self.answer})"]
 
 

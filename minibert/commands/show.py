@@ -50,13 +50,19 @@ def figure(value: object) -> str:
 
 def _figures(run: Run) -> dict:
     """What is known of a run: its summary, or, while it has none, its latest state."""
-    return run.summary() or run.state()
+    return _summary(run) or run.state()
+
+
+def _summary(run: Run) -> dict | None:
+    """The run's summary, unless it has gone on since."""
+    summary = run.summary()
+    return summary if summary and summary["steps"] == run.state()["step"] else None
 
 
 def run_info(options) -> int:
     """`info RUN`"""
     run = find_run(options.run)
-    state, summary = run.state(), run.summary()
+    state, summary = run.state(), _summary(run)
     shown = summary or state
     print(f"{run.path}: {state['step']:,} of {state['settings']['steps']:,} steps"
           + _how_it_stands(state, summary))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.commands.ask import continued, fill_gaps, next_sentence_probability
+from minibert.commands.ask import continued, next_sentence_probability
 from minibert.commands.preparing import FilledGap
 from minibert.commands.show import table
 from minibert.text.characters import CharTokenizer
@@ -74,10 +74,9 @@ def bert_samples(trainer: Trainer) -> list[str]:
     """A filled gap, and some held-out pairs with what the model thinks of them."""
     model, tokenizer, objective = trainer.model, trainer.tokenizer, trainer.objective
     gap = FilledGap(objective, tokenizer)
-    [candidates] = fill_gaps(model, tokenizer, gap.ids, gap.types, 5)
     lines = ["BERT fills a gap (held-out text):", "  " + gap.text()]
     lines += [f"  {p:6.1%}  {token}{'   <- what stood there' if token == gap.answer else ''}"
-              for token, p in candidates]
+              for token, p in gap.guesses(model, 5)]
     if objective.next_sentence:
         lines += ["BERT judges pairs (held-out text):", *_pairs(model, tokenizer, objective)]
     return lines

@@ -31,9 +31,9 @@ class KeyValueCache:
 
     def admit(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Make room for new tokens (B, T), True for one and False for padding, which may stand on
-        either side; they count from `keep` on, so that a call which fails leaves no trace. -> (their positions (B, T), 0 for padding; who may attend to whom
-        (B, 1, T, S), None where all may to all). Errors: other rows, more tokens than there is
-        room for.
+        either side; they count from `keep` on, so that a call which fails leaves no trace.
+        -> (their positions (B, T), 0 for padding; who may attend to whom (B, 1, T, S), None where
+        all may to all). Errors: other rows, more tokens than there is room for.
         """
         if len(tokens) != len(self.lengths):
             raise InputError(f"cache: got {len(tokens)} rows of tokens for a cache of "

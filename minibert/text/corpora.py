@@ -142,11 +142,13 @@ def hold_out_tail(texts: list[str]) -> tuple[list[str], list[str]]:
 
 
 def find_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The files themselves, and for each folder the text files in it and below, in order."""
+    """The files themselves, and for each folder the text files in it and below, in order; not the
+    vocabulary of a model (a run may lie below the texts), which is no text."""
     files = []
     for path in map(Path, paths):
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
+            found = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file()
+                           and not (p.parent / "config.json").exists())
             if not found:
                 raise InputError(f"{path}: no {', '.join(SUFFIXES)} files in this folder; name the "
                                  "files themselves")

@@ -53,6 +53,13 @@ class FlatGroup:
     def gather(self) -> None:
         """Take in every `.data` and `.grad` that is not our view (any more)."""
         for parameter, data, grad in zip(self.parameters, self.data_views, self.grad_views):
+            # another parameter's view (two were exchanged) is about to be written over
+            if parameter.data is not data and np.may_share_memory(parameter.data, self.data):
+                parameter.data = parameter.data.copy()
+            if (parameter.grad is not None and parameter.grad is not grad
+                    and np.may_share_memory(parameter.grad, self.grad)):
+                parameter.grad = parameter.grad.copy()
+        for parameter, data, grad in zip(self.parameters, self.data_views, self.grad_views):
             if parameter.data is not data:
                 np.copyto(data, parameter.data)
                 parameter.data = data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -72,9 +73,12 @@ class Report(SilentReport):
     def _show(self, text: str, passing: bool = False) -> None:
         """Write over the progress line; a passing text is written over in its turn."""
         over = "\r" + text.ljust(self.width) if self.on_terminal else text
-        self.stream.write(over if passing else over.rstrip(" ") + "\n")
         self.width = len(text) if passing else 0
-        self.stream.flush()
+        try:
+            self.stream.write(over if passing else over.rstrip(" ") + "\n")
+            self.stream.flush()
+        except BrokenPipeError:  # the reader, such as `head`, has had enough; the training goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 def in_words(seconds: float) -> str:

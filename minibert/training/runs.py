@@ -56,7 +56,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minibert.errors import InputError
@@ -206,17 +206,20 @@ class Run:
 @contextmanager
 def new_runs(paths: Sequence[Path]) -> Iterator[list[Run]]:
     """The runs at `paths`, in folders that are made here. Whatever goes wrong within takes all of
-    it away again. Errors: something is there already."""
-    made = []
+    it away again, but nothing that somebody else has put there meanwhile. Errors: something is
+    there already."""
+    runs, around = [], []
     try:
-        runs = []
         for path in paths:
-            made += [folder for folder in (path, *path.parents) if not folder.exists()]
+            around += [folder for folder in path.parents if not folder.exists()]
             runs.append(Run.create(path))
         yield runs
     except BaseException:
-        for folder in made:
-            shutil.rmtree(folder, ignore_errors=True)
+        for run in runs:
+            shutil.rmtree(run.path, ignore_errors=True)
+        for folder in around:  # the inner ones first
+            with suppress(OSError):  # not empty
+                folder.rmdir()
         raise
 
 

@@ -134,7 +134,9 @@ class Trainer:
         record = {"kind": "step", "step": self.steps_done + 1, **self.gradients(self.steps_done)}
         norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
         if not (math.isfinite(record["loss"]) and math.isfinite(norm)):
-            raise NonFiniteLoss(self._non_finite(record["loss"], norm))
+            loss = record["loss"]
+            raise self._non_finite(self.steps_done + 1, f"the gradient's norm is {norm}"
+                                   if math.isfinite(loss) else f"the loss is {loss}")
         lr = self.learning_rate(self.steps_done)
         for group, share in zip(self.optimizer.param_groups, self.lr_shares):
             group["lr"] = lr * share
@@ -247,20 +249,23 @@ class Trainer:
                    "parameters": self.parameter_count(), "settings": asdict(self.settings)})
 
     def _evaluate_and_save(self) -> None:
-        """Evaluate, show samples, keep the best and the latest, in this order: a kill between the
-        two leaves a latest that comes by here again and does the same."""
+        """Evaluate, keep the best and the latest, in this order (a kill between the two leaves a
+        latest that comes by here again and does the same), and show it with samples. Errors:
+        NonFiniteLoss, before anything is written."""
         self.held_out = self.evaluate()
+        if not math.isfinite(self.held_out["loss"]):
+            raise self._non_finite(self.steps_done, f"the held-out loss is {self.held_out['loss']}")
         self._log({"kind": "eval", "step": self.steps_done, **self.held_out})
         lines = []
         if self.samples is not None and self.steps_done:
             with evaluating(self.model):
                 lines = self.samples(self.model)
             self._log({"kind": "sample", "step": self.steps_done, "lines": lines})
-        self.report.evaluation(self, self.held_out, lines)
         if self._is_best():
             self.best = {"step": self.steps_done, **self.held_out}
             self._save("best")
         self._save("latest")
+        self.report.evaluation(self, self.held_out, lines)
 
     def _is_best(self) -> bool:
         """Whether the latest evaluation beats the best one: by the objective's figure; of equally
@@ -302,13 +307,12 @@ class Trainer:
                 "held_out": self.held_out, "best": self.best, "seconds": round(self.seconds, 2),
                 "tokens_per_second": round(self.tokens / self.step_seconds) if self.tokens else 0}
 
-    def _non_finite(self, loss: float, norm: float) -> str:
-        what = f"the gradient's norm is {norm}" if math.isfinite(loss) else f"the loss is {loss}"
+    def _non_finite(self, step: int, what: str) -> NonFiniteLoss:
         latest = self.run_folder and self.run_folder.checkpoint("latest")
         kept = f"the last good checkpoint is {latest}" if latest else "the weights are untouched"
-        return (f"step {self.steps_done + 1}: {what}: {kept}; try a lower lr (now "
-                f"{self.settings.lr}), or run trainer.step() under mb.detect_anomaly(), which "
-                "names the op where it began")
+        return NonFiniteLoss(
+            f"step {step}: {what}: {kept}; try a lower lr (now {self.settings.lr}), or run "
+            "trainer.step() under mb.detect_anomaly(), which names the op where it began")
 
 
 def held_out_means(model, objective, workers: int = 1) -> dict:

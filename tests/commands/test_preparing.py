@@ -1,12 +1,14 @@
 """From options to a trainer: each of them arrives in the objective or in the model."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from minibert.commands.ask import fill_gaps
 from minibert.commands.defaults import resolved
-from minibert.commands.preparing import fingerprint, make_trainer
+from minibert.commands.preparing import FilledGap, fingerprint, make_trainer
 from minibert.text.corpora import toy_corpus
 from minibert.training.report import Report
 
@@ -54,3 +56,18 @@ def test_another_text_has_another_fingerprint(corpus):
         (["ab", "c"], ["d"]), (["a", "bc"], ["d"]), (["ab", "c"], ["e"]), (["ab"], ["cd"]))]
     assert len({fingerprint(text) for text in texts}) == 4
     assert fingerprint(replace(corpus, train_texts=["\ud800"]))  # half a character is no trouble
+
+
+def test_the_gap_of_a_sample_is_found_beside_other_masks_and_unknown_words(corpus):
+    trainer = made("bert", corpus, seed=5)
+    tokenizer, batch = trainer.tokenizer, next(trainer.objective.held_out_batches())
+    objective = SimpleNamespace(held_out_batches=lambda: iter([batch]))
+    batch.original_ids[0, 1] = tokenizer.mask_token_id  # a text about BERT; [CLS] comes first
+    gap = FilledGap(objective, tokenizer)
+    every = fill_gaps(trainer.model, tokenizer, gap.ids, gap.types, 3)
+    assert len(every) == 2 and gap.guesses(trainer.model, 3) == every[1] != every[0]
+    assert gap.text(1).split()[1] == "[MASK]" and gap.text(1) in gap.text() and gap.place > 2
+    words = ~np.isin(batch.original_ids[0], tokenizer.all_special_ids)
+    batch.original_ids[0, words] = tokenizer.unk_token_id
+    batch.original_ids[0, 1] = tokenizer.unk_token_id
+    assert FilledGap(objective, tokenizer).answer == "[UNK]"

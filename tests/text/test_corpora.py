@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from minibert.errors import InputError
 from minibert.text.corpora import (
-    Corpus, files_corpus, hold_out_documents, hold_out_tail, python_docs_corpus, read_text,
-    toy_corpus, train_tokenizer)
+    Corpus, files_corpus, find_files, hold_out_documents, hold_out_tail, python_docs_corpus,
+    read_text, toy_corpus, train_tokenizer)
 from minibert.text.python_docs import prose, python_documents
 from minibert.text.sentences import split_paragraphs, split_sentences, without_repeats
 
@@ -244,3 +244,10 @@ def test_a_python_without_documentation_is_told(tmp_path):
     (tmp_path / "pydoc_data" / "topics.py").write_text("things = {}")
     with pytest.raises(InputError, match="no dictionary named topics"):
         python_documents(tmp_path)
+
+
+def test_the_vocabulary_of_a_run_below_the_texts_is_no_text(tmp_path):
+    for name in ("a.txt", "runs/bert/latest/vocab.txt", "runs/bert/latest/config.json", "b/c.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert find_files([tmp_path]) == [tmp_path / "a.txt", tmp_path / "b" / "c.txt"]

@@ -299,3 +299,15 @@ def test_threads_share_the_elements_and_change_no_bit(threads, monkeypatch):
     assert norms[0] == pytest.approx(np.sqrt(sum([(array ** 2).sum() for array in grads[0]])))
     for before, one, several in zip(first, expected, found):
         assert np.array_equal(one, several) and (one != before).all()
+
+
+def test_arrays_that_were_exchanged_stay_exchanged():
+    a, b = [Tensor(np.full(3, value), requires_grad=True) for value in (1.0, 2.0)]
+    adamw = AdamW([a, b], lr=0.0)
+    a.data, b.data = b.data, a.data
+    adamw.step()
+    assert a.data.tolist() == [2, 2, 2] and b.data.tolist() == [1, 1, 1]
+    (a * 1 + b * 5).sum().backward()
+    a.grad, b.grad = b.grad, a.grad
+    adamw.step()
+    assert a.grad.tolist() == [5, 5, 5] and b.grad.tolist() == [1, 1, 1]

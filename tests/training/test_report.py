@@ -1,6 +1,7 @@
 """What a person sees of a run: the estimate, the line that renews itself, the curve."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -65,3 +66,11 @@ def test_curves_of_nothing_of_one_point_and_of_a_flat_line():
     assert loss_curve([], []) == []
     assert len(loss_curve([(1, 2.0)], [])) == 14
     assert "." in "".join(loss_curve([(step, 1.0) for step in range(5)], []))
+
+
+def test_a_reader_who_leaves_does_not_end_the_training():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as stream:
+        trained = Trainer(small_model(), SmallObjective(), SETTINGS, report=Report(stream))
+        assert trained.run() and trained.steps_done == 6

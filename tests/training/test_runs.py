@@ -176,6 +176,10 @@ def test_new_runs_leave_nothing_behind_if_they_cannot_begin(tmp_path):
             (places[1] / "half").write_text("half")
             raise OSError("full")
     assert os.listdir(tmp_path) == ["mine.txt"]
+    with pytest.raises(OSError, match="full"), new_runs(places):
+        (tmp_path / "deep" / "another's").write_text("begun meanwhile")
+        raise OSError("full")
+    assert os.listdir(tmp_path / "deep") == ["another's"]
     with new_runs(places):
         pass
     (places[1] / "weights").write_text("years of work")

@@ -1,6 +1,7 @@
 """The loop: what a step weighs, what an evaluation leaves alone, what a run keeps and resumes."""
 
 import json
+import math
 import os
 import signal
 from dataclasses import replace
@@ -421,3 +422,13 @@ def test_the_summary_adds_up_over_a_resume(tmp_path):
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         TrainingSettings(**wrong)
+
+
+def test_an_evaluation_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_path):
+    trained = trainer(Run.create(tmp_path / "run"))
+    evaluate = trained.evaluate
+    trained.evaluate = lambda: evaluate() | ({"loss": math.nan} if trained.steps_done == 10 else {})
+    with pytest.raises(NonFiniteLoss, match="step 10: the held-out loss is nan: .*latest"):
+        trained.run()
+    assert trained.run_folder.state()["step"] == 5
+    assert [r["step"] for r in trained.run_folder.records() if r["kind"] == "eval"] == [0, 5]
