@@ -16,7 +16,9 @@ from minibert.text.tokenizer import Tokenizer
 
 IGNORED = -100
 HELD_OUT_BATCH = 64  # not the training batch, so that this does not change what is measured
-_LINES = re.compile(r"[^\n]*\n|[^\n]+")
+# Lines, each with the line break before it; an indented or an empty one stays with the line above:
+# of white space GPT-2's words leave out the last sign only (see text/byte_words.py).
+_LINES = re.compile(r"(?s).+?(?=\n\S|\Z)")
 
 
 @dataclass(frozen=True)

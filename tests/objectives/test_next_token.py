@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minibert.autograd.tensor import no_grad
@@ -13,6 +13,7 @@ from minibert.models.config import GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.objectives.next_token import (
     IGNORED, NextTokenBatch, NextTokenObjective, n_characters, token_stream)
+from minibert.text.bpe import GPT2Tokenizer
 from minibert.text.characters import CharTokenizer
 from minibert.text.wordpiece import BertTokenizer
 from minibert.training.trainer import Trainer, TrainingSettings
@@ -36,9 +37,14 @@ def test_a_separator_before_each_text():
     assert token_stream(TOKENIZER, []).tolist() == []
 
 
+CODE = "def a():\n    b = 1\n\n    return b\n\n\na()\n" * 9
+BYTES = GPT2Tokenizer.train([CODE, "a  \n  b \n\n b\n\n\n a" * 9], 320)
+
+
 @given(text=st.text("ab \n\r\x0b\u2028é[]", max_size=40))
+@example(text=CODE)
 def test_a_text_encoded_by_lines_is_the_text_encoded_at_once(text):
-    for tokenizer in (CharTokenizer.train([text, "a"]), BertTokenizer.from_words("ab[]")):
+    for tokenizer in (CharTokenizer.train([text, "a"]), BertTokenizer.from_words("ab[]"), BYTES):
         assert token_stream(tokenizer, [text]).tolist() == [
             tokenizer.sep_token_id, *tokenizer.encode(text, add_special_tokens=False)]
 
