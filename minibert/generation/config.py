@@ -57,7 +57,7 @@ class GenerationConfig:
         if self.repetition_penalty <= 0:
             raise InputError(f"repetition_penalty is {self.repetition_penalty}: expected more than "
                              "0 (1: none)")
-        if self.early_stopping not in (True, False, "never"):
+        if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
             raise InputError(f"early_stopping is {self.early_stopping!r:.60}: expected True, False "
                              "or 'never'")
         self._check_combination()

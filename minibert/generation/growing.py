@@ -63,6 +63,7 @@ def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | No
     if ids.min() < 0 or ids.max() >= vocab_size:
         wrong = ids[(ids < 0) | (ids >= vocab_size)][0]
         raise InputError(f"token id {wrong} is out of range: the model has {vocab_size} tokens")
+    ids = ids.astype(np.int64)  # uint64 and the int64 of new tokens would make float64
     if attention_mask is None:
         return ids, np.ones(ids.shape, bool)
     mask = np.asarray(attention_mask)

@@ -71,6 +71,8 @@ class TrainingSettings:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, kind):
                 raise InputError(f"{field.name} is {value!r:.60}: expected {expected}")
+            if isinstance(value, np.generic):  # which JSON does not know
+                object.__setattr__(self, field.name, value.item())
             if value in (math.inf, -math.inf):
                 raise InputError(f"{field.name} is {value}: expected a finite number")
         object.__setattr__(self, "betas", tuple(self.betas))  # JSON makes lists of them

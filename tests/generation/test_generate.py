@@ -235,3 +235,16 @@ def test_bad_prompts_are_named(ids, words):
 def test_what_does_not_fit_the_model_is_named(options, words):
     with pytest.raises(InputError, match=words):
         generate(cycle(), np.array([[0]]), max_new_tokens=1, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.uint64])
+def test_a_prompt_of_any_whole_numbers_goes_on_alike(gpt, dtype):
+    ids = np.array([[3, 5, 7]])
+    assert np.array_equal(generate(gpt, ids.astype(dtype), max_new_tokens=3),
+                          generate(gpt, ids, max_new_tokens=3))
+
+
+@pytest.mark.parametrize("value", [1, 0, None, "always"])
+def test_early_stopping_is_true_false_or_never(gpt, value):
+    with pytest.raises(InputError, match="early_stopping is .*: expected True, False or 'never'"):
+        generate(gpt, np.array([[3]]), num_beams=2, early_stopping=value)

@@ -432,3 +432,10 @@ def test_an_evaluation_that_is_not_finite_leaves_the_last_good_checkpoint(tmp_pa
         trained.run()
     assert trained.run_folder.state()["step"] == 5
     assert [r["step"] for r in trained.run_folder.records() if r["kind"] == "eval"] == [0, 5]
+
+
+def test_settings_may_be_numpys_numbers(tmp_path):
+    settings = replace(SETTINGS, steps=np.int64(2), lr=np.float32(0.5), seed=np.uint8(3))
+    assert [type(n) for n in (settings.steps, settings.lr, settings.seed)] == [int, float, int]
+    trained = trainer(Run.create(tmp_path / "run"), settings)
+    assert trained.run() and trained.run_folder.state()["settings"]["seed"] == 3
