@@ -4,6 +4,7 @@
     python demos/benchmark.py --sizes MINI --kinds gpt --dropout 0 0.1 --threads 2
     python demos/benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
     python demos/benchmark.py --sizes --recipe shakespeare.txt a whole training, from start to exit
+    python demos/benchmark.py --products                       NumPy's matrix products alone, too
     python demos/benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
     python demos/benchmark.py --sizes --decode GPT2            128 tokens from a GPT-2 small
 

@@ -56,8 +56,9 @@ def write_json(path: str | os.PathLike, value: dict, **options) -> None:
     """Write a JSON object to be read by people, too; `options` are those of json.dumps."""
     options = {"indent": 2, "ensure_ascii": False} | options
     text = json.dumps(value, **options)
-    if any("\ud800" <= character <= "\udfff" for character in text):  # half a character, as in the
-        text = json.dumps(value, **options | {"ensure_ascii": True})  # name of a file in Latin-1
+    # UTF-8 has no half characters, such as Python makes of a file's name in Latin-1
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        text = json.dumps(value, **options | {"ensure_ascii": True})
     write_text(path, text + "\n")
 
 

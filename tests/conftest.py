@@ -8,8 +8,22 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY",
                       os.path.join(tempfile.gettempdir(), "minibert-hypothesis"))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile("minibert", max_examples=30, deadline=None, derandomize=True,
                           database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("minibert")
+
+
+@pytest.fixture
+def two_blas_threads():
+    """A product may use two threads; afterwards as many as before."""
+    from minibert.autograd import cores
+
+    before = cores.blas_threads()
+    if before is None:
+        pytest.skip("this BLAS cannot be asked")
+    cores.set_blas_threads(2)
+    yield
+    cores.set_blas_threads(before)

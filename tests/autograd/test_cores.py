@@ -35,39 +35,26 @@ def test_a_blas_without_the_functions_is_left_alone(monkeypatch):
         cores._blas_functions.cache_clear()
 
 
-def test_the_last_of_several_threads_gives_the_blas_threads_back():
-    if cores.blas_threads() is None:
-        pytest.skip("this BLAS cannot be asked")
-    before = cores.blas_threads()
-    cores.set_blas_threads(2)
-    try:
-        first, second = cores.one_blas_thread(), cores.one_blas_thread()
-        first.__enter__()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert cores.blas_threads() == 1  # for the second, which is not done
-        second.__exit__(None, None, None)
-        assert cores.blas_threads() == 2
-    finally:
-        cores.set_blas_threads(before)
+def test_the_last_of_several_threads_gives_the_blas_threads_back(two_blas_threads):
+    first, second = cores.one_blas_thread(), cores.one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert cores.blas_threads() == 1  # for the second, which is not done
+    second.__exit__(None, None, None)
+    assert cores.blas_threads() == 2
 
 
 @pytest.mark.parametrize("items", [[], [5], list(range(20))])
-def test_every_item_is_done_once_with_the_cores_shared_out(items):
-    if cores.blas_threads() is None:
-        pytest.skip("this BLAS cannot be asked")
-    seen, before = [], cores.blas_threads()
-    cores.set_blas_threads(2)
+def test_every_item_is_done_once_with_the_cores_shared_out(two_blas_threads, items):
+    seen = []
 
     def work(item):
         seen.append((item, cores.blas_threads(), composed_is_on()))
 
-    try:
-        with composed():
-            at_once(work, items)
-        assert cores.blas_threads() == 2
-    finally:
-        cores.set_blas_threads(before)
+    with composed():
+        at_once(work, items)
+    assert cores.blas_threads() == 2
     assert sorted(seen) == [(item, 1 if len(items) > 1 else 2, True) for item in items]
 
 
@@ -109,23 +96,16 @@ def test_waiting_threads_are_ended_unless_somebody_might_use_them(monkeypatch, s
     assert len(ended) == times
 
 
-def test_products_are_right_after_the_waiting_threads_were_ended():
-    if cores.blas_threads() is None:
-        pytest.skip("this BLAS cannot be asked")
-    before = cores.blas_threads()
-    cores.set_blas_threads(2)
+def test_products_are_right_after_the_waiting_threads_were_ended(two_blas_threads):
     a = np.random.default_rng(0).normal(size=(300, 200))
     expected = np.einsum("ij,kj->ik", a, a)
 
     def check(item):
         np.testing.assert_allclose(a @ a.T, expected, rtol=1e-10, atol=1e-10)
 
-    try:
-        for _ in range(20):
-            check(0)
-            at_once(check, [1, 2], after_products=True)
-    finally:
-        cores.set_blas_threads(before)
+    for _ in range(20):
+        check(0)
+        at_once(check, [1, 2], after_products=True)
 
 
 @given(st.lists(st.integers(0, 50)), st.sampled_from([None, 1, 2, 3, 7]))

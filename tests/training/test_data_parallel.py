@@ -266,18 +266,11 @@ def test_an_evaluation_by_several_is_that_of_one(workers):
 # ---- threads -------------------------------------------------------------------------------------
 
 
-def test_products_have_one_thread_each_while_workers_run():
-    if cores.blas_threads() is None:
-        pytest.skip("this BLAS cannot be asked")
-    before = cores.blas_threads()
-    cores.set_blas_threads(2)
-    try:
-        assert Workers([], 2).run(lambda worker: cores.blas_threads()) == [1, 1]
-        with pytest.raises(ZeroDivisionError):
-            Workers([], 2).run(lambda worker: 1 / 0)
-        assert cores.blas_threads() == 2
-    finally:
-        cores.set_blas_threads(before)
+def test_products_have_one_thread_each_while_workers_run(two_blas_threads):
+    assert Workers([], 2).run(lambda worker: cores.blas_threads()) == [1, 1]
+    with pytest.raises(ZeroDivisionError):
+        Workers([], 2).run(lambda worker: 1 / 0)
+    assert cores.blas_threads() == 2
 
 
 def test_the_default_follows_size_and_cores(monkeypatch):
