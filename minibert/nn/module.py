@@ -113,14 +113,14 @@ class Module:
         problems += [f"{name} has shape {np.shape(state[name])}, expected {parameter.shape}"
                      for name, parameter in parameters.items()
                      if name in state and np.shape(state[name]) != parameter.shape]
+        problems += [f"{name} holds no real numbers" for name in parameters
+                     if name in state and np.asarray(state[name]).dtype.kind not in "biuf"]
         if problems:
             if len(problems) > 8:
                 problems[8:] = [f"and {len(problems) - 8} more"]
             raise InputError(f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}")
-        arrays = {name: np.array(state[name], dtype=parameter.dtype)
-                  for name, parameter in parameters.items()}
         for name, parameter in parameters.items():
-            parameter.data = arrays[name]
+            parameter.data = np.array(state[name], dtype=parameter.dtype)
 
     def astype(self, dtype: np.dtype | type) -> Module:
         """Turn all parameters into `dtype`, in place, and forget their gradients."""
