@@ -11,9 +11,7 @@ mixture of all values, weighted by how well each key matches (Vaswani et al. 201
 import numpy as np
 
 import minibert as mb
-from minibert.autograd import composed
-
-
+from minibert.autograd import reference
 def shade(weight: float) -> str:
     """A weight in [0, 1] as a grey square."""
     return " .:-=+*#%@"[min(9, int(weight * 10))] * 2
@@ -43,7 +41,7 @@ def main() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(1, 1, 5, 8))
     q, k = (mb.Tensor(x @ rng.normal(size=(8, 4))) for _ in range(2))
-    table = composed.attention_weights(q, k).data[0, 0]
+    table = reference.attention_weights(q, k).data[0, 0]
     print("   " + " " * 7 + "".join(f"{word:>7s}" for word in words))
     for word, row in zip(words, table):
         print(f"   {word:7s}" + "".join(f"{weight:7.2f}" for weight in row)

@@ -11,10 +11,10 @@ import argparse
 import numpy as np
 
 import minibert as mb
-from minibert.objectives.next_token import NextTokenObjective
-from minibert.objectives.pretraining import PretrainingObjective
-from minibert.objectives.sentence_pairs import IS_NEXT
-from minibert.text.toy_world import ToyWorld
+from minibert.pretraining.bert_objective import PretrainingObjective
+from minibert.pretraining.gpt_objective import NextTokenObjective
+from minibert.pretraining.sentence_pairs import IS_NEXT
+from minibert.toy_world.grammar import ToyWorld
 
 
 def share(part: float, whole: float, expected: float) -> tuple[str, float]:

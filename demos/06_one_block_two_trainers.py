@@ -9,13 +9,13 @@ oracle. What a model still lacks is measured against it, token by token.
 
 import argparse
 
-from minibert.autograd.cores import set_blas_threads
-from minibert.commands.answers import against_oracle, baselines
-from minibert.commands.ask import fill_mask, next_sentence_probability
-from minibert.commands.defaults import resolved
-from minibert.commands.preparing import make_trainer
+from minibert.autograd.fused.threads import set_blas_threads
+from minibert.cli.ask import fill_mask, next_sentence_probability
+from minibert.cli.build_trainer import make_trainer
+from minibert.cli.defaults import resolved
+from minibert.cli.oracle_report import against_oracle, baselines
+from minibert.data.corpora import toy_corpus
 from minibert.nn.block import TransformerBlock
-from minibert.text.corpora import toy_corpus
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from minibert.__main__ import main as command_line
 from minibert.training.machine import core_count
-from minibert.training.runs import Run
+from minibert.training.run_folder import Run
 
 
 def main(argv: list[str] | None = None) -> None:

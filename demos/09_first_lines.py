@@ -67,12 +67,12 @@ def gpt2_there(folder):
 
 
 def by_definition(folder) -> np.ndarray:
-    """The vector of [CLS] in the textbook's spelling, from ids by hand."""
+    """The vector of [CLS] in the textbook's implementation, from ids by hand."""
     tokenizer = mb.BertTokenizer.from_pretrained(folder)
     model = mb.BertModel.from_pretrained(folder)
     ids = [tokenizer.cls_token_id, *tokenizer.convert_tokens_to_ids(tokenizer.tokenize(TEXT)),
            tokenizer.sep_token_id]
-    with mb.composed(), mb.no_grad():
+    with mb.reference(), mb.no_grad():
         return model(np.array([ids])).last_hidden_state.data[:, 0]
 
 

@@ -18,7 +18,7 @@ from toy_folders import make_gpt2_folder
 
 import minibert as mb
 from minibert.generation.scoring import score
-from minibert.text.characters import load_tokenizer
+from minibert.tokenizers.characters import load_tokenizer
 
 STRATEGIES = [
     ("greedy", {}),

@@ -9,7 +9,7 @@ after the one before, so that two words are seen twice. Which of its windows spe
 import numpy as np
 
 import minibert as mb
-from minibert.finetuning.sliding import answer_at, best_spans, best_windows
+from minibert.finetuning.sliding_window import answer_at, best_spans, best_windows
 
 TEXT = "The man went to the store and bought a gallon of milk."
 VOCABULARY = "the man went to store and bought a gallon of milk .".split()

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from minibert.data.corpora import toy_corpus
 from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
 from minibert.finetuning.encoding import Reading
-from minibert.finetuning.toy_sentences import Endings, Mood, SameTopic
-from minibert.finetuning.toy_stories import ToyStories
-from minibert.finetuning.toy_words import Entities, Questions
-from minibert.finetuning.writing import (write_choices, write_questions, write_sentences,
-                                         write_tags)
-from minibert.text.corpora import toy_corpus
-from minibert.text.toy_world import ToyWorld
-from minibert.text.wordpiece import BertTokenizer
+from minibert.finetuning.files.write import (write_choices, write_questions, write_sentences,
+                                             write_tags)
+from minibert.finetuning.toy.sentences import Endings, Mood, SameTopic
+from minibert.finetuning.toy.stories import ToyStories
+from minibert.finetuning.toy.words import Entities, Questions
+from minibert.tokenizers.wordpiece import BertTokenizer
+from minibert.toy_world.grammar import ToyWorld
 
 TASKS = {"mood": Mood, "same-topic": SameTopic, "endings": Endings, "entities": Entities,
          "questions": Questions}

@@ -28,28 +28,28 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.autograd.cores import set_blas_threads
-from minibert.commands.defaults import resolved
-from minibert.commands.preparing import make_trainer
-from minibert.commands.tasks import config_of
+from minibert.atomic_files import write_json
+from minibert.autograd.fused.threads import set_blas_threads
+from minibert.cli.build_trainer import make_trainer
+from minibert.cli.defaults import resolved
+from minibert.cli.tasks import config_of
+from minibert.data.corpora import Corpus, toy_corpus
 from minibert.errors import InputError
-from minibert.files import write_json
 from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
+from minibert.finetuning.build_model import freeze_below, fresh_model, pretrained_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.starting import freeze_below, fresh_model, pretrained_model
-from minibert.finetuning.task import predict
-from minibert.finetuning.toy_sentences import Endings, Mood, SameTopic
-from minibert.finetuning.toy_stories import ToyStories
-from minibert.finetuning.toy_words import Entities, Questions
-from minibert.objectives.pretraining import PretrainingObjective
-from minibert.text.characters import load_tokenizer
-from minibert.text.corpora import Corpus, toy_corpus
-from minibert.text.toy_world import ToyWorld
-from minibert.text.wordpiece import BertTokenizer
+from minibert.finetuning.tasks.base import predict
+from minibert.finetuning.toy.sentences import Endings, Mood, SameTopic
+from minibert.finetuning.toy.stories import ToyStories
+from minibert.finetuning.toy.words import Entities, Questions
+from minibert.pretraining.bert_objective import PretrainingObjective
+from minibert.tokenizers.characters import load_tokenizer
+from minibert.tokenizers.wordpiece import BertTokenizer
+from minibert.toy_world.grammar import ToyWorld
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report, in_words
-from minibert.training.runs import Run, read_record
+from minibert.training.run_folder import Run, read_record
 from minibert.training.trainer import Trainer, TrainingSettings
 
 TASKS = {"mood": Mood, "same-topic": SameTopic, "endings": Endings, "entities": Entities,

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.commands.tasks import config_of
+from minibert.cli.tasks import config_of
 from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
-from minibert.finetuning.classification import Classification
+from minibert.finetuning.build_model import pretrained_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.starting import pretrained_model
-from minibert.finetuning.task import predict
-from minibert.text.wordpiece import BertTokenizer
+from minibert.finetuning.tasks.base import predict
+from minibert.finetuning.tasks.classification import Classification
+from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report, in_words
 from minibert.training.trainer import Trainer, TrainingSettings

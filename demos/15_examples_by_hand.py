@@ -16,12 +16,12 @@ from io import StringIO
 from pathlib import Path
 
 from minibert.__main__ import main as minibert
+from minibert.data.sentence_splitter import split_sentences
+from minibert.finetuning.files.write import (write_choices, write_questions, write_sentences,
+                                             write_tags)
 from minibert.finetuning.hand_examples import (CHOICES, PAIRS, QUESTIONS, SENTENCES, SU_SHI,
                                                SU_SHI_CHINESE, TAGGED)
-from minibert.finetuning.writing import (write_choices, write_questions, write_sentences,
-                                         write_tags)
-from minibert.text.sentences import split_sentences
-from minibert.training.runs import Run
+from minibert.training.run_folder import Run
 
 SIZE = ("--layers 2 --heads 2 --width 64 --context 128 --vocab-size 600 --batch 8 --steps 50 "
         "--threads 1")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import minibert as mb
-from minibert.autograd.cores import set_blas_threads
-from minibert.commands.defaults import resolved
-from minibert.commands.preparing import make_trainer
-from minibert.text.corpora import Corpus, toy_corpus
+from minibert.autograd.fused.threads import set_blas_threads
+from minibert.cli.build_trainer import make_trainer
+from minibert.cli.defaults import resolved
+from minibert.data.corpora import Corpus, toy_corpus
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report
 

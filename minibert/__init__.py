@@ -4,9 +4,9 @@ These are the public names; README.md says in which order to read the rest.
 """
 
 from minibert.autograd import functional, ops
-from minibert.autograd.gradcheck import (GradcheckError, GradcheckReport, gradcheck,
-                                         gradcheck_parameters)
-from minibert.autograd.spelling import composed
+from minibert.autograd.checks.gradcheck import (GradcheckError, GradcheckReport, gradcheck,
+                                                gradcheck_parameters)
+from minibert.autograd.functional import reference
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace
 from minibert.generation.streaming import TextStreamer
@@ -16,9 +16,9 @@ from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAn
                                         BertForSequenceClassification, BertForTokenClassification)
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
-from minibert.text.bpe import GPT2Tokenizer
-from minibert.text.characters import CharTokenizer
-from minibert.text.wordpiece import BertTokenizer
+from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+from minibert.tokenizers.characters import CharTokenizer
+from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training import optim, schedules
 from minibert.training.optim import clip_grad_norm_
 from minibert.training.trainer import Trainer, TrainingSettings

@@ -10,8 +10,13 @@ import warnings
 
 import numpy as np
 
-from minibert.commands import ask, embedding, finetune, predict, pretrain, show
-from minibert.commands.parser import make_parser
+from minibert.cli import ask
+from minibert.cli import embed as embedding
+from minibert.cli import finetune
+from minibert.cli import predict
+from minibert.cli import pretrain
+from minibert.cli import show
+from minibert.cli.parser import make_parser
 from minibert.errors import InputError
 from minibert.training.trainer import NonFiniteLoss
 

@@ -19,11 +19,11 @@ settings.load_profile("minibert")
 @pytest.fixture
 def two_blas_threads():
     """A product may use two threads; afterwards as many as before."""
-    from minibert.autograd import cores
+    from minibert.autograd.fused import threads
 
-    before = cores.blas_threads()
+    before = threads.blas_threads()
     if before is None:
         pytest.skip("this BLAS cannot be asked")
-    cores.set_blas_threads(2)
+    threads.set_blas_threads(2)
     yield
-    cores.set_blas_threads(before)
+    threads.set_blas_threads(before)

@@ -1,19 +1,45 @@
 """The functions that models are built from, under torch.nn.functional's names (`axis` for `dim`).
 
-Each checks what it is given, then runs the textbook's spelling within `minibert.composed()` and the
-fast one otherwise.
+Each function exists twice under one name: in reference.py as the formula of the paper, written with
+primitive ops, and in fused/ as one node with a hand-derived backward. Here each checks its inputs,
+then runs the reference within `minibert.reference()` and the fused implementation otherwise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 
-from minibert.autograd import composed, fused, fused_attention, fused_losses
-from minibert.autograd.arithmetic import relu as relu_op
-from minibert.autograd.masks import LOWEST
-from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
-from minibert.autograd.spelling import composed_is_on
+from minibert.autograd import reference as reference_functions
+from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors
+from minibert.autograd.attention_masks import LOWEST
+from minibert.autograd.elementwise import relu as relu_op
+from minibert.autograd.fused import attention as fused_attention
+from minibert.autograd.fused import layers as fused
+from minibert.autograd.fused import losses as fused_losses
 from minibert.autograd.tensor import Tensor
+
+_reference: ContextVar[bool] = ContextVar("reference", default=False)
+
+
+@contextmanager
+def reference() -> Iterator[None]:
+    """Within it every function, so every model, runs as its definition in reference.py: slower, and
+    each step of a formula can be stepped into and is traced as an op of its own."""
+    token = _reference.set(True)
+    try:
+        yield
+    finally:
+        _reference.reset(token)
+
+
+def reference_is_on() -> bool:
+    """Whether the reference implementation runs."""
+    return _reference.get()
+
 
 # ---- softmax and its logarithm -----------------------------------------------------------------
 
@@ -21,24 +47,24 @@ from minibert.autograd.tensor import Tensor
 def softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """exp(x) over its sum along `axis`: positive numbers that add up to 1."""
     x = _over_axis("softmax", x, axis)
-    if composed_is_on():
-        return composed.softmax(x, axis)
+    if reference_is_on():
+        return reference_functions.softmax(x, axis)
     return fused.softmax(x, axis)
 
 
 def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
     """The logarithm of softmax, exact even where softmax itself underflows to 0."""
     x = _over_axis("log_softmax", x, axis)
-    if composed_is_on():
-        return composed.log_softmax(x, axis)
+    if reference_is_on():
+        return reference_functions.log_softmax(x, axis)
     return fused.log_softmax(x, axis)
 
 
 def logsumexp(x: TensorLike, axis: int = -1, keepdims: bool = False) -> Tensor:
     """log sum exp(x) along `axis`."""
     x = _over_axis("logsumexp", x, axis)
-    if composed_is_on():
-        return composed.logsumexp(x, axis, keepdims)
+    if reference_is_on():
+        return reference_functions.logsumexp(x, axis, keepdims)
     return fused.logsumexp(x, axis, keepdims)
 
 
@@ -71,8 +97,8 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
         if parameter is not None and parameter.shape != normalized_shape:
             raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, expected "
                              f"normalized_shape {normalized_shape}")
-    if composed_is_on():
-        return composed.layer_norm(x, normalized_shape, weight, bias, eps)
+    if reference_is_on():
+        return reference_functions.layer_norm(x, normalized_shape, weight, bias, eps)
     return fused.layer_norm(x, normalized_shape, weight, bias, eps)
 
 
@@ -81,8 +107,8 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     _check_approximate("gelu", approximate)
     x = as_tensor("gelu", x)
     _check_precision("gelu", "x", x)
-    if composed_is_on():
-        return composed.gelu(x, approximate)
+    if reference_is_on():
+        return reference_functions.gelu(x, approximate)
     return fused.gelu(x, approximate)
 
 
@@ -100,8 +126,8 @@ def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
     x, weight = as_tensors("linear", x, weight)
     _check_linear("linear", x, weight, bias)
-    if composed_is_on():
-        return composed.linear(x, weight, bias)
+    if reference_is_on():
+        return reference_functions.linear(x, weight, bias)
     return fused.linear(x, weight, bias)
 
 
@@ -112,8 +138,8 @@ def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
     x, weight = as_tensors("linear_gelu", x, weight)
     _check_linear("linear_gelu", x, weight, bias)
     _check_approximate("linear_gelu", approximate)
-    if composed_is_on():
-        return composed.linear_gelu(x, weight, bias, approximate)
+    if reference_is_on():
+        return reference_functions.linear_gelu(x, weight, bias, approximate)
     return fused.linear_gelu(x, weight, bias, approximate)
 
 
@@ -133,8 +159,8 @@ def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
     _check_range("embedding", "id", ids, len(weight))
-    if composed_is_on():
-        return composed.embedding(ids, weight)
+    if reference_is_on():
+        return reference_functions.embedding(ids, weight)
     return fused.embedding(ids, weight)
 
 
@@ -147,8 +173,8 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
     _check_dropout("dropout", p, training, rng)
     if not training or p == 0:
         return x
-    if composed_is_on():
-        return composed.dropout(x, p, rng)
+    if reference_is_on():
+        return reference_functions.dropout(x, p, rng)
     return fused.dropout(x, p, rng)
 
 
@@ -165,12 +191,12 @@ def _check_dropout(op: str, p: float, training: bool, rng: np.random.Generator |
 
 def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The squared differences: their "mean", their "sum", or "none" for each. Equal shapes."""
-    return composed.mse_loss(*_pair("mse_loss", x, target, reduction), reduction)
+    return reference_functions.mse_loss(*_pair("mse_loss", x, target, reduction), reduction)
 
 
 def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The absolute differences: their "mean", their "sum", or "none" for each. Equal shapes."""
-    return composed.l1_loss(*_pair("l1_loss", x, target, reduction), reduction)
+    return reference_functions.l1_loss(*_pair("l1_loss", x, target, reduction), reduction)
 
 
 def _pair(op: str, x: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
@@ -218,15 +244,15 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
                          f"{label_smoothing}")
     _check_reduction("cross_entropy", reduction, ("mean", "sum", "none"))
     arguments = (logits, targets, weight, ignore_index, reduction, float(label_smoothing))
-    if composed_is_on():
-        return composed.cross_entropy(*arguments)
+    if reference_is_on():
+        return reference_functions.cross_entropy(*arguments)
     return fused_losses.cross_entropy(*arguments)
 
 
 def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
                          ignore_index: int = -100, reduction: str = "mean") -> Tensor:
     """cross_entropy(linear(x, weight, bias), targets). The logits are not returned, so the fast
-    spelling may overwrite them with their gradient.
+    implementation may overwrite them with their gradient.
 
     x (..., C), weight (V, C), bias (V,) or None, targets: integers (...); "mean" or "sum".
     """
@@ -236,8 +262,8 @@ def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, tar
     _check_targets("linear_cross_entropy", targets, x.shape[:-1], len(weight), ignore_index)
     _check_reduction("linear_cross_entropy", reduction, ("mean", "sum"))
     arguments = (x, weight, bias, targets, ignore_index, reduction)
-    if composed_is_on():
-        return composed.linear_cross_entropy(*arguments)
+    if reference_is_on():
+        return reference_functions.linear_cross_entropy(*arguments)
     return fused_losses.linear_cross_entropy(*arguments)
 
 
@@ -289,8 +315,8 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
         attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
     scale = None if scale is None else float(scale)  # a NumPy scalar would widen float32
     arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, query_offset, rng)
-    if composed_is_on():
-        return composed.scaled_dot_product_attention(*arguments)
+    if reference_is_on():
+        return reference_functions.scaled_dot_product_attention(*arguments)
     return fused_attention.scaled_dot_product_attention(*arguments)
 
 
@@ -314,8 +340,8 @@ def multi_head_attention(qkv: TensorLike, num_heads: int, attn_mask: np.ndarray 
             raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
                             f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
     arguments = (qkv, num_heads, attn_mask, dropout_p, is_causal, rng)
-    if composed_is_on():
-        return composed.multi_head_attention(*arguments)
+    if reference_is_on():
+        return reference_functions.multi_head_attention(*arguments)
     return fused_attention.multi_head_attention(*arguments)
 
 

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from minibert.autograd.arithmetic import unbroadcast
-from minibert.autograd.operands import TensorLike, as_tensors
+from minibert.autograd.as_tensor import TensorLike, as_tensors
+from minibert.autograd.elementwise import unbroadcast
 from minibert.autograd.tensor import Tensor
 
 

@@ -6,10 +6,10 @@ import the ops, which are made of tensors.
 
 from __future__ import annotations
 
-from minibert.autograd.arithmetic import (abs, add, div, erf, exp, log, masked_fill, maximum, mul,
-                                          neg, pow, relu, sigmoid, sqrt, sub, tanh, where)
+from minibert.autograd.as_tensor import TensorLike
+from minibert.autograd.elementwise import (abs, add, div, erf, exp, log, masked_fill, maximum, mul,
+                                           neg, pow, relu, sigmoid, sqrt, sub, tanh, where)
 from minibert.autograd.matmul import matmul
-from minibert.autograd.operands import TensorLike
 from minibert.autograd.reductions import max, mean, min, sum, var
 from minibert.autograd.shapes import (broadcast_to, concat, expand_dims, flip, getitem, reshape,
                                       split, squeeze, stack, swapaxes, take_along_axis, transpose)

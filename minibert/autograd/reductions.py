@@ -10,7 +10,7 @@ from typing import Union
 
 import numpy as np
 
-from minibert.autograd.operands import TensorLike, as_tensor
+from minibert.autograd.as_tensor import TensorLike, as_tensor
 from minibert.autograd.tensor import Tensor
 
 Axis = Union[int, tuple[int, ...], None]

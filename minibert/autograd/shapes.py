@@ -10,8 +10,8 @@ from typing import Union
 
 import numpy as np
 
-from minibert.autograd.arithmetic import unbroadcast
-from minibert.autograd.operands import TensorLike, as_tensor, as_tensors
+from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors
+from minibert.autograd.elementwise import unbroadcast
 from minibert.autograd.reductions import Axis, reduced_axes
 from minibert.autograd.tensor import Tensor, is_recorded
 

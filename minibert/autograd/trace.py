@@ -21,8 +21,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from minibert.atomic_files import write_text
 from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_name
-from minibert.files import write_text
 
 # ---- where an op runs --------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minibert.atomic_files import read_json, write_json
 from minibert.checkpoints.safetensors import SafetensorsFile, save_file
 from minibert.checkpoints.shards import INDEX, ShardedFile
 from minibert.errors import InputError
-from minibert.files import read_json, write_json
 
 WeightFile = SafetensorsFile | ShardedFile
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minibert.atomic_files import replacing, shown
 from minibert.errors import InputError
-from minibert.files import replacing, shown
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1",
           "BOOL": "|b1", "BF16": "<u2"}  # NumPy has no BF16: it is read as float32

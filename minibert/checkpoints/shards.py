@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from minibert.atomic_files import read_json, shown
 from minibert.checkpoints.safetensors import SafetensorsFile
 from minibert.errors import InputError
-from minibert.files import read_json, shown
 
 INDEX = "model.safetensors.index.json"
 

@@ -21,7 +21,7 @@ from scipy import sparse
 
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
-from minibert.finetuning.question_answering import Found
+from minibert.finetuning.tasks.question_answering import Found
 
 PENALTIES = (3.0, 0.3, 0.03, 0.003)
 MOST_ITERATIONS = 200

@@ -3,8 +3,8 @@ the tasks.)"""
 
 from collections.abc import Sequence
 
+from minibert.data.sentence_splitter import split_sentences
 from minibert.finetuning.examples import QuestionExample
-from minibert.text.sentences import split_sentences
 
 
 def first_sentences(examples: Sequence[QuestionExample]) -> dict[str, str]:

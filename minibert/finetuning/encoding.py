@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minibert.errors import InputError
-from minibert.objectives.interface import share_of_rows
-from minibert.text.tokenizer import Piece, Tokenizer
-from minibert.text.windows import cut_windows
+from minibert.pretraining.objective import shard_rows
+from minibert.tokenizers.base import Piece, Tokenizer
+from minibert.tokenizers.truncation import cut_windows
 
 IGNORED = -100  # the label of what is not asked
 
@@ -119,9 +119,9 @@ class Batch:
     attention_mask: np.ndarray
     labels: np.ndarray | None
 
-    def share(self, k: int, n: int) -> "Batch":
+    def shard(self, k: int, n: int) -> "Batch":
         """The rows of worker k of n."""
-        rows = share_of_rows(len(self.input_ids), k, n)
+        rows = shard_rows(len(self.input_ids), k, n)
         types = None if self.token_type_ids is None else self.token_type_ids[rows]
         return Batch(self.input_ids[rows], types, self.attention_mask[rows], self.labels[rows])
 

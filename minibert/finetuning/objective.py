@@ -8,9 +8,9 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Batch
-from minibert.finetuning.task import Task, in_batches, rows_by_length
-from minibert.objectives.interface import LossesAndMetrics
-from minibert.objectives.randomness import Purpose, generator
+from minibert.finetuning.tasks.base import Task, in_batches, rows_by_length
+from minibert.pretraining.objective import LossesAndMetrics
+from minibert.pretraining.seeds import Purpose, generator
 
 LITTLE = 0.001  # a share of unknown tokens that is not worth a word
 MOST_LINES = 4  # of faults that are shown one by one
@@ -20,14 +20,14 @@ class FineTuningObjective:
     """The rows of `train` in an endless row of epochs, each shuffled anew: a batch is a pure
     function of (seed, step). An evaluation reads all of `dev`."""
 
-    more_is_better = True  # of the figure that any task chooses by
+    greater_is_better = True  # of the figure that any task chooses by
 
     def __init__(self, task: Task, train: Sequence, dev: Sequence, batch_size: int, seed: int = 0):
         if batch_size < 1:
             raise InputError(f"batch is {batch_size}: expected at least 1")
         self.task, self.train, self.dev = task, train, dev
         self.batch_size, self.seed = batch_size, seed
-        self.name, self.chosen_by = task.name, task.chosen_by
+        self.name, self.metric_for_best_model = task.name, task.metric_for_best_model
         self.rows = task.rows(train)
         self.dev_rows = rows_by_length(task, dev)
         self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)

@@ -9,12 +9,12 @@ import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
-from minibert.generation.beams import FinishedTexts, beam_search
+from minibert.generation.beam_search import FinishedTexts, beam_search
 from minibert.generation.config import GenerationConfig
-from minibert.generation.filters import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
-                                         with_temperature, without_tokens)
-from minibert.generation.growing import GrowingTexts, checked_prompt
-from minibert.nn.modes import evaluating
+from minibert.generation.decoding import GrowingTexts, checked_prompt
+from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
+                                          with_temperature, without_tokens)
+from minibert.nn.module import evaluating
 
 
 def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, *,

@@ -6,9 +6,9 @@ import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
-from minibert.generation.filters import log_probabilities
-from minibert.generation.growing import checked_prompt
-from minibert.nn.modes import evaluating
+from minibert.generation.decoding import checked_prompt
+from minibert.generation.sampling import log_probabilities
+from minibert.nn.module import evaluating
 
 
 def score(model, input_ids: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor
 from minibert.models.config import BertConfig
 from minibert.models.heads import MaskedLMHead, Pooler
+from minibert.models.losses import token_loss
 from minibert.models.outputs import (BaseModelOutputWithPooling, BertForPreTrainingOutput,
                                      LossAndLogits)
-from minibert.models.pretrained import PretrainedModel, attended, checked_ids, collected
-from minibert.models.task_losses import token_loss
+from minibert.models.pretrained_model import PretrainedModel, attended, checked_ids, collected
 from minibert.nn.block import TransformerStack
 from minibert.nn.embeddings import BertEmbeddings
 from minibert.nn.layers import Linear

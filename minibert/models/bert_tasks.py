@@ -12,9 +12,9 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.models.bert import BertModel, BertPretrainedModel, BertWithHead
 from minibert.models.config import BertConfig
+from minibert.models.losses import classification_loss, sequence_loss, span_loss, token_loss
 from minibert.models.outputs import (BaseModelOutputWithPooling, LossAndLogits,
                                      QuestionAnsweringModelOutput)
-from minibert.models.task_losses import classification_loss, sequence_loss, span_loss, token_loss
 from minibert.nn.layers import Dropout, Linear
 
 Rng = np.random.Generator

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import ClassVar
 
 from minibert.errors import InputError
-from minibert.models.label_fields import LabelFields
+from minibert.models.labels import LabelFields
 from minibert.nn.layers import ACTIVATIONS
 
 # Switches of Hugging Face's configurations that change what a model computes, and the only value

@@ -12,12 +12,12 @@ from minibert.errors import InputError
 from minibert.generation.generate import generate
 from minibert.models.config import GPT2Config
 from minibert.models.heads import vocabulary_weight
+from minibert.models.losses import sequence_loss
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
-from minibert.models.pretrained import PretrainedModel, attended, checked_ids, collected
-from minibert.models.task_losses import sequence_loss
+from minibert.models.pretrained_model import PretrainedModel, attended, checked_ids, collected
 from minibert.nn.block import TransformerStack
-from minibert.nn.cache import KeyValueCache
 from minibert.nn.embeddings import GPT2Embeddings
+from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 
 Rng = np.random.Generator
@@ -72,7 +72,7 @@ class GPT2Model(GPT2PretrainedModel):
         mask = attended(attention_mask, (B, T))
         if past_key_values is not None:
             tokens = np.ones((B, T), bool) if mask is None else mask[:, 0, 0]
-            positions, mask = past_key_values.admit(tokens)
+            positions, mask = past_key_values.begin(tokens)
             self._check_length(positions.max(initial=-1) + 1)
             position_ids = positions if position_ids is None else position_ids
         position_ids = self._positions(position_ids, (B, T))
@@ -82,7 +82,7 @@ class GPT2Model(GPT2PretrainedModel):
         x = self.stack(x, mask, is_causal=past_key_values is None, rng=rng,
                        hidden_states=hidden_states, attentions=attentions, cache=past_key_values)
         if past_key_values is not None:
-            past_key_values.keep()
+            past_key_values.commit()
         return BaseModelOutput(x, collected(hidden_states), collected(attentions))
 
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minibert.autograd import composed
 from minibert.autograd import functional as F
+from minibert.autograd import reference
 from minibert.autograd.ops import split
 from minibert.autograd.tensor import Tensor, is_recorded
 from minibert.errors import InputError
-from minibert.nn.cache import KeyValueCache
+from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 from minibert.nn.module import Module
 
@@ -54,9 +54,9 @@ class MultiHeadAttention(Module):
                                                       is_causal, rng))
         query, key, value = self._queries_keys_values(x, context, cache)
         if attentions is not None:
-            attentions.append(composed.attention_weights(query, key, attn_mask, is_causal))
+            attentions.append(reference.attention_weights(query, key, attn_mask, is_causal))
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask, p, is_causal, rng=rng)
-        return self.output(composed.merge_heads(mixed))
+        return self.output(reference.merge_heads(mixed))
 
     def _queries_keys_values(self, x: Tensor, context: Tensor | None, cache: KeyValueCache | None
                              ) -> Sequence[Tensor]:
@@ -64,7 +64,7 @@ class MultiHeadAttention(Module):
         if cache is not None:
             return self._after_the_past(x, context, cache)
         if context is None:
-            return composed.split_heads(self.qkv(x), self.num_heads)
+            return reference.split_heads(self.qkv(x), self.num_heads)
         C = x.shape[-1]
         weight, bias = self.qkv.weight, self.qkv.bias
         parts = [F.linear(x, weight[:C], bias[:C]),
@@ -80,7 +80,7 @@ class MultiHeadAttention(Module):
         if is_recorded(qkv):
             raise InputError("attention: a cache holds no gradients: call the model within "
                              "minibert.no_grad()")
-        kept = Tensor(cache.extend(self, qkv.data[..., C:]))  # (B, S, 2C)
+        kept = Tensor(cache.update(self, qkv.data[..., C:]))  # (B, S, 2C)
         return [self._heads(part) for part in (qkv[..., :C], kept[..., :C], kept[..., C:])]
 
     def _heads(self, x: Tensor) -> Tensor:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.autograd.checkpoint import checkpoint
+from minibert.autograd.gradient_checkpointing import checkpoint
 from minibert.autograd.tensor import Tensor
 from minibert.nn.attention import MultiHeadAttention
-from minibert.nn.cache import KeyValueCache
+from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Dropout, LayerNorm, Linear
-from minibert.nn.modes import in_modes
 from minibert.nn.module import Module
+from minibert.nn.module import in_modes
 
 
 class FeedForward(Module):
@@ -69,17 +69,17 @@ class TransformerBlock(Module):
 class TransformerStack(Module):
     """Blocks on top of each other; where the norm comes first, a last one follows them.
 
-    With `checkpoint_blocks` (an attribute that may be set at any time) a block's activations are
-    not kept for backward but computed again there: less memory, more time, the same gradients.
+    With `gradient_checkpointing` (an attribute that may be set at any time) a block's activations
+    are not kept for backward but computed again there: less memory, more time, the same gradients.
     """
 
-    __slots__ = ("blocks", "final_norm", "checkpoint_blocks")
+    __slots__ = ("blocks", "final_norm", "gradient_checkpointing")
 
     def __init__(self, num_layers: int, hidden_size: int, num_heads: int, intermediate_size: int,
                  activation: str, norm_first: bool, dropout: float, attention_dropout: float,
-                 eps: float, checkpoint_blocks: bool = False):
+                 eps: float, gradient_checkpointing: bool = False):
         super().__init__()
-        self.checkpoint_blocks = checkpoint_blocks
+        self.gradient_checkpointing = gradient_checkpointing
         self.blocks = [TransformerBlock(hidden_size, num_heads, intermediate_size, activation,
                                         norm_first, dropout, attention_dropout, eps)
                        for _ in range(num_layers)]
@@ -97,7 +97,7 @@ class TransformerStack(Module):
         for block in self.blocks:
             if hidden_states is not None:
                 hidden_states.append(x)
-            if self.checkpoint_blocks and attentions is None and cache is None:
+            if self.gradient_checkpointing and attentions is None and cache is None:
                 x = self._checkpointed(block, x, attn_mask, is_causal, rng)
             else:
                 x = block(x, attn_mask, is_causal, rng, attentions, cache)

@@ -8,7 +8,7 @@ that order; lists and tuples of modules are walked too, their items are called `
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from itertools import groupby
 
@@ -208,3 +208,29 @@ class Module:
 
 def _second(pair: tuple) -> object:
     return pair[1]
+
+
+# ---- modes for a while -------------------------------------------------------------------------
+
+
+@contextmanager
+def evaluating(model) -> Iterator[None]:
+    """Within it `model` is in evaluation mode: dropout off."""
+    with in_modes([(module, False) for module in model.modules()]):
+        yield
+
+
+@contextmanager
+def in_modes(modes: list[tuple]) -> Iterator[None]:
+    """Within it each module of these pairs (module, training) is in the mode beside it."""
+    before = [(module, module.training) for module, _ in modes]
+    _set(modes)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(modes: list[tuple]) -> None:
+    for module, training in modes:
+        module.training = training

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from minibert.atomic_files import write_json
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
-from minibert.files import write_json
-from minibert.training.runs import STATE_SCHEMA
+from minibert.training.run_folder import STATE_SCHEMA
 
 
 def write_checkpoint(trainer, name: str) -> None:

@@ -28,14 +28,15 @@ from typing import TypeVar
 
 import numpy as np
 
-from minibert.autograd.cores import at_once, blas_threads, one_blas_thread, parts
+from minibert.autograd.fused.threads import (blas_threads, one_blas_thread, parallel_for,
+                                             split_evenly)
 from minibert.autograd.tensor import Tensor, stand_ins
 
 Result = TypeVar("Result")
 
 # A worker pays if its share of a batch's vectors (B, T, C) has this many numbers. Measured with two
 # workers for one: 12 windows of 64 tokens and width 128, 1.5 times as many each, take 13 % less
-# time; TOY of demos/benchmark.py, half as many each, takes 25 % more.
+# time; TOY of demos/benchmark, half as many each, takes 25 % more.
 LEAST_SHARE = 1 << 15
 MOST_WORKERS = 4  # by default: each has a gradient to be added, and a share that shrinks
 
@@ -72,7 +73,7 @@ class Workers:
 
         threads = []
         for worker, own in enumerate(self.stand_ins, start=1):
-            context = copy_context()  # no_grad, composed, traces: as they are here
+            context = copy_context()  # no_grad, reference, traces: as they are here
             context.run(stand_ins.set, self._made_ready(own))
             threads.append(threading.Thread(target=context.run, args=(attempt, worker)))
         with one_blas_thread():
@@ -111,7 +112,7 @@ class Workers:
                     parameter.grad = parameter.grad_buffer
                 else:
                     parameter.grad = grad
-            at_once(_add, parts(pairs, [total.size for total, _ in pairs]))
+            parallel_for(_add, split_evenly(pairs, [total.size for total, _ in pairs]))
 
 
 def _add(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 
 
-class FinishTheStep:
+class InterruptHandler:
     """Within it the first Ctrl-C only sets `asked`; the second raises KeyboardInterrupt as usual.
 
     Outside of the main thread, where signals cannot be caught, it does nothing.
@@ -16,7 +16,7 @@ class FinishTheStep:
         self.asked = False
         self._previous = None
 
-    def __enter__(self) -> FinishTheStep:
+    def __enter__(self) -> InterruptHandler:
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
         return self

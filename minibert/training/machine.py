@@ -23,7 +23,7 @@ def keep_freed_memory() -> bool:
     """Let the process keep what it frees, instead of giving it back and asking for it again.
 
     A training step frees and allocates the same large arrays each time; by default glibc returns
-    them to the kernel, which clears every page anew. At the sizes of demos/benchmark.py that was up
+    them to the kernel, which clears every page anew. At the sizes of demos/benchmark that was up
     to 23,000 page faults a step; without them a step is 7 to 43 % shorter. All threads share one
     heap: what a worker freed serves the others too (MINI, two workers: 340 -> 262 MiB, the same
     time). True where it could be set (Linux, glibc).

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from minibert.autograd.cores import at_once, parts
+from minibert.autograd.fused.threads import parallel_for, split_evenly
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
@@ -102,7 +102,7 @@ class AdamW:
                     blocks = [slice(low, min(low + BLOCK, end))
                               for low in range(start, end, BLOCK)]
                     sizes = [block.stop - block.start for block in blocks]
-                    at_once(partial(_adamw, flat, step, group), parts(blocks, sizes))
+                    parallel_for(partial(_adamw, flat, step, group), split_evenly(blocks, sizes))
 
     def zero_grad(self) -> None:
         """Set every gradient to None; the next backward writes into the same memory."""
@@ -201,11 +201,11 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
         for grad in part:
             grad *= factor
 
-    at_once(add_squares, parts(list(range(len(grads))), sizes))
+    parallel_for(add_squares, split_evenly(list(range(len(grads))), sizes))
     norm = math.sqrt(squares.sum())
     factor = max_norm / (norm + 1e-6)
     if factor < 1 and math.isfinite(norm):
-        at_once(scale, parts(grads, sizes))
+        parallel_for(scale, split_evenly(grads, sizes))
     return norm
 
 

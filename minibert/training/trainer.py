@@ -15,17 +15,17 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from minibert.autograd.cores import at_once
+from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
-from minibert.nn.modes import evaluating
+from minibert.nn.module import evaluating
 from minibert.training.checkpoint import load_training_state, write_checkpoint
 from minibert.training.data_parallel import Workers
-from minibert.training.interrupt import FinishTheStep
+from minibert.training.interrupt import InterruptHandler
 from minibert.training.layer_decay import layer_groups
 from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
 from minibert.training.report import SilentReport
-from minibert.training.runs import LOG_SCHEMA, Run
+from minibert.training.run_folder import LOG_SCHEMA, Run
 from minibert.training.schedules import SCHEDULES
 
 DROPOUT = 1  # the purpose in the seed [seed, purpose, step], apart from those of the objectives
@@ -158,7 +158,7 @@ class Trainer:
         count = self.settings.workers
 
         def work(worker: int) -> dict:
-            shares = [batch.share(worker, count) for batch in batches]
+            shares = [batch.shard(worker, count) for batch in batches]
             return self._forward_backward(micro_steps, shares, totals, worker)
 
         if count == 1:
@@ -224,7 +224,7 @@ class Trainer:
             self._start_log()
             self._evaluate_and_save()
         self.report.start(self)
-        with FinishTheStep() as interrupt:
+        with InterruptHandler() as interrupt:
             while not (self.steps_done >= until or self.out_of_patience() or interrupt.asked):
                 step_started = time.perf_counter()
                 record = self.step()
@@ -275,8 +275,8 @@ class Trainer:
         return self.best is None or self._rank(self.held_out) > self._rank(self.best)
 
     def _rank(self, figures: dict) -> tuple[float, float]:
-        chosen = figures[self.objective.chosen_by]
-        return chosen if self.objective.more_is_better else -chosen, -figures["loss"]
+        chosen = figures[self.objective.metric_for_best_model]
+        return chosen if self.objective.greater_is_better else -chosen, -figures["loss"]
 
     def _log(self, record: dict) -> None:
         if self.run_folder is not None:
@@ -333,12 +333,12 @@ def _shared_sums(model, objective, batch, workers: int) -> list[tuple[dict, dict
     found = {}
 
     def work(worker: int) -> None:
-        share = batch if workers == 1 else batch.share(worker, workers)
+        share = batch if workers == 1 else batch.shard(worker, workers)
         if len(share.input_ids):  # else there are more workers than rows
             sums, metrics = objective.losses(model, share, None)
             found[worker] = {name: total.item() for name, total in sums.items()}, metrics
 
-    at_once(work, list(range(workers)))
+    parallel_for(work, list(range(workers)))
     return [found[worker] for worker in sorted(found)]
 
 

@@ -1,5 +1,5 @@
-"""softmax, layer norm, GELU, linear, embedding, dropout: both spellings against NumPy, loops, scipy
-and PyTorch's numbers, extreme values, and what they refuse."""
+"""softmax, layer norm, GELU, linear, embedding, dropout: both implementations against NumPy, loops,
+scipy and PyTorch's numbers, extreme values, and what they refuse."""
 
 import math
 import subprocess
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import minibert as mb
 from minibert import functional as F
-from minibert.autograd import composed as definitions
-from minibert.autograd import fused
-from minibert.autograd.masks import dropout_mask
+from minibert.autograd import reference as definitions
+from minibert.autograd.attention_masks import dropout_mask
+from minibert.autograd.fused import layers as fused
 from minibert.autograd.tensor import Tensor, no_grad
-from op_factory import SEEDS, assert_close, check_op, random_arrays
-from spellings import check_reference, each_spelling
+from tests.autograd.implementations import check_reference, each_implementation
+from tests.autograd.op_factory import SEEDS, assert_close, check_op, random_arrays
 
 
 # ---- against plain NumPy, every subset of gradients, all layouts in memory, float32 and float64 
@@ -54,14 +54,14 @@ def layer_norm(x, weight, bias):
     return F.layer_norm(x, x.shape[-1], weight, bias)
 
 
-@each_spelling
+@each_implementation
 @given(SEEDS)
-def test_softmax_family(spelling, seed):
+def test_softmax_family(implementation, seed):
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 4, rng.integers(1, 4)))
     axis = int(rng.integers(-len(shape), len(shape)))
     x = rng.normal(size=shape)
-    with spelling():
+    with implementation():
         check_op(lambda t: F.softmax(t, axis), lambda a: scipy.special.softmax(a, axis), [x], seed)
         check_op(lambda t: F.log_softmax(t, axis),
                  lambda a: scipy.special.log_softmax(a, axis), [x], seed)
@@ -70,12 +70,12 @@ def test_softmax_family(spelling, seed):
                      lambda a: scipy.special.logsumexp(a, axis, keepdims=keepdims), [x], seed)
 
 
-@each_spelling
+@each_implementation
 @given(SEEDS)
-def test_layers(spelling, seed):
+def test_layers(implementation, seed):
     lead = tuple(np.random.default_rng(seed).integers(1, 4, seed % 3))
     x, weight, bias, matrix, shift = random_arrays(seed, (*lead, 5), (5,), (5,), (4, 5), (4,))
-    with spelling():
+    with implementation():
         check_op(layer_norm, numpy_layer_norm, [x, weight, bias], seed)
         check_op(F.linear, numpy_linear, [x, matrix, shift], seed)
         check_op(F.gelu, numpy_gelu, [2 * x], seed)
@@ -84,13 +84,13 @@ def test_layers(spelling, seed):
         check_op(lambda w: F.embedding(ids, w), lambda w: w[ids], [matrix], seed)
 
 
-@each_spelling
-def test_parameters_may_be_missing(spelling):
+@each_implementation
+def test_parameters_may_be_missing(implementation):
     x, weight, bias = random_arrays(5, (2, 5, 3, 4), (3, 4), (3, 4))
     flat = x.reshape(2, 5, 12)
     normal = ((flat - flat.mean(-1, keepdims=True)) / np.sqrt(flat.var(-1, keepdims=True) + 1e-3))
     normal = normal.reshape(x.shape)
-    with spelling():
+    with implementation():
         assert_close(F.layer_norm(x, (3, 4), eps=1e-3).data, normal, 1e-12)
         check_op(lambda x: F.layer_norm(x, (3, 4)), lambda a: numpy_layer_norm(
             a.reshape(2, 5, 12), 1, 0).reshape(a.shape), [x])
@@ -100,9 +100,9 @@ def test_parameters_may_be_missing(spelling):
         check_op(F.linear, lambda a, w: a @ w.T, random_arrays(6, (2, 3), (4, 3)))
 
 
-@each_spelling
-def test_pytorch_agrees(spelling):
-    with spelling():
+@each_implementation
+def test_pytorch_agrees(implementation):
+    with implementation():
         check_reference("softmax", lambda x: F.softmax(x, 1))
         check_reference("log_softmax", lambda x: F.log_softmax(x, 2))
         check_reference("logsumexp", lambda x: F.logsumexp(x, 3))
@@ -116,12 +116,12 @@ def test_pytorch_agrees(spelling):
 # ---- numbers -----------------------------------------------------------------------------------
 
 
-@each_spelling
+@each_implementation
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_extreme_values(spelling, dtype):
+def test_extreme_values(implementation, dtype):
     x = np.array([[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]], dtype)
     third = np.full(3, 1 / 3)
-    with spelling(), np.errstate(all="raise", under="ignore"):
+    with implementation(), np.errstate(all="raise", under="ignore"):
         assert_close(F.softmax(x).data, np.array([[1, 0, 0], third], dtype), 1e-6)
         assert_close(F.log_softmax(x).data, np.array([[0, -2e4, -1e4], np.log(third)], dtype), 1e-6)
         assert_close(F.logsumexp(x).data, np.array([1e4, -1e4 + math.log(3)], dtype), 1e-6)
@@ -151,13 +151,13 @@ def test_the_two_gelus_differ_by_what_is_known():
     assert 4.6e-4 < difference < 4.8e-4
 
 
-@each_spelling
-def test_many_blocks_are_as_good_as_one(spelling):
+@each_implementation
+def test_many_blocks_are_as_good_as_one(implementation):
     """More elements than fused functions take at once, and a last block that is not full."""
     rng = np.random.default_rng(0)
     x, weight, bias = rng.normal(size=(331, 411)), rng.normal(size=411), rng.normal(size=411)
     tensor = Tensor(x, requires_grad=True)
-    with spelling():
+    with implementation():
         assert_close(F.gelu(tensor).data, numpy_gelu(x), 1e-12)
         assert_close(F.layer_norm(tensor, 411, Tensor(weight), Tensor(bias)).data,
                      numpy_layer_norm(x, weight, bias), 1e-10)
@@ -173,11 +173,11 @@ def test_nothing_is_kept_for_a_backward_that_will_not_come():
         assert F.gelu(x).grad_fn is None
 
 
-@each_spelling
-def test_a_second_walk_over_a_kept_graph_gives_the_same(spelling):
+@each_implementation
+def test_a_second_walk_over_a_kept_graph_gives_the_same(implementation):
     x, weight, bias, key = random_arrays(3, (1, 4, 5), (5,), (5,), (1, 4, 5))
     targets = np.array([0, 3, 1, 4])
-    with spelling():
+    with implementation():
         for function in (F.softmax, F.log_softmax, F.gelu, tanh_gelu, F.logsumexp,
                          lambda t: F.layer_norm(t, 5, Tensor(weight), Tensor(bias)),
                          lambda t: F.cross_entropy(t[0], targets),
@@ -196,10 +196,10 @@ def test_a_second_walk_over_a_kept_graph_gives_the_same(spelling):
 # ---- dropout -----------------------------------------------------------------------------------
 
 
-@each_spelling
-def test_dropout_statistics(spelling):
+@each_implementation
+def test_dropout_statistics(implementation):
     x = Tensor(np.full((200, 500), 2.0, np.float32), requires_grad=True)
-    with spelling():
+    with implementation():
         output = F.dropout(x, 0.3, rng=np.random.default_rng(1))
     kept = output.data != 0
     assert abs(kept.mean() - 0.7) < 4 * math.sqrt(0.21 / 1e5)
@@ -216,7 +216,7 @@ def test_both_spellings_of_dropout_draw_the_same_bits(p, seed):
     x = np.random.default_rng(seed).normal(size=(3, 7))
     one, other = np.random.default_rng(seed), np.random.default_rng(seed)
     fast = F.dropout(x, p, rng=one)
-    with mb.composed():
+    with mb.reference():
         slow = F.dropout(x, p, rng=other)
     assert_close(fast.data, slow.data, 1e-14)
     assert one.random() == other.random()
@@ -234,24 +234,24 @@ def test_the_scale_of_dropout_is_exact_for_its_bits():
     assert len(np.unique(masks, axis=0)) == 1000  # a training draws millions of them
 
 
-@each_spelling
-def test_dropout_that_is_off(spelling):
+@each_implementation
+def test_dropout_that_is_off(implementation):
     x = Tensor(np.ones((2, 3)))
-    with spelling():
+    with implementation():
         assert F.dropout(x, 0.5, training=False) is x
         assert F.dropout(x, 0.0) is x
         assert not F.dropout(x, 1.0, rng=np.random.default_rng(0)).data.any()
 
 
-# ---- the two spellings -------------------------------------------------------------------------
+# ---- the two implementations -------------------------------------------------------------------
 
 
 def test_composed_is_a_context():
     x = Tensor(np.ones((2, 3)), requires_grad=True)
     assert F.softmax(x).grad_fn.__name__ == "softmax_backward"
-    with pytest.raises(RuntimeError, match="on purpose"), mb.composed():
+    with pytest.raises(RuntimeError, match="on purpose"), mb.reference():
         assert F.softmax(x).grad_fn.__name__ == "div_backward"
-        with mb.composed():
+        with mb.reference():
             pass
         assert F.softmax(x).grad_fn.__name__ == "div_backward"
         raise RuntimeError("on purpose")
@@ -294,13 +294,13 @@ def test_scipy_is_imported_where_it_is_used():
     (lambda x: F.mse_loss(x, x[0]), ValueError, r"mse_loss: shapes \(2, 3\) and \(3,\) differ"),
     (lambda x: F.l1_loss(x, x, "avg"), ValueError, "l1_loss: .*mean, sum, none, got 'avg'"),
 ])
-@each_spelling
-def test_errors_name_the_op_and_the_cure(spelling, function, error, words):
-    with spelling(), pytest.raises(error, match=words):
+@each_implementation
+def test_errors_name_the_op_and_the_cure(implementation, function, error, words):
+    with implementation(), pytest.raises(error, match=words):
         function(Tensor(np.ones((2, 3))))
 
 
-@each_spelling
+@each_implementation
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float16])
 @pytest.mark.parametrize("function, words", [
     (F.softmax, "softmax: x"), (F.log_softmax, "log_softmax: x"), (F.logsumexp, "logsumexp: x"),
@@ -312,16 +312,16 @@ def test_errors_name_the_op_and_the_cure(spelling, function, error, words):
     (lambda x: F.mse_loss(x, x), "mse_loss: x"),
     (lambda x: F.multi_head_attention(x.reshape(1, 2, 3), 1), "multi_head_attention: qkv"),
 ])
-def test_what_has_no_exponentials_is_refused(spelling, dtype, function, words):
+def test_what_has_no_exponentials_is_refused(implementation, dtype, function, words):
     message = f"{words} is {np.dtype(dtype)}, expected float32 or float64"
-    with spelling(), pytest.raises(TypeError, match=message):
+    with implementation(), pytest.raises(TypeError, match=message):
         function(np.ones((2, 3), dtype))
 
 
-@each_spelling
-def test_an_array_of_ids_may_be_filled_again_before_the_backward(spelling):
+@each_implementation
+def test_an_array_of_ids_may_be_filled_again_before_the_backward(implementation):
     weight, ids = Tensor(np.zeros((4, 2)), requires_grad=True), np.array([0, 1])
-    with spelling():
+    with implementation():
         output = F.embedding(ids, weight) + weight[ids] + weight[ids, :]
     ids[:] = 3
     output.backward(np.ones((2, 2)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from op_factory import FILLED_SHAPES, SEEDS, SHAPES, check_op, random_arrays
+from tests.autograd.op_factory import FILLED_SHAPES, SEEDS, SHAPES, check_op, random_arrays
 
 from minibert.autograd import ops
 from minibert.autograd.tensor import Tensor

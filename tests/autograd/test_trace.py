@@ -115,7 +115,7 @@ def test_the_table_and_the_file(model, x, tmp_path):
 
 
 def test_the_composed_spelling_shows_its_steps(model, x):
-    with mb.composed(), mb.trace() as seen:
+    with mb.reference(), mb.trace() as seen:
         model(x)
     steps = [record.op for record in seen.records if record.module == "blocks.0.norm"]
     assert steps == ["mean", "sub", "mul", "mean", "add", "sqrt", "div", "mul", "add"]
@@ -250,8 +250,8 @@ def test_masks_and_extremes_are_no_anomaly():
     """No op stores an infinity on the way: what is masked away is finite."""
     q = Tensor(np.full((1, 1, 3, 2), 300.0, np.float32), requires_grad=True)
     mask = np.array([[True, False, False], [False, False, False], [True, True, False]])
-    for spelling in (mb.no_grad, mb.composed):
-        with spelling(), mb.detect_anomaly():
+    for implementation in (mb.no_grad, mb.reference):
+        with implementation(), mb.detect_anomaly():
             output = F.scaled_dot_product_attention(q, q, q, mask, is_causal=True)
             loss = F.cross_entropy(output.reshape(3, 2), np.array([0, -100, 1]))
     loss.backward()

@@ -29,8 +29,8 @@ import minibert as mb
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.checkpoints.shards import INDEX
 from minibert.errors import InputError
-from minibert.text.byte_words import BYTE_TO_CHAR
-from minibert.text.characters import CharTokenizer, load_tokenizer
+from minibert.tokenizers.byte_level_pre_tokenizer import BYTE_TO_CHAR
+from minibert.tokenizers.characters import CharTokenizer, load_tokenizer
 
 TEXT = "the dog, naïvely 日 <|endoftext|>"
 NASTY = [0, 1, -1, 2, 3, 7, 2**31, 2**53, 2**63, 2**64, 10**30, 10**12, 0.0, 0.5, -0.5, 1e300, True,

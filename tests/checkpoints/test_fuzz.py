@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fuzz import make_folders, run, use  # noqa: E402
+from tests.checkpoints.fuzz import make_folders, run, use  # noqa: E402
 
 
 @pytest.fixture(scope="module")

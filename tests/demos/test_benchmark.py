@@ -1,4 +1,4 @@
-"""demos/benchmark.py runs, this engine alone, and says what it should."""
+"""demos/benchmark runs, this engine alone, and says what it should."""
 
 import json
 import subprocess
@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-DEMOS = Path(__file__).resolve().parents[2] / "demos"
+DEMOS = Path(__file__).resolve().parents[2] / "demos" / "benchmark"
 sys.path.append(str(DEMOS))
 import benchmark  # noqa: E402
-import benchmark_cases  # noqa: E402
-import benchmark_products  # noqa: E402
+from cases import BATCHES, make_batches, make_cases  # noqa: E402
+from products import products_of_a_share  # noqa: E402
 
 
 def run(*options: str) -> str:
@@ -44,9 +44,9 @@ def test_table_and_json(tmp_path):
 
 @pytest.mark.parametrize("worker", [0, 1])
 def test_a_step_has_a_product_forward_and_two_backward_for_each_weight(worker):
-    case, = benchmark_cases.make_cases(["TINY"], ["bert"], [0.0], [])
-    batch = benchmark_cases.make_batches(case)[0]
-    products = benchmark_products.products_of_a_share(benchmark.build(case), case, batch, worker, 2)
+    case, = make_cases(["TINY"], ["bert"], [0.0], [])
+    batch = make_batches(case)[0]
+    products = products_of_a_share(benchmark.build(case), case, batch, worker, 2)
     V, C, T, H = case.vocabulary, case.width, case.tokens, case.heads
     N, P = T, np.searchsorted(batch["positions"], [0, T, 2 * T])  # one text each
     P = P[worker + 1] - P[worker]  # masked
@@ -85,9 +85,9 @@ def test_a_whole_training_is_measured(tmp_path):
 
 @pytest.mark.parametrize("kind", ["gpt", "bert"])
 def test_batches_are_the_same_each_time(kind):
-    case, = benchmark_cases.make_cases(["TINY"], [kind], [0.0], [])
-    first, second = benchmark_cases.make_batches(case), benchmark_cases.make_batches(case)
-    assert len(first) == benchmark_cases.BATCHES
+    case, = make_cases(["TINY"], [kind], [0.0], [])
+    first, second = make_batches(case), make_batches(case)
+    assert len(first) == BATCHES
     for a, b in zip(first, second):
         assert all((a[name] == b[name]).all() for name in a)
     assert (first[0]["ids"] != first[1]["ids"]).any()

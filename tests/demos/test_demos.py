@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from minibert.finetuning.choice_files import read_choices
-from minibert.finetuning.question_files import read_questions
-from minibert.finetuning.sentence_files import read_sentences
-from minibert.finetuning.tag_files import read_tags
+from minibert.finetuning.files.choices import read_choices
+from minibert.finetuning.files.questions import read_questions
+from minibert.finetuning.files.sentences import read_sentences
+from minibert.finetuning.files.tags import read_tags
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {

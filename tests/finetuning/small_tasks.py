@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from minibert.finetuning.classification import Classification
+from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.starting import fresh_model
+from minibert.finetuning.tasks.classification import Classification
 from minibert.models.config import BertConfig, GPT2Config
-from minibert.text.wordpiece import BertTokenizer
+from minibert.tokenizers.wordpiece import BertTokenizer
 
 # "unhappy" is two pieces, "rereread" four; what is not here is [UNK].
 WORDS = ["a", "b", "c", "d", "e", "good", "bad", "not", "very", ".", "un", "##happy", "re", "##re",

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from test_toy_tasks import TASKS, score
+from tests.finetuning.toy.test_toy_tasks import TASKS, score
 
 from minibert.finetuning.bag_of_words import (BagOfWords, _fitted, choices_of, ending_choices,
                                               predictions_of, span_choices, spans_of)
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
-from minibert.finetuning.toy_stories import ToyStories
-from minibert.text.toy_world import ToyWorld
+from minibert.finetuning.toy.stories import ToyStories
+from minibert.toy_world.grammar import ToyWorld
 
 
 @pytest.mark.parametrize("kind", TASKS, ids=lambda kind: kind.__name__)

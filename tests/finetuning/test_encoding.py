@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_tasks import TOKENIZER, reading
+from tests.finetuning.small_tasks import TOKENIZER, reading
 
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Reading, Window, batch_of
-from minibert.text.characters import CharTokenizer
-from minibert.text.wordpiece import BertTokenizer
+from minibert.tokenizers.characters import CharTokenizer
+from minibert.tokenizers.wordpiece import BertTokenizer
 
 CLS, SEP, PAD = TOKENIZER.cls_token_id, TOKENIZER.sep_token_id, TOKENIZER.pad_token_id
 
@@ -85,7 +85,7 @@ def test_a_batch_pads_on_the_right_and_is_shared_by_rows(lengths, labels, left_t
             padding = [0] * (max(lengths) - n)
             assert batch.token_type_ids[i].tolist() == windows[i].types + padding
     assert ("token_type_ids" in batch.inputs()) is not left_to_right
-    shares = [batch.share(k, workers) for k in range(workers)]
+    shares = [batch.shard(k, workers) for k in range(workers)]
     for name in ("input_ids", "attention_mask", "labels"):
         joined = np.concatenate([getattr(share, name) for share in shares])
         np.testing.assert_array_equal(joined, getattr(batch, name))

@@ -2,21 +2,21 @@
 
 import numpy as np
 import pytest
-from small_tasks import bert_config
+from tests.finetuning.small_tasks import bert_config
 
-from minibert.finetuning.classification import Classification
+from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import IGNORED, Reading
-from minibert.finetuning.entities import entities_of
+from minibert.finetuning.entity_metrics import entities_of
 from minibert.finetuning.hand_examples import (CHOICES, PAIRS, QUESTIONS, SENTENCES, SU_SHI,
                                                SU_SHI_CHINESE, TAGGED)
 from minibert.finetuning.labels import class_names
-from minibert.finetuning.multiple_choice import MultipleChoice
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.question_answering import QuestionAnswering, aligned
-from minibert.finetuning.starting import fresh_model
-from minibert.finetuning.tagging import Tagging, tag_names
-from minibert.finetuning.task import predict
-from minibert.text.wordpiece import BertTokenizer
+from minibert.finetuning.tasks.base import predict
+from minibert.finetuning.tasks.classification import Classification
+from minibert.finetuning.tasks.multiple_choice import MultipleChoice
+from minibert.finetuning.tasks.question_answering import QuestionAnswering, aligned
+from minibert.finetuning.tasks.tagging import Tagging, tag_names
+from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.trainer import Trainer, TrainingSettings
 
 TEXTS = [SU_SHI, SU_SHI_CHINESE, *(example.question for example in QUESTIONS),

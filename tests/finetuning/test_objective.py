@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_tasks import bert_config, classification, sentences, small
+from tests.finetuning.small_tasks import bert_config, classification, sentences, small
 
 from minibert.errors import InputError
+from minibert.finetuning.build_model import freeze_below, fresh_model
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.starting import freeze_below, fresh_model
-from minibert.finetuning.task import predict
-from minibert.training.runs import Run
+from minibert.finetuning.tasks.base import predict
+from minibert.training.run_folder import Run
 from minibert.training.trainer import Trainer, TrainingSettings, held_out_means
 
 RNG = np.random.default_rng(3)

@@ -4,16 +4,16 @@ import io
 
 import numpy as np
 import pytest
-from bigrams import Bigrams, cycle
+from tests.generation.bigrams import Bigrams, cycle
 from hypothesis import given
 from hypothesis import strategies as st
-from random_gpt import random_gpt
+from tests.generation.random_gpt import random_gpt
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.generation.filters import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
-                                         with_temperature, without_tokens)
 from minibert.generation.generate import generate
+from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
+                                          with_temperature, without_tokens)
 
 SEEDS = st.integers(0, 2**32 - 1)
 V = 17

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bigrams import Bigrams, cycle
+from tests.generation.bigrams import Bigrams, cycle
 
 from minibert.errors import InputError
 from minibert.generation.scoring import score

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import T, V, small
+from tests.models.small_models import T, V, small
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.nn.cache import KeyValueCache
+from minibert.nn.kv_cache import KeyValueCache
 
 SEEDS = st.integers(0, 2**32 - 1)
 EXACT = dict(rtol=0, atol=1e-12)
@@ -27,14 +27,14 @@ def in_pieces(model, ids, cuts, **arguments):
                 for a, b in zip(edges, edges[1:])]
 
 
-@pytest.mark.parametrize("spelling", ["fused", "composed"])
+@pytest.mark.parametrize("implementation", ["fused", "reference"])
 @given(seed=SEEDS, cuts=st.sets(st.integers(1, T - 1)))
-def test_every_way_of_cutting_equals_the_full_forward(spelling, seed, cuts):
+def test_every_way_of_cutting_equals_the_full_forward(implementation, seed, cuts):
     model, ids = small(mb.GPT2LMHeadModel, seed), texts(seed)
     asked = dict(output_hidden_states=True, output_attentions=True)
     whole = model(ids, **asked)
-    if spelling == "composed":
-        with mb.composed():
+    if implementation == "reference":
+        with mb.reference():
             parts = in_pieces(model, ids, sorted(cuts), **asked)
     else:
         parts = in_pieces(model, ids, sorted(cuts), **asked)
@@ -151,7 +151,7 @@ def test_one_token_more_than_positions_names_both_numbers():
         with pytest.raises(InputError, match="10 tokens are more than the 8 that there is room"):
             cache = KeyValueCache(3, 8)
             model(ids[:, :8], past_key_values=cache)
-            cache.admit(np.ones((3, 2), bool))
+            cache.begin(np.ones((3, 2), bool))
         with pytest.raises(InputError, match=r"attention_mask: got shape \(3, 9\)"):
             model(ids[:, :1], np.ones((3, 9), int), past_key_values=KeyValueCache(3, 9))
     with pytest.raises(InputError, match="no_grad"):

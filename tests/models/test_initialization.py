@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_models import BERT_CLASSES, CLASSES, bert_config, gpt2_config
+from tests.models.small_models import BERT_CLASSES, CLASSES, bert_config, gpt2_config
 
 import minibert as mb
 from minibert.errors import InputError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import (BERT_CLASSES, CLASSES, T, V, batch, dropout, gradients, small,
-                          weighted_sum)
+from tests.models.small_models import (BERT_CLASSES, CLASSES, T, V, batch, dropout, gradients,
+                                       small, weighted_sum)
 
 import minibert as mb
 
@@ -13,8 +13,8 @@ import minibert as mb
 @pytest.mark.parametrize("model_class", CLASSES)
 @settings(max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1), heads=st.integers(1, 3), width=st.integers(2, 3),
-       p=st.sampled_from([0.0, 0.3]), composed=st.booleans())
-def test_gradcheck(model_class, seed, heads, width, p, composed):
+       p=st.sampled_from([0.0, 0.3]), reference=st.booleans())
+def test_gradcheck(model_class, seed, heads, width, p, reference):
     changes = dropout(model_class, p)
     if model_class in BERT_CLASSES:
         changes |= {"hidden_size": heads * width, "num_attention_heads": heads,
@@ -28,8 +28,8 @@ def test_gradcheck(model_class, seed, heads, width, p, composed):
         return weighted_sum(model(**inputs, rng=np.random.default_rng(seed)))
 
     parameters = dict(model.named_parameters())
-    if composed:
-        with mb.composed():
+    if reference:
+        with mb.reference():
             mb.gradcheck_parameters(loss, parameters, coordinates=2, seed=seed)
     else:
         mb.gradcheck_parameters(loss, parameters, coordinates=2, seed=seed)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from small_models import B, T, batch, bert_config, gpt2_config, small
+from tests.models.small_models import B, T, batch, bert_config, gpt2_config, small
 
 import minibert as mb
 from minibert.errors import InputError

@@ -1,13 +1,13 @@
-"""What must hold for every model whatever its weights: causality, padding, permutation, spellings,
-dropout."""
+"""What must hold for every model whatever its weights: causality, padding, permutation,
+implementations, dropout."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import (B, BERT_CLASSES, C, CLASSES, GPT2_CLASSES, PAD, T, V,
-                          assert_equal_gradients, batch, dropout, gradients, per_token, small,
-                          tensors_of, weighted_sum)
+from tests.models.small_models import (B, BERT_CLASSES, C, CLASSES, GPT2_CLASSES, PAD, T, V,
+                                       assert_equal_gradients, batch, dropout, gradients, per_token,
+                                       small, tensors_of, weighted_sum)
 
 import minibert as mb
 
@@ -125,7 +125,7 @@ def test_the_fused_model_equals_the_composed_one(model_class, seed, p):
         return tensors_of(output), gradients(model, weighted_sum(output))
 
     fused, fused_gradients = run()
-    with mb.composed():
+    with mb.reference():
         plain, plain_gradients = run()
     for name, tensor in fused.items():
         np.testing.assert_allclose(tensor.data, plain[name].data, rtol=0, atol=1e-11, err_msg=name)

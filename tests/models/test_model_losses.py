@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_models import (B, C, T, V, assert_equal_gradients, batch, bert_config, gpt2_config,
-                          gradients, small)
+from tests.models.small_models import (B, C, T, V, assert_equal_gradients, batch, bert_config,
+                                       gpt2_config, gradients, small)
 
 import minibert as mb
 

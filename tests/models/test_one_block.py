@@ -1,7 +1,7 @@
 """BERT's blocks, given GPT-2's weights, norm order, GELU and mask, are GPT-2's."""
 
 import numpy as np
-from small_models import batch, bert_config, small
+from tests.models.small_models import batch, bert_config, small
 
 import minibert as mb
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import (B, C, PAD, T, assert_equal_gradients, batch, bert_config, gpt2_config,
-                          gradients, small, tensors_of)
+from tests.models.small_models import (B, C, PAD, T, assert_equal_gradients, batch, bert_config,
+                                       gpt2_config, gradients, small, tensors_of)
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.models.task_losses import (classification_loss, multi_label_loss, problem_type,
-                                         regression_loss, span_loss, token_loss)
+from minibert.models.losses import (classification_loss, multi_label_loss, problem_type,
+                                    regression_loss, span_loss, token_loss)
 
 SEEDS = st.integers(0, 2**32 - 1)
 CHOICES = 4
@@ -62,8 +62,8 @@ def test_the_loss_compares_the_choices_of_one_question():
 
 
 @settings(max_examples=8)
-@given(seed=SEEDS, composed=st.booleans())
-def test_gradcheck_of_multiple_choice(seed, composed):
+@given(seed=SEEDS, reference=st.booleans())
+def test_gradcheck_of_multiple_choice(seed, reference):
     model = small(mb.BertForMultipleChoice, seed, classifier_dropout=0.3)
     inputs = choice_batch(seed)
     labels = np.random.default_rng(seed).integers(0, CHOICES, B)
@@ -71,8 +71,8 @@ def test_gradcheck_of_multiple_choice(seed, composed):
     def loss():
         return model(**inputs, labels=labels, rng=np.random.default_rng(seed)).loss
 
-    if composed:
-        with mb.composed():
+    if reference:
+        with mb.reference():
             mb.gradcheck_parameters(loss, dict(model.named_parameters()), coordinates=1, seed=seed)
     else:
         mb.gradcheck_parameters(loss, dict(model.named_parameters()), coordinates=1, seed=seed)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minibert as mb
-from minibert.autograd.gradcheck import gradcheck_parameters
+from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.attention import MultiHeadAttention
@@ -65,8 +65,8 @@ def compare(module, x, context, may, **arguments):
     np.testing.assert_allclose(seen[0].data, weights, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("spelling", ["fused", "composed"])
-def test_against_loops(spelling):
+@pytest.mark.parametrize("implementation", ["fused", "reference"])
+def test_against_loops(implementation):
     module, (x, context) = attention(), inputs()
     keep = np.array([[1, 1, 1, 0, 1], [1, 0, 1, 1, 0]])
 
@@ -84,8 +84,8 @@ def test_against_loops(spelling):
         compare(module, x, None, both, attn_mask=padding_mask(keep), is_causal=True)
         compare(module, x, context, padded, attn_mask=padding_mask(keep[:, :S]))
 
-    if spelling == "composed":
-        with mb.composed():
+    if implementation == "reference":
+        with mb.reference():
             check()
     else:
         check()

@@ -1,4 +1,4 @@
-"""The block and the stack: both norm orders against a plain spelling, gradients, dropout."""
+"""The block and the stack: both norm orders against a plain implementation, gradients, dropout."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minibert.nn.block
-from minibert.autograd.gradcheck import gradcheck_parameters
+from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.block import TransformerBlock, TransformerStack

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minibert.autograd.gradcheck import gradcheck_parameters
+from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import ACTIVATIONS, Dropout, Embedding, LayerNorm, Linear

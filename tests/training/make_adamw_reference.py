@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
+from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
 
 
 def main() -> None:

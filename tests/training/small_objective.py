@@ -20,7 +20,7 @@ class SmallObjective:
     """Counting up, with slips; every row asks for another number of its targets."""
 
     name = "gpt"
-    chosen_by, more_is_better = "loss", False
+    metric_for_best_model, greater_is_better = "loss", False
 
     def __init__(self, batch_size: int = 3, seed: int = 0):
         self.batch_size, self.seed = batch_size, seed

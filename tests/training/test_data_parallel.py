@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_objective import SmallBatch, SmallObjective, small_model
+from tests.training.small_objective import SmallBatch, SmallObjective, small_model
 
-from minibert.autograd import cores, ops
+from minibert.autograd import ops
 from minibert.autograd.functional import embedding, linear
-from minibert.autograd.spelling import composed, composed_is_on
+from minibert.autograd.functional import reference, reference_is_on
+from minibert.autograd.fused import threads as cores
 from minibert.autograd.tensor import Tensor, no_grad, stand_ins
 from minibert.autograd.trace import detect_anomaly, trace
 from minibert.errors import InputError
-from minibert.objectives.interface import share_of_rows
+from minibert.pretraining.objective import shard_rows
 from minibert.training import data_parallel
 from minibert.training.data_parallel import Workers, default_workers
-from minibert.training.runs import Run
+from minibert.training.run_folder import Run
 from minibert.training.trainer import Trainer, TrainingSettings
 
 SETTINGS = TrainingSettings(steps=8, lr=1e-2, warmup=2, eval_every=4, weight_decay=0.1, seed=4)
@@ -28,8 +29,8 @@ SETTINGS = TrainingSettings(steps=8, lr=1e-2, warmup=2, eval_every=4, weight_dec
 
 @dataclass(frozen=True)
 class SharedBatch(SmallBatch):
-    def share(self, k, n):
-        rows = share_of_rows(len(self.input_ids), k, n)
+    def shard(self, k, n):
+        rows = shard_rows(len(self.input_ids), k, n)
         return SharedBatch(self.input_ids[rows], self.targets[rows])
 
 
@@ -188,9 +189,9 @@ def test_contexts_reach_the_workers():
     seen, x = {}, Tensor(np.ones(2), requires_grad=True)
 
     def work(worker):
-        seen[worker] = composed_is_on(), ops.exp(x).requires_grad
+        seen[worker] = reference_is_on(), ops.exp(x).requires_grad
 
-    for context, expected in ((nullcontext, (False, True)), (composed, (True, True)),
+    for context, expected in ((nullcontext, (False, True)), (reference, (True, True)),
                               (no_grad, (False, False))):
         with context():
             Workers([x], 3).run(work)
@@ -290,7 +291,7 @@ def test_the_default_follows_size_and_cores(monkeypatch):
 
 @given(st.integers(0, 20), st.integers(1, 7))
 def test_shares_are_all_rows_once_in_order_and_even(count, n):
-    shares = [list(range(count))[share_of_rows(count, k, n)] for k in range(n)]
+    shares = [list(range(count))[shard_rows(count, k, n)] for k in range(n)]
     assert sum(shares, []) == list(range(count))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 

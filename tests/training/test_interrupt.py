@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from minibert.training.interrupt import FinishTheStep
+from minibert.training.interrupt import InterruptHandler
 
 
 def test_the_first_asks_and_the_second_stops():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        with FinishTheStep() as interrupt:
+        with InterruptHandler() as interrupt:
             assert not interrupt.asked
             signal.raise_signal(signal.SIGINT)
             assert interrupt.asked
@@ -23,7 +23,7 @@ def test_outside_of_the_main_thread_it_does_nothing():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def enter():
-        with FinishTheStep() as interrupt:
+        with InterruptHandler() as interrupt:
             seen.append(interrupt.asked)
 
     thread = threading.Thread(target=enter)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_objective import SmallObjective, small_model
+from tests.training.small_objective import SmallObjective, small_model
 
 from minibert.models.bert import BertForPreTraining
 from minibert.models.config import BertConfig

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
+from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
 
-from minibert.autograd import cores
+from minibert.autograd.fused import threads as cores
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding, LayerNorm, Linear

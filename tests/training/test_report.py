@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from small_objective import SmallObjective, small_model
+from tests.training.small_objective import SmallObjective, small_model
 
-from minibert.training.report import (Report, estimate, estimate_line, in_words, loss_curve)
+from minibert.training.report import Report, estimate, estimate_line, in_words, loss_curve
 from minibert.training.trainer import Trainer, TrainingSettings
 
 SETTINGS = TrainingSettings(steps=6, lr=1e-2, warmup=2, eval_every=3)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_objective import SmallBatch, SmallObjective, small_model
+from tests.training.small_objective import SmallBatch, SmallObjective, small_model
 
 from minibert.errors import InputError
-from minibert.nn.modes import evaluating
-from minibert.training.runs import Run
+from minibert.nn.module import evaluating
+from minibert.training.run_folder import Run
 from minibert.training.trainer import NonFiniteLoss, Trainer, TrainingSettings
 
 SETTINGS = TrainingSettings(steps=20, lr=1e-2, min_lr=1e-3, warmup=3, eval_every=5,
@@ -252,7 +252,7 @@ def test_the_best_checkpoint_is_not_the_latest_even_after_a_resume(tmp_path):
 class Scored(SmallObjective):
     """Chosen by a figure of which more is better: the scripted ones, evaluation by evaluation."""
 
-    chosen_by, more_is_better = "score", True
+    metric_for_best_model, greater_is_better = "score", True
 
     def __init__(self, scores, losses):
         super().__init__()

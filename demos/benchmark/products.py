@@ -1,0 +1,69 @@
+"""One more side of benchmark.py: the matrix products of a step, and nothing else.
+
+A step of this engine takes at least the time of these products; what they leave of the time of
+another engine's step is what GELU, softmax, layer norm and AdamW may take to be as fast. Which
+products there are is read off the trace of a forward.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from benchmark import build, share_of_loss
+from cases import Case, make_batches, serve, workers_for
+
+import minibert as mb
+from minibert.training.data_parallel import Workers
+
+Product = tuple[np.ndarray, np.ndarray, np.ndarray]  # a, b and where a @ b goes
+
+
+def prepare(case: Case, weights: str, variant: str):
+    """The function that computes the products of a step, by as many workers as the step has."""
+    model, batch, count = build(case).train(), make_batches(case)[0], workers_for(case)
+    products = [products_of_a_share(model, case, batch, worker, count) for worker in range(count)]
+    workers = Workers([], count)
+
+    def step(batch: dict[str, np.ndarray]) -> None:
+        def work(worker: int) -> None:
+            for a, b, out in products[worker]:
+                np.matmul(a, b, out=out)
+
+        if count > 1:
+            workers.run(work)
+        else:
+            work(0)
+
+    return step
+
+
+def products_of_a_share(model, case: Case, batch: dict[str, np.ndarray], worker: int,
+                        count: int) -> list[Product]:
+    """Forward and then backward, in the order in which the worker comes to them."""
+    with mb.trace() as seen:
+        share_of_loss(model, case, batch, worker, count, np.random.default_rng(2))
+    forward, backward = [], []
+    for record in seen.records:
+        if record.op.startswith("linear"):
+            x, weight = filled(record.inputs[0]), filled(record.inputs[1])
+            x = x.reshape(-1, x.shape[-1])
+            y, grad = x @ weight.T, x @ weight.T
+            forward.append((x, weight.T, y))
+            backward = [(grad, weight, x.copy()), (grad.T, x, weight.copy()), *backward]
+        elif record.op == "scaled_dot_product_attention":
+            B, T, C = record.output
+            query, key, value = [filled((B, case.heads, T, C // case.heads)) for _ in "qkv"]
+            weights, output = query @ key.mT, query.copy()
+            forward += [(query, key.mT, weights), (weights.copy(), value, output)]
+            grad = weights.copy()
+            backward = [(weights.mT, output, value.copy()), (output, value.mT, grad.copy()),
+                        (grad, key, query.copy()), (grad.mT, query, key.copy()), *backward]
+    return forward + backward
+
+
+def filled(shape: tuple[int, ...]) -> np.ndarray:
+    """Small numbers: products with them stay finite, and none is denormal."""
+    return np.full(shape, 1e-2, np.float32)
+
+
+if __name__ == "__main__":
+    serve(prepare)

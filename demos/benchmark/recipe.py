@@ -1,0 +1,69 @@
+"""A whole training from start to exit, beside the same in PyTorch: benchmark.py --recipe FILE.
+
+The training is the README's character GPT: 4 layers of width 128, context 64, batches of 12, 2,000
+steps, evaluations on all of the held-out tenth. Importing, reading the text, warming up, evaluating
+and saving all count, as they do for whoever waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from cases import thread_settings
+
+HERE = Path(__file__).resolve().parent
+RECIPE = ("--tokenizer chars --layers 4 --heads 4 --width 128 --context 64 --batch 12 --dropout 0 "
+          "--lr 1e-3 --min-lr 1e-4 --schedule cosine --warmup 100 --weight-decay 0.1 "
+          "--betas 0.9 0.99 --clip 1.0").split()
+
+
+def measure_recipe(text: str, steps: int, threads: int, turns: int, with_torch: bool) -> dict:
+    """Both trainings, one after the other, `turns` times: seconds, most bytes held, the loss."""
+    shared = ["--steps", str(steps), "--threads", str(threads)]
+    sides = {"minibert": ["-m", "minibert", "pretrain", "gpt", "--text", text, *RECIPE, *shared]}
+    if with_torch:
+        sides["torch foreach"] = [str(HERE / "recipe_torch.py"), text, *shared]
+    runs = {name: [] for name in sides}
+    for _ in range(turns):
+        for name, command in sides.items():
+            with tempfile.TemporaryDirectory() as folder:
+                out = Path(folder) / "run"
+                seconds, peak = whole_process([*command, "--out", str(out)], threads)
+                summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+            runs[name].append({"seconds": seconds, "peak_bytes": peak,
+                               "loss": summary["held_out"]["loss"]})
+    return {"case": f"character GPT, {steps:,} steps", "threads": threads, "runs": runs}
+
+
+def whole_process(command: list[str], threads: int) -> tuple[float, int]:
+    """(seconds from start to exit, most bytes held) of a Python command."""
+    environment = thread_settings(threads) | {"PYTHONPATH": str(HERE.parents[1])}
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command], env=environment, cwd=HERE.parents[1],
+                               stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
+    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def show_recipe(report: dict) -> None:
+    """The report as lines of the table; ratios are taken turn by turn."""
+    print(report["case"])
+    ours = report["runs"]["minibert"]
+    for name, runs in report["runs"].items():
+        seconds, peak = (median(run[key] for run in runs) for key in ("seconds", "peak_bytes"))
+        against = "" if name == "minibert" else "  " + "  ".join(
+            f"{word} x{median(a[key] / b[key] for a, b in zip(ours, runs)):.2f}"
+            for word, key in (("time", "seconds"), ("memory", "peak_bytes")))
+        print(f"  {name:15s} {seconds:9.1f} s   {peak / 2**20:7.0f} MiB  held-out loss "
+              + " ".join(f"{run['loss']:.4f}" for run in runs) + against)

@@ -1,0 +1,1 @@
+"""Is a gradient right? The complex step against backward."""

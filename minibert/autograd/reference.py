@@ -1,0 +1,218 @@
+"""The functions of a Transformer as the textbooks write them, from primitive ops.
+
+These are the definitions: slow, short and to be read. `fused` holds the same names as one node
+each, and the tests hold the two equal, values and gradients. No function here has a backward of its
+own: the primitives' derivatives and the walk are enough. Inputs are tensors (ids and masks: arrays)
+that `functional` has checked.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minibert.autograd.attention_masks import LOWEST, allowed_positions, dropout_mask
+from minibert.autograd.ops import abs, erf, exp, log, masked_fill, matmul, sqrt, squeeze
+from minibert.autograd.ops import swapaxes, take_along_axis, tanh
+from minibert.autograd.tensor import Tensor
+
+# ---- softmax and its logarithm -----------------------------------------------------------------
+
+
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """exp(x_i) / sum_j exp(x_j) (Bridle 1990). Subtracting the largest x changes nothing but keeps
+    every exponential within [0, 1]."""
+    exponentials = exp(x - _largest(x, axis))
+    return exponentials / exponentials.sum(axis, keepdims=True)
+
+
+def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
+    """log softmax(x), without the logarithm of a number that may have become zero."""
+    shifted = x - _largest(x, axis)
+    return shifted - log(exp(shifted).sum(axis, keepdims=True))
+
+
+def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
+    """log sum_j exp(x_j), the smooth maximum."""
+    largest = _largest(x, axis)
+    result = log(exp(x - largest).sum(axis, keepdims=True)) + largest
+    return result if keepdims else squeeze(result, axis)
+
+
+def _largest(x: Tensor, axis: int) -> np.ndarray:
+    """A constant, no tensor: what is subtracted here does not change the result."""
+    return x.data.real.max(axis, keepdims=True)
+
+
+# ---- layers ------------------------------------------------------------------------------------
+
+
+def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None,
+               bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
+    """Ba, Kiros & Hinton 2016, "Layer Normalization", eq. 4; the variance is the biased one."""
+    axes = tuple(range(-len(normalized_shape), 0))
+    centred = x - x.mean(axes, keepdims=True)
+    variance = (centred * centred).mean(axes, keepdims=True)
+    result = centred / sqrt(variance + eps)
+    if weight is not None:
+        result = result * weight
+    if bias is not None:
+        result = result + bias
+    return result
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """x times the normal distribution function at x (Hendrycks & Gimpel 2016, section 2); "tanh" is
+    their approximation in the same section, which GPT-2 uses."""
+    if approximate == "tanh":
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * (x * x * x))
+        return 0.5 * x * (1 + tanh(inner))
+    return 0.5 * x * (1 + erf(x * math.sqrt(0.5)))
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b: (..., in) and (out, in) -> (..., out)."""
+    result = matmul(x, swapaxes(weight, 0, 1))
+    return result if bias is None else result + bias
+
+
+def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
+                approximate: str = "none") -> Tensor:
+    """The GELU of x W^T + b: (..., in) and (out, in) -> (..., out)."""
+    return gelu(linear(x, weight, bias), approximate)
+
+
+def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
+    """Rows of `weight` (V, C): ids (...) -> (..., C)."""
+    return weight[ids]
+
+
+def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
+    """Each element is zeroed with probability p, the others grow so that the mean stays (Srivastava
+    et al. 2014, section 10: "inverted" dropout)."""
+    keep, scale = dropout_mask(x.shape, p, rng)
+    return x * (keep * np.asarray(scale, x.data.real.dtype))
+
+
+# ---- losses ------------------------------------------------------------------------------------
+
+
+def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The squared differences, averaged ("mean"), added ("sum") or each ("none")."""
+    difference = x - target
+    return _reduce(difference * difference, reduction)
+
+
+def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """The absolute differences, averaged ("mean"), added ("sum") or each ("none")."""
+    return _reduce(abs(x - target), reduction)
+
+
+def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None = None,
+                  ignore_index: int = -100, reduction: str = "mean",
+                  label_smoothing: float = 0.0) -> Tensor:
+    """-sum_c q_c log softmax(logits)_c, where q is what should have been predicted: all on the
+    target class, or the given probabilities; smoothing mixes q with the uniform distribution
+    (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
+
+    (N, V, ...) with targets (N, ...) or probabilities (N, V, ...). A mean of classes is weighted by
+    the class weights, and is zero where all targets are ignored.
+    """
+    axis = min(1, logits.ndim - 1)  # of the classes: (V,) alone is one example
+    log_probabilities = log_softmax(logits, axis)  # (N, V, ...)
+    classes = logits.shape[axis]
+    if weight is not None:  # (V,) -> (V, 1, ...), to stand beside (N, V, ...)
+        weight = weight.reshape((-1,) + (1,) * (logits.ndim - 1 - axis))
+    if targets.dtype.kind == "f":
+        q = targets * (1 - label_smoothing) + label_smoothing / classes  # (N, V, ...)
+        q = q if weight is None else q * weight
+        asked = masked_fill(log_probabilities, q == 0, 0.0)  # 0 * -inf would be NaN
+        return _reduce(-(asked * q).sum(axis), reduction)
+    valid = targets != ignore_index  # (N, ...)
+    targets = np.expand_dims(np.where(valid, targets, 0), axis)  # (N, 1, ...)
+    dtype = log_probabilities.data.real.dtype
+    # (N, ...): what each target counts, 0 if ignored, else the weight of its class
+    share = valid.astype(dtype) if weight is None else weight.ravel()[targets].squeeze(axis) * valid
+    picked = squeeze(take_along_axis(log_probabilities, targets, axis), axis)
+    losses = masked_fill(picked, share == 0, 0.0) * -share
+    if label_smoothing:
+        weighted = log_probabilities if weight is None else log_probabilities * weight
+        uniform = weighted.sum(axis) * (-1 / classes * valid.astype(dtype))  # q = 1 / V
+        losses = (1 - label_smoothing) * losses + label_smoothing * uniform
+    if reduction == "mean":
+        return losses.sum() / (float(share.sum()) or 1.0)
+    return _reduce(losses, reduction)
+
+
+def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
+                         ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """The loss of a language model's head: x (..., C), weight (V, C), bias (V,), targets (...)."""
+    logits = linear(x, weight, bias).reshape(-1, weight.shape[0])
+    return cross_entropy(logits, targets.reshape(-1), None, ignore_index, reduction)
+
+
+def _reduce(losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return losses.mean()
+    return losses.sum() if reduction == "sum" else losses
+
+
+# ---- attention ---------------------------------------------------------------------------------
+
+
+def attention_weights(query: Tensor, key: Tensor, attn_mask: Tensor | np.ndarray | None = None,
+                      is_causal: bool = False, scale: float | None = None,
+                      query_offset: int = 0) -> Tensor:
+    """softmax(Q K^T / sqrt(D)): what each query takes from each key (Vaswani et al. 2017, eq. 1).
+
+    query (..., T, D), key (..., S, D) -> (..., T, S). The rows add up to 1, or are all zero where a
+    query may attend to nothing.
+    """
+    queries, width = query.shape[-2:]
+    keys = key.shape[-2]
+    scale = 1 / math.sqrt(width) if scale is None else scale
+    scores = matmul(query, swapaxes(key, -1, -2)) * scale  # (..., T, S)
+    if attn_mask is not None and attn_mask.dtype != bool:
+        scores = scores + attn_mask
+        attn_mask = None
+    allowed = allowed_positions(queries, keys, attn_mask, is_causal, query_offset)
+    if allowed is None:
+        return softmax(scores, -1)
+    weights = softmax(masked_fill(scores, ~allowed, LOWEST), -1)
+    return masked_fill(weights, ~allowed, 0.0)  # changes only the rows that have nothing allowed
+
+
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
+                                 attn_mask: Tensor | np.ndarray | None = None,
+                                 dropout_p: float = 0.0, is_causal: bool = False,
+                                 scale: float | None = None, query_offset: int = 0,
+                                 rng: np.random.Generator | None = None) -> Tensor:
+    """Each query's mixture of the values: value (..., S, D) -> (..., T, D)."""
+    weights = attention_weights(query, key, attn_mask, is_causal, scale, query_offset)
+    if dropout_p:
+        weights = dropout(weights, dropout_p, rng)
+    return matmul(weights, value)
+
+
+def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | None = None,
+                         dropout_p: float = 0.0, is_causal: bool = False,
+                         rng: np.random.Generator | None = None) -> Tensor:
+    """Each head attends by itself, with its share of the width (Vaswani et al. 2017, section
+    3.2.2): (B, T, 3C), the queries, then the keys, then the values of all heads -> (B, T, C)."""
+    query, key, value = split_heads(qkv, num_heads)
+    return merge_heads(scaled_dot_product_attention(query, key, value, attn_mask, dropout_p,
+                                                    is_causal, rng=rng))
+
+
+def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, T, 3C) -> queries, keys and values, each (B, H, T, D)."""
+    B, T, width = qkv.shape
+    heads = qkv.reshape(B, T, 3, num_heads, width // 3 // num_heads).transpose(2, 0, 3, 1, 4)
+    return heads[0], heads[1], heads[2]
+
+
+def merge_heads(mixed: Tensor) -> Tensor:
+    """(B, H, T, D) -> (B, T, C), the heads side by side."""
+    B, H, T, D = mixed.shape
+    return mixed.transpose(0, 2, 1, 3).reshape(B, T, H * D)

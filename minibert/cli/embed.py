@@ -1,0 +1,62 @@
+"""Texts as vectors: texts that mean the same point the same way, if the model was trained so."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from minibert.autograd.fused.threads import parallel_for
+from minibert.autograd.tensor import no_grad
+from minibert.cli.folders import open_model
+from minibert.errors import InputError
+from minibert.models.bert import BertModel
+from minibert.nn.module import evaluating
+from minibert.tokenizers.wordpiece import BertTokenizer
+
+LONGEST = 256  # tokens of a text that count, as sentence-transformers has it for MiniLM
+
+
+def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str], batch_size: int = 32
+          ) -> np.ndarray:
+    """One vector of length 1 per text, (N, C): the mean of its tokens' last hidden states (Reimers
+    and Gurevych 2019, "Sentence-BERT", section 3), divided by its length.
+
+    Texts of like length go together, so that little is padded; what is beyond 256 tokens, or the
+    model's positions, is cut off.
+    """
+    longest = min(LONGEST, model.config.max_position_embeddings)
+    encoded = [tokenizer(text, truncation=True, max_length=longest) for text in texts]
+    order = sorted(range(len(texts)), key=[len(row["input_ids"]) for row in encoded].__getitem__)
+    batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
+    vectors = np.empty((len(texts), model.config.hidden_size), np.float32)
+
+    def fill(rows: list[int]) -> None:
+        T = len(encoded[rows[-1]]["input_ids"])
+        ids, mask = np.full((2, len(rows), T), [[[tokenizer.pad_token_id]], [[0]]])  # (B, T) each
+        for b, i in enumerate(rows):
+            n = len(encoded[i]["input_ids"])
+            ids[b, :n], mask[b, :n] = encoded[i]["input_ids"], 1
+        hidden = model(ids, attention_mask=mask).last_hidden_state.data  # (B, T, C)
+        share = (mask / mask.sum(1, keepdims=True)).astype(hidden.dtype)  # (B, T)
+        mean = np.matmul(share[:, None], hidden)[:, 0]  # (B, C)
+        vectors[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+    with evaluating(model), no_grad():
+        parallel_for(fill, batches)
+    return vectors
+
+
+def run_embed(options) -> int:
+    """`embed RUN TEXT...`: a line of numbers for each text, as np.loadtxt reads them; in comments
+    the cosines of each text with all."""
+    model, tokenizer = open_model(options.run, (BertModel,), "embed")
+    if not isinstance(tokenizer, BertTokenizer):
+        raise InputError(f"{options.run}: its tokenizer is no BertTokenizer: embed needs one")
+    vectors = embed(model, tokenizer, options.texts)
+    np.savetxt(sys.stdout, vectors, fmt="%9.6f")
+    if len(vectors) > 1:
+        print("# cosines")
+        for text, row in zip(options.texts, vectors @ vectors.T):
+            print("#", " ".join([f"{cosine:6.3f}" for cosine in row]), f" {text!r}")
+    return 0

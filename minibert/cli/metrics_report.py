@@ -1,0 +1,51 @@
+"""How good a fine-tuned model is: its figures beside the baseline's, class by class."""
+
+from __future__ import annotations
+
+from minibert.cli.show import figure, table
+from minibert.errors import InputError
+from minibert.finetuning.tasks.base import Task, predict
+from minibert.training.trainer import Trainer
+
+MOST_COLUMNS = 12  # of a confusion matrix that is shown
+
+
+def summary_of(trainer: Trainer) -> dict:
+    """What summary.json says of a fine-tuning run. Its details are those of the best checkpoint."""
+    task, dev, run = trainer.objective.task, trainer.objective.dev, trainer.run_folder
+    best = type(trainer.model).from_pretrained(run.checkpoint("best"))
+    return trainer.summary() | {"baselines": baselines(task, run.baseline(), dev), "oracle": None,
+                                **task.details(dev, predict(task, best, dev))}
+
+
+def baselines(task: Task, guess: object, examples: list) -> dict[str, float]:
+    """The figures of guessing. Errors: a `guess` from baseline.json that is none for this task."""
+    try:
+        guessed = task.guessed(guess, examples)
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise InputError(f"baseline.json: the guess {guess!r:.60} does not fit finetune "
+                         f"{task.name}: the file is damaged") from None
+    return task.figures(examples, guessed)
+
+
+def verdict(figures: dict, baseline: dict, details: dict, task: Task) -> list[str]:
+    """The figures in a table, then the scores of each class and the confusion matrix, if there are
+    such."""
+    rows = [["", "this model", task.baseline_name]]
+    rows += [[name, figure(figures[name]), figure(value)] for name, value in baseline.items()]
+    lines = table(rows)
+    per_class, confusion = details.get("per_class"), details.get("confusion")
+    if per_class:
+        names = list(next(iter(per_class.values())))
+        lines += ["", *table([["", *names], *[[name, *map(figure, scores.values())]
+                                              for name, scores in per_class.items()]])]
+    if "best_null_threshold" in details:
+        best = details["best_null_threshold"]
+        lines += ["", "the best --null-threshold for these questions is "
+                      f"{best['threshold']:.3f}, with an f1 of {best['f1']:.4f}"]
+    if confusion and len(confusion) <= MOST_COLUMNS:
+        names = list(per_class)
+        lines += ["", "how often the class on the left was taken for that above",
+                  *table([["", *names], *[[name, *map(str, row)]
+                                          for name, row in zip(names, confusion)]])]
+    return lines

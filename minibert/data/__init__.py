@@ -1,0 +1,1 @@
+"""Corpora, each with a held-out part."""

@@ -1,0 +1,92 @@
+"""The model to fine-tune: a head on a pre-trained encoder, or on a fresh one; frozen layers."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.finetuning.tasks.base import Task
+from minibert.models.bert import BertModel, BertPretrainedModel
+from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
+                                        BertForSequenceClassification, BertForTokenClassification)
+from minibert.models.config import BertConfig, GPT2Config
+from minibert.models.gpt import GPT2ForSequenceClassification, GPT2Model
+from minibert.models.pretrained_model import PretrainedModel
+
+HEADS = {"classify": BertForSequenceClassification, "pair": BertForSequenceClassification,
+         "choice": BertForMultipleChoice, "tag": BertForTokenClassification,
+         "answer": BertForQuestionAnswering}
+GPT_HEADS = {"classify": GPT2ForSequenceClassification, "pair": GPT2ForSequenceClassification}
+
+
+def head_class(task: str, left_to_right: bool) -> type[PretrainedModel]:
+    """The class of the model for a task. Errors: a GPT for what it has no head for."""
+    if left_to_right and task not in GPT_HEADS:
+        raise InputError(f"a GPT is fine-tuned for {' and '.join(GPT_HEADS)} only: give a BERT for "
+                         f"{task}")
+    return (GPT_HEADS if left_to_right else HEADS)[task]
+
+
+def config_changes(task: Task, dropout: float | None = None) -> dict:
+    """What a config must say for a task: its labels, what a GPT pads with, and a dropout other
+    than that of pre-training."""
+    labels = getattr(task, "labels", None)
+    if labels is not None:
+        changes = {"num_labels": len(labels), "id2label": dict(enumerate(labels))}
+    else:  # a number for a text; the start and the end of an answer
+        changes = {"num_labels": 1 if task.name in GPT_HEADS else 2, "id2label": None}
+    if task.reading.left_to_right:
+        changes["pad_token_id"] = task.reading.pad_id
+    if dropout is not None:
+        names = (("resid_pdrop", "embd_pdrop", "attn_pdrop") if task.reading.left_to_right
+                 else ("hidden_dropout_prob", "attention_probs_dropout_prob"))
+        changes |= dict.fromkeys(names, dropout)
+    return changes
+
+
+def pretrained_model(task: Task, folder: str | os.PathLike, rng: np.random.Generator | int = 0,
+                     dropout: float | None = None) -> PretrainedModel:
+    """The encoder of a model's folder with a new head, drawn by `rng`, whatever head is there. A
+    warning names what else was not there and is drawn (a pooler that no pre-training has
+    taught)."""
+    bare_class = GPT2Model if task.reading.left_to_right else BertModel
+    bare, info = bare_class.from_pretrained(folder, rng, output_loading_info=True,
+                                            **config_changes(task, dropout))
+    model = head_class(task.name, task.reading.left_to_right)(bare.config, rng)
+    encoder, arrays = encoder_of(model), bare.state_dict()
+    names = list(encoder.state_dict())
+    encoder.load_state_dict({name: arrays[name] for name in names})
+    new = [name for name in info["missing_keys"] if name in names]
+    if new:
+        warnings.warn(f"{folder} holds no {', '.join(new)}: freshly drawn, to be trained",
+                      stacklevel=2)
+    return model
+
+
+def fresh_model(task: Task, config: BertConfig | GPT2Config, rng: np.random.Generator | int = 0
+                ) -> PretrainedModel:
+    """A model that knows nothing yet, to compare with."""
+    head = head_class(task.name, task.reading.left_to_right)
+    return head(replace(config, **config_changes(task)), rng)
+
+
+def encoder_of(model: PretrainedModel) -> BertModel | GPT2Model:
+    """The model without its head."""
+    return model.bert if isinstance(model, BertPretrainedModel) else model.transformer
+
+
+def freeze_below(model: PretrainedModel, layers: int) -> None:
+    """Stop training the embeddings and the first `layers` blocks. With all of the blocks the whole
+    encoder is frozen, a last norm too; a pooler belongs to the head and goes on."""
+    encoder, most = encoder_of(model), model.config.num_hidden_layers
+    if not 0 <= layers <= most:
+        raise InputError(f"{layers} layers cannot be frozen: the model has {most}")
+    encoder.embeddings.freeze()
+    for block in encoder.stack.blocks[:layers]:
+        block.freeze()
+    if layers == most:
+        encoder.stack.freeze()

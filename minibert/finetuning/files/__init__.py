@@ -1,0 +1,1 @@
+"""Labelled examples in files, read and written."""

@@ -1,0 +1,75 @@
+"""Multiple choice: SWAG's CSV files, and JSONL (Zellers et al. 2018, "SWAG").
+
+SWAG's columns are sent1 (the context), sent2 (how every ending begins), ending0 to ending3 and
+label. In JSONL the endings may also be a list; context and start are our names for the others,
+ctx_a and ctx_b those of HellaSwag (Zellers et al. 2019).
+"""
+
+from pathlib import Path
+
+from minibert.errors import InputError
+from minibert.finetuning.examples import ChoiceExample
+from minibert.finetuning.files.records import Record, records, text_in, whole_number
+
+CONTEXTS = ("context", "sent1", "ctx_a")
+STARTS = ("start", "sent2", "ctx_b")
+
+
+def read_choices(path: str | Path, labelled: bool = True) -> list[ChoiceExample]:
+    """The examples of a .csv, .tsv or .jsonl file, all with as many endings as the first one.
+    `labelled` False reads texts only, whatever else is there.
+
+    Errors: a column that is not there, an empty context or ending, choices that differ in number, a
+    label that is none of them.
+    """
+    examples = [_example(record, labelled) for record in records(path)]
+    first = examples[0]
+    for example in examples:
+        if len(example.endings) != len(first.endings):
+            raise InputError(f"{example.where}: {len(example.endings)} endings, but {first.where} "
+                             f"has {len(first.endings)}; give every example as many")
+    return examples
+
+
+def _example(record: Record, labelled: bool) -> ChoiceExample:
+    where, values = record
+    context = next((name for name in CONTEXTS if name in values), None)
+    if context is None:
+        raise InputError(f"{where}: neither {' nor '.join(CONTEXTS[:2])} is there: there are "
+                         f"{', '.join(values)[:200]}; call the text before the endings so")
+    start = next((values[name] for name in STARTS if name in values), "")
+    if not isinstance(start, str):
+        raise InputError(f"{where}: the start of the endings is {start!r:.60}; expected a text")
+    endings = _endings(record)
+    label = _label(where, values.get("label"), len(endings)) if labelled else None
+    return ChoiceExample(text_in(record, context), start, endings, label, where)
+
+
+def _label(where: str, value: object, endings: int) -> int:
+    if value is None or value == "":
+        raise InputError(f"{where}: the label is empty; write the number of the right ending, or "
+                         "take the line out")
+    label = whole_number(where, "the label", value)
+    if not 0 <= label < endings:
+        raise InputError(f"{where}: the label is {label}; expected the number of an ending, 0 to "
+                         f"{endings - 1}")
+    return label
+
+
+def _endings(record: Record) -> tuple[str, ...]:
+    """The list `endings`, or ending0, ending1... as far as they go."""
+    where, values = record
+    if "endings" in values:
+        listed = values["endings"]
+        if not isinstance(listed, list):
+            raise InputError(f"{where}: endings is {listed!r:.60}; expected a list of texts")
+        values = {f"ending{number}": ending for number, ending in enumerate(listed)}
+    names = []
+    while f"ending{len(names)}" in values:
+        names.append(f"ending{len(names)}")
+    if len(names) < 2:
+        full = "gold-ending" in values
+        raise InputError(f"{where}: {len(names)} endings; expected two or more, as ending0, "
+                         'ending1... or, in JSONL, as a list "endings"'
+                         + ("; of SWAG take train.csv, not train_full.csv" if full else ""))
+    return tuple(text_in((where, values), name) for name in names)

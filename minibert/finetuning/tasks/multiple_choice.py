@@ -1,0 +1,106 @@
+"""Which of several endings goes on best (Devlin et al. 2019, section 4.4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor
+from minibert.finetuning.encoding import CUT, Batch, Reading, Window, batch_of
+from minibert.finetuning.examples import ChoiceExample
+from minibert.finetuning.labels import as_array, class_details, commonest, counted, json_lines
+from minibert.finetuning.metrics import accuracy, confusion_matrix
+from minibert.generation.sampling import probabilities
+from minibert.models.losses import classification_loss
+
+
+@dataclass(frozen=True)
+class ChoiceRow:
+    """The context with each of the endings, and which one is right."""
+
+    example: int
+    windows: tuple[Window, ...]
+    label: int | None
+    note: str = ""
+
+    def __len__(self) -> int:
+        return max(map(len, self.windows))
+
+    @property
+    def ids(self) -> list[int]:
+        return [token for window in self.windows for token in window.ids]
+
+
+class MultipleChoice:
+    """A prediction is the probabilities (N,) of the endings."""
+
+    name, metric_for_best_model = "choice", "accuracy"
+    baseline_name = "commonest place"
+
+    def __init__(self, reading: Reading):
+        self.reading = reading
+
+    def rows(self, examples: Sequence[ChoiceExample]) -> list[ChoiceRow]:
+        rows = []
+        for number, example in enumerate(examples):
+            pairs = [self.reading.pair(example.context, f"{example.start} {ending}".strip())
+                     for ending in example.endings]
+            windows = tuple(Window(number, ids, types) for ids, types, _ in pairs)
+            was_cut = any(was_cut for _, _, was_cut in pairs)
+            rows.append(ChoiceRow(number, windows, example.label, CUT if was_cut else ""))
+        return rows
+
+    def batch(self, rows: Sequence[ChoiceRow]) -> Batch:
+        flat = batch_of(self.reading, [window for row in rows for window in row.windows], None)
+        shape = (len(rows), len(rows[0].windows), -1)  # (B * N, T) -> (B, N, T)
+        return Batch(flat.input_ids.reshape(shape), flat.token_type_ids.reshape(shape),
+                     flat.attention_mask.reshape(shape), as_array([row.label for row in rows]))
+
+    def count(self, labels: np.ndarray) -> float:
+        return len(labels)
+
+    def loss(self, outputs, labels: np.ndarray) -> Tensor:
+        return classification_loss(outputs.logits, labels, reduction="sum")
+
+    def scores(self, outputs) -> list[np.ndarray]:
+        return list(outputs.logits.data)
+
+    def predictions(self, examples: Sequence[ChoiceExample], rows: Sequence[ChoiceRow],
+                    scores: Sequence[np.ndarray]) -> list[np.ndarray]:
+        by_example = {row.example: score for row, score in zip(rows, scores)}
+        return [probabilities(by_example[number]) for number in range(len(examples))]
+
+    def figures(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]
+                ) -> dict[str, float]:
+        return {"accuracy": accuracy([example.label for example in examples],
+                                     [int(p.argmax()) for p in predictions])}
+
+    def details(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]
+                ) -> dict:
+        endings = len(examples[0].endings)
+        matrix = confusion_matrix(np.array([example.label for example in examples]),
+                                  np.array([p.argmax() for p in predictions]), endings)
+        return class_details([f"ending {k}" for k in range(endings)], matrix)
+
+    def guess(self, train: Sequence[ChoiceExample]) -> int:
+        """The place that most often was right."""
+        return commonest([example.label for example in train])
+
+    def guessed(self, guess: int, examples: Sequence[ChoiceExample]) -> list[np.ndarray]:
+        return [np.eye(len(example.endings))[min(guess, len(example.endings) - 1)]
+                for example in examples]
+
+    def written(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]) -> str:
+        """An object a line, in the order of the examples."""
+        return json_lines([{"label": int(p.argmax()), "probabilities": p.round(6).tolist()}
+                           for p in predictions])
+
+    def describe(self, train: Sequence[ChoiceExample], dev: Sequence[ChoiceExample]) -> list[str]:
+        return [f"{len(examples[0].endings)} endings in {part}; right is "
+                f"{counted([example.label for example in examples])}"
+                for part, examples in (("training", train), ("dev", dev))]
+
+    def show(self, row: ChoiceRow) -> str:
+        words = self.reading.tokenizer.convert_ids_to_tokens
+        return "\n".join([f"{' '.join(words(window.ids))}{'  <- right' if k == row.label else ''}"
+                          for k, window in enumerate(row.windows)])

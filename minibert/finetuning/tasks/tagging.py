@@ -1,0 +1,166 @@
+"""A tag for every word (Devlin et al. 2019, figure 4 d and section 5.3).
+
+The model tags tokens, people tag words: a word's tag is asked at its first token, and nothing at
+the others. A sentence longer than a window is read in several that overlap; a word that stands in
+two of them is asked where it has more context.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.finetuning.encoding import IGNORED, Batch, Reading, Window, batch_of, padded
+from minibert.finetuning.entity_metrics import entity_counts
+from minibert.finetuning.examples import TagExample
+from minibert.finetuning.labels import class_details, commonest, counted, number_of
+from minibert.finetuning.metrics import accuracy, confusion_matrix, total
+from minibert.finetuning.sliding_window import best_windows
+from minibert.models.losses import token_loss
+from minibert.tokenizers.truncation import cut_windows
+
+NO_TOKEN = "have a word without a token (a control character), which is read as unknown"  # a note
+NOTHING = -1  # the place of a token at which no tag is asked
+
+
+def tag_names(examples: Sequence[TagExample], where: str = "the training examples"
+              ) -> tuple[str, ...]:
+    """The tags of the examples; for entities O first, then B- and I- of every type, also where only
+    one of the two occurs. Errors: a single tag."""
+    tags = {tag for example in examples for tag in example.tags}
+    if len(tags) < 2:
+        raise InputError(f"{where}: {' '.join(tags)!r} is the only tag there: nothing is to be "
+                         "learned; check that the tag stands in the last column")
+    if not is_about_entities(tags):
+        return tuple(sorted(tags))
+    kinds = sorted({tag[2:] for tag in tags if tag != "O"})
+    return ("O", *(f"{letter}-{kind}" for kind in kinds for letter in "BI"))
+
+
+def is_about_entities(tags: Sequence[str]) -> bool:
+    """Whether the tags are BIO2's, and not parts of speech or the like."""
+    return any(tag.startswith(("B-", "I-")) for tag in tags)
+
+
+class Tagging:
+    """A prediction is a tuple of tags, one for each word. `weights` (K,) say how much each of the
+    tags `labels` counts in the loss (None: all alike)."""
+
+    name = "tag"
+    baseline_name = "each word's commonest tag"
+
+    def __init__(self, reading: Reading, labels: Sequence[str],
+                 weights: Sequence[float] | None = None):
+        self.reading, self.labels = reading, tuple(labels)
+        self.weights = None if weights is None else np.asarray(weights, np.float32)
+        self.numbers = {label: number for number, label in enumerate(labels)}
+        self.metric_for_best_model = "f1" if is_about_entities(labels) else "accuracy"
+
+    def rows(self, examples: Sequence[TagExample]) -> list[Window]:
+        return [row for number, example in enumerate(examples)
+                for row in self._windows(number, example)]
+
+    def _windows(self, number: int, example: TagExample) -> list[Window]:
+        """The windows of one sentence; each word has its place, and label, in one of them."""
+        pieces, note = self._pieces(example.words)
+        parts = [part for part, _ in cut_windows(list(enumerate(pieces)), None,
+                                                 self.reading.room(1), "only_first",
+                                                 self.reading.stride, True)]
+        best = best_windows([(part[0][0], part[-1][0] + 1) for part in parts], len(pieces))
+        labels = None
+        if example.tags is not None:
+            labels = [number_of(tag, self.numbers, f"{example.where}, word {i} ({word!r:.40})")
+                      for i, (word, tag) in enumerate(zip(example.words, example.tags), 1)]
+        rows = []
+        for k, part in enumerate(parts):
+            places = [word if best[at] == k else NOTHING for at, (_, word) in part]
+            places = [NOTHING, *places, NOTHING]  # [CLS] and [SEP]
+            asked = None if labels is None else [IGNORED if place == NOTHING else labels[place]
+                                                 for place in places]
+            ids, types = self.reading.framed([token for _, (token, _) in part])
+            rows.append(Window(number, ids, types, asked, places, note))
+        return rows
+
+    def _pieces(self, words: Sequence[str]) -> tuple[list[tuple[int, int]], str]:
+        """(token, number of the word whose first token it is, or NOTHING), and a note."""
+        pieces, note = [], ""
+        for number, word in enumerate(words):
+            ids = self.reading.ids(word)
+            if not ids:
+                ids, note = [self.reading.tokenizer.unk_token_id], NO_TOKEN
+            pieces += [(token, NOTHING if i else number) for i, token in enumerate(ids)]
+        return pieces, note
+
+    def batch(self, rows: Sequence[Window]) -> Batch:
+        labels = None
+        if all(row.label is not None for row in rows):
+            labels = padded([row.label for row in rows], IGNORED)  # (B, T)
+        return batch_of(self.reading, rows, labels)
+
+    def count(self, labels: np.ndarray) -> float:
+        asked = labels[labels != IGNORED]
+        return len(asked) if self.weights is None else float(self.weights[asked].sum())
+
+    def loss(self, outputs, labels: np.ndarray) -> Tensor:
+        return token_loss(outputs.logits, labels, self.weights, reduction="sum")
+
+    def scores(self, outputs) -> list[np.ndarray]:
+        return list(outputs.logits.data)  # (T, K) each
+
+    def predictions(self, examples: Sequence[TagExample], rows: Sequence[Window],
+                    scores: Sequence[np.ndarray]) -> list[tuple[str, ...]]:
+        tags = [[""] * len(example.words) for example in examples]
+        for row, score in zip(rows, scores):
+            for place, number in zip(row.places, score.argmax(axis=-1)):
+                if place != NOTHING:
+                    tags[row.example][place] = self.labels[number]
+        return [tuple(row) for row in tags]
+
+    def figures(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]
+                ) -> dict[str, float]:
+        right = [example.tags for example in examples]
+        scores = {"accuracy": accuracy([tag for tags in right for tag in tags],
+                                       [tag for tags in predictions for tag in tags])}
+        if self.metric_for_best_model == "f1":
+            found = total(entity_counts(right, predictions).values())
+            scores |= {"f1": found.f1, "precision": found.precision, "recall": found.recall}
+        return scores
+
+    def details(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]) -> dict:
+        right = [example.tags for example in examples]
+        if self.metric_for_best_model == "f1":
+            counts = entity_counts(right, predictions)
+            return {"per_class": {kind: count.figures() for kind, count in counts.items()}}
+        numbers = [np.array([self.numbers[tag] for tags in part for tag in tags])
+                   for part in (right, predictions)]
+        return class_details(self.labels, confusion_matrix(*numbers, len(self.labels)))
+
+    def guess(self, train: Sequence[TagExample]) -> dict:
+        """Each word's commonest tag; for unknown words the commonest of all."""
+        all_tags = [tag for example in train for tag in example.tags]
+        other, tags_of = commonest(all_tags), {}
+        for example in train:
+            for word, tag in zip(example.words, example.tags):
+                tags_of.setdefault(word, Counter())[tag] += 1
+        words = {word: commonest(tags.elements()) for word, tags in tags_of.items()}
+        return {"other": other, "words": {word: tag for word, tag in words.items() if tag != other}}
+
+    def guessed(self, guess: dict, examples: Sequence[TagExample]) -> list[tuple[str, ...]]:
+        return [tuple(guess["words"].get(word, guess["other"]) for word in example.words)
+                for example in examples]
+
+    def written(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]) -> str:
+        """A word and its tag a line, a blank line between sentences."""
+        return "\n".join(["".join([f"{word}\t{tag}\n" for word, tag in zip(example.words, tags)])
+                          for example, tags in zip(examples, predictions)])
+
+    def describe(self, train: Sequence[TagExample], dev: Sequence[TagExample]) -> list[str]:
+        return [f"tags in {part}: {counted([tag for example in examples for tag in example.tags])}"
+                for part, examples in (("training", train), ("dev", dev))]
+
+    def show(self, row: Window) -> str:
+        words = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
+        return " ".join([word if label == IGNORED else f"{word}/{self.labels[label]}"
+                         for word, label in zip(words, row.label)])

@@ -1,0 +1,1 @@
+"""Labelled tasks drawn from the toy world, with their best possible scores."""

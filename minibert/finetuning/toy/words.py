@@ -1,0 +1,171 @@
+"""Two tasks of the toy world about single words: entities, and questions whose answer is a span.
+
+Each class draws labelled examples and knows the best possible prediction for them (toy_stories.py).
+`task` is the same for a model; `measure` is the figure of it that is compared.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minibert.finetuning.answer_metrics import normalized
+from minibert.finetuning.encoding import Reading
+from minibert.finetuning.entity_metrics import entities_of
+from minibert.finetuning.examples import Answer, QuestionExample, TagExample
+from minibert.finetuning.tasks.question_answering import Found, QuestionAnswering
+from minibert.finetuning.tasks.tagging import Tagging
+from minibert.finetuning.toy.stories import Best, ToyStories, split_story
+
+# Where in a sentence (toy_world.grammar) a mention begins and goes on. People: "the old captain",
+# "she". Things and places: "her boat", "the muddy bank", "that net".
+PEOPLE = {"the": "B", "quality": "I", "noun": "I", "pronoun": "B"}
+SCENERY = {"near the": "B", "place": "I", "scene near the": "B", "scene quality": "I",
+           "scene place": "I", "lies the": "B", "scene object": "I", "scene the": "B",
+           "is place": "I"}
+OWNED, ACTED_UPON = "determiner", "object"  # of an action: "her boat" in "she rows her boat"
+
+
+class Entities:
+    """Who and what is mentioned? Tags in BIO2, for mentions of one to three words.
+
+        the    old    captain rows her     boat    .  she       waits ...
+        B-CAPTAIN I-CAPTAIN I-CAPTAIN O B-RIVER I-RIVER O  B-CAPTAIN
+
+    A person's type says who it is, "she" included, as in linking entities; a thing's or a place's
+    type is the topic that it belongs to, which is the sense of a word that has two: the bank is of
+    the river or of the town. "the" may begin a mention of any type.
+    """
+
+    name, measure = "tag", "f1"
+    sentences = 2
+
+    def __init__(self, stories: ToyStories):
+        self.stories = stories
+        tags = [self._tag(state) for state in stories.world.states]
+        self.labels = tuple(sorted(set(tags)))
+        self.tag = np.array([self.labels.index(tag) for tag in tags])  # (S,)
+
+    @staticmethod
+    def _tag(state: tuple[str, str, str]) -> str:
+        topic, character, place = state
+        if place in PEOPLE:
+            return f"{PEOPLE[place]}-{character.upper()}"
+        if place in SCENERY:
+            return f"{SCENERY[place]}-{topic.upper()}"
+        if place.startswith((OWNED, ACTED_UPON)):
+            return f"{'B' if place.startswith(OWNED) else 'I'}-{topic.upper()}"
+        return "O"
+
+    def task(self, reading: Reading) -> Tagging:
+        return Tagging(reading, self.labels)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[TagExample]:
+        examples = {}
+        for story in self.stories.draw(self.sentences, rng):
+            tags = tuple(self.labels[k] for k in self.tag[np.concatenate(story.states)])
+            examples.setdefault(story.text, TagExample(tuple(story.text.split(" ")), tags))
+            if len(examples) == count:
+                return list(examples.values())
+
+    def best(self, examples: list[TagExample]) -> Best:
+        """The most probable tag of each word. In this world the words say for certain where a
+        mention begins and ends, and a sentence has one topic and one character: an entity is found
+        if the tag of its first word is right, and as many are predicted as there are, so that F1 is
+        the share of them found. It is expected to be the mean probability of these tags."""
+        told = [split_story(" ".join(example.words)) for example in examples]
+        p = self.stories.oracle.word_states(told, np.eye(len(self.labels))[self.tag])
+        predictions = [tuple(self.labels[k] for k in words.argmax(axis=1)) for words in p]
+        found = [words[entity.start].max() for words, tags in zip(p, predictions)
+                 for entity in entities_of(tags)]
+        return Best(predictions, float(np.mean(found)))
+
+
+class Questions:
+    """What does the one who is asked about act upon?
+
+    Two people do something each; the question is another sentence about one of them.
+
+        question:  the old captain often drinks tea .
+        passage:   he tunes that guitar . she slowly rows her raft near the mill .
+        answer:    her raft
+
+    (The world has no question words.) Who acts has to be inferred where the passage says "she", or
+    tells it by a manner alone; and it is the verb's own sentence that counts. The two things have
+    different names, also to SQuAD's scoring, for which "the raft" is "raft".
+    """
+
+    name, measure = "answer", "exact_match"
+    stories_in_passage = 2  # of one sentence each
+
+    def __init__(self, stories: ToyStories):
+        self.stories = stories
+        self.owned = np.char.startswith(stories.place, OWNED)  # (S,)
+
+    def task(self, reading: Reading) -> QuestionAnswering:
+        return QuestionAnswering(reading, may_be_empty=False)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[QuestionExample]:
+        examples = {}
+        acting = (story for story in self.stories.draw(1, rng)
+                  if self.owned[story.states[0]].any())
+        asking = (story for story in self.stories.draw(1, rng)
+                  if {"habit", "noun"} <= set(self.stories.place[story.states[0]]))
+        while len(examples) < count:
+            passage = [next(acting) for _ in range(self.stories_in_passage)]
+            answers = things_in([story.text for story in passage],
+                                self.owned[np.concatenate([story.states[0] for story in passage])])
+            if len({normalized(answer.text) for answer in answers}) < len(answers):
+                continue
+            people = [self.stories.character_of(story.states[0]) for story in passage]
+            asked = int(rng.integers(len(passage)))
+            if people.count(people[asked]) > 1:
+                continue
+            question = next(asking)
+            while self.stories.character_of(question.states[0]) != people[asked]:
+                question = next(asking)
+            context = " ".join([story.text for story in passage])
+            if (question.text, context) not in examples:
+                examples[question.text, context] = QuestionExample(
+                    f"toy-{len(examples)}", question.text, context, (answers[asked],))
+        return list(examples.values())
+
+    def best(self, examples: list[QuestionExample]) -> Best:
+        """With p_k the posterior of the asked character from sentence k alone,
+            p(the thing of sentence k answers) is proportional to p_k product_{j != k} (1 - p_j),
+        as the asker made sure that one sentence alone is meant. Who is asked about is certain, for
+        the question names him or her; and where the things stand is, too: in this world the verbs
+        before them have no other use."""
+        oracle, world = self.stories.oracle, self.stories.world
+        told = [split_story(example.context) for example in examples]
+        sentences = [[sentence] for passage in told for sentence in passage]
+        owned = oracle.word_states(sentences, self.owned[:, None].astype(np.float64))
+        owned = np.concatenate(owned)[:, 0] > 0.5
+        things, place = [], 0
+        for passage in told:
+            length = len(" ".join(passage).split(" "))
+            things.append(things_in(passage, owned[place:place + length]))
+            place += length
+        names = self.stories.characters
+        asked = np.array([next(names.index(word) for word in example.question.split(" ")
+                               if word in names) for example in examples])
+        last = oracle.last_states(sentences)[:, 0].reshape(len(told), -1, len(world.ends))
+        p = (last * (self.stories.character[world.ends] == asked[:, None, None])).sum(axis=2)
+        weight = np.stack([p[:, k] * (1 - np.delete(p, k, axis=1)).prod(axis=1)
+                           for k in range(p.shape[1])], axis=1)
+        weight /= weight.sum(axis=1, keepdims=True)
+        predictions = [Found(row[p.argmax()], row[p.argmax()], float(p.max()), 0.0)
+                       for row, p in zip(things, weight)]
+        return Best(predictions, float(weight.max(axis=1).mean()))
+
+
+def things_in(sentences: Sequence[str], owned: np.ndarray) -> list[Answer]:
+    """What is acted upon ("her boat"), where it stands in the text of these sentences; it begins at
+    the words where `owned`, over all of the words, is true."""
+    things, start, place = [], 0, 0
+    for sentence in sentences:
+        words = sentence.split(" ")
+        for k, word in enumerate(words):
+            if owned[place]:
+                things.append(Answer(f"{word} {words[k + 1]}", start))
+            start, place = start + len(word) + 1, place + 1
+    return things

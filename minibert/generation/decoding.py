@@ -1,0 +1,78 @@
+"""Rows of tokens that grow at their ends, and a model that reads them no more than once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.nn.kv_cache import KeyValueCache
+
+
+class GrowingTexts:
+    """B rows of tokens, the short ones padded on the left, with room for `new_tokens` more.
+
+    `model` is called as a GPT2LMHeadModel is. As long as its positions suffice, a cache spares it
+    reading anything twice. After that it reads a window over the last tokens anew at each step,
+    since each of them has moved to another position.
+    """
+
+    def __init__(self, model, ids: np.ndarray, mask: np.ndarray, new_tokens: int):
+        """`ids` and `mask` (B, T): the mask is False at the padding."""
+        self.model = model
+        self.positions = model.config.max_position_embeddings
+        self.ids, self.mask = ids, mask
+        self._read = 0  # columns that the model has read, and the cache holds
+        room = min(self.positions, int(mask.sum(axis=1).max()) + new_tokens)
+        self._cache = KeyValueCache(len(ids), room)
+
+    def next_logits(self) -> np.ndarray:
+        """(B, V): the logits of the token that follows each row."""
+        if self.mask.sum(axis=1).max() <= self.positions:
+            new = slice(self._read, None)
+            outputs = self.model(self.ids[:, new], attention_mask=self.mask[:, new],
+                                 past_key_values=self._cache, logits_to_keep=1)
+            self._read = self.ids.shape[1]
+        else:
+            self._cache = None
+            mask = self.mask[:, -self.positions:]
+            position_ids = np.maximum(mask.cumsum(axis=1) - 1, 0)
+            outputs = self.model(self.ids[:, -self.positions:], attention_mask=mask,
+                                 position_ids=position_ids, logits_to_keep=1)
+        return outputs.logits.data[:, -1]
+
+    def append(self, tokens: np.ndarray) -> None:
+        """One more token (B,) for each row."""
+        self.ids = np.concatenate([self.ids, tokens[:, None]], axis=1)
+        self.mask = np.concatenate([self.mask, np.ones((len(tokens), 1), bool)], axis=1)
+
+    def reorder(self, rows: np.ndarray) -> None:
+        """Row b goes on as what row rows[b] (B,) was."""
+        self.ids, self.mask = self.ids[rows], self.mask[rows]
+        if self._cache is not None:
+            self._cache.reorder(rows)
+
+
+def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None
+                   ) -> tuple[np.ndarray, np.ndarray]:
+    """(ids (B, T), mask (B, T), True at tokens), or an InputError."""
+    ids = np.asarray(input_ids)
+    if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
+        raise InputError("expected token ids of shape (batch, tokens) with at least one token, got "
+                         f"{ids.dtype} of shape {ids.shape}")
+    vocab_size = model.config.vocab_size
+    if ids.min() < 0 or ids.max() >= vocab_size:
+        wrong = ids[(ids < 0) | (ids >= vocab_size)][0]
+        raise InputError(f"token id {wrong} is out of range: the model has {vocab_size} tokens")
+    ids = ids.astype(np.int64)  # uint64 and the int64 of new tokens would make float64
+    if attention_mask is None:
+        return ids, np.ones(ids.shape, bool)
+    mask = np.asarray(attention_mask)
+    if mask.shape != ids.shape or not np.isin(mask, (0, 1)).all():
+        raise InputError(f"attention_mask: got shape {mask.shape} for ids of shape {ids.shape}: "
+                         "expected ones (tokens) and zeros (padding) in the shape of the ids")
+    mask = mask.astype(bool)
+    if not mask[:, -1].all():
+        row = int(np.flatnonzero(~mask[:, -1])[0])
+        raise InputError(f"attention_mask: row {row} ends in padding, where the text is to go on: "
+                         "pad on the left (tokenizer.padding_side = 'left')")
+    return ids, mask

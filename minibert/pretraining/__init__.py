@@ -1,0 +1,1 @@
+"""What BERT and GPT are trained on: from documents to batches, and from a batch to its losses."""

@@ -1,1 +1,0 @@
-"""From text to ids: clean-up, tokenizers, corpora, and the toy world with its answer key."""

@@ -1,0 +1,102 @@
+"""A tokenizer of single characters, and the door through which every saved tokenizer is opened."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from minibert.atomic_files import read_json, write_json
+from minibert.errors import InputError
+from minibert.tokenizers.base import Piece, Tokenizer
+from minibert.tokenizers.byte_level_bpe import FILES as GPT2_FILES
+from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+from minibert.tokenizers.wordpiece import BertTokenizer
+
+SPECIALS = {"sep_token": "<|endoftext|>", "unk_token": "<|unknown|>"}
+FILE_NAME = "characters.json"
+
+
+class CharTokenizer(Tokenizer):
+    """Every character is a token, blanks and line breaks included; nothing is cleaned.
+
+    sep_token stands between documents and is never made from text. A character that is not in the
+    vocabulary is an InputError that names it, or unk_token where errors="replace" asks for that.
+    """
+
+    has_segments = False
+
+    def __init__(self, characters: Iterable[str], errors: str = "strict"):
+        characters = list(characters)
+        for char in characters:
+            if not isinstance(char, str) or len(char) != 1:
+                raise InputError(f"CharTokenizer: {char!r:.60} is not a single character")
+        if errors not in ("strict", "replace"):
+            raise InputError(f"CharTokenizer: errors={errors!r}; expected 'strict' or 'replace'")
+        super().__init__([*SPECIALS.values(), *characters], SPECIALS)
+        self.errors = errors
+
+    @classmethod
+    def train(cls, texts: Iterable[str], errors: str = "strict") -> "CharTokenizer":
+        """The tokenizer of all characters in `texts`, in code point order."""
+        return cls(sorted(set().union(*texts)), errors)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> "CharTokenizer":
+        """The tokenizer that save_pretrained wrote."""
+        path = Path(folder) / FILE_NAME
+        characters = read_json(path).get("characters")
+        if not isinstance(characters, list):
+            raise InputError(f"{path}: field characters: expected a list of characters")
+        return cls(characters)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes characters.json and tokenizer_config.json."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / FILE_NAME, {"characters": self._tokens[len(SPECIALS):]})
+        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "CharTokenizer"})
+
+    def _pieces(self, text: str) -> list[Piece]:
+        pieces = []
+        for i, char in enumerate(text):
+            token_id = self.vocab.get(char)
+            if token_id is None:
+                if self.errors == "strict":
+                    raise InputError(f"character {char!r} (U+{ord(char):04X}) at place {i}: it did "
+                                     "not occur in the training text; leave it out")
+                token_id = self.unk_token_id
+            pieces.append((token_id, i, i + 1))
+        return pieces
+
+    def _join(self, tokens: list[str]) -> str:
+        return "".join(tokens)
+
+
+def load_tokenizer(folder: str | Path, vocab_size: int | None = None) -> Tokenizer:
+    """The tokenizer of a run or of a Hugging Face folder, of whichever kind it is.
+
+    `vocab_size`: how many tokens the model knows. A tokenizer with more is an InputError; one with
+    fewer is not, since published models round their embedding up.
+    """
+    folder = Path(folder)
+    tokenizer = _tokenizer_class(folder).from_pretrained(folder)
+    if vocab_size is not None and tokenizer.vocab_size > vocab_size:
+        raise InputError(f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but "
+                         f"config.json says vocab_size = {vocab_size}: they are not of one model; "
+                         "copy the tokenizer's files from where the weights come from")
+    return tokenizer
+
+
+def _tokenizer_class(folder: Path) -> type[Tokenizer]:
+    if (folder / FILE_NAME).exists():
+        return CharTokenizer
+    if any((folder / vocabulary).exists() for vocabulary, _ in GPT2_FILES):
+        return GPT2Tokenizer
+    if (folder / "vocab.txt").exists():
+        return BertTokenizer
+    path = folder / "tokenizer.json"
+    if path.exists():
+        model = read_json(path).get("model")
+        is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
+        return GPT2Tokenizer if is_bpe else BertTokenizer
+    raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, vocab.json "
+                     "with merges.txt, or tokenizer.json); give the folder of a run or of a model, "
+                     "or copy the tokenizer's files into it")

@@ -1,0 +1,1 @@
+"""A probabilistic world that generates text, and its exact answer key."""

@@ -1,0 +1,198 @@
+"""The toy world: topics, characters and the grammar of their sentences, a hidden Markov model.
+
+A hidden state (see world.py) is (topic, character, place in the sentence). Topic and character stay
+from sentence to sentence, most of the time, and each has words of its own:
+
+    the old captain slowly rows her boat to the bank .
+    she drinks tea by herself .
+    near the muddy bridge lies the net .
+
+Where the signals are, for a reader of both sides and for a reader of the left side only:
+
+- the verb of an action tells its object, the object its verb; both tell the topic;
+- noun, pronoun, adverb, habit, possessive and reflexive tell the character, and agree: the twins
+  row their boat by themselves;
+- some words belong to two topics: a bank is in the river or in town, a bass is caught or played.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from minibert.toy_world.hidden_markov_model import World
+
+# Every pair of segments is drawn as 2 + 2 whole sentences, whatever their words: only a choice that
+# does not look at the words leaves the oracle's prior exact.
+SENTENCES_PER_SEGMENT = 2
+
+# Probabilities after a sentence
+TOPIC_STAYS = 0.97
+CHARACTER_STAYS = 0.92
+DOCUMENT_END = 1 / 12  # so documents have 12 sentences on average
+
+
+class Topic(NamedTuple):
+    """Four actions (verb with he or she, with they, objects), the place that gives the topic its
+    name and other places, what places are like."""
+
+    actions: tuple[tuple[str, str, tuple[str, ...]], ...]
+    home: str
+    places: tuple[str, ...]
+    qualities: tuple[str, ...]
+
+
+class Character(NamedTuple):
+    pronoun: str
+    noun: str
+    quality: str
+    manner: str
+    habit: str
+    habit_objects: tuple[str, ...]
+
+
+TOPICS = {
+    "river": Topic(
+        (("rows", "row", ("boat", "raft")), ("catches", "catch", ("bass", "trout")),
+         ("feeds", "feed", ("crane", "duck")), ("mends", "mend", ("net", "sail"))),
+        "river", ("bank", "bridge", "mill", "spring"), ("muddy", "shallow", "mossy")),
+    "town": Topic(
+        (("counts", "count", ("coin", "bill")), ("signs", "sign", ("letter", "note")),
+         ("opens", "open", ("safe", "drawer")), ("sells", "sell", ("stamp", "ticket"))),
+        "town", ("bank", "market", "counter", "square"), ("busy", "rich", "crowded")),
+    "music": Topic(
+        (("plays", "play", ("bass", "piano")), ("sings", "sing", ("song", "note")),
+         ("tunes", "tune", ("guitar", "violin")), ("hears", "hear", ("choir", "drum"))),
+        "theatre", ("stage", "hall", "bar", "tower"), ("loud", "bright", "grand")),
+    "kitchen": Topic(
+        (("bakes", "bake", ("cake", "loaf")), ("washes", "wash", ("pitcher", "pan")),
+         ("cuts", "cut", ("pie", "lemon")), ("stirs", "stir", ("soup", "sauce"))),
+        "kitchen", ("stove", "table", "bar", "counter"), ("warm", "clean", "tidy")),
+}
+
+CHARACTERS = (
+    Character("she", "captain", "old", "slowly", "drinks", ("tea", "cider")),
+    Character("she", "painter", "clever", "carefully", "chews", ("mint", "grass")),
+    Character("he", "clerk", "nervous", "quickly", "sharpens", ("pencils", "knives")),
+    Character("he", "soldier", "brave", "proudly", "polishes", ("boots", "buttons")),
+    Character("they", "twins", "cheerful", "noisily", "tell", ("jokes", "riddles")),
+    Character("they", "children", "little", "happily", "share", ("sweets", "secrets")),
+)
+
+POSSESSIVE = {"she": "her", "he": "his", "they": "their"}
+REFLEXIVE = {"she": "herself", "he": "himself", "they": "themselves"}
+HOME = 0.4  # of the places named: the one that gives the topic its name
+NEAR = {"near": 0.4, "behind": 0.3, "beside": 0.3}
+
+# How a sentence of the same or of a new character opens
+SAME_CHARACTER = {"the": 0.30, "pronoun": 0.45, "scene near": 0.15, "scene the": 0.10}
+NEW_CHARACTER = {"the": 0.75, "scene near": 0.15, "scene the": 0.10}
+
+
+def _even(words) -> dict[str, float]:
+    return {word: 1 / len(words) for word in words}
+
+
+def grammar(
+    topic: Topic, character: Character
+) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+    """Place in the sentence -> (words with probabilities, following places with probabilities).
+
+    The last place, ".", has no follower."""
+    plural = character.pronoun == "they"
+    places = {topic.home: HOME} | {
+        place: (1 - HOME) / len(topic.places) for place in topic.places
+    }
+    objects = [thing for action in topic.actions for thing in action[2]]
+    predicate = {
+        "manner": 0.24, "verb 0": 0.13, "verb 1": 0.13, "verb 2": 0.13, "verb 3": 0.13,
+        "often": 0.08, "habit": 0.16,
+    }
+    rules = {
+        # the (old) captain ... / she ...
+        "the": ({"the": 1.0}, {"quality": 0.5, "noun": 0.5}),
+        "quality": ({character.quality: 1.0}, {"noun": 1.0}),
+        "noun": ({character.noun: 1.0}, predicate),
+        "pronoun": ({character.pronoun: 1.0}, predicate),
+        # ... often drinks tea by herself.
+        "often": ({"often": 0.3, "always": 0.3, "sometimes": 0.2, "never": 0.2}, {"habit": 1.0}),
+        "habit": ({character.habit: 1.0}, {"habit object": 1.0}),
+        "habit object": (_even(character.habit_objects), {"by": 0.35, "every": 0.25, ".": 0.4}),
+        "by": ({"by": 1.0}, {"reflexive": 1.0}),
+        "reflexive": ({REFLEXIVE[character.pronoun]: 1.0}, {".": 1.0}),
+        "every": ({"every": 1.0}, {"time": 1.0}),
+        "time": (_even(("morning", "day", "evening", "night")), {".": 1.0}),
+        # ... slowly rows her boat near the bank.
+        "manner": ({character.manner: 1.0}, _even(("verb 0", "verb 1", "verb 2", "verb 3"))),
+        "near": (NEAR, {"near the": 1.0}),
+        "near the": ({"the": 1.0}, {"place": 1.0}),
+        "place": (places, {".": 1.0}),
+        # near the muddy bridge lies the net.
+        "scene near": (NEAR, {"scene near the": 1.0}),
+        "scene near the": ({"the": 1.0}, {"scene quality": 0.5, "scene place": 0.5}),
+        "scene quality": (_even(topic.qualities), {"scene place": 1.0}),
+        "scene place": (places, {"lies": 1.0}),
+        "lies": ({"lies": 0.4, "stands": 0.3, "waits": 0.3}, {"lies the": 1.0}),
+        "lies the": ({"the": 0.7, "that": 0.3}, {"scene object": 1.0}),
+        "scene object": (_even(objects), {".": 1.0}),
+        # the bridge is muddy.
+        "scene the": ({"the": 1.0}, {"is place": 1.0}),
+        "is place": (places, {"is": 1.0}),
+        "is": ({"is": 0.6, "looks": 0.4}, {"is quality": 1.0}),
+        "is quality": (_even(topic.qualities), {".": 1.0}),
+        ".": ({".": 1.0}, {}),
+    }
+    for number, (singular_verb, plural_verb, things) in enumerate(topic.actions):
+        determiner = {"the": 0.4, "that": 0.15, POSSESSIVE[character.pronoun]: 0.45}
+        verb = plural_verb if plural else singular_verb
+        rules[f"verb {number}"] = ({verb: 1.0}, {f"determiner {number}": 1.0})
+        rules[f"determiner {number}"] = (determiner, {f"object {number}": 1.0})
+        rules[f"object {number}"] = (_even(things), {"near": 0.5, ".": 0.5})
+    return rules
+
+
+class ToyWorld(World):
+    """The English toy world: `states` lists its (topic, character's noun, place in sentence)."""
+
+    sentences_per_segment = SENTENCES_PER_SEGMENT
+
+    def __init__(self):
+        grammars = {
+            (name, character.noun): grammar(topic, character)
+            for name, topic in TOPICS.items()
+            for character in CHARACTERS
+        }
+        self.states = [(*about, place) for about, places in grammars.items() for place in places]
+        number = {state: index for index, state in enumerate(self.states)}
+        spellings = [spelled for places in grammars.values() for spelled, _ in places.values()]
+        words = sorted({word for spelled in spellings for word in spelled})
+        column = {word: index for index, word in enumerate(words)}
+        emission = np.zeros((len(self.states), len(words)))
+        rows, columns, moves = [], [], []
+        for about, places in grammars.items():
+            for place, (spelled, following) in places.items():
+                here = number[(*about, place)]
+                for word, probability in spelled.items():
+                    emission[here, column[word]] = probability
+                for next_place, probability in following.items():
+                    rows.append(here)
+                    columns.append(number[(*about, next_place)])
+                    moves.append(probability)
+        inner = sparse.csr_matrix((moves, (rows, columns)), shape=(len(self.states),) * 2)
+        starts = [index for index, state in enumerate(self.states) if state[2] in SAME_CHARACTER]
+        ends = [index for index, state in enumerate(self.states) if state[2] == "."]
+        between = [
+            [self._opening_move(self.states[end], self.states[start]) for start in starts]
+            for end in ends
+        ]
+        super().__init__(words, emission, inner, starts, ends, between, DOCUMENT_END)
+
+    @staticmethod
+    def _opening_move(end: tuple[str, str, str], start: tuple[str, str, str]) -> float:
+        """p(the state a sentence starts in | the state in which the one before it ended)."""
+        leave_topic = (1 - TOPIC_STAYS) / (len(TOPICS) - 1)
+        leave_character = (1 - CHARACTER_STAYS) / (len(CHARACTERS) - 1)
+        topic = TOPIC_STAYS if start[0] == end[0] else leave_topic
+        if start[1] == end[1]:
+            return topic * CHARACTER_STAYS * SAME_CHARACTER[start[2]]
+        return topic * leave_character * NEW_CHARACTER.get(start[2], 0.0)

@@ -1,0 +1,306 @@
+"""The fused implementation equals the reference one: values and all gradients, in float64, wherever
+hypothesis looks; each fused function is one node; float32 stays float32."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minibert as mb
+from minibert import functional as F
+from minibert.autograd.fused import attention as fused_attention
+from minibert.autograd.fused import row_reductions as rows
+from minibert.autograd.fused.row_reductions import (BLOCK, column_sum, row_blocks, row_dot, row_max,
+                                                    row_sum)
+from minibert.autograd.tensor import Tensor
+from tests.autograd.implementations import (check_implementations_agree, each_implementation,
+                                            values_and_gradients)
+from tests.autograd.op_factory import SEEDS, assert_close, random_arrays
+
+
+@given(SEEDS, st.integers(1, 4))
+def test_softmax_family(seed, ndim):
+    rng = np.random.default_rng(seed)
+    x = 10 * rng.normal(size=rng.integers(1, 6, ndim))
+    axis = int(rng.integers(-ndim, ndim))
+    check_implementations_agree(lambda t: F.softmax(t, axis), x)
+    check_implementations_agree(lambda t: F.log_softmax(t, axis), x)
+    check_implementations_agree(lambda t: F.logsumexp(t, axis, keepdims=bool(seed % 2)), x)
+
+
+@pytest.mark.parametrize("block", [10, 1 << 16])
+@given(SEEDS, st.integers(0, 3), st.integers(1, 2))
+def test_layer_norm(block, seed, lead, inner):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(2, 6, lead + inner))
+    tail = shape[lead:]
+    x, weight, bias = 5 + 3 * rng.normal(size=shape), rng.normal(size=tail), rng.normal(size=tail)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BLOCK", block)
+        check_implementations_agree(lambda t, w, b: F.layer_norm(t, tail, w, b), x, weight, bias,
+                              tolerance=1e-10)
+        check_implementations_agree(lambda t, w: F.layer_norm(t, tail, w), x, weight,
+                                    tolerance=1e-10)
+        check_implementations_agree(lambda t, b: F.layer_norm(t, tail, None, b), x, bias,
+                              tolerance=1e-10)
+        check_implementations_agree(lambda t: F.layer_norm(t, tail, eps=0.1), x, tolerance=1e-10)
+
+
+@given(SEEDS, st.integers(1, 3))
+def test_linear_gelu_embedding_dropout(seed, ndim):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 6, ndim))
+    x, weight, bias, table = random_arrays(seed, shape, (7, shape[-1]), (7,), (6, 5))
+    check_implementations_agree(F.linear, x, weight, bias)
+    check_implementations_agree(F.linear, x, weight)
+    for approximate in ("none", "tanh"):
+        check_implementations_agree(lambda t, w, b: F.linear_gelu(t, w, b, approximate), x, weight,
+                                    bias)
+        check_implementations_agree(lambda t, w: F.linear_gelu(t, w, None, approximate), x, weight)
+    check_implementations_agree(F.gelu, 3 * x)
+    check_implementations_agree(lambda t: F.gelu(t, "tanh"), 3 * x)
+    ids = rng.integers(0, 6, shape)
+    check_implementations_agree(lambda w: F.embedding(ids, w), table)
+    check_implementations_agree(lambda t: F.dropout(t, 0.4, rng=np.random.default_rng(seed)), x)
+
+
+@given(SEEDS, st.lists(st.integers(0, 8), min_size=1, max_size=12))
+def test_an_embedding_adds_to_the_gradient_that_is_there(seed, ids):
+    """A table that is the head, too: the walk comes to the embedding last."""
+    table, ids = np.random.default_rng(seed).normal(size=(9, 4)), np.array(ids)
+    check_implementations_agree(lambda w: F.linear(F.embedding(ids, w), w), table)
+    leaf = Tensor(table, requires_grad=True)
+    made = leaf * 2  # not a leaf: what its gradient was the last time is nobody's sum
+    made.retain_grad()
+    loss = F.linear(F.embedding(ids, made), made).sum()
+    loss.backward(retain_graph=True)
+    once = leaf.grad.copy()
+    loss.backward()
+    assert_close(leaf.grad, 2 * once, 1e-12)
+    assert_close(made.grad, once, 1e-12)  # half of the sum of two walks
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum", "none"]), st.booleans(), st.sampled_from([0.0, 0.3]),
+       st.booleans(), st.integers(0, 2))
+def test_cross_entropy(seed, reduction, weighted, smoothing, of_classes, extra):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 6, 2 + extra))
+    rest = shape[:1] + shape[2:]
+    targets = rng.integers(0, shape[1], rest)
+    targets[rng.random(rest) < 0.3] = 77
+    if not of_classes:
+        targets = np.moveaxis(rng.dirichlet(np.ones(shape[1]), rest), -1, 1)
+    weight = rng.random(shape[1]) if weighted else None
+    check_implementations_agree(
+        lambda t: F.cross_entropy(t, targets, weight, 77, reduction, smoothing),
+        5 * rng.normal(size=shape))
+
+
+@given(SEEDS, st.sampled_from(["mean", "sum"]), st.booleans(), st.integers(0, 2))
+def test_linear_cross_entropy(seed, reduction, with_bias, lead):
+    rng = np.random.default_rng(seed)
+    shape = tuple(int(size) for size in rng.integers(1, 5, lead))
+    targets = np.where(rng.random(shape) < 0.3, -100, rng.integers(0, 6, shape))
+    x, weight, bias = random_arrays(seed, (*shape, 3), (6, 3), (6,))
+    inputs = (x, weight, bias) if with_bias else (x, weight)
+    check_implementations_agree(
+        lambda t, w, b=None: 0.7 * F.linear_cross_entropy(t, w, b, targets, reduction=reduction),
+        *inputs)
+
+
+@pytest.mark.parametrize("blocked_from", [1, 10**6])
+@given(SEEDS, st.sampled_from(["none", "boolean", "float"]), st.booleans(),
+       st.sampled_from([0.0, 0.4]), st.integers(0, 3), st.sampled_from([None, 0.3]))
+def test_attention(blocked_from, seed, kind, is_causal, dropout_p, offset, scale):
+    rng = np.random.default_rng(seed)
+    batch, heads, queries, keys, width, out = (int(size) for size in rng.integers(1, 6, 6))
+    inputs = random_arrays(seed, (batch, heads, queries, width), (batch, heads, keys, width),
+                           (batch, heads, keys, out))
+    sizes = [size if rng.random() < 0.6 else 1 for size in (batch, heads, queries, keys)]
+    mask = rng.random(sizes) < 0.6 if kind == "boolean" else None
+    if kind == "float":
+        inputs.append(rng.normal(size=sizes[int(rng.integers(3)):]))
+
+    def attention(q, k, v, bias=None):
+        return F.scaled_dot_product_attention(q, k, v, mask if bias is None else bias, dropout_p,
+                                              is_causal, scale, offset, np.random.default_rng(seed))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "BLOCKED_FROM", blocked_from)
+        check_implementations_agree(attention, *inputs, tolerance=1e-11)
+
+
+@pytest.mark.parametrize("blocked_from", [1, 10**6])
+@given(SEEDS, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.4]))
+def test_multi_head_attention(blocked_from, seed, masked, is_causal, dropout_p):
+    rng = np.random.default_rng(seed)
+    batch, heads, tokens, width = (int(size) for size in rng.integers(1, 6, 4))
+    mask = rng.random((batch, 1, rng.choice([1, tokens]), tokens)) < 0.6 if masked else None
+
+    def attention(qkv):
+        return F.multi_head_attention(qkv, heads, mask, dropout_p, is_causal,
+                                      np.random.default_rng(seed))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "BLOCKED_FROM", blocked_from)
+        check_implementations_agree(attention, rng.normal(size=(batch, tokens, 3 * heads * width)),
+                              tolerance=1e-11)
+
+
+@pytest.mark.parametrize("shape, mask, error, words", [
+    ((2, 3, 16), None, ValueError, r"\(2, 3, 16\).*2 heads"),
+    ((3, 12), None, ValueError, r"\(3, 12\).*2 heads"),
+    ((2, 3, 12), np.ones((4, 1, 1, 3), bool), ValueError, r"\(4, 1, 1, 3\)"),
+    ((2, 3, 12), np.zeros((3, 3)), TypeError, "float64"),
+])
+def test_multi_head_attention_refuses(shape, mask, error, words):
+    with pytest.raises(error, match=words):
+        F.multi_head_attention(np.zeros(shape), 2, mask)
+
+
+FUNCTIONS = {
+    "softmax": (F.softmax, (3, 4)),
+    "log_softmax": (F.log_softmax, (3, 4)),
+    "logsumexp": (F.logsumexp, (3, 4)),
+    "layer_norm": (lambda x, w, b: F.layer_norm(x, 4, w, b), (2, 3, 4), (4,), (4,)),
+    "gelu": (F.gelu, (3, 4)),
+    "linear": (F.linear, (2, 3, 4), (5, 4), (5,)),
+    "linear_gelu": (F.linear_gelu, (2, 3, 4), (5, 4), (5,)),
+    "embedding": (lambda w: F.embedding(np.array([[1, 0, 1]]), w), (3, 4)),
+    "dropout": (lambda x: F.dropout(x, 0.5, rng=np.random.default_rng(0)), (3, 4)),
+    "cross_entropy": (
+        lambda x: F.cross_entropy(x, np.array([0, 3, 1]), np.ones(4), -1, "mean", 0.1), (3, 4)),
+    "linear_cross_entropy": (lambda x, w, b: F.linear_cross_entropy(x, w, b, np.array([0, 3])),
+                             (2, 5), (4, 5), (4,)),
+    "scaled_dot_product_attention": (
+        lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, m, 0.5, True,
+                                                          rng=np.random.default_rng(0)),
+        (1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), (3, 3)),
+    "multi_head_attention": (
+        lambda x: F.multi_head_attention(x, 2, None, 0.5, True, np.random.default_rng(0)),
+        (2, 3, 12)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_fused_function_is_one_node(name):
+    function, *shapes = FUNCTIONS[name]
+    inputs = [Tensor(array, requires_grad=True) for array in random_arrays(1, *shapes)]
+    output = function(*inputs)
+    if name == "multi_head_attention":  # the same node, with the heads lying side by side
+        name = "scaled_dot_product_attention"
+    assert output.grad_fn.__name__ == f"{name}_backward"
+    assert all(any(source is tensor for tensor in inputs) for source in output.inputs)
+    with mb.reference():
+        assert function(*inputs).grad_fn.__name__ != f"{name}_backward"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_implementation
+def test_float32_stays_float32(implementation, name):
+    function, *shapes = FUNCTIONS[name]
+    arrays = random_arrays(1, *shapes)
+    with implementation():
+        wide = values_and_gradients(function, arrays)
+        narrow = values_and_gradients(function, [array.astype(np.float32) for array in arrays])
+    for actual, expected in zip(narrow, wide, strict=True):
+        assert actual.dtype == np.float32
+        assert_close(actual, expected, 1e-5)
+
+
+@each_implementation
+def test_numbers_of_numpy_do_not_widen_float32(implementation):
+    x = Tensor(np.ones((1, 2, 3, 4), np.float32), requires_grad=True)
+    half = np.float64(0.5)
+    with implementation():
+        for output in (F.scaled_dot_product_attention(x, x, x, scale=half),
+                       F.scaled_dot_product_attention(x, x, x, np.ones((3, 3))),
+                       F.layer_norm(x, 4, eps=half),
+                       F.dropout(x, half, True, np.random.default_rng(0)),
+                       F.cross_entropy(x[0, 0], np.arange(3), label_smoothing=half)):
+            assert output.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_implementation
+def test_complex_step(implementation, name):
+    """gradcheck with the complex step: every fused function must let complex numbers through."""
+    function, *shapes = FUNCTIONS[name]
+    with implementation():
+        mb.gradcheck(function, random_arrays(2, *shapes))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_implementation
+def test_one_complex_input_among_real_ones(implementation, name):
+    """The complex step of one input alone: nothing computes in place what does not fit there."""
+    function, *shapes = FUNCTIONS[name]
+    arrays = random_arrays(2, *shapes)
+    with implementation():
+        for array in arrays:
+            step = 1e-30j * np.random.default_rng(0).normal(size=array.shape)
+            mixed = [Tensor(other + step if other is array else other) for other in arrays]
+            assert function(*mixed).data.imag.any()
+
+
+@each_implementation
+def test_gradients_where_an_optimizer_keeps_them(implementation):
+    """A leaf's gradient_buffer is written first and added to later, whoever contributes."""
+    x, weight = random_arrays(5, (4, 3), (3, 3))
+    functions = [
+        lambda x, w: (F.linear(x, w) * F.linear(x + 1, w)).sum() + F.linear(w, w).sum(),
+        lambda x, w: (F.linear(w, w) * x.data[:3]).sum(),
+        lambda x, w: F.linear_cross_entropy(F.linear(x, w), w, None, np.array([0, 2, 1, 1])),
+        lambda x, w: F.linear(F.embedding(np.array([0, 2, 2]), w), w).sum()]
+    with implementation():
+        for function in functions:
+            plain, kept = (Tensor(weight.copy(), requires_grad=True) for _ in range(2))
+            kept.grad_buffer = buffer = np.full(weight.shape, np.nan)
+            for _ in range(2):  # the second time adds
+                function(Tensor(x), plain).backward()
+                function(Tensor(x), kept).backward()
+                assert kept.grad is buffer
+                assert_close(kept.grad, plain.grad, 1e-12)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@each_implementation
+def test_any_subset_of_inputs_may_require_gradients(implementation, name):
+    function, *shapes = FUNCTIONS[name]
+    arrays = random_arrays(3, *shapes)
+    with implementation():
+        everything = values_and_gradients(function, arrays)[1:]
+        for chosen in range(2 ** len(arrays)):
+            tensors = [Tensor(array, requires_grad=bool(chosen >> i & 1))
+                       for i, array in enumerate(arrays)]
+            output = function(*tensors)
+            assert output.requires_grad == bool(chosen)
+            if chosen:
+                output.backward(np.random.default_rng(0).normal(size=output.shape))
+            for i, tensor in enumerate(tensors):
+                assert (tensor.grad is not None) == bool(chosen >> i & 1)
+                if tensor.grad is not None:
+                    assert_close(tensor.grad, everything[i], 1e-12)
+
+
+@given(SEEDS, st.sampled_from([np.float32, np.float64, np.complex128]))
+def test_rows(seed, dtype):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, *rng.integers(1, 9, 2)))
+    if dtype is np.complex128:
+        a, b = a + 1j * b, b - 2j * a
+    a, b = a.astype(dtype), b.astype(dtype)
+    assert_close(row_sum(a), a.sum(1, keepdims=True), 1e-5)
+    assert_close(row_dot(a, b), (a * b).sum(1, keepdims=True), 1e-5)
+    assert_close(column_sum(a), a.sum(0), 1e-5)
+    assert np.array_equal(row_max(a), a.real.max(1, keepdims=True))
+    assert all(rows(a).dtype == dtype for rows in (row_sum, column_sum))
+
+
+def test_row_blocks_cover_every_row_once():
+    for shape in ((0, 3), (1, 1), (331, 1_411), (3, 270_000), (5, 0)):
+        rows = np.zeros(shape, np.float32)
+        for part in row_blocks(rows):
+            rows[part] += 1
+            assert rows[part].size <= BLOCK or len(rows[part]) == 1
+        assert (rows == 1).all()

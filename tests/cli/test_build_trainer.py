@@ -1,0 +1,73 @@
+"""From options to a trainer: each of them arrives in the objective or in the model."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minibert.cli.ask import fill_gaps
+from minibert.cli.build_trainer import FilledGap, fingerprint, make_trainer
+from minibert.cli.defaults import resolved
+from minibert.data.corpora import toy_corpus
+from minibert.training.report import Report
+
+GIVEN = {"corpus": "toy", "layers": 1, "heads": 2, "width": 8, "context": 48, "batch": 4,
+         "steps": 10, "dropout": 0.2, "threads": 1, "workers": 1}
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return toy_corpus(40, 12)
+
+
+def made(which, corpus, **more):
+    return make_trainer(which, resolved(GIVEN | more, "toy", which), corpus, Report())
+
+
+def test_what_is_asked_of_bert(corpus):
+    trainer = made("bert", corpus, seed=5)
+    objective, config = trainer.objective, trainer.model.config
+    assert (objective.seed, objective.batch_size, objective.context) == (5, 4, 48)
+    assert objective.sentences_per_segment == corpus.sentences_per_segment is not None
+    assert len(objective._held_out_plan) == 5 * 12, "five of each held-out document"
+    assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == 0.2
+    assert (config.pad_token_id, config.max_position_embeddings) == (0, 48)
+
+
+def test_what_is_asked_of_gpt(corpus):
+    trainer = made("gpt", corpus, seed=5)
+    objective, config = trainer.objective, trainer.model.config
+    assert (objective.seed, objective.batch_size, objective.context) == (5, 4, 48)
+    assert config.resid_pdrop == config.embd_pdrop == config.attn_pdrop == 0.2
+    assert config.eos_token_id == config.bos_token_id == trainer.tokenizer.sep_token_id
+
+
+@pytest.mark.parametrize("which", ["bert", "gpt"])
+def test_the_seed_draws_the_first_weights(corpus, which):
+    one, same, other = (made(which, corpus, seed=seed).model.state_dict() for seed in (5, 5, 6))
+    assert all([np.array_equal(one[name], same[name]) for name in one])
+    matrices = [name for name in one if one[name].ndim == 2]
+    assert not any([np.array_equal(one[name], other[name]) for name in matrices])
+
+
+def test_another_text_has_another_fingerprint(corpus):
+    texts = [replace(corpus, train_texts=train, held_out_texts=held_out) for train, held_out in (
+        (["ab", "c"], ["d"]), (["a", "bc"], ["d"]), (["ab", "c"], ["e"]), (["ab"], ["cd"]))]
+    assert len({fingerprint(text) for text in texts}) == 4
+    assert fingerprint(replace(corpus, train_texts=["\ud800"]))  # half a character is no trouble
+
+
+def test_the_gap_of_a_sample_is_found_beside_other_masks_and_unknown_words(corpus):
+    trainer = made("bert", corpus, seed=5)
+    tokenizer, batch = trainer.tokenizer, next(trainer.objective.held_out_batches())
+    objective = SimpleNamespace(held_out_batches=lambda: iter([batch]))
+    batch.original_ids[0, 1] = tokenizer.mask_token_id  # a text about BERT; [CLS] comes first
+    gap = FilledGap(objective, tokenizer)
+    every = fill_gaps(trainer.model, tokenizer, gap.ids, gap.types, 3)
+    assert len(every) == 2 and gap.guesses(trainer.model, 3) == every[1] != every[0]
+    assert gap.text(1).split()[1] == "[MASK]" and gap.text(1) in gap.text() and gap.place > 2
+    words = ~np.isin(batch.original_ids[0], tokenizer.all_special_ids)
+    batch.original_ids[0, words] = tokenizer.unk_token_id
+    batch.original_ids[0, 1] = tokenizer.unk_token_id
+    assert FilledGap(objective, tokenizer).answer == "[UNK]"

@@ -1,0 +1,108 @@
+"""What no single test can see: rules of the house that hold for every file."""
+
+import ast
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def nodes(folder: str) -> list[tuple[str, ast.AST]]:
+    """(file, node) of everything that is written in the Python files below a folder."""
+    return [(path.relative_to(ROOT).as_posix(), node)
+            for path in sorted((ROOT / folder).rglob("*.py"))
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def found(folder: str, is_fault) -> list[str]:
+    return [f"{path}, line {node.lineno}" for path, node in nodes(folder) if is_fault(node)]
+
+
+def test_no_file_can_make_the_package_run_code_or_go_online():
+    """No pickle in a checkpoint, and nothing that is as bad."""
+    dangerous = {"pickle", "marshal", "shelve", "dill", "joblib", "socket", "urllib", "http",
+                 "requests", "importlib"}
+
+    def is_fault(node):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            bare = isinstance(node.func, ast.Name)
+            return bare and name in ("eval", "exec", "__import__") or "allow_pickle" in [
+                keyword.arg for keyword in node.keywords]
+        return any(name.split(".")[0] in dangerous for name in imported(node))
+
+    assert found("minibert", is_fault) == []
+
+
+def test_randomness_is_passed_in():
+    """No global generator: of numpy.random only what makes one of one's own."""
+    def is_fault(node):
+        if any(name == "random" for name in imported(node)):
+            return True
+        return (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)
+                and node.value.attr == "random" and getattr(node.value.value, "id", "") == "np"
+                and node.attr not in ("default_rng", "Generator", "PCG64"))
+
+    assert found("minibert", is_fault) == []
+
+
+def test_mistakes_of_a_user_are_told_without_assert():
+    assert found("minibert", lambda node: isinstance(node, ast.Assert)) == []
+
+
+def test_no_two_tests_of_one_name():
+    """The second would silently take the place of the first."""
+    for path, node in nodes("tests"):
+        if isinstance(node, (ast.Module, ast.ClassDef)):
+            names = Counter(part.name for part in node.body
+                            if isinstance(part, (ast.FunctionDef, ast.ClassDef)))
+            assert [name for name, count in names.items() if count > 1] == [], path
+
+
+def test_no_test_hides_behind_a_missing_package():
+    def is_fault(node):
+        if isinstance(node, ast.ExceptHandler):
+            names = [getattr(part, "id", "") for part in ast.walk(node.type or node)]
+            return bool({"ImportError", "ModuleNotFoundError"} & set(names))
+        return getattr(node, "attr", "") in ("importorskip", "xfail")
+
+    assert found("tests", is_fault) == []
+
+
+def reading_order() -> list[str]:
+    """The files in the table of minibert/README.md, from the root."""
+    room, order = "", []
+    for line in (ROOT / "minibert/README.md").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\| \*\*`(\w+/)`\*\* \|", line):
+            room = match[1]
+        elif match := re.match(r"\| \*? ?`([\w/]+\.py)` \|", line):
+            order.append(f"minibert/{'' if match[1] == '__main__.py' else room}{match[1]}")
+    return order
+
+
+def test_the_map_lists_every_file_below_what_it_imports():
+    order = reading_order()
+    files = {path for path, _ in nodes("minibert") if not path.endswith("__init__.py")}
+    assert Counter(order) == Counter(files)
+    place = {path: k for k, path in enumerate(order)}
+    for path, node in nodes("minibert"):
+        if isinstance(node, ast.ImportFrom) and path in place:
+            modules = [node.module, *[f"{node.module}.{alias.name}" for alias in node.names]]
+            for file in [module.replace(".", "/") + ".py" for module in modules]:
+                assert place.get(file, -1) < place[path], f"{path} stands above {file}"
+
+
+def test_no_line_is_longer_than_100_characters():
+    for folder in ("minibert", "demos", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            lines = path.read_text(encoding="utf-8").split("\n")
+            assert max(map(len, lines)) <= 100, path
