@@ -1,0 +1,55 @@
+"""Checks of single values: a whole number, a number, a flag, one of several names.
+
+Each returns the value as a plain Python number (NumPy's scalars are accepted; JSON does not know
+them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
+"BertConfig: hidden_size", "--steps", "clip_grad_norm_: max_norm".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+
+import numpy as np
+
+from minibert.errors import InputError
+
+
+def whole_number(name: str, value: object, at_least: int = 0, at_most: int | None = None) -> int:
+    """`value` as an int from `at_least` to `at_most` (None: no limit); True is not a number."""
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or value < at_least or (at_most is not None and value > at_most):
+        upper = "" if at_most is None else f" to {at_most}"
+        raise InputError(f"{name} = {value!r:.60}: expected a whole number from {at_least}{upper}")
+    return int(value)
+
+
+def number(name: str, value: object, at_least: float = -math.inf, at_most: float = math.inf,
+           above: float | None = None, below: float | None = None) -> float:
+    """`value` as a finite Python number (an int stays one) between the limits: `at_least` and
+    `at_most` are allowed themselves, `above` and `below` are not."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    fits = is_number and math.isfinite(value) and at_least <= value <= at_most
+    if not fits or (above is not None and value <= above) or (below is not None and value >= below):
+        limits = [f"at least {at_least:g}"] if at_least > -math.inf else []
+        limits += [f"more than {above:g}"] if above is not None else []
+        limits += [f"at most {at_most:g}"] if at_most < math.inf else []
+        limits += [f"below {below:g}"] if below is not None else []
+        raise InputError(f"{name} = {value!r:.60}: expected a finite number"
+                         + (", " + " and ".join(limits) if limits else ""))
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def flag(name: str, value: object) -> bool:
+    """`value` as a bool: True or False, not 1 or "false"."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} = {value!r:.60}: expected True or False")
+    return bool(value)
+
+
+def one_of(name: str, value: object, choices: Sequence[str]) -> str:
+    """`value`, which must be one of the names in `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} = {value!r:.60}: expected one of {', '.join(choices)}")
+    return value
