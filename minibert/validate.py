@@ -29,6 +29,7 @@ def number(name: str, value: object, at_least: float = -math.inf, at_most: float
            above: float | None = None, below: float | None = None) -> float:
     """`value` as a finite Python number (an int stays one) between the limits: `at_least` and
     `at_most` are allowed themselves, `above` and `below` are not."""
+    value = value.item() if isinstance(value, np.generic) else value  # float32 compares as float32
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     fits = is_number and math.isfinite(value) and at_least <= value <= at_most
     if not fits or (above is not None and value <= above) or (below is not None and value >= below):
@@ -38,7 +39,7 @@ def number(name: str, value: object, at_least: float = -math.inf, at_most: float
         limits += [f"below {below:g}"] if below is not None else []
         raise InputError(f"{name} = {value!r:.60}: expected a finite number"
                          + (", " + " and ".join(limits) if limits else ""))
-    return value.item() if isinstance(value, np.generic) else value
+    return value
 
 
 def flag(name: str, value: object) -> bool:

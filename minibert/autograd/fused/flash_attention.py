@@ -2,8 +2,8 @@
 
 The formula is that of reference.scaled_dot_product_attention. What changes is what is kept in
 memory: T x S numbers in the plain implementation, a few of T x D here (Dao et al. 2022,
-"FlashAttention", algorithms 1 and 2; Milakov & Gimelshein 2018 for the softmax in one pass). Two ideas make
-it work.
+"FlashAttention", algorithms 1 and 2; Milakov & Gimelshein 2018 for the softmax in one pass). Two
+ideas make it work.
 
 *A softmax in pieces.* A row of weights is exp(s - m) / sum exp(s - m), with m the row's largest
 score. Reading the scores block by block, m is not known before the end; so take the largest one so
