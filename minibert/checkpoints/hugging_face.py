@@ -84,7 +84,17 @@ _GPT2 = Layout("transformer", {
 # and has no use for cls.predictions.bias, which it keeps.
 _UNTIED, _UNTIED_BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
 
-LAYOUTS = {"bert": _BERT, "bert_norm_first": _BERT, "gpt2": _GPT2}
+LAYOUTS = {"bert": _BERT, "gpt2": _GPT2}
+
+
+def layout_of(model_type: str) -> Layout:
+    """The layout of a model type; those of our own variants (bert_norm_first) are the family's.
+    Errors: InputError for another model."""
+    family = model_type.split("_")[0] if isinstance(model_type, str) else model_type
+    if family not in tuple(LAYOUTS):
+        raise InputError(f"model_type {model_type!r:.60} is unknown: expected one of "
+                         f"{', '.join(LAYOUTS)}")
+    return LAYOUTS[family]
 
 
 def place_of(layout: Layout, name: str) -> Place:
@@ -109,7 +119,7 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
     """Arrays (values, or gradients) under our parameters' names -> under Hugging Face's."""
     theirs = {}
     for name, array in arrays.items():
-        place = place_of(LAYOUTS[model_type], name)
+        place = place_of(layout_of(model_type), name)
         parts = np.split(array.T if place.transposed else array, len(place.names))
         theirs.update(zip(place.names, parts))
     if _UNTIED in theirs:
@@ -120,7 +130,7 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
 def stored_shape(model_type: str, name: str, file: WeightFile) -> tuple[int, ...] | None:
     """The shape that our parameter `name` has in the file, None if it is not there. Only for one
     that is stored as a whole."""
-    layout = LAYOUTS[model_type]
+    layout = layout_of(model_type)
     (wanted,), transposed = place_of(layout, name)
     for text in file:
         if _bare(layout, text) == _bare(layout, wanted):
@@ -130,7 +140,7 @@ def stored_shape(model_type: str, name: str, file: WeightFile) -> tuple[int, ...
 
 def stored_layers(model_type: str, file: WeightFile) -> int:
     """How many layers the file holds weights of."""
-    layout = LAYOUTS[model_type]
+    layout = layout_of(model_type)
     start, _, _ = place_of(layout, "stack.blocks.0.attention_norm.weight").names[0].partition("0")
     return len({match[1] for text in file
                 if (match := re.match(re.escape(start) + r"(\d+)\.", _bare(layout, text)))})
@@ -172,7 +182,7 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
     The missing are among `names`, the unused among the file's; buffers and tied copies, which hold
     nothing new, do not count.
     """
-    layout = LAYOUTS[model_type]
+    layout = layout_of(model_type)
     stored = {_bare(layout, name): name for name in file}
     if len(stored) != len(file):
         raise InputError(f"{file.path}: some weights stand there twice, with and without the "
@@ -236,9 +246,10 @@ def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:
         raise InputError(f"{folder}: there is no such folder: expected one with config.json and "
                          "model.safetensors")
     config = read_json(folder / "config.json")
-    if config.get("model_type") not in tuple(LAYOUTS):
-        raise InputError(f"{folder / 'config.json'}: model_type {config.get('model_type')!r:.60} "
-                         f"is unknown: expected one of {', '.join(LAYOUTS)}")
+    try:
+        layout_of(config.get("model_type"))
+    except InputError as error:
+        raise InputError(f"{folder / 'config.json'}: {error}") from None
     weights = folder / "model.safetensors"
     if weights.is_file():
         return config, SafetensorsFile(weights)

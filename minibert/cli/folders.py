@@ -75,7 +75,7 @@ def model_folders(path: str) -> list[Path]:
 def _fitting(config: dict, classes: tuple[type, ...]) -> list[type]:
     """Those of `classes` that are of the folder's kind, the one that wrote it first."""
     fitting = [model_class for model_class in classes
-               if config.get("model_type") in model_class.config_class.model_types]
+               if str(config.get("model_type")).split("_")[0] == model_class.config_class.family]
     name = _class_name(config)
     return ([model_class for model_class in fitting if model_class.__name__ == name]
             + [model_class for model_class in fitting if model_class.__name__ != name])

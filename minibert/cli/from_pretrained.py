@@ -56,7 +56,7 @@ def folder_of(path: str, which: str) -> Path:
     seen = []
     for folder in model_folders(path):
         kind = read_json(folder / "config.json").get("model_type")
-        if kind in CLASSES[which].config_class.model_types:
+        if str(kind).split("_")[0] == CLASSES[which].config_class.family:
             return folder
         seen.append(f"a model of type {kind!r:.60}")
     raise InputError(f"{path}: holds {' and '.join(seen)}: pretrain {which} --from needs a "

@@ -1,161 +1,168 @@
-"""What a model is built from, under Hugging Face's names and with its defaults.
+"""Configurations: the sizes and switches of a model, under Hugging Face's names and defaults.
 
-A config does not change once it is made: `dataclasses.replace(config, n_layer=2)` makes another.
+A field states, once, its default, its check and the command line's option that sets it. An option
+of a model is added by a line in the table of options, a field that names it, and the code that
+uses the field: the parser, --from, --resume, info, config.json and its model_type follow.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import ClassVar
 
 from minibert.errors import InputError
 from minibert.models.labels import LabelFields
 from minibert.nn.layers import ACTIVATIONS
-
-# Switches of Hugging Face's configurations that change what a model computes, and the only value
-# that is built here. All other unknown fields of a config.json are about saving and generating.
-_ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute",
-         "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
-
-_MAY_BE_NONE = ("classifier_dropout", "position_initializer_range")  # another field stands for them
-
-
-def config_from_dict(config_class: type, values: Mapping, changes: Mapping | None = None
-                     ) -> BertConfig | GPT2Config:
-    """The config that a config.json describes; an InputError where it asks for what is not here.
-
-    `changes` are fields of the config that take the place of the file's. New labels take the place
-    of all that the file says of labels.
-    """
-    if values["model_type"] not in config_class.model_types:
-        raise InputError(f"a model of type {values['model_type']!r:.60} is none for "
-                         f"{config_class.__name__}")
-    for name, only in _ONLY.items():
-        if values.get(name, only) != only:
-            raise InputError(f"{name} = {values[name]!r:.60} is not supported, only {only!r}")
-    known = {field.name for field in fields(config_class)}
-    values = {name: value for name, value in values.items() if name in known}
-    changes = changes or {}
-    for name in changes:
-        if name not in known:
-            raise InputError(f"there is no field {name} of {config_class.__name__}")
-    if "num_labels" in changes or "id2label" in changes:
-        values |= {"num_labels": None, "id2label": None, "problem_type": None}
-    return config_class(**values | changes)
-
-
-def _check(config: object, sizes: str, probabilities: str, activation: str) -> None:
-    """Sizes are positive, probabilities (and the eps) in [0, 1), the activation is known and the
-    heads fit. `sizes` and `probabilities` are names of fields."""
-    what = type(config).__name__
-    for name in sizes.split():
-        value = getattr(config, name)
-        if type(value) is not int or value < 1:
-            raise InputError(f"{what}: {name} = {value!r:.60}: expected a whole number from 1")
-    for name in (*probabilities.split(), "initializer_range", "position_initializer_range"):
-        value = getattr(config, name, None)
-        most = math.inf if name.endswith("initializer_range") else 1
-        if value is None and name in _MAY_BE_NONE:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < most:
-            raise InputError(f"{what}: {name} = {value!r:.60}: expected a number from 0, below "
-                             f"{most}")
-    for name in ("tie_word_embeddings", "norm_first"):
-        if not isinstance(getattr(config, name, False), bool):
-            raise InputError(f"{what}: {name} = {getattr(config, name)!r:.60}: "
-                             "expected true or false")
-    if config.pad_token_id is not None and type(config.pad_token_id) is not int:
-        raise InputError(f"{what}: pad_token_id = {config.pad_token_id!r:.60}: expected the id of "
-                         "a token, or nothing")
-    if getattr(config, activation) not in ACTIVATIONS:
-        raise InputError(f"{what}: {activation} = {getattr(config, activation)!r:.60} is unknown: "
-                         f"use one of {', '.join(ACTIVATIONS)}")
-    if config.hidden_size % config.num_attention_heads:
-        raise InputError(f"{what}: a width of {config.hidden_size} cannot be split into "
-                         f"{config.num_attention_heads} heads: choose a multiple")
+from minibert.validate import flag, number, one_of, whole_number
 
 
 @dataclass(frozen=True)
-class BertConfig(LabelFields):
-    """Hugging Face's BertConfig. `classifier_dropout` None stands for hidden_dropout_prob.
+class ModelOption:
+    """An option of a model on the command line (`norm_first` is --norm-first) and in a run's
+    state. It has the type and the check of the first field that names it."""
 
-    Two fields are ours: `norm_first`, layer norm before the branches, as in GPT-2; and
-    `position_initializer_range`, which None makes the same as `initializer_range`: positions that
-    begin smaller than the words let attention find like words first."""
+    name: str
+    help: str | None = None  # None: no option of the parser, only of the tables in cli/defaults.py
 
-    vocab_size: int = 30522
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
-    hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    initializer_range: float = 0.02
-    layer_norm_eps: float = 1e-12
-    classifier_dropout: float | None = None
-    pad_token_id: int | None = 0
-    tie_word_embeddings: bool = True
-    norm_first: bool = False
-    position_initializer_range: float | None = None
 
-    model_types: ClassVar = ("bert", "bert_norm_first")
+LAYERS = ModelOption("layers", "number of blocks")
+HEADS = ModelOption("heads", "attention heads of a block")
+WIDTH = ModelOption("width", "numbers in the vector of a token")
+CONTEXT = ModelOption("context", "tokens that the model sees at once")
+DROPOUT = ModelOption("dropout", "probability that dropout sets a number to zero")
+NORM_FIRST = ModelOption("norm_first", "layer norm before each branch of BERT, as in GPT-2")
+INITIALIZER_RANGE = ModelOption("initializer_range")
+POSITION_INITIALIZER_RANGE = ModelOption("position_initializer_range")
+
+# ---- kinds of fields -----------------------------------------------------------------------------
+
+
+def _size(name: str, value: object) -> int:
+    return whole_number(name, value, 1)
+
+
+def _share(name: str, value: object) -> float:
+    return number(name, value, 0, below=1)
+
+
+def _spread(name: str, value: object) -> float:
+    return number(name, value, 0)
+
+
+def _token_id(name: str, value: object) -> int:
+    return whole_number(name, value, -1)
+
+
+def _activation(name: str, value: object) -> str:
+    return one_of(name, value, tuple(ACTIVATIONS))
+
+
+def _field(check: Callable[[str, object], object], default: object,
+           option: ModelOption | None = None, optional: bool = False, own: str = "") -> Field:
+    """A field that `check(name, value)` validates; `optional` ones may be None.
+
+    `own` marks a field that Hugging Face does not have: it is written to config.json only where
+    it is not the default. "computes" says that it changes what is computed and therefore the
+    model_type, "initializes" that it does not.
+    """
+    metadata = {"check": check, "option": option, "optional": optional, "own": own}
+    return field(default=default, metadata=metadata)
+
+
+# ---- the configurations --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelConfig(LabelFields):
+    """The base of both configurations: checked fields, immutable; NumPy's numbers become Python's.
+
+    `dataclasses.replace(config, n_layer=2)` makes another one. Errors: InputError for a value that
+    its field does not allow, and for a width that the heads do not divide.
+    """
+
+    family: ClassVar[str]  # Hugging Face's model_type
 
     def __post_init__(self):
-        _check(self, "vocab_size hidden_size num_hidden_layers num_attention_heads "
-               "intermediate_size max_position_embeddings type_vocab_size",
-               "hidden_dropout_prob attention_probs_dropout_prob layer_norm_eps classifier_dropout",
-               "hidden_act")
+        what = type(self).__name__
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if "check" in one.metadata and not (value is None and one.metadata["optional"]):
+                checked = one.metadata["check"](f"{what}: {one.name}", value)
+                object.__setattr__(self, one.name, checked)
+        if self.hidden_size % self.num_attention_heads:
+            raise InputError(f"{what}: a width of {self.hidden_size} cannot be split into "
+                             f"{self.num_attention_heads} heads: choose a multiple")
         self.name_labels()
 
     @property
     def model_type(self) -> str:
-        """Under another name where norm comes first, since Hugging Face's BERT would open such a
-        model and compute something else."""
-        return self.model_types[self.norm_first]
+        """Hugging Face's model_type; followed by the names of our own fields that change what is
+        computed (bert_norm_first), since Hugging Face's class would compute something else."""
+        return model_type_of(type(self), asdict(self))
 
     def to_dict(self) -> dict:
-        """What stands in config.json: our own fields only where they say something."""
-        values = asdict(self) | {"model_type": self.model_type}
-        for name, unsaid in (("norm_first", False), ("position_initializer_range", None)):
-            if values[name] == unsaid:
-                del values[name]
-        return self.with_labels(values)
+        """The contents of config.json."""
+        unsaid = {one.name for one in fields(self)
+                  if one.metadata.get("own") and getattr(self, one.name) == one.default}
+        values = {name: value for name, value in asdict(self).items() if name not in unsaid}
+        return self.with_labels(values | {"model_type": self.model_type})
 
 
 @dataclass(frozen=True)
-class GPT2Config(LabelFields):
-    """Hugging Face's GPT2Config; `n_inner` None stands for 4 * n_embd."""
+class BertConfig(ModelConfig):
+    """Hugging Face's BertConfig. `classifier_dropout` None: hidden_dropout_prob is used.
 
-    vocab_size: int = 50257
-    n_positions: int = 1024
-    n_embd: int = 768
-    n_layer: int = 12
-    n_head: int = 12
-    n_inner: int | None = None
-    activation_function: str = "gelu_new"
-    resid_pdrop: float = 0.1
-    embd_pdrop: float = 0.1
-    attn_pdrop: float = 0.1
-    layer_norm_epsilon: float = 1e-5
-    initializer_range: float = 0.02
-    pad_token_id: int | None = None
-    bos_token_id: int | None = 50256
-    eos_token_id: int | None = 50256
-    tie_word_embeddings: bool = True
+    Two fields are ours: `norm_first`, layer norm before the branches, as in GPT-2; and
+    `position_initializer_range`, which None sets to `initializer_range`: positions that begin
+    smaller than the words let attention find like words first."""
 
-    model_types: ClassVar = ("gpt2",)
+    vocab_size: int = _field(_size, 30522)
+    hidden_size: int = _field(_size, 768, WIDTH)
+    num_hidden_layers: int = _field(_size, 12, LAYERS)
+    num_attention_heads: int = _field(_size, 12, HEADS)
+    intermediate_size: int = _field(_size, 3072)
+    hidden_act: str = _field(_activation, "gelu")
+    hidden_dropout_prob: float = _field(_share, 0.1, DROPOUT)
+    attention_probs_dropout_prob: float = _field(_share, 0.1, DROPOUT)
+    max_position_embeddings: int = _field(_size, 512, CONTEXT)
+    type_vocab_size: int = _field(_size, 2)
+    initializer_range: float = _field(_spread, 0.02, INITIALIZER_RANGE)
+    layer_norm_eps: float = _field(_share, 1e-12)
+    classifier_dropout: float | None = _field(_share, None, optional=True)
+    pad_token_id: int | None = _field(_token_id, 0, optional=True)
+    tie_word_embeddings: bool = _field(flag, True)
+    norm_first: bool = _field(flag, False, NORM_FIRST, own="computes")
+    position_initializer_range: float | None = _field(
+        _spread, None, POSITION_INITIALIZER_RANGE, optional=True, own="initializes")
 
-    def __post_init__(self):
-        _check(self, "vocab_size n_positions n_embd n_layer n_head intermediate_size",
-               "resid_pdrop embd_pdrop attn_pdrop layer_norm_epsilon", "activation_function")
-        self.name_labels()
+    family: ClassVar = "bert"
 
-    # BERT's words for the same things, as Hugging Face has them.
+
+@dataclass(frozen=True)
+class GPT2Config(ModelConfig):
+    """Hugging Face's GPT2Config; `n_inner` None: 4 * n_embd."""
+
+    vocab_size: int = _field(_size, 50257)
+    n_positions: int = _field(_size, 1024, CONTEXT)
+    n_embd: int = _field(_size, 768, WIDTH)
+    n_layer: int = _field(_size, 12, LAYERS)
+    n_head: int = _field(_size, 12, HEADS)
+    n_inner: int | None = _field(_size, None, optional=True)
+    activation_function: str = _field(_activation, "gelu_new")
+    resid_pdrop: float = _field(_share, 0.1, DROPOUT)
+    embd_pdrop: float = _field(_share, 0.1, DROPOUT)
+    attn_pdrop: float = _field(_share, 0.1, DROPOUT)
+    layer_norm_epsilon: float = _field(_share, 1e-5)
+    initializer_range: float = _field(_spread, 0.02, INITIALIZER_RANGE)
+    pad_token_id: int | None = _field(_token_id, None, optional=True)
+    bos_token_id: int | None = _field(_token_id, 50256, optional=True)
+    eos_token_id: int | None = _field(_token_id, 50256, optional=True)
+    tie_word_embeddings: bool = _field(flag, True)
+
+    family: ClassVar = "gpt2"
+
+    # BERT's names for the same sizes, as Hugging Face has them.
 
     @property
     def hidden_size(self) -> int:
@@ -177,10 +184,79 @@ class GPT2Config(LabelFields):
     def max_position_embeddings(self) -> int:
         return self.n_positions
 
-    @property
-    def model_type(self) -> str:
-        return self.model_types[0]
 
-    def to_dict(self) -> dict:
-        """What stands in config.json."""
-        return self.with_labels(asdict(self) | {"model_type": self.model_type})
+# ---- config.json ---------------------------------------------------------------------------------
+
+# Switches of Hugging Face's configurations that change what a model computes, and the only value
+# that is built here. All other unknown fields of a config.json are about saving and generating.
+_ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute",
+         "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
+
+
+def model_type_of(config_class: type[ModelConfig], values: Mapping) -> str:
+    """The model_type of a config with these values (see ModelConfig.model_type)."""
+    own = [one.name for one in fields(config_class) if one.metadata.get("own") == "computes"
+           and values.get(one.name, one.default) != one.default]
+    return "_".join([config_class.family, *own])
+
+
+def config_from_dict(config_class: type[ModelConfig], values: Mapping,
+                     changes: Mapping | None = None) -> ModelConfig:
+    """The config that a config.json describes; one without model_type is of `config_class`.
+
+    `changes` are fields that replace the file's. New labels replace all that the file says of
+    labels. Errors: InputError for another model_type, and for what is not supported here.
+    """
+    expected = model_type_of(config_class, values)
+    if values.get("model_type", expected) != expected:
+        raise InputError(f"a model of type {values['model_type']!r:.60} is none for "
+                         f"{config_class.__name__}: expected {expected!r}")
+    for name, only in _ONLY.items():
+        if values.get(name, only) != only:
+            raise InputError(f"{name} = {values[name]!r:.60} is not supported, only {only!r}")
+    known = {one.name for one in fields(config_class)}
+    values = {name: value for name, value in values.items() if name in known}
+    changes = changes or {}
+    for name in changes:
+        if name not in known:
+            raise InputError(f"there is no field {name} of {config_class.__name__}")
+    if "num_labels" in changes or "id2label" in changes:
+        values |= {"num_labels": None, "id2label": None, "problem_type": None}
+    return config_class(**values | changes)
+
+
+# ---- options -------------------------------------------------------------------------------------
+
+
+def option_fields(config_class: type[ModelConfig]) -> dict[ModelOption, list[Field]]:
+    """The options of a model and the fields that each of them sets, in the order of the fields."""
+    found: dict[ModelOption, list[Field]] = {}
+    for one in fields(config_class):
+        if one.metadata.get("option") is not None:
+            found.setdefault(one.metadata["option"], []).append(one)
+    return found
+
+
+def checked_option(option: ModelOption, one: Field, value: object) -> object:
+    """`value` as the field of `option` takes it. Errors: InputError that names the option."""
+    if value is None and one.metadata["optional"]:
+        return None
+    return one.metadata["check"](f"--{option.name.replace('_', '-')}", value)
+
+
+def option_values(config: ModelConfig) -> dict[str, object]:
+    """{name: value} of all options, as a config has them."""
+    return {option.name: getattr(config, found[0].name)
+            for option, found in option_fields(type(config)).items()}
+
+
+def config_from_options(config_class: type[ModelConfig], options: Mapping[str, object],
+                        **others) -> ModelConfig:
+    """The config in which every option sets its fields; one that is not in `options` leaves the
+    default, as in a run that is older than the option. `others` are fields."""
+    values = {}
+    for option, found in option_fields(config_class).items():
+        if option.name in options:
+            value = checked_option(option, found[0], options[option.name])
+            values |= {one.name: value for one in found}
+    return config_class(**values | others)

@@ -1,4 +1,4 @@
-"""The labels in a config: how many there are and what they are called."""
+"""The labels of a config: their number and names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minibert.errors import InputError
+from minibert.validate import one_of, whole_number
 
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 _MOST_LABELS = 100_000  # a slip in config.json must not take all memory
@@ -13,11 +14,11 @@ _MOST_LABELS = 100_000  # a slip in config.json must not take all memory
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFields:
-    """Hugging Face's fields for what a classifier tells apart; every config has them.
+    """Hugging Face's label fields, which every config has.
 
     `id2label` names each class by its number, {0: "no", 1: "yes"}; without names the `num_labels`
-    classes (2 unless given) are called LABEL_0, LABEL_1... One label alone stands for a number to
-    be predicted. `problem_type` None leaves it to the labels (see task_losses.problem_type).
+    classes (2 unless given) are called LABEL_0, LABEL_1... One label means that a number is
+    predicted. `problem_type` None: the labels decide (see problem_type in models/losses.py).
     """
 
     num_labels: int | None = None
@@ -26,31 +27,28 @@ class LabelFields:
 
     @property
     def label2id(self) -> dict[str, int]:
-        """`id2label` read backwards."""
+        """The inverse of `id2label`."""
         return {label: number for number, label in self.id2label.items()}
 
     def name_labels(self) -> None:
-        """Fill `num_labels` and `id2label` from each other, and check them."""
+        """Fill `num_labels` and `id2label` from each other. Errors: InputError where they
+        contradict each other, or the problem type."""
         what, count, names = type(self).__name__, self.num_labels, self.id2label
         if names is not None:
             names = _checked_names(what, names)
             count = len(names) if count is None else count
-        count = 2 if count is None else count
-        if type(count) is not int or not 1 <= count <= _MOST_LABELS:
-            raise InputError(f"{what}: num_labels = {count!r:.60}: expected a whole number from 1 "
-                             f"to {_MOST_LABELS}")
+        count = whole_number(f"{what}: num_labels", 2 if count is None else count, 1, _MOST_LABELS)
         if names is None or names == _plain_names(len(names)):
             names = _plain_names(count)
         if len(names) != count:
             raise InputError(f"{what}: num_labels = {count}, but id2label names {len(names)} "
                              "labels: change both")
-        if self.problem_type not in (None, *PROBLEM_TYPES):
-            raise InputError(f"{what}: problem_type = {self.problem_type!r:.60} is unknown: use "
-                             f"one of {', '.join(PROBLEM_TYPES)}")
+        if self.problem_type is not None:
+            one_of(f"{what}: problem_type", self.problem_type, PROBLEM_TYPES)
         if self.problem_type == "single_label_classification" and count == 1:
             raise InputError(f"{what}: problem_type = {self.problem_type!r} needs two labels or "
                              "more; one label alone is for regression")
-        object.__setattr__(self, "num_labels", count)  # frozen for everybody else
+        object.__setattr__(self, "num_labels", count)  # the dataclass is frozen
         object.__setattr__(self, "id2label", names)
 
     def with_labels(self, values: dict) -> dict:

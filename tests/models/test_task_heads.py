@@ -297,7 +297,7 @@ def test_labels_that_do_not_fit():
     ("expected a different name for each number", {"id2label": {0: "a", 1: "a"}}),
     ("expected a different name for each number", {"id2label": {0: "a", 1: 7}}),
     ("expected a different name for each number", {"id2label": ["a", "b"]}),
-    ("problem_type = 'ranking' is unknown", {"problem_type": "ranking"}),
+    ("problem_type = 'ranking': expected one of", {"problem_type": "ranking"}),
     ("needs two labels or more", {"num_labels": 1, "problem_type": "single_label_classification"}),
 ])
 @pytest.mark.parametrize("make", [bert_config, gpt2_config])

@@ -1,0 +1,79 @@
+"""The registry of architectures: for each model_type its config, and its classes by purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from minibert.errors import InputError
+from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
+                                  BertForPreTraining, BertModel)
+from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
+                                        BertForSequenceClassification, BertForTokenClassification)
+from minibert.models.config import BertConfig, GPT2Config, ModelConfig
+from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
+from minibert.models.pretrained_model import PretrainedModel
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a family of models has: its name on the command line, its config, its classes."""
+
+    name: str  # as in `pretrain bert`
+    config_class: type[ModelConfig]
+    bare: type[PretrainedModel]
+    pretraining: type[PretrainedModel]
+    other_pretraining: tuple[type[PretrainedModel], ...]  # with a part of its heads
+    heads: Mapping[str, type[PretrainedModel]]  # by the task of fine-tuning
+    left_to_right: bool  # a token sees only those before it
+
+
+BERT = Architecture(
+    "bert", BertConfig, BertModel, BertForPreTraining,
+    (BertForMaskedLM, BertForNextSentencePrediction),
+    {"classify": BertForSequenceClassification, "pair": BertForSequenceClassification,
+     "choice": BertForMultipleChoice, "tag": BertForTokenClassification,
+     "answer": BertForQuestionAnswering}, left_to_right=False)
+GPT = Architecture(
+    "gpt", GPT2Config, GPT2Model, GPT2LMHeadModel, (),
+    {"classify": GPT2ForSequenceClassification, "pair": GPT2ForSequenceClassification},
+    left_to_right=True)
+ARCHITECTURES = (BERT, GPT)
+
+
+def architecture_of(values: Mapping) -> Architecture:
+    """The architecture of a config.json: by its model_type, whose first word is Hugging Face's
+    (bert_norm_first is a BERT); in a file of the first years, which has none, by the class that
+    wrote it, or by the name of the field for the width. Errors: InputError for any other."""
+    model_type = values.get("model_type")
+    if model_type is None:
+        return _older(values)
+    for architecture in ARCHITECTURES:
+        if str(model_type).split("_")[0] == architecture.config_class.family:
+            return architecture
+    known = " and ".join([one.config_class.family for one in ARCHITECTURES])
+    raise InputError(f"a model of type {model_type!r:.60}: only {known} are known here")
+
+
+def _older(values: Mapping) -> Architecture:
+    name = class_name(values) or ""
+    for architecture in ARCHITECTURES:
+        if name in [one.__name__ for one in classes_of(architecture)]:
+            return architecture
+    if "n_embd" in values or "hidden_size" in values:
+        return GPT if "n_embd" in values else BERT
+    raise InputError("neither model_type nor architectures says of which kind the model is")
+
+
+def classes_of(architecture: Architecture) -> tuple[type[PretrainedModel], ...]:
+    """All classes of an architecture, each once."""
+    return tuple(dict.fromkeys([architecture.pretraining, *architecture.other_pretraining,
+                                architecture.bare, *architecture.heads.values()]))
+
+
+def class_name(values: Mapping) -> str | None:
+    """The class that wrote a config.json; None where it does not say."""
+    names = values.get("architectures")
+    if isinstance(names, list) and names and isinstance(names[0], str):
+        return names[0]
+    return None
