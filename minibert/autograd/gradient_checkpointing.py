@@ -1,10 +1,10 @@
-"""Activation checkpointing: a second forward for less memory (Chen et al. 2016, "Training Deep Nets
+"""Gradient checkpointing: a second forward for less memory (Chen et al. 2016, "Training Deep Nets
 with Sublinear Memory Cost", section 4).
 
-Backward needs what forward computed, so a graph keeps every activation of every block until the
-walk comes by. A checkpoint keeps a block's input only. When the walk arrives, it runs the block
-again from there, now with a graph, walks back over that, and drops it: at any time there is the
-graph of one block. It costs a second forward, about a third more time.
+A graph keeps every activation of every block until backward has passed it. A checkpoint keeps only
+a block's input. Backward runs the block again from there, now recorded, walks back over that graph
+and drops it: at any time there is the graph of one block. It costs a second forward, about a third
+more time.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from copy import deepcopy
 
 import numpy as np
 
-from minibert.autograd.tensor import Tensor, is_recorded, no_grad, observers, stand_ins
+from minibert.autograd.tensor import Tensor, grad_owners, is_recorded, no_grad, observers
 
 
 def checkpoint(function: Callable[..., Tensor], x: Tensor, parameters: Sequence[Tensor],
                rng: np.random.Generator | None = None) -> Tensor:
-    """`function(x, rng)`, of whose graph nothing is kept but `x`.
+    """function(x, rng), of whose graph nothing is kept but `x`.
 
     `parameters` are all the leaves that `function` uses besides. It must give the same result each
-    time: it runs again in backward, with a copy of `rng` as it was, so that dropout falls alike,
-    and in the contexts of the first time (which implementation, in which module).
+    time: it runs again in backward, with a copy of `rng` as it was, so that dropout is the same,
+    and in the context of the first call (which implementation, in which module).
     """
     inputs = (x, *parameters)
     if not is_recorded(*inputs):
@@ -34,14 +34,14 @@ def checkpoint(function: Callable[..., Tensor], x: Tensor, parameters: Sequence[
         output = function(x, rng).data
 
     def checkpoint_backward(grad):
-        own = [source.detach() for source in inputs]  # they take the gradients of this walk
+        own = [source.detach() for source in inputs]  # their `.grad` collects the inner walk's
         start = own[0]
         start.requires_grad = x.requires_grad
         again = context.copy()
-        again.run(observers.set, observers.get())  # who watches now
+        again.run(observers.set, observers.get())  # those of the backward, not of the forward
         result = again.run(function, start, deepcopy(rng_before))
-        again.run(stand_ins.set, {**stand_ins.get(),
-                                  **{id(leaf): copy for leaf, copy in zip(parameters, own[1:])}})
+        owners = {id(leaf): copy for leaf, copy in zip(parameters, own[1:])}
+        again.run(grad_owners.set, {**grad_owners.get(), **owners})
         again.run(result.backward, grad)
         return tuple([tensor.grad for tensor in own])
 

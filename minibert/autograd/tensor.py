@@ -1,49 +1,36 @@
-"""Tensor: a NumPy array that remembers how it was computed, and the walk that goes back over it.
+"""Tensor: an array, how it was computed, and the walk back that computes gradients.
 
-An op computes an output array, defines its own backward function right below, and hands both to one
-door, `Tensor.from_op`. `loss.backward()` then walks the graph from the loss to the leaves and calls
-each op's backward function once, two frames below the user's line. That is all of reverse-mode
-differentiation (Baydin et al. 2018, "Automatic Differentiation in Machine Learning", section 3.2).
+An op computes its output array, defines its own backward function right below, and hands both to
+`Tensor.from_op`. `loss.backward()` visits the graph from the loss to the leaves and calls each op's
+backward function once, two frames below the caller's line. That is reverse-mode differentiation
+(Baydin et al. 2018, "Automatic Differentiation in Machine Learning", section 3.2). Ops return
+gradients and touch nothing else; `accumulate` is the one function that adds them up.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
 
-# Context variables, not globals: restored after an exception, and a worker can copy its caller's.
-_grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
-# From the id of a leaf to the tensor that takes its gradient instead: when several threads walk
-# back at once, or a checkpoint walks within a walk, no two may write into one `.grad`.
-stand_ins: ContextVar[dict[int, Tensor]] = ContextVar("stand_ins", default={})
-# Whoever watches the door (tracing, anomaly detection): see trace.py for the methods they have.
-observers: ContextVar[tuple] = ContextVar("observers", default=())
-
 BackwardFunction = Callable[[np.ndarray], tuple]
 
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Within it (or in a function it decorates) ops record nothing: no graph, no memory held."""
-    token = _grad_enabled.set(False)
-    try:
-        yield
-    finally:
-        _grad_enabled.reset(token)
-
-
-def is_recorded(*inputs: Tensor) -> bool:
-    """Whether an op on `inputs` will be asked for gradients: if not, it need not keep anything."""
-    return _grad_enabled.get() and any([tensor.requires_grad for tensor in inputs])
-
-
-def freed_graph(grad: np.ndarray) -> tuple:
-    """Stands where a backward function stood, once the walk has used and dropped it."""
-    raise RuntimeError("backward: this graph was already walked and freed: run the forward again, "
-                       "or pass retain_graph=True to the first backward")
+# Context variables, not globals: restored after an exception, and a worker can copy its caller's.
+_grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
+# Callbacks that run on every op, forward and backward (see trace.watch).
+observers: ContextVar[tuple] = ContextVar("observers", default=())
+# id of a leaf -> the tensor whose `.grad` takes its gradient instead. Data-parallel workers and
+# gradient checkpointing set it to collect a walk's gradients apart from the leaf's own.
+grad_owners: ContextVar[dict[int, Tensor]] = ContextVar("grad_owners", default={})
+# Held while `.grad` changes: several threads may walk back to the leaves of one model.
+_grad_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child forked while the lock is held would wait for ever
+    os.register_at_fork(before=_grad_lock.acquire, after_in_parent=_grad_lock.release,
+                        after_in_child=_grad_lock.release)
 
 
 class Tensor:
@@ -59,37 +46,15 @@ class Tensor:
     Comparisons give plain boolean arrays, element by element; hashing goes by identity.
     """
 
-    __slots__ = ("_data", "_version", "_input_versions", "_retains_grad", "requires_grad", "grad",
-                 "grad_fn", "inputs", "grad_buffer", "__weakref__")
+    __slots__ = ("_data", "_version", "_input_versions", "_requires_grad", "_retains_grad", "grad",
+                 "grad_fn", "inputs", "__weakref__")
 
-    # An array on the left of a tensor leaves the operator to it: array + tensor is a tensor.
-    __array_ufunc__ = None
-
-    def __init__(self, array, requires_grad: bool = False):
-        if isinstance(array, Tensor):
-            raise TypeError("Tensor: got a Tensor: use .detach() for one that shares its array")
-        data = np.asarray(array)
-        if data.dtype.kind not in "fciub":
-            raise TypeError(f"Tensor: expected numbers, got dtype {data.dtype}")
-        if requires_grad and data.dtype.kind not in "fc":
-            raise TypeError(f"Tensor: only floating point can require gradients, got {data.dtype}")
-        self._set_up(data, requires_grad, None, (), ())
-
-    def _set_up(self, data, requires_grad, grad_fn, inputs, input_versions) -> None:
-        self._data = data
-        self._version = 0
-        self._input_versions = input_versions
-        self._retains_grad = False
-        self.requires_grad = requires_grad
-        self.grad = None
-        self.grad_fn = grad_fn
-        self.inputs = inputs
-        self.grad_buffer = None  # an optimizer may name the array where a leaf's gradient is kept
+    # ---- the engine ------------------------------------------------------------------------------
 
     @staticmethod
     def from_op(output: np.ndarray, inputs: tuple[Tensor, ...],
                 backward: BackwardFunction) -> Tensor:
-        """The one door: the tensor that an op returns.
+        """The tensor that an op returns: every op of every model passes here.
 
         `backward` takes the gradient of the loss with respect to `output` and returns one gradient
         (or None) for each of `inputs`, in their shapes. It must not write into what it is given.
@@ -105,8 +70,6 @@ class Tensor:
             observer.after_forward(backward, result, inputs)
         return result
 
-    # ---- the walk ------------------------------------------------------------------------------
-
     def backward(self, grad: np.ndarray | None = None, retain_graph: bool = False) -> None:
         """Add d(self)/d(leaf), weighted by `grad`, to the `.grad` of every leaf that requires it.
 
@@ -115,39 +78,88 @@ class Tensor:
         was already freed, a `grad` of another shape, values replaced since the forward.
         """
         grad = self._first_gradient(grad)
-        if self.grad_fn is None:
-            _accumulate(self, grad)
-            return
-        order = topological_order(self)
-        gradients = {id(self): grad}
-        watching = observers.get()
+        order, observing = self.topological_order(), observers.get()
+        gradients = {}  # id of an inner tensor -> the sum of what its consumers have contributed
+        self.accumulate(grad, gradients)
         while order:
             tensor = order.pop()
             grad = gradients.pop(id(tensor), None)
-            if grad is not None:  # None: all its consumers said that it has no influence
+            if grad is not None:  # None: no consumer contributed a gradient
                 if tensor._retains_grad:
-                    _accumulate(tensor, grad)
-                for observer in watching:
+                    tensor._add_to_grad(grad)
+                for observer in observing:
                     observer.before_backward(tensor, grad)
                 input_grads = tensor.grad_fn(grad)
-                for observer in watching:
+                for observer in observing:
                     observer.after_backward(tensor, grad, input_grads)
                 for source, source_grad in zip(tensor.inputs, input_grads, strict=True):
-                    if source_grad is None or not source.requires_grad:
-                        continue
-                    source_grad = _checked(source_grad, source, tensor)
-                    if source.grad_fn is None:
-                        _accumulate(source, source_grad)
-                    elif id(source) in gradients:  # a new array: the first may be shared
-                        gradients[id(source)] = np.asarray(gradients[id(source)] + source_grad)
-                    else:
-                        gradients[id(source)] = source_grad
+                    if source_grad is not None and source._requires_grad:
+                        source.accumulate(_checked(source_grad, source, tensor), gradients)
             if not retain_graph:
                 tensor.grad_fn, tensor.inputs = freed_graph, ()
-            input_grads = source_grad = None  # nor does the walk itself hold on to arrays
+            input_grads = source_grad = None  # the walk itself keeps no array alive
+
+    def topological_order(self) -> list[Tensor]:
+        """The op results that this tensor depends on, itself the last, each after its inputs: from
+        the end, a tensor is reached only when all its consumers are done.
+
+        Depth first with an explicit stack: a chain of 50,000 ops needs no recursion. Errors: a
+        graph that was freed or whose values were replaced, before any gradient is added anywhere.
+        """
+        order, seen, stack = [], set(), [(self, False)]
+        while stack:
+            tensor, inputs_are_done = stack.pop()
+            if inputs_are_done:
+                order.append(tensor)
+            elif tensor.grad_fn is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                _check_unchanged(tensor)
+                stack.append((tensor, True))
+                stack += [(source, False) for source in tensor.inputs]
+        return order
+
+    def accumulate(self, grad: np.ndarray, gradients: dict[int, np.ndarray]) -> None:
+        """Add one consumer's contribution to this tensor's gradient: the chain rule's sum over all
+        uses. It is kept in `gradients` until the walk arrives, and for a leaf in `.grad`."""
+        if self.grad_fn is None:
+            grad_owners.get().get(id(self), self)._add_to_grad(grad)
+        elif id(self) in gradients:  # a new array: the first contribution may be shared
+            gradients[id(self)] = np.asarray(gradients[id(self)] + grad)
+        else:
+            gradients[id(self)] = grad
+
+    def _add_to_grad(self, grad: np.ndarray) -> None:
+        with _grad_lock:
+            if self.grad is None:
+                self.grad = np.array(grad, order="C")  # a copy: a tensor owns its `.grad`
+            else:
+                self.grad += grad
+
+    # ---- construction ----------------------------------------------------------------------------
+
+    def __init__(self, array, requires_grad: bool = False):
+        """`array`: numbers in anything that np.asarray accepts. Errors (TypeError): a Tensor, other
+        things than numbers, requires_grad for numbers that are not floating point."""
+        if isinstance(array, Tensor):
+            raise TypeError("Tensor: got a Tensor: use .detach() for one that shares its array")
+        data = np.asarray(array)
+        if data.dtype.kind not in "fciub":
+            raise TypeError(f"Tensor: expected numbers, got dtype {data.dtype}")
+        self._set_up(data, False, None, (), ())
+        self.requires_grad = requires_grad
+
+    def _set_up(self, data, requires_grad, grad_fn, inputs, input_versions) -> None:
+        self._data = data
+        self._version = 0
+        self._input_versions = input_versions
+        self._requires_grad = requires_grad
+        self._retains_grad = False
+        self.grad = None
+        self.grad_fn = grad_fn
+        self.inputs = inputs
 
     def _first_gradient(self, grad: np.ndarray | None) -> np.ndarray:
-        if not self.requires_grad:
+        if not self._requires_grad:
             raise RuntimeError("backward: this tensor requires no gradient: nothing it was made "
                                "from has requires_grad=True, or it was made under no_grad")
         if grad is None:
@@ -161,7 +173,7 @@ class Tensor:
                              f"shape {self.shape}: the two must be equal")
         return grad
 
-    # ---- what a user reads and sets --------------------------------------------------------------
+    # ---- attributes ------------------------------------------------------------------------------
 
     @property
     def data(self) -> np.ndarray:
@@ -175,9 +187,20 @@ class Tensor:
         self._version += 1
 
     def touch(self) -> None:
-        """Report a write into the array: `backward` then refuses a graph that needs what was there.
+        """Report a write into the array: `backward` then refuses a graph that needs the old values.
         """
         self._version += 1
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, requires_grad: bool) -> None:
+        if requires_grad and self.dtype.kind not in "fc":
+            raise TypeError(f"Tensor: only floating point can require gradients, got {self.dtype}: "
+                            "make it from array.astype(np.float32)")
+        self._requires_grad = bool(requires_grad)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -208,24 +231,36 @@ class Tensor:
         return self._data
 
     def item(self) -> float | int | bool | complex:
-        """The one element as a Python number."""
+        """The one element as a Python number. Error: another number of elements."""
         if self.size != 1:
             raise ValueError(f"item: expected one element, got shape {self.shape}")
         return self._data.item()
 
     def retain_grad(self) -> None:
         """Keep the gradient of this tensor too when `backward` passes through it."""
-        if not self.requires_grad:
+        if not self._requires_grad:
             raise RuntimeError("retain_grad: this tensor requires no gradient")
         self._retains_grad = self.grad_fn is not None
 
-    # ---- Python's protocols, each on purpose -----------------------------------------------------
+    # ---- Python's protocols ----------------------------------------------------------------------
+
+    # An array on the left of a tensor leaves the operator to it: array + tensor is a tensor.
+    __array_ufunc__ = None
 
     def __repr__(self) -> str:
         text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=100)
         if self.grad_fn is not None:
             return f"Tensor({text}, grad_fn={self.grad_fn.__name__})"
-        return f"Tensor({text}, requires_grad=True)" if self.requires_grad else f"Tensor({text})"
+        return f"Tensor({text}, requires_grad=True)" if self._requires_grad else f"Tensor({text})"
+
+    def __format__(self, format_spec: str) -> str:
+        """f"{loss:.4f}": a tensor of one element as its number; without a format as str()."""
+        return format(self.item(), format_spec) if format_spec else str(self)
+
+    def __getattr__(self, name: str):
+        """Runs for unknown attributes only: the error names ours for a method of PyTorch's."""
+        ours = TORCH_NAMES.get(name)
+        raise AttributeError(f"Tensor has no attribute {name!r}" + (f": {ours}" if ours else ""))
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -249,7 +284,7 @@ class Tensor:
         return int(self.item())
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        if self.requires_grad:
+        if self._requires_grad:
             raise TypeError("NumPy was given a tensor that requires a gradient, and would lose it: "
                             "use x.detach() or x.numpy() if that is meant, or an op of minibert")
         return np.array(self._data, dtype=dtype, copy=copy)
@@ -258,49 +293,67 @@ class Tensor:
         if self.grad_fn is not None:
             raise RuntimeError("deepcopy: only leaves can be copied; detach() this one first")
         copy = type(self).__new__(type(self))
-        copy._set_up(self._data.copy(), self.requires_grad, None, (), ())
+        copy._set_up(self._data.copy(), self._requires_grad, None, (), ())
         copy.grad = None if self.grad is None else self.grad.copy()
         return copy
 
     __hash__ = object.__hash__
 
     def __eq__(self, other) -> np.ndarray:
-        return _compared(self) == _compared(other)
+        return _real(self) == _real(other)
 
     def __ne__(self, other) -> np.ndarray:
-        return _compared(self) != _compared(other)
+        return _real(self) != _real(other)
 
     def __lt__(self, other) -> np.ndarray:
-        return _compared(self) < _compared(other)
+        return _real(self) < _real(other)
 
     def __le__(self, other) -> np.ndarray:
-        return _compared(self) <= _compared(other)
+        return _real(self) <= _real(other)
 
     def __gt__(self, other) -> np.ndarray:
-        return _compared(self) > _compared(other)
+        return _real(self) > _real(other)
 
     def __ge__(self, other) -> np.ndarray:
-        return _compared(self) >= _compared(other)
+        return _real(self) >= _real(other)
 
 
-def topological_order(root: Tensor) -> list[Tensor]:
-    """The op results that `root` depends on, each after its inputs: the walk starts at the end,
-    and reaches a tensor only when all its consumers are done.
+_ONE_DEVICE = "there is one device, the CPU"
+TORCH_NAMES = {
+    "view": "use .reshape(shape)", "permute": "use .transpose(axes)", "mT": "use .swapaxes(-1, -2)",
+    "unsqueeze": "use minibert.ops.expand_dims(x, axis)", "clone": "use x + 0 or deepcopy",
+    "contiguous": "every op accepts any memory layout", "requires_grad_": "set .requires_grad",
+    "numel": "use .size", "dim": "use .ndim", "tolist": "use .data.tolist()",
+    "masked_fill": "use minibert.ops.masked_fill(x, mask, value)", "device": _ONE_DEVICE,
+    "to": f"use Tensor(x.data.astype(dtype)); {_ONE_DEVICE}", "cuda": _ONE_DEVICE,
+    "cpu": _ONE_DEVICE, "float": "use Tensor(x.data.astype(np.float32))",
+    "double": "use Tensor(x.data.astype(np.float64))"}
 
-    Depth first with a stack of our own: a chain of 50,000 ops needs no recursion. All that can be
-    refused is refused here, before any gradient is added anywhere.
-    """
-    order, seen, stack = [], set(), [(root, False)]
-    while stack:
-        tensor, inputs_are_done = stack.pop()
-        if inputs_are_done:
-            order.append(tensor)
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            _check_unchanged(tensor)
-            stack.append((tensor, True))
-            stack += [(source, False) for source in tensor.inputs if source.grad_fn is not None]
-    return order
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Within it (or in a function it decorates) ops record nothing: no graph, no memory held."""
+    token = _grad_enabled.set(False)
+    try:
+        yield
+    finally:
+        _grad_enabled.reset(token)
+
+
+def is_recorded(*inputs: Tensor) -> bool:
+    """Whether `backward` can reach an op on `inputs`; if not, it need not keep anything for it."""
+    return _grad_enabled.get() and any([tensor._requires_grad for tensor in inputs])
+
+
+def op_name(backward: BackwardFunction) -> str:
+    """The name of an op: matmul, from its backward function, matmul_backward."""
+    return backward.__name__.removesuffix("_backward")
+
+
+def freed_graph(grad: np.ndarray) -> tuple:
+    """Replaces grad_fn after the graph was freed; raises."""
+    raise RuntimeError("backward: this graph was already walked and freed: run the forward again, "
+                       "or pass retain_graph=True to the first backward")
 
 
 def _check_unchanged(tensor: Tensor) -> None:
@@ -317,7 +370,7 @@ def _check_unchanged(tensor: Tensor) -> None:
 
 
 def _checked(grad: np.ndarray, source: Tensor, tensor: Tensor) -> np.ndarray:
-    """The gradient for `source` in its dtype; another shape is a mistake in the op."""
+    """The gradient for `source` in its dtype. Error: another shape, a mistake in the op."""
     if type(grad) is not np.ndarray:  # arithmetic on 0-d arrays gives NumPy scalars
         grad = np.asarray(grad)
     if grad.shape != source.shape:
@@ -328,47 +381,7 @@ def _checked(grad: np.ndarray, source: Tensor, tensor: Tensor) -> np.ndarray:
     return grad
 
 
-def _accumulate(tensor: Tensor, grad: np.ndarray) -> None:
-    """Add to `.grad`; the first contribution is copied, since a leaf owns its gradient."""
-    tensor = _owner(tensor)
-    if tensor.grad is not None:
-        tensor.grad += grad
-    elif tensor.grad_buffer is not None:
-        if grad is not tensor.grad_buffer:
-            np.copyto(tensor.grad_buffer, grad)
-        tensor.grad = tensor.grad_buffer
-    else:
-        tensor.grad = np.array(grad, order="C")
-
-
-def _owner(leaf: Tensor) -> Tensor:
-    """Who takes a leaf's gradient: see stand_ins."""
-    return stand_ins.get().get(id(leaf), leaf)
-
-
-def gradient_buffer(tensor: Tensor) -> np.ndarray | None:
-    """Where the first contribution to a leaf's gradient will be kept, if that is known. An op may
-    compute it right there and return it: a copy less (about 1 % of a step at GPT-2's width)."""
-    owner = _owner(tensor)
-    if owner.grad is not None or tensor.grad_fn is not None:
-        return None
-    if owner is not tensor:  # a worker's, made only now and dropped after the step: see Workers
-        owner.grad_buffer = np.empty_like(owner.data, order="C")
-    return owner.grad_buffer
-
-
-def gradient_so_far(tensor: Tensor) -> np.ndarray | None:
-    """What earlier contributions have left of a leaf's gradient, None before the first. An op that
-    touches a few rows of it may add to them right there, and return None for the whole."""
-    return _owner(tensor).grad if tensor.grad_fn is None else None
-
-
-def op_name(backward: BackwardFunction) -> str:
-    """The name of an op: matmul, from its backward function, matmul_backward."""
-    return backward.__name__.removesuffix("_backward")
-
-
-def _compared(value) -> np.ndarray:
-    """What a comparison compares: of a complex number (the complex step) only the real part."""
+def _real(value) -> np.ndarray:
+    """The array to be compared; of complex numbers (the complex step) the real part decides."""
     array = np.asarray(value._data if isinstance(value, Tensor) else value)
     return array.real if array.dtype.kind == "c" else array

@@ -126,7 +126,7 @@ class Module:
         """Turn all parameters into `dtype`, in place, and forget their gradients."""
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
-            parameter.grad = parameter.grad_buffer = None
+            parameter.grad = None
         return self
 
     def double(self) -> Module:

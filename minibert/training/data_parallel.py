@@ -30,7 +30,7 @@ import numpy as np
 
 from minibert.autograd.fused.threads import (blas_threads, one_blas_thread, parallel_for,
                                              split_evenly)
-from minibert.autograd.tensor import Tensor, stand_ins
+from minibert.autograd.tensor import Tensor, grad_owners
 
 Result = TypeVar("Result")
 
@@ -74,7 +74,7 @@ class Workers:
         threads = []
         for worker, own in enumerate(self.stand_ins, start=1):
             context = copy_context()  # no_grad, reference, traces: as they are here
-            context.run(stand_ins.set, self._made_ready(own))
+            context.run(grad_owners.set, self._made_ready(own))
             threads.append(threading.Thread(target=context.run, args=(attempt, worker)))
         with one_blas_thread():
             for thread in threads:
@@ -102,14 +102,11 @@ class Workers:
         for own in self.stand_ins:
             pairs = []
             for parameter, stand_in in zip(self.parameters, own):
-                grad, stand_in.grad, stand_in.grad_buffer = stand_in.grad, None, None
+                grad, stand_in.grad = stand_in.grad, None
                 if grad is None:
                     continue
                 if parameter.grad is not None:
                     pairs.append((parameter.grad, grad))
-                elif parameter.grad_buffer is not None:
-                    np.copyto(parameter.grad_buffer, grad)
-                    parameter.grad = parameter.grad_buffer
                 else:
                     parameter.grad = grad
             parallel_for(_add, split_evenly(pairs, [total.size for total, _ in pairs]))

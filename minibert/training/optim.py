@@ -36,10 +36,10 @@ def _adamw(flat: FlatGroup, step: int, group: dict, blocks: list[slice]) -> None
     correction = math.sqrt(1 - beta2 ** step)
     step_size = lr * correction / (1 - beta1 ** step)
     eps, decay = group["eps"] * correction, 1 - lr * group["weight_decay"]
-    scratch = np.empty(min(BLOCK, flat.data.size), flat.dtype)
+    scratch = np.empty((2, min(BLOCK, flat.data.size)), flat.dtype)
     for block in blocks:
-        w, g, m, v = flat.data[block], flat.grad[block], flat.exp_avg[block], flat.exp_avg_sq[block]
-        temporary = scratch[:len(w)]
+        w, m, v = flat.data[block], flat.exp_avg[block], flat.exp_avg_sq[block]
+        g, temporary = flat.gradient(block, scratch[0]), scratch[1, :len(w)]
         m *= beta1
         np.multiply(g, 1 - beta1, out=temporary)
         m += temporary
@@ -61,8 +61,7 @@ class AdamW:
 
     `params` is an iterable of tensors, or of dicts with "params" and settings of their own. What
     `param_groups[i]["lr"]` (or "betas", "eps", "weight_decay") holds at a step counts for that
-    step. After a step and `zero_grad`, gradients are written into the same arrays again: copy a
-    `.grad` that is to be kept. Errors: no parameters, one in two groups, settings out of range.
+    step. Errors: no parameters, one in two groups, settings out of range.
     """
 
     def __init__(self, params: Iterable, lr: float = 1e-3,
@@ -105,7 +104,7 @@ class AdamW:
                     parallel_for(partial(_adamw, flat, step, group), split_evenly(blocks, sizes))
 
     def zero_grad(self) -> None:
-        """Set every gradient to None; the next backward writes into the same memory."""
+        """Set every gradient to None."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None

@@ -4,6 +4,9 @@ purpose."""
 import contextvars
 import copy
 import math
+import os
+import signal
+import sys
 import threading
 
 import numpy as np
@@ -171,15 +174,6 @@ def test_gradients_of_0_d_tensors_are_arrays_on_the_whole_way():
     watched(y * y + y + 1.0).backward()
     assert seen == [np.ndarray, np.ndarray]
     assert type(x.grad) is np.ndarray and x.grad.shape == () and x.grad.dtype == np.float32
-
-
-def test_a_grad_buffer_receives_the_gradient():
-    x = leaf([1.0, 2.0])
-    x.grad_buffer = np.full(2, np.nan)
-    (x * 3.0).sum().backward()
-    assert x.grad is x.grad_buffer and x.grad.tolist() == [3, 3]
-    (x * 3.0).sum().backward()
-    assert x.grad is x.grad_buffer and x.grad.tolist() == [6, 6]
 
 
 def test_detach():
@@ -381,3 +375,56 @@ def test_augmented_assignment_makes_a_new_tensor():
 def test_the_public_names():
     assert mb.Tensor is Tensor and mb.no_grad is no_grad and mb.ops is ops
     assert math.isclose(mb.ops.exp(1.0).item(), math.e)
+
+
+# ---- threads and forks ---------------------------------------------------------------------------
+
+
+def test_threads_may_walk_back_to_the_same_leaves():
+    """Every contribution counts once, the first ones too. A large array makes `+=` take long enough
+    for another thread to come in between; a short switch interval does it for `is None`."""
+    x, start = leaf(np.zeros(200_000)), threading.Barrier(4)
+
+    def work():
+        start.wait()
+        for _ in range(25):
+            (x * 2.0).sum().backward()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(3):
+            x.grad = None
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert (x.grad == 200.0).all()
+    finally:
+        sys.setswitchinterval(interval)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_another_thread_walks_back_can_walk_back():
+    x, done = leaf(np.zeros(100_000)), threading.Event()
+
+    def work():
+        while not done.is_set():
+            (x * 2.0).sum().backward()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)  # SIGALRM ends a child that waits for ever
+                y = Tensor(np.ones(3), requires_grad=True)
+                (y * 2.0).sum().backward()
+                os._exit(0 if y.grad.tolist() == [2, 2, 2] else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        thread.join()

@@ -127,17 +127,43 @@ def test_no_step_uses_a_stale_gradient():
     assert np.array_equal(tensor.data, after)
 
 
-def test_backward_writes_into_the_flat_gradient_and_adds_the_second_contribution():
-    tensor = parameter()
-    optimizer = AdamW([tensor])
-    (tensor * 2.0).sum().backward()
-    buffer = tensor.grad
-    (tensor * 5.0).sum().backward()
-    assert tensor.grad is buffer is optimizer.flat_groups[0][0].grad_views[0]
-    np.testing.assert_allclose(tensor.grad, 7.0)
-    optimizer.zero_grad()
-    (tensor * 4.0).sum().backward()
-    np.testing.assert_allclose(tensor.grad, 4.0)
+def test_a_gradient_that_a_user_keeps_is_never_written_into():
+    """Neither by a step, nor by zero_grad and the next backward, nor by a new optimizer."""
+    tensors = [parameter() for _ in range(3)]
+    kept = []
+    for number in (2.0, 5.0, 3.0):
+        for tensor in tensors:
+            (tensor * number).sum().backward()
+        kept.append([tensor.grad for tensor in tensors])
+        if number == 2.0:
+            optimizer = AdamW(tensors)
+        optimizer.step()
+        optimizer.zero_grad()
+    for number, grads in zip((2.0, 5.0, 3.0), kept):
+        assert all((grad == number).all() for grad in grads)
+
+
+def test_padding_stays_zero_and_blocks_cross_parameters(monkeypatch):
+    """The step of one flat array in blocks of 24 elements is the step of each parameter alone."""
+    monkeypatch.setattr(optim, "BLOCK", 24)
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=size) for size in (5, 16, 70, 3, 1, 40)]
+    together = [Tensor(array.copy(), requires_grad=True) for array in arrays]
+    alone = [Tensor(array.copy(), requires_grad=True) for array in arrays]
+    optimizer = AdamW(together, lr=0.1)
+    apart = [AdamW([tensor], lr=0.1) for tensor in alone]
+    for _ in range(3):
+        for one, other in zip(together, alone):
+            one.grad = rng.normal(size=one.shape)
+            other.grad = one.grad.copy()
+        optimizer.step()
+        for single in apart:
+            single.step()
+    for one, other in zip(together, alone):
+        assert np.array_equal(one.data, other.data)
+    flat = optimizer.flat_groups[0][0]
+    assert flat.data.any() and sum(map(np.count_nonzero, flat.views(flat.data))) \
+        == np.count_nonzero(flat.data)
 
 
 def test_a_tied_parameter_is_stepped_and_clipped_once():

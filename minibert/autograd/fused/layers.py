@@ -15,7 +15,7 @@ import numpy as np
 
 from minibert.autograd.attention_masks import dropout_mask
 from minibert.autograd.fused.row_reductions import BLOCK, column_sum, row_blocks, row_dot, row_sum
-from minibert.autograd.tensor import Tensor, gradient_buffer, gradient_so_far, is_recorded
+from minibert.autograd.tensor import Tensor, is_recorded
 
 # ---- softmax and its logarithm -----------------------------------------------------------------
 
@@ -213,7 +213,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     def linear_backward(grad):
         grad = grad.reshape(-1, grad.shape[-1])  # (N, out)
         grad_x = (grad @ weight.data).reshape(x.shape) if x.requires_grad else None
-        grad_weight = weight_gradient(grad, rows, x, weight) if weight.requires_grad else None
+        grad_weight = grad.T @ rows if weight.requires_grad else None  # (out, in)
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
@@ -241,7 +241,7 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
     def linear_gelu_backward(grad):
         grad = grad.reshape(slope.shape) * slope  # (N, out)
         grad_x = (grad @ weight.data).reshape(x.shape) if x.requires_grad else None
-        grad_weight = weight_gradient(grad, rows, x, weight) if weight.requires_grad else None
+        grad_weight = grad.T @ rows if weight.requires_grad else None
         if bias is None:
             return grad_x, grad_weight
         return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
@@ -255,16 +255,6 @@ def add_bias(rows: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return np.add(rows, bias, out=rows if np.result_type(rows, bias) == rows.dtype else None)
 
 
-def weight_gradient(grad: np.ndarray, rows: np.ndarray, x: Tensor, weight: Tensor) -> np.ndarray:
-    """grad^T rows: (N, out) (N, in) -> (out, in), where the weight's gradient will be kept if it is
-    the first contribution and no other of this op (one tensor as `x` and `weight`)."""
-    buffer = gradient_buffer(weight) if x is not weight else None
-    if buffer is not None and (buffer.shape, buffer.dtype) != (weight.shape,
-                                                               np.result_type(grad, rows)):
-        buffer = None
-    return np.matmul(grad.T, rows, out=buffer)
-
-
 def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     """See reference.embedding. The gradient of a row is the sum of the gradients of its uses."""
     output = weight.data[ids]
@@ -272,14 +262,7 @@ def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     def embedding_backward(grad):
         V, C = weight.shape
         flat_ids, rows = ids.reshape(-1), grad.reshape(-1, C)  # (N,), (N, C)
-        present = gradient_so_far(weight)
-        if present is None or len(rows) >= V or present.dtype != rows.dtype:
-            return (add_rows(flat_ids, rows, V),)
-        # tied to the head, whose gradient is there already: add only to the rows that were used
-        # (a share of demos/benchmark's SMALL: 3.5 -> 0.4 ms, and no array of (V, C))
-        used, places = np.unique(flat_ids, return_inverse=True)
-        present[used] += add_rows(places, rows, len(used))
-        return (None,)
+        return (add_rows(flat_ids, rows, V),)
 
     return Tensor.from_op(output, (weight,), embedding_backward)
 

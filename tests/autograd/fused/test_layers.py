@@ -243,26 +243,6 @@ def test_one_complex_input_among_real_ones(implementation, name):
             assert function(*mixed).data.imag.any()
 
 
-@each_implementation
-def test_gradients_where_an_optimizer_keeps_them(implementation):
-    """A leaf's gradient_buffer is written first and added to later, whoever contributes."""
-    x, weight = random_arrays(5, (4, 3), (3, 3))
-    functions = [
-        lambda x, w: (F.linear(x, w) * F.linear(x + 1, w)).sum() + F.linear(w, w).sum(),
-        lambda x, w: (F.linear(w, w) * x.data[:3]).sum(),
-        lambda x, w: F.linear_cross_entropy(F.linear(x, w), w, None, np.array([0, 2, 1, 1])),
-        lambda x, w: F.linear(F.embedding(np.array([0, 2, 2]), w), w).sum()]
-    with implementation():
-        for function in functions:
-            plain, kept = (Tensor(weight.copy(), requires_grad=True) for _ in range(2))
-            kept.grad_buffer = buffer = np.full(weight.shape, np.nan)
-            for _ in range(2):  # the second time adds
-                function(Tensor(x), plain).backward()
-                function(Tensor(x), kept).backward()
-                assert kept.grad is buffer
-                assert_close(kept.grad, plain.grad, 1e-12)
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 @each_implementation
 def test_any_subset_of_inputs_may_require_gradients(implementation, name):
