@@ -49,7 +49,8 @@ from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report, in_words
-from minibert.training.run_folder import Run, read_record
+from minibert.training.run_folder import Run
+from minibert.training.run_records import read_record
 from minibert.training.trainer import Trainer, TrainingSettings
 
 TASKS = {"mood": Mood, "same-topic": SameTopic, "endings": Endings, "entities": Entities,

@@ -21,7 +21,8 @@ def whole_number(name: str, value: object, at_least: int = 0, at_most: int | Non
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not is_whole or value < at_least or (at_most is not None and value > at_most):
         upper = "" if at_most is None else f" to {at_most}"
-        raise InputError(f"{name} = {value!r:.60}: expected a whole number from {at_least}{upper}")
+        raise InputError(f"{name} = {shown_value(value)}: expected a whole number from "
+                         f"{at_least}{upper}")
     return int(value)
 
 
@@ -31,13 +32,13 @@ def number(name: str, value: object, at_least: float = -math.inf, at_most: float
     `at_most` are allowed themselves, `above` and `below` are not."""
     value = value.item() if isinstance(value, np.generic) else value  # float32 compares as float32
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    fits = is_number and math.isfinite(value) and at_least <= value <= at_most
+    fits = is_number and _is_finite(value) and at_least <= value <= at_most
     if not fits or (above is not None and value <= above) or (below is not None and value >= below):
         limits = [f"at least {at_least:g}"] if at_least > -math.inf else []
         limits += [f"more than {above:g}"] if above is not None else []
         limits += [f"at most {at_most:g}"] if at_most < math.inf else []
         limits += [f"below {below:g}"] if below is not None else []
-        raise InputError(f"{name} = {value!r:.60}: expected a finite number"
+        raise InputError(f"{name} = {shown_value(value)}: expected a finite number"
                          + (", " + " and ".join(limits) if limits else ""))
     return value
 
@@ -45,12 +46,27 @@ def number(name: str, value: object, at_least: float = -math.inf, at_most: float
 def flag(name: str, value: object) -> bool:
     """`value` as a bool: True or False, not 1 or "false"."""
     if not isinstance(value, (bool, np.bool_)):
-        raise InputError(f"{name} = {value!r:.60}: expected True or False")
+        raise InputError(f"{name} = {shown_value(value)}: expected True or False")
     return bool(value)
 
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     """`value`, which must be one of the names in `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name} = {value!r:.60}: expected one of {', '.join(choices)}")
+        raise InputError(f"{name} = {shown_value(value)}: expected one of {', '.join(choices)}")
     return value
+
+
+def shown_value(value: object) -> str:
+    """The beginning of repr(value), for one line of a message."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists within lists
+        return f"a {type(value).__name__} too large to show"
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False

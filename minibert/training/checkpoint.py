@@ -1,4 +1,4 @@
-"""What a checkpoint of a training run holds, and how a run goes on from it."""
+"""The contents of a training run's checkpoint, and the way back from it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from minibert.atomic_files import write_json
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
-from minibert.training.run_folder import STATE_SCHEMA
+from minibert.training.run_records import STATE_SCHEMA
 
 
 def write_checkpoint(trainer, name: str) -> None:
@@ -36,18 +36,22 @@ def training_state(trainer) -> dict:
 
 
 def load_training_state(trainer) -> None:
-    """Put `trainer` where its run's latest checkpoint stood.
+    """Put `trainer` where its run's latest checkpoint stood. The run is held (Run.hold) already.
 
-    Errors: no checkpoint, settings that differ (but for `steps`), another model or optimizer.
+    Errors: no checkpoint, settings that differ (but for `steps`), another model or optimizer, files
+    that contradict each other; the run's files stay unchanged.
     """
     run = trainer.run_folder
     state, folder = run.state("latest"), run.checkpoint("latest")
     # a setting that did not exist yet when the run was begun has its default
     stored = asdict(type(trainer.settings)()) | state["settings"]
     check_settings(folder, stored, asdict(trainer.settings))
+    arrays = load_file(folder / "optimizer.safetensors")
+    moments = stored_moments(trainer, arrays, folder)
+    check_progress(trainer, state, arrays, folder)
     model = type(trainer.model).from_pretrained(folder)
     trainer.model.load_state_dict(model.state_dict())
-    load_optimizer_arrays(trainer, load_file(folder / "optimizer.safetensors"), folder)
+    trainer.optimizer.load_state_dict(moments)
     run.cut_log(state["log_bytes"])
     trainer.steps_done, trainer.best = state["step"], state["best"]
     trainer.held_out = state["held_out"]
@@ -56,34 +60,61 @@ def load_training_state(trainer) -> None:
 
 
 def check_settings(folder: Path, stored: dict, given: dict) -> None:
-    """A run goes on as it was begun; only more steps may be asked of it."""
+    """Errors: a setting other than `steps` differs from the stored one."""
     for name, value in given.items():
-        before = tuple(stored[name]) if name == "betas" else stored[name]
+        before = stored[name]
+        if name == "betas" and isinstance(before, list):
+            before = tuple(before)
         if name != "steps" and before != value:
             raise InputError(f"{name} is {value}, but the run in {folder} was begun with {before}: "
                              "leave the option out, or begin a new run in another --out")
 
 
-KINDS = ("exp_avg", "exp_avg_sq", "step")
+def check_progress(trainer, state: dict, arrays: dict[str, np.ndarray], folder: Path) -> None:
+    """Errors: more steps done than the settings ask for; a number of steps that neither the moments
+    nor the log confirm; a best evaluation later than that or without its metric."""
+    path, step = folder / "state.json", state["step"]
+    if step > trainer.settings.steps:
+        raise InputError(f"steps = {trainer.settings.steps}, but the run in {folder} has made "
+                         f"{step}: expected at least as many")
+    stepped = max([int(array) for name, array in arrays.items() if name.startswith("step.")],
+                  default=0)
+    records = trainer.run_folder.records(state["log_bytes"])
+    logged = max([record["step"] for record in records if record["kind"] == "step"], default=0)
+    # steps made by hand are not logged; a batch without a loss steps no moments
+    if max(stepped, logged) != step:
+        raise InputError(f"{path}: step = {step}, but optimizer.safetensors holds {stepped} steps "
+                         f"and log.jsonl {logged}: the files are damaged")
+    best, metric = state["best"], trainer.objective.metric_for_best_model
+    if best is not None and (best["step"] > step or best.get(metric) is None):
+        raise InputError(f"{path}: best = {best!r:.60}: expected a step up to {step} and its "
+                         f"{metric}: the file is damaged")
 
 
 def optimizer_arrays(trainer) -> dict[str, np.ndarray]:
-    """The moments and step counts under the parameters' names."""
+    """The moments and step counts under the parameters' names: MOMENT.NAME, step.NAME."""
     state, names = trainer.optimizer.state_dict()["state"], _names_in_order(trainer)
-    return {f"{kind}.{names[i]}": np.asarray(entry[kind])
-            for i, entry in state.items() for kind in KINDS}
+    return {f"{kind}.{names[i]}": np.asarray(value)
+            for i, entry in state.items() for kind, value in entry.items()}
 
 
-def load_optimizer_arrays(trainer, arrays: dict[str, np.ndarray], folder: Path) -> None:
-    """The opposite of `optimizer_arrays`. Errors: names that are not this model's."""
+def stored_moments(trainer, arrays: dict[str, np.ndarray], folder: Path) -> dict:
+    """The opposite of `optimizer_arrays`: a state for Optimizer.load_state_dict. Errors: names that
+    are not this model's, step counts that are none, values that are not finite."""
+    path = folder / "optimizer.safetensors"
+    kinds = (*trainer.optimizer.moment_names, "step")
     stepped = {i: name for i, name in enumerate(_names_in_order(trainer))
                if f"step.{name}" in arrays}
-    if set(arrays) != {f"{kind}.{name}" for name in stepped.values() for kind in KINDS}:
-        raise InputError(f"{folder / 'optimizer.safetensors'}: holds other parameters than the "
-                         "model")
-    state = {i: {kind: arrays[f"{kind}.{name}"] for kind in KINDS} for i, name in stepped.items()}
-    state_dict = trainer.optimizer.state_dict()
-    trainer.optimizer.load_state_dict({"state": state, "param_groups": state_dict["param_groups"]})
+    if set(arrays) != {f"{kind}.{name}" for name in stepped.values() for kind in kinds}:
+        raise InputError(f"{path}: holds other parameters than the model")
+    for name, array in arrays.items():
+        if name.startswith("step.") and (array.shape != () or array.dtype.kind not in "iu"
+                                         or array < 1):
+            raise InputError(f"{path}: {name} = {array!r:.60}: expected a whole number from 1")
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds NaN or an infinity: the file is damaged")
+    state = {i: {kind: arrays[f"{kind}.{name}"] for kind in kinds} for i, name in stepped.items()}
+    return {"state": state, "param_groups": trainer.optimizer.state_dict()["param_groups"]}
 
 
 def _names_in_order(trainer) -> list[str]:

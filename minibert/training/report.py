@@ -95,7 +95,7 @@ def estimate(trainer) -> dict:
     """Parameters, bytes of memory and seconds that the run will take, from a step tried out here.
 
     The step leaves no trace: its gradients are dropped. Memory is the process's peak after it (None
-    where the system does not say) plus AdamW's moments, which it has not touched yet.
+    where the system does not say) plus the optimizer's moments, which it has not touched yet.
     """
     seconds = math.inf
     trainer.model.train()
@@ -109,11 +109,12 @@ def estimate(trainer) -> dict:
     evaluation_seconds = trainer.evaluation_seconds()
     every = trainer.settings.eval_every or trainer.settings.steps
     steps = trainer.settings.steps - trainer.steps_done
-    moments = sum([2 * parameter.data.nbytes for parameter in trainer.parameters])
+    moments = (len(trainer.optimizer.moment_names)
+               * sum([parameter.data.nbytes for parameter in trainer.parameters]))
     peak = peak_memory()
     return {"parameters": trainer.parameter_count(), "step_seconds": seconds,
             "bytes": None if peak is None else peak + moments,
-            # a tenth more for the clipping and AdamW, which were not tried
+            # a tenth more for clipping and the optimizer, which were not tried
             "seconds": steps * seconds * 1.1 + math.ceil(steps / every) * evaluation_seconds}
 
 

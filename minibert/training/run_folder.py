@@ -1,4 +1,4 @@
-"""A run is a folder. Whatever shows, resumes or uses a run reads these files and nothing else.
+"""Run: a folder. All that shows, resumes or uses a run reads these files and nothing else.
 
     latest/        the model as a Hugging Face folder, its tokenizer, and what resuming needs
     best/          the same, as it was at the best evaluation, without optimizer.safetensors
@@ -48,7 +48,10 @@ and in its folder stands one file more:
 
 A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old)
 and the new one takes the name by one rename. A process that dies in between leaves a whole
-checkpoint under NAME or, for that moment, under NAME.old, and `Run.checkpoint` finds either.
+checkpoint under NAME or, for that moment, under NAME.old; `Run.checkpoint` finds either. Besides:
+    .lock       while a training holds the run: see run_lock.py
+    .beginning  until the first checkpoints of a command are whole: what stands beside it was left
+                by a beginning that was killed, and gives way to a new one
 """
 
 from __future__ import annotations
@@ -60,23 +63,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from minibert.atomic_files import read_json, write_json
+from minibert.atomic_files import remove_side_files, write_json
 from minibert.errors import InputError
+from minibert.training import run_lock
+from minibert.training.run_records import (BASELINE_SCHEMA, STATE_FIELDS, STATE_SCHEMA,
+                                           SUMMARY_FIELDS, SUMMARY_SCHEMA, read_log, read_record)
 
-LOG_SCHEMA = "minibert.log.1"
-STATE_SCHEMA = "minibert.state.1"
-SUMMARY_SCHEMA = "minibert.summary.1"
-BASELINE_SCHEMA = "minibert.baseline.1"
-
-# What a file must say to be used, and of which kind it is.
-NUMBER, DICT_OR_NULL = (int, float), (dict, type(None))
-STATE_FIELDS = {"step": int, "settings": {"steps": int}, "about": dict, "best": DICT_OR_NULL,
-                "held_out": dict, "log_bytes": int, "seconds": NUMBER, "step_seconds": NUMBER,
-                "tokens": int}
-SUMMARY_FIELDS = {"settings": dict, "about": dict, "parameters": int, "steps": int,
-                  "held_out": dict, "best": DICT_OR_NULL, "baselines": dict,
-                  "oracle": DICT_OR_NULL, "seconds": NUMBER, "tokens_per_second": NUMBER}
-LOG_FIELDS = {"step": {"step": int, "loss": NUMBER}, "eval": {"step": int, "loss": NUMBER}}
+BEGINNING = ".beginning"
+CHECKPOINTS = ("latest", "best")
+# What a killed beginning may have left beside BEGINNING.
+_LEFTOVERS = {BEGINNING, run_lock.NAME, "baseline.json", "latest", "latest.new"}
 
 
 class Run:
@@ -93,21 +89,76 @@ class Run:
         run.path.mkdir(parents=True, exist_ok=True)
         return run
 
-    def check_free(self) -> None:
-        """Errors: something is there already."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InputError(f"{self.path} exists already and is not touched: "
-                             "give another --out, or --resume to go on with it")
+    def check_free(self, parts: Sequence[str] = ()) -> None:
+        """Errors: something is here already. A killed beginning's leftovers do not count, here or in
+        the runs named `parts` within."""
+        if not self.path.exists() or self._holds_nothing():
+            return
+        if parts and self.path.is_dir() and all(
+                entry.name in parts and Run(entry)._holds_nothing()
+                for entry in self.path.iterdir()):
+            return
+        raise InputError(f"{self.path} exists already and is not touched: "
+                         "give another --out, or --resume to go on with it")
+
+    def _holds_nothing(self) -> bool:
+        if not self.path.is_dir():
+            return False
+        names = set(os.listdir(self.path))
+        return (names <= {BEGINNING, run_lock.NAME}
+                or BEGINNING in names and all(name in _LEFTOVERS or _is_side_file(name)
+                                              for name in names))
+
+    # ---- one training at a time ------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Lock the run for this process, until `release` or its end, and put right what a killed
+        process left. Errors: another process holds it."""
+        run_lock.take(self.path)
+        self.begun()
+        remove_side_files(self.path)
+        for name in CHECKPOINTS:
+            place, new, old = self._places(name)
+            if place.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            elif old.exists():
+                os.rename(old, place)
+            shutil.rmtree(new, ignore_errors=True)
+
+    def release(self) -> None:
+        """Unlock the run."""
+        run_lock.release(self.path)
+
+    def begin(self) -> None:
+        """Make the folder, hold it and mark it as a beginning. Errors: something is here already,
+        another process holds it."""
+        Run.create(self.path)
+        run_lock.take(self.path)
+        try:
+            self.check_free()  # again: another process may have been faster
+            (self.path / BEGINNING).touch()
+            for entry in self.path.iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                elif entry.name not in (BEGINNING, run_lock.NAME):
+                    entry.unlink()
+        except BaseException:
+            self.release()
+            raise
+
+    def begun(self) -> None:
+        """Take the mark away: from here on the run can be resumed."""
+        (self.path / BEGINNING).unlink(missing_ok=True)
 
     # ---- checkpoints -----------------------------------------------------------------------------
 
     def save(self, name: str, write: Callable[[Path], None]) -> None:
         """Let `write(folder)` fill a new folder, then put it in the place of `name`.
 
-        Whatever goes wrong before the end of `write` leaves the old checkpoint as it was.
+        Whatever goes wrong before the end of `write` leaves the old checkpoint unchanged.
         """
-        place, new, old = (self.path / (name + ending) for ending in ("", ".new", ".old"))
-        if place.exists():
+        place, new, old = self._places(name)
+        if place.exists():  # else the one set aside is the only whole one
             shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(new, ignore_errors=True)
         try:
@@ -121,9 +172,13 @@ class Run:
         os.rename(new, place)
         shutil.rmtree(old, ignore_errors=True)
 
+    def _places(self, name: str) -> tuple[Path, Path, Path]:
+        """Where a checkpoint is, where it is written, where the old one steps aside."""
+        return self.path / name, self.path / f"{name}.new", self.path / f"{name}.old"
+
     def checkpoint(self, name: str) -> Path | None:
         """The folder of `name` ("latest" or "best"), also if a save was cut short."""
-        for folder in (self.path / name, self.path / (name + ".old")):
+        for folder in (self.path / name, self.path / f"{name}.old"):
             if folder.is_dir():
                 return folder
         return None
@@ -138,18 +193,23 @@ class Run:
     # ---- the log and the summary -----------------------------------------------------------------
 
     def log(self, record: dict) -> None:
-        """Append one line to log.jsonl."""
-        with open(self.path / "log.jsonl", "a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        """Append one line to log.jsonl. Errors: OSError with the file's name (a full disk)."""
+        path = self.path / "log.jsonl"
+        try:
+            with open(path, "a", encoding="utf-8", newline="\n") as file:
+                file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        except OSError as error:
+            error.filename = str(path)
+            raise
 
     def log_bytes(self) -> int:
-        """How long log.jsonl is now."""
+        """The length of log.jsonl now."""
         path = self.path / "log.jsonl"
         return path.stat().st_size if path.exists() else 0
 
     def cut_log(self, length: int) -> None:
-        """Forget what was logged after a checkpoint: those steps will be made again. Errors: what
-        stays is damaged; then nothing is cut."""
+        """Cut off what was logged after a checkpoint: those steps will be made again. Errors: the
+        rest is damaged; then nothing is cut."""
         path = self.path / "log.jsonl"
         if self.log_bytes() < length:
             raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the "
@@ -163,33 +223,14 @@ class Run:
         in its first `length` bytes, which are whole lines. Errors: a line that is damaged, another
         schema."""
         path = self.path / "log.jsonl"
-        if not path.exists():
-            return []
-        lines = path.read_bytes()[:length].split(b"\n")
-        if length is None or not lines[-1]:
-            lines.pop()  # what stands after the last line break
-        records = []
-        for number, line in enumerate(lines, 1):
-            try:
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    raise ValueError("this is no JSON object")
-                _check_fields(record, {"kind": str})
-                _check_fields(record, LOG_FIELDS.get(record["kind"], {}))
-            except ValueError as error:
-                raise InputError(f"{path}, line {number}: {error}: the file is damaged") from None
-            records.append(record)
-        if records and records[0].get("schema") != LOG_SCHEMA:
-            found = records[0].get("schema")
-            raise InputError(f"{path}: schema {found!r:.60}: expected {LOG_SCHEMA!r}")
-        return records
+        return read_log(path, length) if path.exists() else []
 
     def write_summary(self, summary: dict) -> None:
         """Write summary.json by one rename."""
         write_json(self.path / "summary.json", {"schema": SUMMARY_SCHEMA, **summary})
 
     def summary(self) -> dict | None:
-        """summary.json, or None for a run that has not ended."""
+        """summary.json, or None for a run that has not ended. Errors: a damaged or foreign file."""
         path = self.path / "summary.json"
         return read_record(path, SUMMARY_SCHEMA, SUMMARY_FIELDS) if path.exists() else None
 
@@ -200,48 +241,34 @@ class Run:
         write_json(self.path / "baseline.json", {"schema": BASELINE_SCHEMA, "guess": guess})
 
     def baseline(self) -> object:
-        """The guess in baseline.json."""
+        """The guess in baseline.json. Errors: a damaged or foreign file."""
         return read_record(self.path / "baseline.json", BASELINE_SCHEMA, {"guess": object})["guess"]
+
+
+def _is_side_file(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 @contextmanager
 def new_runs(paths: Sequence[Path]) -> Iterator[list[Run]]:
-    """The runs at `paths`, in folders that are made here. Whatever goes wrong within takes all of
-    it away again, but nothing that somebody else has put there meanwhile. Errors: something is
-    there already."""
+    """The runs at `paths`, in folders that are made here and held from here on (Trainer.run
+    releases its own). An exception within removes all of it, but nothing that another process has
+    put there meanwhile. Errors: something is there already."""
     runs, around = [], []
     try:
         for path in paths:
             around += [folder for folder in path.parents if not folder.exists()]
-            runs.append(Run.create(path))
+            run = Run(path)
+            run.begin()
+            runs.append(run)
         yield runs
+        for run in runs:
+            run.begun()
     except BaseException:
         for run in runs:
             shutil.rmtree(run.path, ignore_errors=True)
+            run.release()
         for folder in around:  # the inner ones first
             with suppress(OSError):  # not empty
                 folder.rmdir()
         raise
-
-
-def read_record(path: Path, schema: str, fields: dict) -> dict:
-    """A JSON object of the given schema, with `fields` of these types (or, in an object, fields in
-    their turn). Errors: a file that is missing or damaged, another schema."""
-    record = read_json(path)
-    if record.get("schema") != schema:
-        raise InputError(f"{path}: schema {record.get('schema')!r:.60}: expected {schema!r}")
-    try:
-        _check_fields(record, fields)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}: the file is damaged") from None
-    return record
-
-
-def _check_fields(record: dict, fields: dict) -> None:
-    for name, kind in fields.items():
-        if name not in record:
-            raise ValueError(f"there is no {name} in it")
-        if not isinstance(record[name], dict if isinstance(kind, dict) else kind):
-            raise ValueError(f"{name} is {record[name]!r:.60}")
-        if isinstance(kind, dict):
-            _check_fields(record[name], kind)

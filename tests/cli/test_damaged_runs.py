@@ -18,9 +18,9 @@ def changed(path, **values):
 
 @pytest.mark.parametrize("damage, words", [
     ({"step": ...}, "state.json: there is no step in it: the file is damaged"),
-    ({"step": "many"}, "step is 'many'"), ({"settings": ...}, "no settings"),
-    ({"settings": {}}, "no steps"), ({"about": ...}, "no about"), ({"about": [1]}, "about is [1]"),
-    ({"about": {}}, "not of pretrain bert"), ({"tokens": None}, "tokens is None"),
+    ({"step": "many"}, "step = 'many'"), ({"settings": ...}, "no settings"),
+    ({"settings": {}}, "no steps"), ({"about": ...}, "no about"), ({"about": [1]}, "about = [1]"),
+    ({"about": {}}, "not of pretrain bert"), ({"tokens": None}, "tokens = None"),
     ({"about": {"model": "bert", "corpus": "toy"}}, "says nothing of format, tokenizer"),
     ({"schema": "minibert.state.9"}, "schema 'minibert.state.9'")])
 def test_a_state_that_cannot_be_gone_on_from(world, tmp_path, capsys, damage, words):
@@ -75,7 +75,7 @@ def test_the_weights_of_another_architecture(world, tmp_path, capsys):
     ("summary.json", b"[]", "expected a JSON object"),
     ("summary.json", b"\xff\xfe\x00", "summary.json"),
     ("summary.json", b'{"schema": "minibert.summary.1"}', "summary.json: there is no settings"),
-    ("summary.json", b'{"schema": "minibert.summary.1", "settings": 3}', "settings is 3"),
+    ("summary.json", b'{"schema": "minibert.summary.1", "settings": 3}', "settings = 3"),
     ("log.jsonl", b"\xff\xfe\x00\n", "log.jsonl, line 1"), ("log.jsonl", b"[1]\n", "line 1"),
     ("log.jsonl", b'{"schema": "minibert.log.1", "kind": "step", "step": 1}\n', "no loss in it")])
 def test_what_info_and_compare_show(world, tmp_path, capsys, name, content, words):

@@ -12,9 +12,9 @@ def test_the_first_asks_and_the_second_stops():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         with InterruptHandler() as interrupt:
-            assert not interrupt.asked
+            assert not interrupt.requested
             signal.raise_signal(signal.SIGINT)
-            assert interrupt.asked
+            assert interrupt.requested
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -24,7 +24,7 @@ def test_outside_of_the_main_thread_it_does_nothing():
 
     def enter():
         with InterruptHandler() as interrupt:
-            seen.append(interrupt.asked)
+            seen.append(interrupt.requested)
 
     thread = threading.Thread(target=enter)
     thread.start()

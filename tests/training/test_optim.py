@@ -5,14 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
+from tests.training.small_objective import SmallObjective, small_model
 
 from minibert.autograd.fused import threads as cores
 from minibert.autograd.tensor import Tensor
+from minibert.checkpoints.safetensors import load_file
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding, LayerNorm, Linear
 from minibert.nn.module import Module
 from minibert.training import optim
+from minibert.training import optimizer as optimizer_module
 from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
+from minibert.training.run_folder import Run
+from minibert.training.trainer import Trainer, TrainingSettings
 
 REFERENCE = np.load(Path(__file__).with_name("adamw_reference.npz"))
 
@@ -36,8 +41,8 @@ def naive_step(w, g, m, v, step, lr, betas, eps, weight_decay):
 
 def test_twelve_steps_with_clipping_follow_pytorch(monkeypatch):
     parameters = {name: Tensor(values(name, -1), requires_grad=True) for name in SHAPES}
-    monkeypatch.setattr(optim, "BLOCK", 1 << 16)
-    assert parameters["big"].size > 3 * optim.BLOCK
+    monkeypatch.setattr(optimizer_module, "BLOCK", 1 << 16)
+    assert parameters["big"].size > 3 * optimizer_module.BLOCK
     optimizer = AdamW([{"params": [parameters[name] for name in group["names"]],
                         **{k: v for k, v in group.items() if k != "names"}} for group in GROUPS],
                       eps=EPS)
@@ -238,10 +243,23 @@ def test_added_and_changed_groups_keep_the_moments():
 
 @pytest.mark.parametrize("given, words", [
     (lambda: AdamW([]), "no parameters"),
-    (lambda: AdamW([parameter()], lr=-1.0), "lr is -1.0"),
+    (lambda: AdamW([parameter()], lr=-1.0), "lr = -1.0"),
     (lambda: AdamW([parameter()], betas=(0.9, 1.0)), "betas"),
     (lambda: AdamW([parameter() * 2.0]), "leaf"),
     (lambda: AdamW([{"params": [parameter()], "rate": 1}]), "unknown setting 'rate'"),
+    (lambda: AdamW(Model()), r"got a Model: expected model.parameters\(\)"),
+    (lambda: AdamW(parameter()), "got a Tensor: expected a list of tensors"),
+    (lambda: AdamW(Model().named_parameters()), r"got tuple: give model.parameters\(\)"),
+    (lambda: AdamW([parameter()], lr="0.1"), "lr = '0.1': expected a finite number"),
+    (lambda: AdamW([parameter()], lr=float("nan")), "lr = nan"),
+    (lambda: AdamW([parameter()], eps=-1e-8), "eps = -1e-08"),
+    (lambda: AdamW([parameter()], weight_decay=-0.1), "weight_decay = -0.1"),
+    (lambda: AdamW([parameter()], betas=0.9), "betas = 0.9: expected two numbers"),
+    (lambda: AdamW([parameter()], betas=(0.9, 0.99, 0.9)), "betas = .* expected two numbers"),
+    (lambda: AdamW([parameter()], betas=(-0.1, 0.99)), "betas = -0.1"),
+    (lambda: clip_grad_norm_([parameter()], -1.0), "max_norm = -1.0"),
+    (lambda: clip_grad_norm_([parameter()], float("nan")), "max_norm = nan"),
+    (lambda: clip_grad_norm_([parameter()], -float("inf")), "max_norm = -inf"),
 ])
 def test_bad_settings_are_named(given, words):
     with pytest.raises(InputError, match=words):
@@ -281,6 +299,73 @@ def test_clipping_takes_the_norm_of_all_and_keeps_their_directions():
     assert np.isnan(clip_grad_norm_(tensors, 0.5)) and np.array_equal(tensors[0].grad, small)
 
 
+def test_no_limit_leaves_the_gradients():
+    tensor = parameter()
+    tensor.grad = gradient_of(tensor, 0) * 1e6
+    before = tensor.grad.copy()
+    assert clip_grad_norm_([tensor], float("inf")) == pytest.approx(np.linalg.norm(before))
+    assert np.array_equal(tensor.grad, before)
+
+
+class Momentum(optimizer_module.Optimizer):
+    """Another optimizer is a formula and the names of its moments: SGD with momentum."""
+
+    moment_names = ("momentum_buffer",)
+
+    def __init__(self, params, lr=0.1, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @classmethod
+    def from_settings(cls, groups, settings):
+        given = [{"params": group["params"]} for group in groups]
+        return cls(given, lr=settings.lr, momentum=settings.betas[0])
+
+    def update(self, w, g, moments, step, settings, scratch):
+        [velocity] = moments
+        velocity *= settings["momentum"]
+        velocity += g
+        np.multiply(velocity, settings["lr"], out=scratch)
+        w -= scratch
+
+    def check_settings(self, settings):
+        pass
+
+
+def test_another_optimizer_is_a_formula_and_names():
+    tensor = parameter((5, 3))
+    optimizer = Momentum([tensor])
+    w, velocity = tensor.data.copy(), 0.0
+    for step in range(4):
+        tensor.grad = gradient_of(tensor, step)
+        velocity = 0.9 * velocity + gradient_of(tensor, step)
+        w = w - 0.1 * velocity
+        optimizer.step()
+        np.testing.assert_allclose(tensor.data, w, rtol=1e-12)
+    state = optimizer.state_dict()["state"][0]
+    assert sorted(state) == ["momentum_buffer", "step"] and state["step"] == 4
+    np.testing.assert_allclose(state["momentum_buffer"], velocity, rtol=1e-12)
+
+
+def test_a_trainer_with_another_optimizer_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setitem(optim.OPTIMIZERS, "momentum", Momentum)
+    settings = TrainingSettings(steps=6, lr=0.01, warmup=1, eval_every=3, optimizer="momentum")
+    straight = Trainer(small_model(), SmallObjective(), settings,
+                       run=Run.create(tmp_path / "straight"))
+    straight.run()
+    halves = Trainer(small_model(), SmallObjective(), settings, run=Run.create(tmp_path / "halves"))
+    halves.run(until=3)
+    again = Trainer(small_model(seed=9), SmallObjective(), settings, run=Run(tmp_path / "halves"))
+    again.resume()
+    assert again.run() and again.steps_done == 6
+    for name, array in straight.model.state_dict().items():
+        assert np.array_equal(array, again.model.state_dict()[name]), name
+    arrays = load_file(tmp_path / "halves" / "latest" / "optimizer.safetensors")
+    assert {name.split(".")[0] for name in arrays} == {"momentum_buffer", "step"}
+    moments = [moment.nbytes for flats in straight.optimizer.flat_groups
+               for flat in flats for moment in flat.moments.values()]
+    assert sum(moments) >= sum([parameter.data.nbytes for parameter in straight.parameters])
+
+
 class Model(Module):
     __slots__ = ("words", "positions", "dense", "norm", "tied")
 
@@ -303,7 +388,7 @@ def test_biases_norms_and_embeddings_do_not_decay():
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_threads_share_the_elements_and_change_no_bit(threads, monkeypatch):
     monkeypatch.setattr(cores, "LEAST_PART", 10)
-    monkeypatch.setattr(optim, "BLOCK", 8)
+    monkeypatch.setattr(optimizer_module, "BLOCK", 8)
     rng = np.random.default_rng(0)
     shapes = [(5, 9), (1,), (7, 3), (4,)]
     first = [rng.normal(size=shape) for shape in shapes]

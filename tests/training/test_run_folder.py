@@ -8,7 +8,8 @@ import pytest
 
 from minibert.atomic_files import write_json
 from minibert.errors import InputError
-from minibert.training.run_folder import LOG_SCHEMA, STATE_SCHEMA, SUMMARY_SCHEMA, Run, new_runs
+from minibert.training.run_folder import Run, new_runs
+from minibert.training.run_records import LOG_SCHEMA, STATE_SCHEMA, SUMMARY_SCHEMA
 
 STATE = {"schema": STATE_SCHEMA, "step": 1, "settings": {"steps": 9}, "about": {}, "best": None,
          "held_out": {}, "log_bytes": 0, "seconds": 0.5, "step_seconds": 0, "tokens": 7}
@@ -135,7 +136,7 @@ def test_a_state_without_what_a_resume_needs_is_refused(tmp_path, name, value):
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"settings": {}}, "no steps"), ({"settings": {"steps": None}}, "steps is None")])
+    ({"settings": {}}, "no steps"), ({"settings": {"steps": None}}, "steps = None")])
 def test_the_settings_in_a_state_are_looked_into(tmp_path, changes, words):
     run = Run.create(tmp_path / "run")
     run.save("latest", writer(1))
@@ -151,7 +152,7 @@ def test_a_summary_without_what_is_shown_of_it_is_refused(tmp_path, name):
     with pytest.raises(InputError, match=f"no {name}"):
         run.summary()
     run.write_summary(SUMMARY | {name: "x"})
-    with pytest.raises(InputError, match=f"{name} is 'x'"):
+    with pytest.raises(InputError, match=f"{name} = 'x'"):
         run.summary()
 
 
@@ -159,7 +160,7 @@ def test_a_summary_without_what_is_shown_of_it_is_refused(tmp_path, name):
     (b'{"kind": "start", "schema": "else"}', "schema 'else'"), (b"no json", "line 1"),
     (b"[1]", "line 1"), (b"3", "line 1"), (b"\xff\xfe\x00", "line 1"), (b'{"step": 1}', "line 1"),
     (b'{"kind": "step", "step": 1}', "no loss"),
-    (b'{"kind": "eval", "step": "x", "loss": 1}', "step is 'x'")])
+    (b'{"kind": "eval", "step": "x", "loss": 1}', "step = .x.")])
 def test_a_foreign_or_damaged_log_is_refused(tmp_path, content, words):
     run = Run.create(tmp_path / "run")
     (run.path / "log.jsonl").write_bytes(content + b"\n")
