@@ -24,6 +24,7 @@ from minibert.training.trainer import Trainer
 # Options that say how to run, not what: they are no part of what a run is.
 NOT_STORED = ("command", "model", "out", "resume")
 DEFAULT_CORPUS = "toy"
+BOTH = ("bert", "gpt")  # the runs in the folder of `pretrain both`
 
 
 @dataclass
@@ -60,6 +61,8 @@ def run_pretrain(given) -> int:
             report.line(f"{training.which}: {training.options['workers']} workers share each batch")
     for training in trainings:
         if not train(training, report):
+            for other in trainings:
+                other.run.release()
             again = f"python -m minibert pretrain {given.model} --resume --out {out}"
             report.line(f"stopped after step {training.trainer.steps_done}, all is saved; go on "
                         f"with: {again}")
@@ -72,7 +75,7 @@ def run_pretrain(given) -> int:
 def new(model: str, options: dict, out: Path, report: Report) -> list[Training]:
     """What is to be trained and where, the tables filling in what was not given. Errors: a folder
     in the way, options that contradict each other."""
-    Run(out).check_free()
+    Run(out).check_free(BOTH if model == "both" else ())
     options = {"corpus": DEFAULT_CORPUS, **options}
     if blas_threads() is None and options.get("workers", core_count()) > 1:
         report.line("this BLAS cannot be told how many threads to use: one worker")
@@ -105,7 +108,7 @@ def resumed(model: str, options: dict, out: Path) -> list[Training]:
 
 def _places(model: str, out: Path) -> list[tuple[str, Run]]:
     if model == "both":
-        return [(which, Run(out / which)) for which in ("bert", "gpt")]
+        return [(which, Run(out / which)) for which in BOTH]
     return [(model, Run(out))]
 
 

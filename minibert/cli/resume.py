@@ -16,7 +16,7 @@ def as_begun(run: Run, kind: str, needed: Iterable[str], given: dict, may_grow: 
     """
     if run.checkpoint("latest") is None:
         raise InputError(f"{run.path}: there is no run to resume in this folder: begin one without "
-                         "--resume, in a folder that does not exist yet")
+                         "--resume")
     state = run.state()
     stored = {**state["about"], **state["settings"]}
     held = f"finetune {stored['task']}" if "task" in stored else f"pretrain {stored.get('model')}"

@@ -1,4 +1,4 @@
-"""The lock of a run: one training at a time, and none once the process has ended, killed or not.
+"""The lock of a run: one training at a time; no lock once the process has ended, killed or not.
 
 The file .lock in the run's folder names the process, and the operating system holds a lock of that
 file for it. A process that is killed leaves the file, but no lock. Where the file system has no
@@ -7,6 +7,7 @@ locks, none is taken.
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 from pathlib import Path
@@ -67,6 +68,12 @@ def release(folder: Path) -> None:
             (folder / NAME).unlink(missing_ok=True)
         except OSError:  # another process has opened it
             pass
+
+
+@atexit.register
+def _release_all() -> None:
+    for key in list(_held):
+        release(Path(key))
 
 
 def _is_at(path: Path, file: BinaryIO) -> bool:

@@ -8,12 +8,12 @@ from tests.cli.labelled_world import FILES, finetune
 
 @pytest.mark.parametrize("task, more, words", [
     ("classify", ("--epochs", "0"), "--epochs is 0"), ("tag", ("--batch", "0"), "--batch is 0"),
-    ("tag", ("--lr", "nan"), "lr is nan"), ("tag", ("--layer-decay", "0"), "layer_decay is 0.0"),
+    ("tag", ("--lr", "nan"), "lr = nan"), ("tag", ("--layer-decay", "0"), "layer_decay = 0.0"),
     ("tag", ("--freeze-layers", "3"), "3 layers cannot be frozen: the model has 2"),
     ("tag", ("--freeze-layers", "-1"), "-1 layers"), ("tag", ("--dropout", "1"), "1.0"),
     ("tag", ("--max-length", "33"), "--max-length is 33, but the model in"),
     ("tag", ("--max-length", "4"), "max_length is 4"), ("tag", ("--stride", "30"), "stride is 30"),
-    ("tag", ("--patience", "-1"), "patience is -1"), ("tag", ("--seed", "-1"), "seed is -1"),
+    ("tag", ("--patience", "-1"), "patience = -1"), ("tag", ("--seed", "-1"), "seed is -1"),
     ("tag", ("--workers", "0"), "--workers is 0"),
     ("tag", ("--regression",), "unrecognized arguments: --regression"),
     ("answer", ("--class-weights",), "unrecognized arguments"),
