@@ -1,4 +1,4 @@
-"""The lock of a run: one training at a time; no lock once the process has ended, killed or not.
+"""The lock of a run: one training at a time; no lock once the process has ended, even killed.
 
 The file .lock in the run's folder names the process, and the operating system holds a lock of that
 file for it. A process that is killed leaves the file, but no lock. Where the file system has no

@@ -13,7 +13,7 @@ from tests.cli.labelled_world import FILES, finetune
     ("tag", ("--freeze-layers", "-1"), "-1 layers"), ("tag", ("--dropout", "1"), "1.0"),
     ("tag", ("--max-length", "33"), "--max-length is 33, but the model in"),
     ("tag", ("--max-length", "4"), "max_length is 4"), ("tag", ("--stride", "30"), "stride is 30"),
-    ("tag", ("--patience", "-1"), "patience = -1"), ("tag", ("--seed", "-1"), "seed is -1"),
+    ("tag", ("--patience", "-1"), "patience = -1"), ("tag", ("--seed", "-1"), "seed = -1"),
     ("tag", ("--workers", "0"), "--workers is 0"),
     ("tag", ("--regression",), "unrecognized arguments: --regression"),
     ("answer", ("--class-weights",), "unrecognized arguments"),

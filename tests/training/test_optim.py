@@ -150,7 +150,7 @@ def test_a_gradient_that_a_user_keeps_is_never_written_into():
 
 def test_padding_stays_zero_and_blocks_cross_parameters(monkeypatch):
     """The step of one flat array in blocks of 24 elements is the step of each parameter alone."""
-    monkeypatch.setattr(optim, "BLOCK", 24)
+    monkeypatch.setattr(optimizer_module, "BLOCK", 24)
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=size) for size in (5, 16, 70, 3, 1, 40)]
     together = [Tensor(array.copy(), requires_grad=True) for array in arrays]
