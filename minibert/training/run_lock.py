@@ -44,7 +44,7 @@ def take(folder: Path) -> None:
             file.seek(0)
             holder = file.read(200).decode("utf-8", "replace").strip() or "another process"
             file.close()
-            raise InputError(f"{folder}: {holder} is training in this run: wait until it has ended, "
+            raise InputError(f"{folder}: {holder} is training in this run: wait until it ends, "
                              "or stop it")
         if _is_at(path, file):
             break
