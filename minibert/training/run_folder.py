@@ -90,7 +90,7 @@ class Run:
         return run
 
     def check_free(self, parts: Sequence[str] = ()) -> None:
-        """Errors: something is here already. A killed beginning's leftovers do not count, here or in
+        """Errors: something is here already; leftovers of a killed beginning do not count, here or in
         the runs named `parts` within."""
         if not self.path.exists() or self._holds_nothing():
             return

@@ -91,7 +91,7 @@ class Trainer:
         return {"kind": "step", "step": self.steps_done, **losses, "lr": lr, "grad_norm": grad_norm}
 
     def gradients(self, step: int) -> dict:
-        """Leave the gradient of step `step` in the parameters; return {"loss", and NAME_loss of each
+        """Leave the gradient of step `step` in the parameters; return {"loss", NAME_loss of each
         of several parts}.
 
         Each part of the loss (masked tokens, pairs, next tokens) is a mean over all its positions
