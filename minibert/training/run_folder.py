@@ -90,8 +90,8 @@ class Run:
         return run
 
     def check_free(self, parts: Sequence[str] = ()) -> None:
-        """Errors: something is here already; leftovers of a killed beginning do not count, here or in
-        the runs named `parts` within."""
+        """Errors: something is here already; leftovers of a killed beginning do not count, here or
+        in the runs named `parts`."""
         if not self.path.exists() or self._holds_nothing():
             return
         if parts and self.path.is_dir() and all(
