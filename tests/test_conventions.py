@@ -101,6 +101,14 @@ def test_the_map_lists_every_file_below_what_it_imports():
                 assert place.get(file, -1) < place[path], f"{path} stands above {file}"
 
 
+def test_the_index_of_ignored_targets_is_stated_once():
+    def is_fault(node):
+        return (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+                and getattr(node.operand, "value", None) == 100)
+
+    assert len(found("minibert", is_fault)) == 1
+
+
 def test_no_line_is_longer_than_100_characters():
     for folder in ("minibert", "demos", "tests"):
         for path in (ROOT / folder).rglob("*.py"):

@@ -22,6 +22,8 @@ from minibert.autograd.fused import layers as fused
 from minibert.autograd.fused import losses as fused_losses
 from minibert.autograd.tensor import Tensor
 
+IGNORE_INDEX = -100  # a target that does not count, as in PyTorch
+
 _reference: ContextVar[bool] = ContextVar("reference", default=False)
 
 
@@ -210,7 +212,7 @@ def _pair(op: str, x: TensorLike, target: TensorLike, reduction: str) -> tuple[T
 
 
 def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | None = None,
-                  ignore_index: int = -100, reduction: str = "mean",
+                  ignore_index: int = IGNORE_INDEX, reduction: str = "mean",
                   label_smoothing: float = 0.0) -> Tensor:
     """-log softmax(logits) at the targets.
 
@@ -250,7 +252,7 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
 
 
 def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
-                         ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+                         ignore_index: int = IGNORE_INDEX, reduction: str = "mean") -> Tensor:
     """cross_entropy(linear(x, weight, bias), targets). The logits are not returned, so the fast
     implementation may overwrite them with their gradient.
 

@@ -109,9 +109,8 @@ def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return _reduce(abs(x - target), reduction)
 
 
-def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None = None,
-                  ignore_index: int = -100, reduction: str = "mean",
-                  label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None,
+                  ignore_index: int, reduction: str, label_smoothing: float) -> Tensor:
     """-sum_c q_c log softmax(logits)_c, where q is what should have been predicted: all on the
     target class, or the given probabilities; smoothing mixes q with the uniform distribution
     (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
@@ -146,10 +145,10 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
-                         ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+                         ignore_index: int, reduction: str) -> Tensor:
     """The loss of a language model's head: x (..., C), weight (V, C), bias (V,), targets (...)."""
     logits = linear(x, weight, bias).reshape(-1, weight.shape[0])
-    return cross_entropy(logits, targets.reshape(-1), None, ignore_index, reduction)
+    return cross_entropy(logits, targets.reshape(-1), None, ignore_index, reduction, 0.0)
 
 
 def _reduce(losses: Tensor, reduction: str) -> Tensor:

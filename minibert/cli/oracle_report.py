@@ -12,14 +12,13 @@ import math
 
 import numpy as np
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.autograd.tensor import no_grad
 from minibert.data.ngram_baselines import bigram_loss, majority_accuracy, uniform_loss, unigram_loss
 from minibert.generation.sampling import log_probabilities
 from minibert.nn.module import evaluating
 from minibert.toy_world.grammar import ToyWorld
 from minibert.toy_world.oracle import Oracle
-
-IGNORED = -100
 
 
 def baselines(objective) -> dict[str, float]:
@@ -66,7 +65,7 @@ def against_oracle(model, objective) -> dict[str, float]:
 def _next_token(model, objective, oracle: Oracle) -> dict[str, float]:
     sums, counts, best = [], [], 0.0
     for batch in objective.held_out_batches():
-        asked = batch.targets != IGNORED
+        asked = batch.targets != IGNORE_INDEX
         log_p = log_probabilities(model(batch.input_ids).logits.data)  # (B, T, V)
         targets = np.where(asked, batch.targets, 0)[..., None]  # (B, T, 1)
         chosen = np.take_along_axis(log_p, targets, axis=-1)[..., 0]  # (B, T)

@@ -11,8 +11,6 @@ from minibert.pretraining.objective import shard_rows
 from minibert.tokenizers.base import Piece, Tokenizer
 from minibert.tokenizers.truncation import cut_windows
 
-IGNORED = -100  # the label of what is not asked
-
 
 @dataclass(frozen=True)
 class Reading:

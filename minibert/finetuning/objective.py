@@ -36,9 +36,9 @@ class FineTuningObjective:
     def steps_per_epoch(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
-    def batch(self, step: int) -> Batch:
-        """The training batch of a step."""
-        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+    def batch(self, number: int) -> Batch:
+        """Returns training batch `number`, counted over micro-batches."""
+        places = range(number * self.batch_size, (number + 1) * self.batch_size)
         return self.task.batch([self.rows[self._at(place)] for place in places])
 
     def _at(self, place: int) -> int:

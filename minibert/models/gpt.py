@@ -125,7 +125,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
 
     def _shifted_loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         B, T, V = logits.shape
-        labels = checked_ids("labels", labels, V, (B, T), ignored=-100)
+        labels = checked_ids("labels", labels, V, (B, T), ignored=F.IGNORE_INDEX)
         if T < 2:
             raise InputError("labels: a text of one token has no next token: pass two or more")
         return F.cross_entropy(logits[:, :-1].reshape(B * (T - 1), V), labels[:, 1:].reshape(-1))
@@ -137,7 +137,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         with self.scope():
             x = self.transformer(input_ids, rng=rng).last_hidden_state
             targets = checked_ids("targets", targets, self.config.vocab_size, x.shape[:2],
-                                  ignored=-100)
+                                  ignored=F.IGNORE_INDEX)
             return F.linear_cross_entropy(x, self.lm_head, None, targets, reduction="sum")
 
 

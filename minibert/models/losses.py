@@ -28,7 +28,7 @@ def token_loss(logits: Tensor, labels: np.ndarray, weight: np.ndarray | None = N
     """Each token is of one class (a tag, a word), or is not asked for: logits (B, T, K), labels
     (B, T) with -100 where nothing is asked, `weight` (K,). The mean is over the asked tokens."""
     B, T, K = logits.shape
-    labels = checked_ids("labels", labels, K, (B, T), ignored=-100)
+    labels = checked_ids("labels", labels, K, (B, T), ignored=F.IGNORE_INDEX)
     return F.cross_entropy(logits.reshape(B * T, K), labels.reshape(B * T), weight,
                            reduction=reduction)
 

@@ -1,4 +1,4 @@
-"""BERT's objective: masked language model and next-sentence prediction, both or one of them."""
+"""BERT's objective: masked language model and next-sentence prediction (Devlin et al. 2019)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,51 +7,52 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
+from minibert.pretraining.descriptions import describe_documents, masked_example
 from minibert.pretraining.encoded_documents import EncodedDocuments
 from minibert.pretraining.masked_lm import MASK_PROBABILITY, mask_tokens, n_correct, ordinary_ids
 from minibert.pretraining.objective import LossesAndMetrics, shard_rows
 from minibert.pretraining.seeds import Purpose, generator
-from minibert.pretraining.sentence_pairs import IS_NEXT, Plan, lay_out, plan_pairs, plan_singles
+from minibert.pretraining.sentence_pairs import (IS_NEXT, Segments, build_inputs, sample_pairs,
+                                                 sample_segments)
 from minibert.tokenizers.base import Tokenizer
 
-HELD_OUT_BATCH = 64  # not the training batch: two runs with different batches see the same examples
+HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same examples
 
 
 @dataclass(frozen=True)
 class PretrainingBatch:
-    """B examples of T tokens. The masked positions are flat indices into B*T.
-
-    original_ids are the ids before masking, for showing and for the answer key; a model never gets
-    them. next_sentence_label is None where only single segments are read.
-    """
+    """B examples of T tokens. masked_positions are flat indices into B*T; original_ids are the ids
+    before masking, for display and for the oracle: no model receives them."""
 
     input_ids: np.ndarray  # (B, T)
     token_type_ids: np.ndarray  # (B, T)
     attention_mask: np.ndarray  # (B, T), True at tokens, False at padding
     masked_positions: np.ndarray  # (M,)
     masked_labels: np.ndarray  # (M,)
-    next_sentence_label: np.ndarray | None  # (B,)
+    next_sentence_label: np.ndarray | None  # (B,); None for single segments
     original_ids: np.ndarray  # (B, T)
 
     def shard(self, k: int, n: int) -> "PretrainingBatch":
-        """Rows of worker k of n; the masked positions count from the share's first row."""
+        """Returns the rows of worker k of n; masked positions count from the shard's first row."""
         rows = shard_rows(len(self.input_ids), k, n)
-        width = self.input_ids.shape[1]
-        row = self.masked_positions // width
+        T = self.input_ids.shape[1]
+        row = self.masked_positions // T
         inside = (rows.start <= row) & (row < rows.stop)
         label = None if self.next_sentence_label is None else self.next_sentence_label[rows]
         return PretrainingBatch(
             self.input_ids[rows], self.token_type_ids[rows], self.attention_mask[rows],
-            self.masked_positions[inside] - rows.start * width, self.masked_labels[inside], label,
+            self.masked_positions[inside] - rows.start * T, self.masked_labels[inside], label,
             self.original_ids[rows])
 
 
 class PretrainingObjective:
-    """Fresh pairs and fresh masks every epoch, as a pure function of (seed, step).
+    """Masked LM and next-sentence prediction; a batch is a pure function of (seed, number).
 
-    train, held_out: documents of sentences. sentences_per_segment: None fills the context; a number
-    takes exactly so many. n_held_out: how many held-out examples (None: one for every gap).
-    masked_lm=False masks nothing; next_sentence=False reads single segments.
+    Every epoch has new pairs and every batch new masks (dynamic masking: Liu et al. 2019, section
+    4.1). train, held_out: documents, as sequences of sentences. context: the largest T.
+    sentences_per_segment: None fills the context. n_held_out: the number of held-out examples
+    (None: one for each boundary). masked_lm=False masks nothing, next_sentence=False reads single
+    segments. Errors: InputError where no example can be made.
     """
 
     name = "bert"
@@ -75,23 +76,35 @@ class PretrainingObjective:
         self.ordinary = ordinary_ids(tokenizer)
         self.train = EncodedDocuments(tokenizer, train, "training")
         self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")
-        self._latest_epoch: tuple[int, Plan | None] = (-1, None)
+        self._latest_epoch: tuple[int, Segments | None] = (-1, None)
         self.n_per_epoch = len(self._epoch(0))
-        self._held_out_plan = self._plan_held_out(n_held_out)
+        self._held_out_segments = self._sample_held_out(n_held_out)
 
-    def batch(self, step: int) -> PretrainingBatch:
-        """The training batch of a step."""
-        plan = self._rows(step * self.batch_size, self.batch_size)
-        return self._fill(self.train, plan, generator(self.seed, Purpose.MASKS, step))
+    def batch(self, number: int) -> PretrainingBatch:
+        """Returns training batch `number`, counted over micro-batches: B rows, T <= context."""
+        segments = self._rows(number * self.batch_size, self.batch_size)
+        return self._build(self.train, segments, generator(self.seed, Purpose.MASKS, number))
 
     def held_out_batches(self) -> Iterator[PretrainingBatch]:
-        """All held-out examples: the same pairs and masks whenever they are asked for."""
-        for k, start in enumerate(range(0, len(self._held_out_plan), HELD_OUT_BATCH)):
-            plan = self._held_out_plan.rows(slice(start, start + HELD_OUT_BATCH))
-            yield self._fill(self.held_out, plan, generator(self.seed, Purpose.HELD_OUT_MASKS, k))
+        """Yields all held-out examples, with the same pairs and masks every time."""
+        for k, start in enumerate(range(0, len(self._held_out_segments), HELD_OUT_BATCH)):
+            segments = self._held_out_segments.rows(slice(start, start + HELD_OUT_BATCH))
+            yield self._build(self.held_out, segments,
+                              generator(self.seed, Purpose.HELD_OUT_MASKS, k))
+
+    def _build(self, documents: EncodedDocuments, segments: Segments,
+               rng: np.random.Generator) -> PretrainingBatch:
+        tokenizer = self.tokenizer
+        ids, types, attention_mask = build_inputs(documents.ids, segments, tokenizer.cls_token_id,
+                                                  tokenizer.sep_token_id, tokenizer.pad_token_id)
+        corrupted, positions, labels = mask_tokens(ids, self.ordinary, tokenizer.mask_token_id, rng,
+                                                   self.mask_probability)
+        next_sentence_label = segments.label if self.next_sentence else None
+        return PretrainingBatch(corrupted, types, attention_mask, positions, labels,
+                                next_sentence_label, ids)
 
     def counts(self, batch: PretrainingBatch) -> dict[str, int]:
-        """What each loss is divided by: scored tokens and pairs."""
+        """Returns the divisors of the losses: masked tokens and pairs."""
         counts = {}
         if self.mask_probability:
             counts["mlm"] = len(batch.masked_labels)
@@ -101,7 +114,7 @@ class PretrainingObjective:
 
     def losses(self, model: BertForPreTraining, batch: PretrainingBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Sums of the losses, and of right answers (where the model gives its logits)."""
+        """Returns the loss sums, and the correct predictions where the model returns logits."""
         mlm_loss, mlm_logits, nsp_loss, nsp_logits = model.pretraining_losses(
             batch.input_ids, batch.attention_mask, batch.token_type_ids, batch.masked_positions,
             batch.masked_labels, batch.next_sentence_label, rng=rng)
@@ -118,86 +131,65 @@ class PretrainingObjective:
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float]) -> dict[str, float]:
-        """What is reported, from sums over batches: loss, mlm_loss, mlm_accuracy, nsp_loss, ..."""
+        """Returns loss, mlm_loss, mlm_accuracy, nsp_loss, nsp_accuracy from sums over batches."""
         means = {f"{name}_loss": loss_sums[name] / max(counts[name], 1) for name in counts}
-        report = {"loss": sum(means.values()), **means}
+        summary = {"loss": sum(means.values()), **means}
         for name in counts:
             if f"{name}_correct" in metric_sums:
-                report[f"{name}_accuracy"] = metric_sums[f"{name}_correct"] / max(counts[name], 1)
-        return report
+                summary[f"{name}_accuracy"] = metric_sums[f"{name}_correct"] / max(counts[name], 1)
+        return summary
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """The first training examples in words, as BERT's create_pretraining_data.py shows them."""
+        """Returns the first n training examples as readable text."""
         batch = self.batch(0)
-        return [self._show(batch, row) for row in range(min(n, len(batch.input_ids)))]
+        examples = []
+        for row in range(min(n, len(batch.input_ids))):
+            ids = batch.input_ids[row, batch.attention_mask[row]]
+            masked_row, positions = np.divmod(batch.masked_positions, batch.input_ids.shape[1])
+            is_next = batch.next_sentence_label[row] == IS_NEXT if self.next_sentence else None
+            examples.append(masked_example(self.tokenizer, ids, positions[masked_row == row],
+                                           batch.masked_labels[masked_row == row], is_next))
+        return examples
 
     def describe(self) -> list[str]:
-        """What there is to learn from, one fact a line."""
-        plan = self._epoch(0)
+        """Returns facts about the training and held-out data, one a line."""
+        segments = self._epoch(0)
         kind = "pairs" if self.next_sentence else "segments"
-        lines = []
-        for part in (self.train, self.held_out):
-            unknown = np.mean(part.ids == self.tokenizer.unk_token_id)
-            lines.append(f"{part.name}: {part.n_documents:,} documents, {part.n_sentences:,} "
-                         f"sentences, {len(part.ids):,} tokens, {unknown:.2%} of them unknown")
-        lines.append(f"{len(plan):,} {kind} an epoch, fresh ones every epoch with fresh masks; "
-                     f"{len(self._held_out_plan):,} held-out {kind}, always the same")
-        if plan.shortened.any():
-            lines.append(f"{plan.shortened.mean():.2%} of the {kind} had to be shortened to fit "
-                         f"into {self.context} tokens")
+        lines = [describe_documents(self.tokenizer, part) for part in (self.train, self.held_out)]
+        lines.append(f"{len(segments):,} {kind} an epoch, fresh ones every epoch with fresh masks; "
+                     f"{len(self._held_out_segments):,} held-out {kind}, always the same")
+        if segments.truncated.any():
+            lines.append(f"{segments.truncated.mean():.2%} of the {kind} had to be shortened to "
+                         f"fit into {self.context} tokens")
         return lines
 
-    def _plan(self, documents: EncodedDocuments, rng: np.random.Generator) -> Plan:
+    def _sample(self, documents: EncodedDocuments, rng: np.random.Generator) -> Segments:
         if self.next_sentence:
-            return plan_pairs(documents, self.context, rng, self.sentences_per_segment)
-        return plan_singles(documents, self.context, rng)
+            return sample_pairs(documents, self.context, rng, self.sentences_per_segment)
+        return sample_segments(documents, self.context, rng)
 
-    def _epoch(self, epoch: int) -> Plan:
-        known, plan = self._latest_epoch
+    def _epoch(self, epoch: int) -> Segments:
+        """The examples of one epoch; the latest epoch is kept."""
+        known, segments = self._latest_epoch
         if epoch != known:
-            plan = self._plan(self.train, generator(self.seed, Purpose.PAIRS, epoch))
-            self._latest_epoch = (epoch, plan)
-        return plan
+            segments = self._sample(self.train, generator(self.seed, Purpose.PAIRS, epoch))
+            self._latest_epoch = (epoch, segments)
+        return segments
 
-    def _rows(self, start: int, n: int) -> Plan:
-        """Examples start to start + n of the endless row of epochs."""
-        plans = []
+    def _rows(self, start: int, n: int) -> Segments:
+        """Examples start to start + n of the endless sequence of epochs."""
+        parts = []
         while n > 0:
             epoch, offset = divmod(start, self.n_per_epoch)
-            plan = self._epoch(epoch).rows(slice(offset, offset + n))
-            plans.append(plan)
-            start, n = start + len(plan), n - len(plan)
-        return Plan.joined(plans)
+            part = self._epoch(epoch).rows(slice(offset, offset + n))
+            parts.append(part)
+            start, n = start + len(part), n - len(part)
+        return Segments.concatenate(parts)
 
-    def _plan_held_out(self, n: int | None) -> Plan:
-        plans = []
-        while not plans or (n is not None and sum(map(len, plans)) < n):
-            rng = generator(self.seed, Purpose.HELD_OUT_PAIRS, len(plans))
-            plans.append(self._plan(self.held_out, rng))
-        return Plan.joined(plans).rows(slice(0, n))
-
-    def _fill(self, documents: EncodedDocuments, plan: Plan,
-              rng: np.random.Generator) -> PretrainingBatch:
-        ids, types, attended = lay_out(documents.ids, plan, self.tokenizer.cls_token_id,
-                                       self.tokenizer.sep_token_id, self.tokenizer.pad_token_id)
-        corrupted, positions, labels = mask_tokens(
-            ids, self.ordinary, self.tokenizer.mask_token_id, rng, self.mask_probability)
-        next_sentence_label = plan.label if self.next_sentence else None
-        return PretrainingBatch(corrupted, types, attended, positions, labels,
-                                next_sentence_label, ids)
-
-    def _show(self, batch: PretrainingBatch, row: int) -> str:
-        n_tokens = int(batch.attention_mask[row].sum())
-        words = self.tokenizer.convert_ids_to_tokens(batch.input_ids[row, :n_tokens])
-        width = batch.input_ids.shape[1]
-        in_row = batch.masked_positions // width == row
-        answers = [f"{position}={self.tokenizer.convert_ids_to_tokens(label)}"
-                   for position, label in zip(batch.masked_positions[in_row] % width,
-                                              batch.masked_labels[in_row])]
-        lines = [" ".join(words)]
-        if answers:
-            lines.append("  to predict: " + " ".join(answers))
-        if self.next_sentence:
-            is_next = batch.next_sentence_label[row] == IS_NEXT
-            lines.append("  B is " + ("the next sentence" if is_next else "from another document"))
-        return "\n".join(lines)
+    def _sample_held_out(self, n: int | None) -> Segments:
+        """Held-out examples, sampled anew as often as needed for n of them."""
+        parts = []
+        while not parts or (n is not None and sum(map(len, parts)) < n):
+            rng = generator(self.seed, Purpose.HELD_OUT_PAIRS, len(parts))
+            parts.append(self._sample(self.held_out, rng))
+        return Segments.concatenate(parts).rows(slice(0, n))

@@ -1,4 +1,4 @@
-"""Documents of sentences as one flat array of ids: encoded once, then cut by index."""
+"""Documents of sentences, encoded once as one flat array of token ids."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,15 +9,17 @@ from minibert.tokenizers.base import Tokenizer
 
 
 class EncodedDocuments:
-    """Sentence s is ids[starts[s]:starts[s + 1]]; document d is the sentences from firsts[d] up to,
-    not including, firsts[d + 1].
+    """Token ids of documents, without special tokens.
 
-    `texts` gives the documents as sentences. What has no tokens is left out: neither sentence nor
-    document is ever empty here.
+    ids: all tokens, int32, read-only. Sentence s is ids[sentence_starts[s]:sentence_starts[s + 1]];
+    document d is the sentences document_starts[d] to document_starts[d + 1] (exclusive);
+    document_of[s] is the document of sentence s. Sentences without tokens and documents without
+    sentences are left out. texts: documents as sequences of sentences. name: for messages
+    ("training", "held-out"). Errors: InputError where no token is left.
     """
 
     def __init__(self, tokenizer: Tokenizer, texts: Iterable[Sequence[str]], name: str = "given"):
-        self.name = name  # for messages: the training text, the held-out text
+        self.name = name
         ids, lengths, sizes = [], [], []
         for sentences in texts:
             encoded = [tokenizer.encode(text, add_special_tokens=False) for text in sentences]
@@ -29,15 +31,17 @@ class EncodedDocuments:
         if not ids:
             raise InputError(f"the {name} text has no sentence; give a longer text")
         self.ids = np.fromiter((i for sentence in ids for i in sentence), np.int32, sum(lengths))
-        self.starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        self.firsts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self.sentence_starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        self.document_starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         self.document_of = np.repeat(np.arange(len(sizes)), sizes)
         self.ids.setflags(write=False)
 
     @property
     def n_documents(self) -> int:
-        return len(self.firsts) - 1
+        """The number of documents."""
+        return len(self.document_starts) - 1
 
     @property
     def n_sentences(self) -> int:
-        return len(self.starts) - 1
+        """The number of sentences of all documents."""
+        return len(self.sentence_starts) - 1

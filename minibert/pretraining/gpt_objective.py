@@ -1,4 +1,4 @@
-"""GPT's objective: the next token of a running text (Radford et al. 2018, equation 1)."""
+"""GPT's objective: the next token of a stream of texts (Radford et al. 2018, equation 1)."""
 
 import math
 import re
@@ -8,52 +8,54 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.errors import InputError
 from minibert.models.gpt import GPT2LMHeadModel
+from minibert.pretraining.descriptions import describe_stream
 from minibert.pretraining.objective import LossesAndMetrics, shard_rows
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.tokenizers.base import Tokenizer
 
-IGNORED = -100
-HELD_OUT_BATCH = 64  # not the training batch, so that this does not change what is measured
-# Lines, each with the line break before it; an indented or an empty one stays with the line above:
-# of white space GPT-2's words leave out the last sign only (see text/byte_words.py).
+HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same windows
+# A line with the line break before it. Indented and empty lines stay with the line above, since
+# GPT-2's pre-tokenizer joins their white space (see tokenizers/byte_level_pre_tokenizer.py).
 _LINES = re.compile(r"(?s).+?(?=\n\S|\Z)")
 
 
 @dataclass(frozen=True)
 class NextTokenBatch:
-    """input_ids and targets (B, T): targets[:, t] is the token that follows input_ids[:, t].
+    """Windows and their next tokens: targets[:, t] is the token after input_ids[:, t], IGNORE_INDEX
+    beyond the end of the text. Errors: ValueError where the targets are not the inputs shifted by
+    one (not shifted, shifted twice, shifted back)."""
 
-    -100 stands where a window is longer than the text. Targets that are not the inputs one place on
-    (not shifted, shifted twice, shifted back) are a ValueError.
-    """
-
-    input_ids: np.ndarray
-    targets: np.ndarray
-
-    def shard(self, k: int, n: int) -> "NextTokenBatch":
-        """Rows of worker k of n: every row is in one share, sizes differ by at most one."""
-        rows = shard_rows(len(self.input_ids), k, n)
-        return NextTokenBatch(self.input_ids[rows], self.targets[rows])
+    input_ids: np.ndarray  # (B, T)
+    targets: np.ndarray  # (B, T)
 
     def __post_init__(self):
         following, targets = self.input_ids[:, 1:], self.targets[:, :-1]
         if self.input_ids.shape != self.targets.shape or not np.array_equal(
-                following[targets != IGNORED], targets[targets != IGNORED]):
+                following[targets != IGNORE_INDEX], targets[targets != IGNORE_INDEX]):
             raise ValueError("NextTokenBatch: targets must be the inputs shifted by one: "
                              "targets[:, t] == input_ids[:, t + 1]")
 
+    def shard(self, k: int, n: int) -> "NextTokenBatch":
+        """Returns the rows of worker k of n."""
+        rows = shard_rows(len(self.input_ids), k, n)
+        return NextTokenBatch(self.input_ids[rows], self.targets[rows])
+
 
 class NextTokenObjective:
-    """Windows over the training text, a pure function of (seed, step).
+    """Next-token prediction on windows of a text; a batch is a pure function of (seed, number).
 
-    train, held_out: texts. The stream of ids has a separator before each text, so that a text's
-    first token is predicted, too, and the windows over the held-out stream score each token once.
+    train, held_out: texts. A separator stands before each text, so that its first token is
+    predicted as well. A window is any `context` consecutive tokens of the stream: it may span a
+    separator, and its tokens then attend to the end of the text before.
 
-    Each epoch cuts the training stream into windows from a new random place on and shuffles them:
-    every token is read once an epoch (but for less than a window at either end). Windows drawn
-    one by one at random places would leave out 1/e of the tokens in the first epoch.
+    Each epoch cuts the training stream into consecutive windows from a random offset on and
+    shuffles them: every token is a target once, but for at most 2 `context` - 1 tokens at the two
+    ends of the stream together. (Windows at independent random positions would leave out 1/e of
+    all tokens.) The windows of the held-out stream score every token once. Errors:
+    InputError for a text shorter than one window, or without a token to predict.
     """
 
     name = "gpt"
@@ -74,38 +76,39 @@ class NextTokenObjective:
                              "or a shorter context")
         if len(self.held_out_ids) < 2:
             raise InputError("the held-out text has no token to predict; give a longer text")
-        # one window fewer than fit: the room that is left is where the first one may start
+        # One window fewer than fit: the rest is the range of the random offset.
         self.n_per_epoch = max((len(self.train_ids) - 1) // context - 1, 1)
         self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)
 
-    def batch(self, step: int) -> NextTokenBatch:
-        """The training batch of a step."""
-        windows = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epoch, place = np.divmod(windows, self.n_per_epoch)
-        first = np.concatenate([self._epoch(e)[place[epoch == e]] for e in np.unique(epoch)])
+    def batch(self, number: int) -> NextTokenBatch:
+        """Returns training batch `number`, counted over micro-batches: (B, T = context)."""
+        windows = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
+        epoch, index = np.divmod(windows, self.n_per_epoch)
+        first = np.concatenate([self._epoch(e)[index[epoch == e]] for e in np.unique(epoch)])
         ids = self.train_ids[first[:, None] + np.arange(self.context + 1)]  # (B, T + 1)
         ids = ids.astype(np.int64)
         return NextTokenBatch(ids[:, :-1], ids[:, 1:])
 
     def _epoch(self, epoch: int) -> np.ndarray:
-        """Where the windows of an epoch start, in the order in which they are read."""
+        """The first position of each window of an epoch, in training order."""
         known, starts = self._latest_epoch
         if epoch != known:
             rng = generator(self.seed, Purpose.WINDOWS, int(epoch))
-            room = len(self.train_ids) - 1 - self.n_per_epoch * self.context
-            first = rng.integers(0, room + 1)
-            starts = first + self.context * rng.permutation(self.n_per_epoch)
+            left_out = len(self.train_ids) - 1 - self.n_per_epoch * self.context
+            offset = rng.integers(0, left_out + 1)
+            starts = offset + self.context * rng.permutation(self.n_per_epoch)
             self._latest_epoch = (epoch, starts)
         return starts
 
     def held_out_batches(self) -> Iterator[NextTokenBatch]:
-        """The whole held-out stream, window after window; every token but the first is a target."""
+        """Yields consecutive windows of the held-out stream; every token but the first separator is
+        a target once."""
         n_targets = len(self.held_out_ids) - 1
         n_windows = -(-n_targets // self.context)
         stream = np.full(n_windows * self.context + 1, self.tokenizer.sep_token_id, dtype=np.int64)
         stream[:n_targets + 1] = self.held_out_ids
         targets = stream[1:].copy()
-        targets[n_targets:] = IGNORED  # the filling at the end of the last window
+        targets[n_targets:] = IGNORE_INDEX  # beyond the text, in the last window
         inputs = stream[:-1].reshape(n_windows, self.context)
         targets = targets.reshape(n_windows, self.context)
         for start in range(0, n_windows, HELD_OUT_BATCH):
@@ -113,23 +116,23 @@ class NextTokenObjective:
             yield NextTokenBatch(inputs[rows], targets[rows])
 
     def counts(self, batch: NextTokenBatch) -> dict[str, int]:
-        """What the loss is divided by: the tokens that are predicted."""
-        return {"tokens": int((batch.targets != IGNORED).sum())}
+        """Returns the divisor of the loss: the number of targets."""
+        return {"tokens": int((batch.targets != IGNORE_INDEX).sum())}
 
     def losses(self, model: GPT2LMHeadModel, batch: NextTokenBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """The sum of the loss; there are no metrics besides."""
+        """Returns the loss sum, and no metrics."""
         return {"tokens": model.next_token_loss(batch.input_ids, batch.targets, rng=rng)}, {}
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float]) -> dict[str, float]:
-        """What is reported, from sums over all held-out batches: loss and bits_per_character."""
+        """Returns loss (nats per token) and bits_per_character, from sums over batches."""
         bits = loss_sums["tokens"] / math.log(2)
         return {"loss": loss_sums["tokens"] / max(counts["tokens"], 1),
                 "bits_per_character": bits / self.n_held_out_characters}
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """The first training windows in words, and what the model learns to say at their end."""
+        """Returns the first n training windows as text, each with its last target."""
         batch = self.batch(0)
         examples = []
         for row in range(min(n, self.batch_size)):
@@ -139,21 +142,17 @@ class NextTokenObjective:
         return examples
 
     def describe(self) -> list[str]:
-        """What there is to learn from, one fact a line."""
-        # GPT-2's tokenizer knows every byte, and calls its separator the unknown token.
-        unknown = {self.tokenizer.unk_token_id} - {self.tokenizer.sep_token_id}
-        lines = []
-        for name, ids in (("training", self.train_ids), ("held out", self.held_out_ids)):
-            share = np.isin(ids, list(unknown)).mean()
-            lines.append(f"{name}: {len(ids):,} tokens, {share:.2%} of them unknown")
-        lines.append(f"{len(self.held_out_ids) / self.n_held_out_characters:.3f} tokens for each "
-                     f"of the {self.n_held_out_characters:,} held-out characters")
-        return lines
+        """Returns facts about the training and held-out data, one a line."""
+        tokens_per_character = len(self.held_out_ids) / self.n_held_out_characters
+        return [describe_stream(self.tokenizer, "training", self.train_ids),
+                describe_stream(self.tokenizer, "held out", self.held_out_ids),
+                f"{tokens_per_character:.3f} tokens for each of the "
+                f"{self.n_held_out_characters:,} held-out characters"]
 
 
 def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
-    """All texts as one array of ids, a separator before each (and so between any two)."""
-    ids = array("i")  # 4 bytes each; line by line, so that a text is never a list of Python numbers
+    """Encodes all texts as one read-only array of ids, (N,) int32, with a separator before each."""
+    ids = array("i")  # 4 bytes a token, filled line by line: a list of ints would take 36
     for text in texts:
         ids.append(tokenizer.sep_token_id)
         for line in _LINES.finditer(text):
@@ -164,6 +163,5 @@ def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
 
 
 def n_characters(texts: Sequence[str]) -> int:
-    """Characters that the stream stands for: those of the texts and one for each separator
-    between two of them."""
+    """Counts the characters of the texts, and one for each separator between two texts."""
     return sum(map(len, texts)) + max(len(texts) - 1, 0)

@@ -1,17 +1,16 @@
-"""The masked language model's examples (Devlin et al. 2019, section 3.1, task 1)."""
+"""Corruption of tokens for the masked language model (Devlin et al. 2019, section 3.1, task 1)."""
 
 import numpy as np
 
 from minibert.tokenizers.base import Tokenizer
 
-# The toy world's answer key (text/oracle.py) counts on the same numbers.
-MASK_PROBABILITY = 0.15
-SHOWN_AS_MASK = 0.8
-SHOWN_AS_RANDOM = 0.1
+MASK_PROBABILITY = 0.15  # of each ordinary token, independently
+REPLACED_BY_MASK, REPLACED_BY_RANDOM, KEPT = 0.8, 0.1, 0.1  # of the chosen tokens
 
 
 def ordinary_ids(tokenizer: Tokenizer) -> np.ndarray:
-    """The ids of all tokens that are not special: those that may be chosen and may replace."""
+    """Returns the ids of all tokens that are not special, rising: those that may be chosen and
+    those that may replace a chosen one."""
     special = np.isin(np.arange(tokenizer.vocab_size), tokenizer.all_special_ids)
     return np.flatnonzero(~special)
 
@@ -19,24 +18,25 @@ def ordinary_ids(tokenizer: Tokenizer) -> np.ndarray:
 def mask_tokens(input_ids: np.ndarray, ordinary: np.ndarray, mask_id: int,
                 rng: np.random.Generator,
                 probability: float = MASK_PROBABILITY) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Chooses each ordinary token of (B, T) ids on its own with `probability`, and corrupts those.
+    """Chooses each ordinary token of (B, T) ids independently and corrupts the chosen ones.
 
-    A chosen token becomes [MASK] (80 %), a random ordinary token (10 %) or stays as it is (10 %);
-    in all three cases it is to be predicted. Returns the corrupted ids (a copy), the chosen places
-    as flat indices into B*T in rising order, and what stood there, both (M,). M may be 0.
+    A chosen token becomes [MASK] (80 %), becomes a random ordinary token (10 %, perhaps the same)
+    or is kept (10 %); its label is the original token in all three cases. Returns the corrupted ids
+    (B, T), a copy; the chosen positions (M,), flat indices into B*T in rising order; and the labels
+    (M,). M may be 0.
     """
-    is_ordinary = np.isin(input_ids, ordinary)
-    chosen = np.flatnonzero((rng.random(input_ids.shape) < probability) & is_ordinary)  # (M,)
-    labels = input_ids.ravel()[chosen]
-    fate = rng.random(len(chosen))
-    replacements = rng.choice(ordinary, size=len(chosen))
-    shown = np.where(fate < SHOWN_AS_MASK, mask_id,
-                     np.where(fate < SHOWN_AS_MASK + SHOWN_AS_RANDOM, replacements, labels))
+    is_ordinary = np.isin(input_ids, ordinary)  # (B, T)
+    positions = np.flatnonzero((rng.random(input_ids.shape) < probability) & is_ordinary)  # (M,)
+    labels = input_ids.ravel()[positions]
+    draw = rng.random(len(positions))
+    random_words = rng.choice(ordinary, size=len(positions))
+    random_or_kept = np.where(draw < REPLACED_BY_MASK + REPLACED_BY_RANDOM, random_words, labels)
+    replacements = np.where(draw < REPLACED_BY_MASK, mask_id, random_or_kept)
     corrupted = input_ids.copy()
-    corrupted.ravel()[chosen] = shown
-    return corrupted, chosen, labels
+    corrupted.ravel()[positions] = replacements
+    return corrupted, positions, labels
 
 
 def n_correct(logits: np.ndarray, labels: np.ndarray) -> int:
-    """How many rows of (M, V) logits are largest at their label."""
+    """Counts the rows of (M, V) logits whose largest entry is at their label (M,)."""
     return int((logits.argmax(axis=-1) == labels).sum())

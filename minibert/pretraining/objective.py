@@ -1,4 +1,4 @@
-"""What the trainer asks of every objective."""
+"""The interface between the trainer and an objective."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -7,45 +7,47 @@ import numpy as np
 
 from minibert.autograd.tensor import Tensor
 
-# Sums of the losses by name, and other figures: sums (right answers), or lists (outputs, row by
-# row), which are joined over the batches.
+# Loss sums by name, and metrics by name: sums (correct predictions), or lists (outputs, one a row),
+# which are joined over the batches.
 LossesAndMetrics = tuple[dict[str, Tensor], dict[str, float | list]]
 
 
 class Objective(Protocol):
-    """The trainer divides each loss sum by the count of the same name, over all micro-batches and
+    """Batches, and the loss sums of a model on a batch.
+
+    The trainer divides each loss sum by the count of the same name, over all micro-batches and
     workers of a step (a count may be 0: then the loss is 0), and adds the quotients. A batch has
-    `input_ids` (B, T) and, to be trained on by several workers, `share(k, n)`: the batch of worker
-    k of n."""
+    `input_ids` (B, T) and, for several workers, `shard(k, n)`: the batch of worker k of n.
+    """
 
     name: str
-    metric_for_best_model: str  # the figure of the summary by which the best checkpoint is chosen
-    greater_is_better: bool  # of that figure
+    metric_for_best_model: str  # the entry of the summary that chooses the best checkpoint
+    greater_is_better: bool  # of that metric
 
-    def batch(self, step: int) -> Any:
-        """The training batch of a step: the same whenever it is asked for."""
+    def batch(self, number: int) -> Any:
+        """Returns training batch `number`, counted over micro-batches; a pure function of it."""
 
     def held_out_batches(self) -> Iterator[Any]:
-        """All that is held out, the same every time."""
+        """Yields all held-out examples; the same ones every time."""
 
     def counts(self, batch: Any) -> dict[str, float]:
-        """What each loss sum is to be divided by: tokens, pairs..."""
+        """Returns the divisor of each loss sum: tokens, pairs..."""
 
     def losses(self, model: Any, batch: Any,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """A forward pass. `rng` is for dropout."""
+        """Runs a forward pass; `rng` is for dropout."""
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float | list]) -> dict[str, float]:
-        """The figures to report, "loss" among them, from sums over all held-out batches."""
+        """Returns the metrics to report, "loss" among them, from sums over all held-out batches."""
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """Training examples as a person reads them."""
+        """Returns the first n training examples as readable text."""
 
     def describe(self) -> list[str]:
-        """What there is to learn from, one fact a line."""
+        """Returns facts about the training and held-out data, one a line."""
 
 
 def shard_rows(count: int, k: int, n: int) -> slice:
-    """The rows of worker k of n, out of `count`: in order, all of them, as evenly as possible."""
+    """Returns the rows of worker k of n: consecutive, all of `count`, sizes differ by at most 1."""
     return slice(count * k // n, count * (k + 1) // n)

@@ -1,7 +1,7 @@
-"""Random numbers by counting: each purpose and step has its own generator, made anew from the seed.
+"""Counter-based random numbers: each purpose and number has a generator made from the seed.
 
-Nothing needs to be saved to resume a run, nothing is used up by an evaluation, and a batch is a
-pure function of (seed, step). (NumPy's SeedSequence mixes the numbers so that streams do not meet.)
+A batch is a pure function of (seed, number): a resumed run needs no saved random state, and an
+evaluation uses up no random numbers. NumPy's SeedSequence keeps the streams independent.
 """
 
 from enum import IntEnum
@@ -10,8 +10,9 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """The numbers only have to differ, from each other and from DROPOUT in trainer.py."""
+    """The purposes of all random numbers of a training; their values must differ."""
 
+    DROPOUT = 1
     PAIRS = 11
     MASKS = 12
     WINDOWS = 13
@@ -20,6 +21,7 @@ class Purpose(IntEnum):
     EXAMPLES = 16
 
 
-def generator(seed: int, purpose: Purpose, step: int = 0) -> np.random.Generator:
-    """The generator of one purpose at one step (or epoch, or batch)."""
-    return np.random.default_rng([seed, int(purpose), step])
+def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
+    """Returns the generator of one purpose for the given numbers (of an epoch, a batch, a worker).
+    """
+    return np.random.default_rng([seed, int(purpose), *numbers])

@@ -1,29 +1,28 @@
-"""The toy world: topics, characters and the grammar of their sentences, a hidden Markov model.
+"""The toy world: a hidden Markov model over English sentences, built from a grammar.
 
-A hidden state (see world.py) is (topic, character, place in the sentence). Topic and character stay
-from sentence to sentence, most of the time, and each has words of its own:
+A hidden state is (topic, character, place in the sentence). Topic and character persist from
+sentence to sentence with a high probability, and each has words of its own:
 
     the old captain slowly rows her boat to the bank .
     she drinks tea by herself .
     near the muddy bridge lies the net .
 
-Where the signals are, for a reader of both sides and for a reader of the left side only:
+Dependencies that a model can learn:
 
-- the verb of an action tells its object, the object its verb; both tell the topic;
-- noun, pronoun, adverb, habit, possessive and reflexive tell the character, and agree: the twins
-  row their boat by themselves;
-- some words belong to two topics: a bank is in the river or in town, a bass is caught or played.
+- the verb of an action predicts its object and the object its verb; both predict the topic;
+- noun, pronoun, adverb, habit, possessive and reflexive depend on the character and agree: the
+  twins row their boat by themselves;
+- some words have two meanings: a bank is in the river or in town, a bass is caught or played.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
-from minibert.toy_world.hidden_markov_model import World
+from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 
-# Every pair of segments is drawn as 2 + 2 whole sentences, whatever their words: only a choice that
-# does not look at the words leaves the oracle's prior exact.
+# Every pair of segments is drawn as 2 + 2 whole sentences: the oracle's prior is exact only where
+# the choice of the segments does not depend on their words.
 SENTENCES_PER_SEGMENT = 2
 
 # Probabilities after a sentence
@@ -33,8 +32,11 @@ DOCUMENT_END = 1 / 12  # so documents have 12 sentences on average
 
 
 class Topic(NamedTuple):
-    """Four actions (verb with he or she, with they, objects), the place that gives the topic its
-    name and other places, what places are like."""
+    """The words of a topic.
+
+    actions: four of (singular verb, plural verb, objects). home: the place named after the topic;
+    places: other places; qualities: adjectives of places.
+    """
 
     actions: tuple[tuple[str, str, tuple[str, ...]], ...]
     home: str
@@ -43,6 +45,8 @@ class Topic(NamedTuple):
 
 
 class Character(NamedTuple):
+    """The words of a character: a noun phrase, an adverb of manner, a habit (verb and objects)."""
+
     pronoun: str
     noun: str
     quality: str
@@ -81,10 +85,10 @@ CHARACTERS = (
 
 POSSESSIVE = {"she": "her", "he": "his", "they": "their"}
 REFLEXIVE = {"she": "herself", "he": "himself", "they": "themselves"}
-HOME = 0.4  # of the places named: the one that gives the topic its name
+HOME = 0.4  # p(a place is the topic's home)
 NEAR = {"near": 0.4, "behind": 0.3, "beside": 0.3}
 
-# How a sentence of the same or of a new character opens
+# Distribution of a sentence's first place, with the same or a new character
 SAME_CHARACTER = {"the": 0.30, "pronoun": 0.45, "scene near": 0.15, "scene the": 0.10}
 NEW_CHARACTER = {"the": 0.75, "scene near": 0.15, "scene the": 0.10}
 
@@ -96,9 +100,10 @@ def _even(words) -> dict[str, float]:
 def grammar(
     topic: Topic, character: Character
 ) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
-    """Place in the sentence -> (words with probabilities, following places with probabilities).
+    """Maps each place in the sentence to (probabilities of words, probabilities of next places).
 
-    The last place, ".", has no follower."""
+    The last place, ".", has no next place.
+    """
     plural = character.pronoun == "they"
     places = {topic.home: HOME} | {
         place: (1 - HOME) / len(topic.places) for place in topic.places
@@ -151,8 +156,8 @@ def grammar(
     return rules
 
 
-class ToyWorld(World):
-    """The English toy world: `states` lists its (topic, character's noun, place in sentence)."""
+class ToyWorld(HiddenMarkovModel):
+    """The English toy world. `states` lists (topic, character's noun, place in the sentence)."""
 
     sentences_per_segment = SENTENCES_PER_SEGMENT
 
@@ -164,32 +169,28 @@ class ToyWorld(World):
         }
         self.states = [(*about, place) for about, places in grammars.items() for place in places]
         number = {state: index for index, state in enumerate(self.states)}
-        spellings = [spelled for places in grammars.values() for spelled, _ in places.values()]
-        words = sorted({word for spelled in spellings for word in spelled})
+        rules = [rule for places in grammars.values() for rule in places.values()]
+        words = sorted({word for probabilities, _ in rules for word in probabilities})
         column = {word: index for index, word in enumerate(words)}
         emission = np.zeros((len(self.states), len(words)))
-        rows, columns, moves = [], [], []
-        for about, places in grammars.items():
-            for place, (spelled, following) in places.items():
-                here = number[(*about, place)]
-                for word, probability in spelled.items():
-                    emission[here, column[word]] = probability
-                for next_place, probability in following.items():
-                    rows.append(here)
-                    columns.append(number[(*about, next_place)])
-                    moves.append(probability)
-        inner = sparse.csr_matrix((moves, (rows, columns)), shape=(len(self.states),) * 2)
+        inner = np.zeros((len(self.states), len(self.states)))
+        for here, (*about, place) in enumerate(self.states):
+            word_probabilities, next_places = grammars[tuple(about)][place]
+            for word, probability in word_probabilities.items():
+                emission[here, column[word]] = probability
+            for next_place, probability in next_places.items():
+                inner[here, number[(*about, next_place)]] = probability
         starts = [index for index, state in enumerate(self.states) if state[2] in SAME_CHARACTER]
         ends = [index for index, state in enumerate(self.states) if state[2] == "."]
         between = [
-            [self._opening_move(self.states[end], self.states[start]) for start in starts]
+            [self._start_probability(self.states[end], self.states[start]) for start in starts]
             for end in ends
         ]
         super().__init__(words, emission, inner, starts, ends, between, DOCUMENT_END)
 
     @staticmethod
-    def _opening_move(end: tuple[str, str, str], start: tuple[str, str, str]) -> float:
-        """p(the state a sentence starts in | the state in which the one before it ended)."""
+    def _start_probability(end: tuple[str, str, str], start: tuple[str, str, str]) -> float:
+        """p(first state of a sentence | last state of the sentence before it)."""
         leave_topic = (1 - TOPIC_STAYS) / (len(TOPICS) - 1)
         leave_character = (1 - CHARACTER_STAYS) / (len(CHARACTERS) - 1)
         topic = TOPIC_STAYS if start[0] == end[0] else leave_topic

@@ -1,33 +1,37 @@
-"""A world that writes: a hidden Markov model over words, with sentences and documents.
+"""A hidden Markov model that generates sentences and documents.
 
-A hidden state says where a sentence stands and what it is about; each state emits one word. Inside
-a sentence the state moves by `inner`; from the state of a sentence's last word, `between` leads to
-the first state of the next sentence, and what the two share (the topic, the character) is what
-makes neighbouring sentences belong together. A document ends after each sentence with the same
-probability, so a document's length tells nothing about its words.
+Each hidden state emits one word (Rabiner 1989, "A Tutorial on Hidden Markov Models", section II).
+Inside a sentence the state changes by the transition matrix `inner`; from the state of a sentence's
+last word, `between` leads to the first state of the next sentence. A document ends after each
+sentence with the same probability, so its length carries no information about its words.
 
-Two stationary distributions follow, and both are solved for, not simulated:
+Two distributions are computed by solving their linear equations:
 
-- `opening`: the state of a sentence's first word. Documents begin with it too, so that every run of
-  sentences inside a document has this same prior, wherever it was cut out.
-- `stationary`: the state at a random place of the endless stream "[SEP] document [SEP] document",
-  with the separator as one more state (the last). A window that starts anywhere has this prior.
+- `opening`: the state of a sentence's first word. Documents begin with it too, so it is the prior
+  of every run of sentences inside a document, wherever the run was cut out.
+- `stationary`: the state at a random position of the endless stream "[SEP] document [SEP] document
+  ...", with the separator as one more state (the last): the prior of a window of that stream.
 """
 
 import numpy as np
 from scipy import sparse
 
 
-class World:
-    """words (W strings); emission (S, W); inner (S, S) sparse, rows of the end states empty;
-    starts, ends: state numbers; between (len(ends), len(starts)); document_end: the probability
-    that a sentence is its document's last."""
+class HiddenMarkovModel:
+    """A hidden Markov model over W words with S states, of which N start and E end a sentence.
+
+    words: W strings. emission (S, W): p(word | state). inner (S, S), dense or sparse: transition
+    probabilities inside a sentence; the rows of end states are zero. starts (N,), ends (E,): state
+    numbers. between (E, N): p(first state of the next sentence | last state of this one).
+    document_end: p(a sentence is its document's last). Errors: ValueError where rows do not sum
+    to 1, words repeat or document_end is not inside (0, 1).
+    """
 
     def __init__(
         self,
         words: list[str],
         emission: np.ndarray,
-        inner: sparse.spmatrix,
+        inner: np.ndarray | sparse.spmatrix,
         starts: np.ndarray,
         ends: np.ndarray,
         between: np.ndarray,
@@ -45,15 +49,17 @@ class World:
 
     @property
     def num_states(self) -> int:
+        """S, the number of hidden states."""
         return len(self.emission)
 
     def _check(self) -> None:
         leaving = np.asarray(self.inner.sum(axis=1)).ravel()
         leaving[self.ends] += 1.0
         if len(set(self.words)) != len(self.words):
-            raise ValueError("World: a word occurs twice in the list of words")
+            raise ValueError("HiddenMarkovModel: a word occurs twice in the list of words")
         if not 0.0 < self.document_end < 1.0:
-            raise ValueError(f"World: document_end is {self.document_end}, not between 0 and 1")
+            raise ValueError(f"HiddenMarkovModel: document_end is {self.document_end}: expected a "
+                             "number between 0 and 1")
         sums = {
             "emission": self.emission.sum(axis=1),
             "inner": leaving,
@@ -61,12 +67,11 @@ class World:
         }
         for name, rows in sums.items():
             if not np.allclose(rows, 1.0, atol=1e-12):
-                raise ValueError(
-                    f"World: the rows of {name} must sum to 1 (end states leave by between only)"
-                )
+                raise ValueError(f"HiddenMarkovModel: the rows of {name} must sum to 1 (those of "
+                                 "end states in inner to 0: between leads on from there)")
 
     def _stationary_distributions(self) -> tuple[np.ndarray, np.ndarray]:
-        """-> opening (len(starts),), stationary (S + 1,)."""
+        """-> opening (N,), stationary (S + 1,)."""
         from scipy.sparse.linalg import splu  # here, for it loads much that few commands need
 
         S, N = self.num_states, len(self.starts)
@@ -85,7 +90,7 @@ class World:
         return opening, stream / stream.sum()
 
     def longest_sentence(self) -> int:
-        """The largest number of words a sentence can have, the last (".") included; 0: no bound."""
+        """The largest number of words in a sentence, the last (".") included; 0: no bound."""
         reached = np.isin(np.arange(self.num_states), self.starts).astype(np.float64)
         for length in range(1, self.num_states + 1):
             reached = (self.inner.T @ reached > 0).astype(np.float64)
@@ -94,32 +99,35 @@ class World:
         return 0
 
     def documents(self, count: int, rng: np.random.Generator) -> list[list[str]]:
-        """`count` documents, each a list of sentences: words with single blanks between them."""
+        """Draws `count` documents, each a list of sentences: words joined by single spaces."""
         return self.stories(rng.geometric(self.document_end, count), rng)[0]
 
     def stories(self, lengths: np.ndarray, rng: np.random.Generator
                 ) -> tuple[list[list[str]], list[list[np.ndarray]]]:
-        """For each story i, `lengths[i]` sentences that follow one another in a document; and, in
-        the same form, the hidden states behind their words."""
-        left = np.array(lengths)  # sentences still to write
+        """Draws stories: runs of lengths[i] consecutive sentences of one document.
+
+        Returns the sentences of each story and, in the same form, the states (words,) of each
+        sentence. All stories grow in parallel, one word of each at a time.
+        """
+        remaining = np.array(lengths)  # sentences still to draw
         end_row = np.full(self.num_states, -1)
         end_row[self.ends] = np.arange(len(self.ends))
         draw_word, draw_inner = _row_sampler(self.emission), _row_sampler(self.inner)
         draw_between = _row_sampler(self.between)
-        state = self.starts[rng.choice(len(self.starts), len(left), p=self.opening)]
-        writing = np.arange(len(left))  # the unfinished stories; a round writes a word of each
-        rounds = []
-        while len(writing):
-            rounds.append((writing, draw_word(state, rng), state))
+        state = self.starts[rng.choice(len(self.starts), len(remaining), p=self.opening)]
+        unfinished = np.arange(len(remaining))
+        drawn = []
+        while len(unfinished):
+            drawn.append((unfinished, draw_word(state, rng), state))
             ended = end_row[state] >= 0
-            left[writing[ended]] -= 1
+            remaining[unfinished[ended]] -= 1
             following = np.empty_like(state)
             following[~ended] = draw_inner(state[~ended], rng)
             following[ended] = self.starts[draw_between(end_row[state[ended]], rng)]
-            alive = left[writing] > 0
-            state, writing = following[alive], writing[alive]
-        story, word, state = (np.concatenate(column) for column in zip(*rounds))
-        order = np.argsort(story, kind="stable")  # each story's words together, as written
+            alive = remaining[unfinished] > 0
+            state, unfinished = following[alive], unfinished[alive]
+        story, word, state = (np.concatenate(column) for column in zip(*drawn))
+        order = np.argsort(story, kind="stable")  # each story's words together, in their order
         story, word, state = story[order], word[order], state[order]
         sentences, states = ([[] for _ in lengths] for _ in range(2))
         start = 0
@@ -131,24 +139,25 @@ class World:
 
 
 def _row_sampler(matrix):
-    """-> draw(rows, rng): a random column for each given row of a stochastic matrix."""
+    """-> draw(rows, rng): a random column for each given row of a stochastic matrix, by inversion
+    of its cumulative distribution."""
     matrix = _canonical(matrix)
     row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     before = np.concatenate([[0.0], np.cumsum(matrix.data)])
     within = before[1:] - before[matrix.indptr[row_of]]  # running sum inside each row, in (0, 1]
-    ladder = row_of + within  # increasing over all the rows
+    cumulative = row_of + within  # increasing over all the rows
     last = matrix.indptr[1:] - 1
 
     def draw(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        found = np.searchsorted(ladder, rows + rng.random(len(rows)), side="right")
+        found = np.searchsorted(cumulative, rows + rng.random(len(rows)), side="right")
         return matrix.indices[np.clip(found, matrix.indptr[rows], last[rows])]
 
     return draw
 
 
-def _canonical(matrix) -> sparse.csr_matrix:
+def _canonical(matrix: np.ndarray | sparse.spmatrix) -> sparse.csr_matrix:
     """A copy with the columns of each row in rising order, none twice and no stored zeros. SciPy
-    leaves the order open (1.13.0 does not sort), but draws and sums go by it."""
+    leaves the order open (1.13.0 does not sort), but draws and sums depend on it."""
     matrix = sparse.csr_matrix(matrix, dtype=np.float64, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()

@@ -1,43 +1,48 @@
-"""The toy world's answer key: the exact probabilities that no model can beat.
+"""The oracle: exact probabilities for text of a hidden Markov model, which no model can beat.
 
-The world is a hidden Markov model (world.py), so the best possible prediction of a word is a sum
-over hidden states, and the forward-backward algorithm computes it (Rabiner 1989, "A Tutorial on
-Hidden Markov Models and Selected Applications in Speech Recognition", section III):
+The best possible prediction of a word is a sum over hidden states, computed by the forward-backward
+algorithm (Rabiner 1989, "A Tutorial on Hidden Markov Models and Selected Applications in Speech
+Recognition", section III):
 
-    forward    f_t(s) = p(state s at t, what is seen before t)
-    backward   b_t(s) = p(what is seen after t | state s at t)
-    p(word w at t | all the rest) is proportional to  sum_s f_t(s) b_t(s) p(w | s)
+    forward    f_t(s) = p(state s at t, the tokens before t)
+    backward   b_t(s) = p(the tokens after t | state s at t)
+    p(word w at t | all other tokens) is proportional to  sum_s f_t(s) b_t(s) p(w | s)
 
-What a masked language model sees are corrupted words. Each ordinary token was *chosen* with
-probability 0.15, and a chosen token was then shown as [MASK] (0.8), as a random ordinary word (0.1)
-or as it is (0.1). At a position that is scored the oracle is told that it was chosen; at all the
-others it only knows the two steps together, as the model does.
+A masked language model reads corrupted words (pretraining/masked_lm.py). Each ordinary token was
+*chosen* with MASK_PROBABILITY, and a chosen token was replaced by [MASK], replaced by a random
+ordinary word, or kept. A scored position is known to be chosen; at every other position the
+emission is that of both steps together, since the model cannot tell whether it was chosen.
 
-A pair [CLS] A [SEP] B [SEP] is one half "B continues A", one half "B is from elsewhere". Both are
-one chain whose step from the last word of A to the first word of B is the mixture of the two, so
-that the doubt about the pair enters every masked prediction with its right weight, and the two
-terms of that step are the next-sentence posterior.
+A pair [CLS] A [SEP] B [SEP] has probability one half of "B continues A" and one half of "B is from
+another document". Both are one chain whose transition from the last word of A to the first word of
+B is the mixture of the two, so that the uncertainty about the pair enters every masked prediction
+with its right weight; the two terms of that transition are the next-sentence posterior.
 
-Messages are arrays of (states, batch), float64, renormalised at every step.
+Messages are float64 arrays with the batch as last axis, normalised at every step.
 """
 
 import numpy as np
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.errors import InputError
-from minibert.toy_world.hidden_markov_model import World
+from minibert.pretraining.masked_lm import (KEPT, MASK_PROBABILITY, REPLACED_BY_MASK,
+                                           REPLACED_BY_RANDOM)
+from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 
-CHOSEN = 0.15
-SHOWN_AS_MASK, SHOWN_AS_RANDOM, SHOWN_AS_IS = 0.8, 0.1, 0.1
 ROWS_AT_A_TIME = 64  # keeps the messages of one block in cache
 
 
 class Oracle:
-    """Exact log-probabilities for text that `world` wrote and `tokenizer` made ids of, one a word.
+    """Exact log-probabilities, in nats, for token ids of text that `world` generated.
 
-    Pairs are read as `sentences` whole sentences in A and as many in B, chosen without looking at
-    the words: a choice that does, such as "as many as fit", would tell something about them."""
+    world: a HiddenMarkovModel with S states. tokenizer: each word of the world is one token of its
+    vocabulary (V). Pairs consist of `sentences` whole sentences in A and as many in B, chosen
+    independently of their words: a choice such as "as many as fit" would carry information about
+    them. Errors: InputError where the tokenizer splits a word, and in all methods where the ids are
+    no text of this world.
+    """
 
-    def __init__(self, world: World, tokenizer, sentences: int = 2):
+    def __init__(self, world: HiddenMarkovModel, tokenizer, sentences: int = 2):
         self.world, self.sentences = world, sentences
         self.cls_id, self.sep_id, self.mask_id = (
             tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id,
@@ -46,43 +51,45 @@ class Oracle:
         for word in world.words:
             if tokenizer.tokenize(word) != [word]:
                 raise InputError(
-                    f"the oracle needs every word as one piece, but the tokenizer splits {word!r} "
-                    f"into {tokenizer.tokenize(word)}: train the tokenizer on this world's text"
+                    f"oracle: the tokenizer splits {word!r} into {tokenizer.tokenize(word)}: every "
+                    "word must be one piece; train the tokenizer on this world's text"
                 )
             ids.append(tokenizer.convert_tokens_to_ids(word))
         S, V = world.num_states, tokenizer.vocab_size
         special = np.isin(np.arange(V), tokenizer.all_special_ids)
-        self.ordinary = int(V - special.sum())
+        self.n_ordinary = int(V - special.sum())
         # p(id | state) of clean text; the last row is the separator between two documents
-        self.clean = np.zeros((S + 1, V))
-        self.clean[:S, ids] = world.emission
-        self.clean[S, self.sep_id] = 1.0
-        # p(id seen | state) where it is not known whether the position was chosen
-        self.seen = self.clean[:S] * (1 - CHOSEN + CHOSEN * SHOWN_AS_IS)
-        self.seen += CHOSEN * SHOWN_AS_RANDOM / self.ordinary
-        self.seen[:, special] = 0.0
-        self.seen[:, self.mask_id] = CHOSEN * SHOWN_AS_MASK
+        self.emission = np.zeros((S + 1, V))
+        self.emission[:S, ids] = world.emission
+        self.emission[S, self.sep_id] = 1.0
+        # p(corrupted id | state) at a position that may have been chosen or not
+        unchanged = 1 - MASK_PROBABILITY + MASK_PROBABILITY * KEPT
+        self.corrupted_emission = self.emission[:S] * unchanged
+        self.corrupted_emission += MASK_PROBABILITY * REPLACED_BY_RANDOM / self.n_ordinary
+        self.corrupted_emission[:, special] = 0.0
+        self.corrupted_emission[:, self.mask_id] = MASK_PROBABILITY * REPLACED_BY_MASK
         self.inner_transposed = world.inner.T.tocsr()
 
-    # ---- the endless stream of documents: next token, and a single gap ----
+    # ---- the endless stream of documents ----
 
     def next_token(self, input_ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """log p(targets[:, t] | input_ids[:, :t + 1]), both (B, T), for windows that start anywhere
-        in the stream; 0 where the target is -100."""
+        """Returns log p(targets[:, t] | input_ids[:, :t + 1]), (B, T), for windows that start
+        anywhere in the stream. input_ids, targets: (B, T); 0 where the target is -100."""
         log_p = np.zeros(input_ids.shape)
         for rows in _blocks(len(input_ids)):
             forward = self._stream_start(input_ids[rows])
             for t in range(input_ids.shape[1]):
                 forward = self._stream_forward(forward, input_ids[rows, t])
-                asked = targets[rows, t] != -100
-                target = np.where(asked, targets[rows, t], 0)
-                p = (forward * self.clean[:, target]).sum(axis=0)
-                log_p[rows, t] = _log_possible(np.where(asked, p, 1.0))
+                is_target = targets[rows, t] != IGNORE_INDEX
+                target = np.where(is_target, targets[rows, t], 0)
+                p = (forward * self.emission[:, target]).sum(axis=0)
+                log_p[rows, t] = _log_possible(np.where(is_target, p, 1.0))
         return log_p
 
-    def one_gap(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Two (B, T) of log p(input_ids[:, t]): given all that stands left of t in its window, and
-        given both sides."""
+    def leave_one_out(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns log p(input_ids[:, t]) given the tokens before t, and given all other tokens of
+        its window: two (B, T) arrays. The second sums to the pseudo-log-likelihood of Salazar et
+        al. 2020. input_ids (B, T): clean windows that start anywhere in the stream."""
         left, both = np.zeros(input_ids.shape), np.zeros(input_ids.shape)
         for rows in _blocks(len(input_ids)):
             ids = input_ids[rows]
@@ -91,7 +98,7 @@ class Oracle:
                 forwards.append(self._stream_forward(forwards[-1], ids[:, t]))
             backward = np.ones_like(forwards[0])
             for t in reversed(range(ids.shape[1])):
-                emission = self.clean[:, ids[:, t]]
+                emission = self.emission[:, ids[:, t]]
                 left[rows, t] = _log_possible((forwards[t] * emission).sum(axis=0))
                 weight = forwards[t] * backward
                 both[rows, t] = _log_possible((weight * emission).sum(axis=0) / weight.sum(axis=0))
@@ -102,9 +109,10 @@ class Oracle:
         return np.repeat(self.world.stationary[:, None], len(ids), axis=1)  # (S + 1, B)
 
     def _stream_forward(self, forward: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Condition on the tokens seen here, then move one on: (S + 1, B), columns sum to 1."""
+        """Condition on the tokens at this position, then one transition: (S + 1, B), columns sum
+        to 1."""
         world = self.world
-        here = _normalised(forward * self.clean[:, ids])
+        here = _normalised(forward * self.emission[:, ids])
         ended, separator = here[world.ends], here[-1]
         there = np.zeros_like(here)
         there[:-1] = self.inner_transposed @ here[:-1]
@@ -114,7 +122,7 @@ class Oracle:
         return there
 
     def _stream_backward(self, there: np.ndarray) -> np.ndarray:
-        """The transpose of a step: values of the next position's states -> of this position's."""
+        """The transpose of a transition: values of the next position's states -> of this one's."""
         world = self.world
         first = there[world.starts]
         here = np.zeros_like(there)
@@ -126,25 +134,6 @@ class Oracle:
 
     # ---- pairs of segments: masked words, and whether B continues A ----
 
-    def masked_lm(
-        self,
-        input_ids: np.ndarray,
-        token_type_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        positions: np.ndarray,
-        labels: np.ndarray,
-    ) -> np.ndarray:
-        """(M,) log p(labels | the corrupted input_ids) at the scored positions, which are flat
-        indices into B * T."""
-        return self.pairs(input_ids, token_type_ids, attention_mask, positions, labels)[0]
-
-    def next_sentence(
-        self, input_ids: np.ndarray, token_type_ids: np.ndarray, attention_mask: np.ndarray
-    ) -> np.ndarray:
-        """(B, 2) log p from the corrupted tokens; column 0 is "B continues A", as in BERT."""
-        nothing = np.zeros(0, dtype=np.int64)
-        return self.pairs(input_ids, token_type_ids, attention_mask, nothing, nothing)[1]
-
     def pairs(
         self,
         input_ids: np.ndarray,
@@ -153,68 +142,73 @@ class Oracle:
         positions: np.ndarray,
         labels: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Both answers of the two functions above in one pass: (M,) and (B, 2)."""
+        """Returns log p(labels | corrupted ids), (M,), at the scored positions, and log p(label of
+        the pair | corrupted ids), (B, 2); column 0 is "B continues A", as in BERT.
+
+        input_ids, token_type_ids, attention_mask: (B, T), [CLS] A [SEP] B [SEP] with padding on the
+        right. positions (M,): scored positions as flat indices into B*T. labels (M,): their words.
+        """
         T = input_ids.shape[1]
-        positions, labels = np.asarray(positions), np.asarray(labels)
+        positions, labels = np.asarray(positions, np.int64), np.asarray(labels, np.int64)
         masked, next_sentence = np.zeros(len(positions)), np.zeros((len(input_ids), 2))
         for rows in _blocks(len(input_ids)):
             here = np.flatnonzero((positions >= rows.start * T) & (positions < rows.stop * T))
-            layout = _PairLayout(self, input_ids[rows], token_type_ids[rows], attention_mask[rows])
-            row, column = layout.columns_of(positions[here] - rows.start * T, T)
-            prior, next_sentence[rows] = self._pair_block(layout, row, column)
-            masked[here] = self._score(prior, layout.ids[row, column], labels[here])
+            pairs = _AlignedPairs(self, input_ids[rows], token_type_ids[rows], attention_mask[rows])
+            row, column = pairs.row_and_column(positions[here] - rows.start * T, T)
+            prior, next_sentence[rows] = self._pair_block(pairs, row, column)
+            masked[here] = self._score(prior, pairs.ids[row, column], labels[here])
         return masked, next_sentence
 
     def _score(self, prior: np.ndarray, shown: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Bayes' rule with the channel of a chosen token. prior (M, V): p(word | other positions);
-        shown (M,): the ids that stand at the scored positions."""
+        """Bayes' rule with the corruption of a chosen token. prior (M, V): p(word | other
+        positions); shown (M,): the ids at the scored positions."""
         each = np.arange(len(labels))
-        joint = prior * (SHOWN_AS_RANDOM / self.ordinary)
-        joint[each, shown] += prior[each, shown] * SHOWN_AS_IS
-        joint = np.where((shown == self.mask_id)[:, None], prior * SHOWN_AS_MASK, joint)
+        joint = prior * (REPLACED_BY_RANDOM / self.n_ordinary)
+        joint[each, shown] += prior[each, shown] * KEPT
+        joint = np.where((shown == self.mask_id)[:, None], prior * REPLACED_BY_MASK, joint)
         return _log_possible(joint[each, labels] / joint.sum(axis=1))
 
     def _pair_block(
-        self, layout: "_PairLayout", row: np.ndarray, column: np.ndarray
+        self, pairs: "_AlignedPairs", row: np.ndarray, column: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """-> prior (M, V) over the words at (row, column), given all other positions; and the
         next-sentence log-probabilities (B, 2)."""
-        B, C = layout.ids.shape
-        asked = [np.flatnonzero(column == c) for c in range(C)]  # which of the M stand in column c
+        B, columns = pairs.ids.shape
+        scored = [np.flatnonzero(column == c) for c in range(columns)]  # which of the M, by column
         scored_forward = np.zeros((self.sentences, self.world.num_states, len(row)))
         before = np.zeros((self.sentences, self.world.num_states, B))
-        for c in range(C):
-            step = self._cross_forward if c == layout.boundary else self._within_forward
+        for c in range(columns):
+            step = self._cross_forward if c == pairs.boundary else self._within_forward
             forward = step(before)
-            fresh = np.flatnonzero(layout.first_column == c)
-            forward[:, :, fresh] = 0.0
-            forward[0, self.world.starts[:, None], fresh] = self.world.opening[:, None]
-            scored_forward[:, :, asked[c]] = forward[:, :, row[asked[c]]]
-            before = _normalised(forward * self.seen[:, layout.ids[:, c]])
-            if c == layout.boundary - 1:
-                last_of_a = before[-1, self.world.ends]  # (ends, B)
-        prior = np.zeros((len(row), self.clean.shape[1]))
+            first = np.flatnonzero(pairs.first_column == c)
+            forward[:, :, first] = 0.0
+            forward[0, self.world.starts[:, None], first] = self.world.opening[:, None]
+            scored_forward[:, :, scored[c]] = forward[:, :, row[scored[c]]]
+            before = _normalised(forward * self.corrupted_emission[:, pairs.ids[:, c]])
+            if c == pairs.boundary - 1:
+                last_of_a = before[-1, self.world.ends]  # (E, B)
+        prior = np.zeros((len(row), self.emission.shape[1]))
         after = np.zeros_like(before)
-        for c in reversed(range(C)):
-            if c == layout.boundary - 1:
-                first_of_b = after[0, self.world.starts]  # (starts, B)
+        for c in reversed(range(columns)):
+            if c == pairs.boundary - 1:
+                first_of_b = after[0, self.world.starts]  # (N, B)
                 backward = self._cross_backward(first_of_b)
             else:
                 backward = self._within_backward(after)
-            closing = np.flatnonzero(layout.last_column == c)
-            backward[:, :, closing] = 0.0
-            backward[-1, self.world.ends[:, None], closing] = 1.0
-            weight = scored_forward[:, :, asked[c]] * backward[:, :, row[asked[c]]]
-            prior[asked[c]] = weight.sum(axis=0).T @ self.clean[:-1]  # (S, m) -> (m, V)
-            after = _normalised(backward * self.seen[:, layout.ids[:, c]])
+            last = np.flatnonzero(pairs.last_column == c)
+            backward[:, :, last] = 0.0
+            backward[-1, self.world.ends[:, None], last] = 1.0
+            weight = scored_forward[:, :, scored[c]] * backward[:, :, row[scored[c]]]
+            prior[scored[c]] = weight.sum(axis=0).T @ self.emission[:-1]  # (S, m) -> (m, V)
+            after = _normalised(backward * self.corrupted_emission[:, pairs.ids[:, c]])
         continues = (last_of_a * (self.world.between @ first_of_b)).sum(axis=0)
         elsewhere = last_of_a.sum(axis=0) * (self.world.opening @ first_of_b)
         both = np.stack([continues, elsewhere], axis=1)
         _log_possible(both.sum(axis=1))
         return prior, np.log(np.maximum(both / both.sum(axis=1, keepdims=True), 1e-300))
 
-    # Messages of pairs are (sentences, S, B); the first axis counts the sentences that have ended
-    # in this segment.
+    # Messages of pairs are (sentences, S, B); the first axis counts the sentences of this segment
+    # that have ended.
 
     def _within_forward(self, here: np.ndarray) -> np.ndarray:
         there = np.stack([self.inner_transposed @ message for message in here])
@@ -231,8 +225,8 @@ class Oracle:
         return here
 
     def _cross_forward(self, here: np.ndarray) -> np.ndarray:
-        """From the last word of A to the first of B: one half goes on, one half begins anew."""
-        ended = here[-1, self.world.ends]  # (ends, B)
+        """From the last word of A to the first of B: p = 1/2 by `between`, 1/2 by `opening`."""
+        ended = here[-1, self.world.ends]  # (E, B)
         there = np.zeros_like(here)
         there[0, self.world.starts] = 0.5 * (self.world.between.T @ ended)
         there[0, self.world.starts] += 0.5 * self.world.opening[:, None] * ended.sum(axis=0)
@@ -246,12 +240,12 @@ class Oracle:
         return here
 
 
-class _PairLayout:
-    """The words of a block of pairs in columns, A pushed right and B left, so that all rows cross
-    from A to B at one column.
+class _AlignedPairs:
+    """The words of a block of pairs in columns, A aligned right and B left, so that the step from A
+    to B is at the same column in all rows.
 
-    ids (B, C), [MASK] (which tells nothing) where there is no word; boundary: the column of B's
-    first word; first_column, last_column (B,): where A begins and B ends."""
+    ids (B, columns), [MASK] (equally likely in every state) where there is no word; boundary: the
+    column of B's first word; first_column, last_column (B,): of A's first and B's last word."""
 
     def __init__(
         self,
@@ -275,25 +269,27 @@ class _PairLayout:
             or (input_ids[:, 0] != oracle.cls_id).any()
             or any((ids != oracle.sep_id).any() for ids in separators)
         ):
-            raise InputError("the oracle reads pairs: [CLS] A [SEP] B [SEP], padding on the right")
+            raise InputError("oracle: these ids are no pairs: expected [CLS] A [SEP] B [SEP], "
+                             "padding on the right")
         self.boundary = self.length_a.max()
         self.first_column = self.boundary - self.length_a
         self.last_column = self.boundary + self.length_b - 1
         column = np.arange(self.boundary + self.length_b.max())
         in_b = column >= self.boundary
-        # The place in input_ids that a column shows; B's words stand one [SEP] further on
-        place = column - self.first_column[:, None] + 1 + in_b
-        there = (column >= self.first_column[:, None]) & (column <= self.last_column[:, None])
-        shown = input_ids[each[:, None], np.where(there, place, 0)]
-        self.ids = np.where(there, shown, oracle.mask_id)
-        if (oracle.seen[0, self.ids] == 0.0).any():
-            raise InputError("the oracle reads pairs of ordinary words and [MASK], nothing else")
+        # The index into input_ids that a column shows; B's words are one [SEP] further right
+        index = column - self.first_column[:, None] + 1 + in_b
+        is_word = (column >= self.first_column[:, None]) & (column <= self.last_column[:, None])
+        shown = input_ids[each[:, None], np.where(is_word, index, 0)]
+        self.ids = np.where(is_word, shown, oracle.mask_id)
+        if (oracle.corrupted_emission[0, self.ids] == 0.0).any():
+            raise InputError("oracle: special tokens inside the segments: expected pairs of "
+                             "ordinary words and [MASK]")
 
-    def columns_of(self, positions: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    def row_and_column(self, positions: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Flat positions in this block's (B, width) -> row and column here."""
-        row, place = np.divmod(positions, width)
-        second = place > self.length_a[row] + 1
-        return row, place - 1 - second + self.first_column[row]
+        row, index = np.divmod(positions, width)
+        second = index > self.length_a[row] + 1
+        return row, index - 1 - second + self.first_column[row]
 
 
 def _blocks(count: int) -> list[slice]:
@@ -309,7 +305,7 @@ def _normalised(message: np.ndarray) -> np.ndarray:
 def _log_possible(p: np.ndarray) -> np.ndarray:
     if (p <= 0.0).any() or np.isnan(p).any():
         raise InputError(
-            "the toy world cannot write this text: the oracle answers only for the world's own "
-            "documents, in pairs of whole sentences"
+            "oracle: this text has probability 0 in the toy world: give the world's own documents, "
+            "for pairs in whole sentences"
         )
     return np.log(p)

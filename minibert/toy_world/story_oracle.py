@@ -1,10 +1,10 @@
-"""What whole, clean stories tell about the hidden states behind them, exactly.
+"""Exact posteriors of the hidden states behind whole, clean stories.
 
-A story is a run of sentences as they stand in one document of a World; where each sentence ends is
-known, and its words are read as they are. That is enough to answer, as well as anyone can, what a
-story is about: tasks whose labels depend on the hidden states have their best possible score here.
+A story is a run of consecutive sentences of one document; sentence boundaries are known and no word
+is corrupted. The posteriors give the best possible score of every task whose labels are functions
+of the hidden states.
 
-The forward-backward algorithm (Rabiner 1989, section III) goes from sentence to sentence:
+The forward-backward algorithm (Rabiner 1989, section III) proceeds sentence by sentence:
 
     f_1 = opening              f_k+1 = (f_k L_k) between      f_k(s): p(first state s of sentence k,
     b_K = 1                    b_k-1 = between (L_k b_k)                the sentences before it)
@@ -12,9 +12,9 @@ The forward-backward algorithm (Rabiner 1989, section III) goes from sentence to
     L_k[s, e] = p(the words of sentence k, its last state e             last state e of sentence k)
                   | its first state s)
 
-L_k itself is never written down: `forward` and `backward` carry a row or a column of it through the
-words. Letters: B stories or sentences, K sentences in a story, L words in a sentence, S states, N
-starts, E ends.
+L_k is never stored: `forward` and `backward` multiply by it word by word. Letters: B stories or
+sentences, K sentences in a story, L words in a sentence, S states, N start states, E end states,
+G groups of states.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,16 +22,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from minibert.errors import InputError
-from minibert.toy_world.hidden_markov_model import World
+from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 from minibert.toy_world.oracle import ROWS_AT_A_TIME
 
 Stories = Sequence[Sequence[str]]
 
 
 class StoryOracle:
-    """Exact probabilities for the stories that `world` tells."""
+    """Exact posteriors for stories of `world`, a HiddenMarkovModel.
 
-    def __init__(self, world: World):
+    All stories of a call have the same number K of sentences; a sentence is a string of words
+    joined by single spaces. Errors: InputError for unequal or empty stories, for unknown words and
+    for sentences of probability 0.
+    """
+
+    def __init__(self, world: HiddenMarkovModel):
         self.world = world
         self.column = {word: column for column, word in enumerate(world.words)}
         self.inner_transposed = world.inner.T.tocsr()
@@ -39,18 +44,18 @@ class StoryOracle:
     # ---- stories: all with the same number of sentences ----
 
     def next_first_states(self, stories: Stories) -> np.ndarray:
-        """(B, N): p(the first state of the sentence that comes next | the story)."""
+        """Returns p(first state of the sentence after the story | the story), (B, N)."""
         first, last = self._forward_messages(stories)
         return last[:, -1] @ self.world.between
 
     def last_states(self, stories: Stories) -> np.ndarray:
-        """(B, K, E): p(the last state of each sentence | the whole story)."""
+        """Returns p(last state of each sentence | the whole story), (B, K, E)."""
         _, last = self._forward_messages(stories)
         return _normalised(last * self._backward_messages(stories))
 
     def word_states(self, stories: Stories, groups: np.ndarray) -> list[np.ndarray]:
-        """For each story (words, G): p(the state behind each word is of a group | the whole story);
-        groups (S, G), 1 where a state belongs to one."""
+        """Returns for each story p(the state of each word is in a group | the whole story), (words,
+        G). groups (S, G): 1 where a state belongs to a group; np.eye(S) gives every state's."""
         first, _ = self._forward_messages(stories)
         after = self._backward_messages(stories)
         found = [[] for _ in stories]
@@ -61,11 +66,11 @@ class StoryOracle:
         return [np.concatenate(posteriors) for posteriors in found]
 
     def _forward_messages(self, stories: Stories) -> tuple[np.ndarray, np.ndarray]:
-        """(B, K, N): p(first state of sentence k | those before it), and (B, K, E): p(last state of
-        sentence k | it and those before it)."""
+        """p(first state of sentence k | the sentences before it), (B, K, N), and p(last state of
+        sentence k | sentences 1 to k), (B, K, E)."""
         if len({len(story) for story in stories}) != 1:
-            raise InputError("the story oracle reads stories of one length, one sentence or more: "
-                             f"got {sorted({len(story) for story in stories})} sentences")
+            raise InputError(f"story oracle: stories of {sorted({len(s) for s in stories})} "
+                             "sentences: expected stories of one length, one sentence or more")
         first = np.tile(self.world.opening, (len(stories), 1))
         firsts, lasts = [], []
         for sentences in zip(*stories):
@@ -85,9 +90,8 @@ class StoryOracle:
     # ---- sentences ----
 
     def forward(self, first: np.ndarray, sentences: Sequence[str]) -> np.ndarray:
-        """first (B, N), for each sentence the weights of its first states -> (B, E): the same
-        carried to its last states, times the probability of all its words. Errors: words or
-        sentences that the world cannot write."""
+        """Multiplies weights of the first states by L: first (B, N) -> (B, E), one sentence a row.
+        Errors: InputError for words or sentences of probability 0."""
         last = np.empty((len(sentences), len(self.world.ends)))
         for rows, words in self._groups(sentences):
             message = np.zeros((self.world.num_states, len(rows)))
@@ -98,12 +102,12 @@ class StoryOracle:
             last[rows] = message[self.world.ends].T
         if not (last.sum(axis=1) > 0.0).all():
             wrong = sentences[int(np.argmin(last.sum(axis=1)))]
-            raise InputError(f"the world cannot write this sentence here: {wrong!r:.80}")
+            raise InputError(f"story oracle: {wrong!r:.80} has probability 0 here: give sentences "
+                             "of the world's own documents")
         return last
 
     def backward(self, sentences: Sequence[str], last: np.ndarray) -> np.ndarray:
-        """last (B, E), for each sentence a value of its last states -> (B, N): its expectation,
-        times the probability of all its words, from each first state on."""
+        """Multiplies L by values of the last states: last (B, E) -> (B, N), one sentence a row."""
         first = np.empty((len(sentences), len(self.world.starts)))
         for rows, words in self._groups(sentences):
             message = self._ending(last[rows])
@@ -114,8 +118,7 @@ class StoryOracle:
 
     def _word_states(self, first: np.ndarray, sentences: Sequence[str], last: np.ndarray,
                      groups: np.ndarray) -> list[np.ndarray]:
-        """(L, G) for each sentence, from the weights of its first states and the values of its last
-        ones."""
+        """(L, G) for each sentence, from weights of its first and values of its last states."""
         found = [None] * len(sentences)
         for rows, words in self._groups(sentences):
             after = [self._ending(last[rows])]
@@ -134,7 +137,7 @@ class StoryOracle:
         return found
 
     def _ending(self, last: np.ndarray) -> np.ndarray:
-        """(B, E) -> (S, B), zero where a sentence cannot end."""
+        """(B, E) -> (S, B), zero at states that do not end a sentence."""
         message = np.zeros((self.world.num_states, len(last)))
         message[self.world.ends] = last.T
         return message
@@ -152,7 +155,7 @@ class StoryOracle:
 
     def _id(self, word: str) -> int:
         if word not in self.column:
-            raise InputError(f"the world has no word {word!r:.40}")
+            raise InputError(f"story oracle: the world has no word {word!r:.40}")
         return self.column[word]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.nn.module import Module, evaluating
+from minibert.pretraining.seeds import Purpose, generator
 from minibert.training.checkpoint import load_training_state, write_checkpoint
 from minibert.training.data_parallel import Workers
 from minibert.training.evaluation import batch_sums, held_out_means, sum_by_name
@@ -29,7 +30,6 @@ from minibert.training.run_records import LOG_SCHEMA
 from minibert.training.schedules import SCHEDULES
 from minibert.training.settings import TrainingSettings
 
-DROPOUT = 1  # the purpose in the seed [seed, purpose, step], apart from those of the objectives
 
 
 class NonFiniteLoss(RuntimeError):
@@ -122,7 +122,7 @@ class Trainer:
         for number, batch in zip(numbers, batches):
             if not len(batch.input_ids):  # more workers than rows
                 continue
-            rng = np.random.default_rng([self.settings.seed, DROPOUT, number, worker])
+            rng = generator(self.settings.seed, Purpose.DROPOUT, number, worker)
             sums, _ = self.objective.losses(self.model, batch, rng)
             loss = None
             for name, total in sums.items():

@@ -62,9 +62,9 @@ def test_the_same_for_masked_words_and_pairs(corpus, tokenizer):
     oracle, total, count, right, labels = Oracle(ToyWorld(), tokenizer), 0.0, 0, 0, []
     for batch in objective.held_out_batches():
         arrays = batch.input_ids, batch.token_type_ids, batch.attention_mask
-        log_p = oracle.masked_lm(*arrays, batch.masked_positions, batch.masked_labels)
+        log_p, pair_log_p = oracle.pairs(*arrays, batch.masked_positions, batch.masked_labels)
         total, count = total - log_p.sum(), count + len(log_p)
-        right += (oracle.next_sentence(*arrays).argmax(axis=1) == batch.next_sentence_label).sum()
+        right += (pair_log_p.argmax(axis=1) == batch.next_sentence_label).sum()
         labels.extend(batch.next_sentence_label)
     figures = against_oracle(Uniform(tokenizer.vocab_size), objective)
     assert figures["mlm_loss"] == pytest.approx(total / count)

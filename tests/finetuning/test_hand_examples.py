@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from tests.finetuning.small_tasks import bert_config
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.finetuning.build_model import fresh_model
-from minibert.finetuning.encoding import IGNORED, Reading
+from minibert.finetuning.encoding import Reading
 from minibert.finetuning.entity_metrics import entities_of
 from minibert.finetuning.hand_examples import (CHOICES, PAIRS, QUESTIONS, SENTENCES, SU_SHI,
                                                SU_SHI_CHINESE, TAGGED)
@@ -63,7 +64,7 @@ def test_answers_are_whole_tokens(example):
 def test_a_words_tag_is_asked_at_its_first_token():
     tagging = Tagging(READING, tag_names(TAGGED))
     for example, row in zip(TAGGED, tagging.rows(TAGGED)):
-        asked = [k for k, label in enumerate(row.label) if label != IGNORED]
+        asked = [k for k, label in enumerate(row.label) if label != IGNORE_INDEX]
         assert [tagging.labels[row.label[k]] for k in asked] == list(example.tags)
         firsts, at = [], 1
         for word in example.words:

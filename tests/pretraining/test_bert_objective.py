@@ -48,7 +48,7 @@ def test_a_batch_is_a_function_of_seed_and_step():
 def test_every_seed_purpose_and_step_has_numbers_of_its_own():
     first = {generator(seed, purpose, step).random()
              for seed in range(3) for purpose in Purpose.__members__.values() for step in range(4)}
-    assert len(first) == 3 * 6 * 4
+    assert len(first) == 3 * 7 * 4
 
 
 def test_evaluation_changes_no_batch_and_is_always_the_same():
@@ -162,8 +162,8 @@ def test_as_many_held_out_pairs_as_are_asked_for():
     labels = np.concatenate([batch.next_sentence_label for batch in batches])
     assert len(labels) == 501
     assert abs(labels.mean() - 0.5) < 0.02
-    assert len(objective(n_held_out=3)._held_out_plan) == 3
-    plan, once = task._held_out_plan, len(objective()._held_out_plan)
+    assert len(objective(n_held_out=3)._held_out_segments) == 3
+    plan, once = task._held_out_segments, len(objective()._held_out_segments)
     strangers = set(zip(plan.a_start[plan.label == 1], plan.b_start[plan.label == 1]))
     assert once < 501 and len(strangers) > once / 2 + 1, "each time round has pairs of its own"
 

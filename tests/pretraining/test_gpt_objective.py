@@ -7,11 +7,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.models.config import GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.pretraining.gpt_objective import (IGNORED, NextTokenBatch, NextTokenObjective,
+from minibert.pretraining.gpt_objective import (NextTokenBatch, NextTokenObjective,
                                                 n_characters, token_stream)
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
@@ -70,7 +71,7 @@ def test_windows_start_anywhere_and_reach_the_last_token():
 
 
 @given(n_letters=st.integers(40, 120), context=st.integers(1, 30), batch_size=st.integers(1, 7))
-def test_an_epoch_reads_every_token_once_but_for_its_two_ends(n_letters, context, batch_size):
+def test_an_epoch_has_every_target_once_but_for_its_two_ends(n_letters, context, batch_size):
     letters = "".join(map(chr, range(0x4e00, 0x4e00 + n_letters)))  # each of them once
     tokenizer = CharTokenizer.train([letters])
     task = objective(tokenizer=tokenizer, train=[letters], held_out=[letters], context=context,
@@ -80,12 +81,23 @@ def test_an_epoch_reads_every_token_once_but_for_its_two_ends(n_letters, context
     cuts = []
     for epoch in (rows[:n], rows[n:2 * n]):
         read = np.sort(epoch.ravel())
-        assert len(np.unique(read)) == len(read), "a token is read twice in an epoch"
-        left_out = n_letters - len(read)
-        assert left_out < 2 * context
+        assert len(np.unique(read)) == len(read), "a token is a target twice in an epoch"
+        assert n_letters - len(read) <= 2 * context - 1
         cuts.append(read[0])
     place = {int(i): at for at, i in enumerate(task.train_ids)}
     assert all([place[int(first)] <= 2 * context for first in cuts])
+
+
+def test_both_ends_together_lose_up_to_two_windows_less_one_token():
+    task = objective(train=["x" * 99], context=10)  # 99 targets, 8 windows
+    assert task.n_per_epoch == 8 and len(task.train_ids) - 1 - 80 == 19
+    starts = np.array([task._epoch(epoch).min() for epoch in range(300)])
+    assert set(starts) == set(range(20)), "all of the 19 may be lost at one end"
+
+
+def test_a_window_may_span_a_separator():
+    windows = objective(batch_size=30).batch(0).input_ids
+    assert (windows[:, 1:] == SEP).any()
 
 
 def test_each_epoch_cuts_the_text_at_other_places_and_in_another_order():
@@ -110,13 +122,13 @@ def test_a_batch_is_a_function_of_seed_and_step():
 def test_every_held_out_token_is_scored_once_and_no_other(context):
     task = objective(context=context)
     batches = list(task.held_out_batches())
-    scored = np.concatenate([b.targets[b.targets != IGNORED] for b in batches])
+    scored = np.concatenate([b.targets[b.targets != IGNORE_INDEX] for b in batches])
     assert np.array_equal(scored, token_stream(TOKENIZER, HELD_OUT)[1:])
     assert sum(task.counts(b)["tokens"] for b in batches) == len(scored) == 43
     for batch in batches:
-        before = batch.input_ids[batch.targets != IGNORED]
+        before = batch.input_ids[batch.targets != IGNORE_INDEX]
         assert TOKENIZER.unk_token_id not in before
-    read = np.concatenate([b.input_ids[b.targets != IGNORED] for b in batches])
+    read = np.concatenate([b.input_ids[b.targets != IGNORE_INDEX] for b in batches])
     assert np.array_equal(read, token_stream(TOKENIZER, HELD_OUT)[:-1])
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from minibert.errors import InputError
 from minibert.pretraining.encoded_documents import EncodedDocuments
-from minibert.pretraining.sentence_pairs import (IS_NEXT, NOT_NEXT, Plan, lay_out, plan_pairs,
-                                                 plan_singles)
+from minibert.pretraining.sentence_pairs import (IS_NEXT, NOT_NEXT, Segments, build_inputs,
+                                                 sample_pairs, sample_segments)
 
 CLS, SEP, PAD = 1, 2, 0
 WORDS_FROM = 10
@@ -38,9 +38,9 @@ def numbered_documents(lengths):
     return EncodedDocuments(Numbered(), texts), owner
 
 
-def segments(documents, plan):
+def segments(documents, pairs):
     """The tokens of A and of B, row by row."""
-    ids, types, attended = lay_out(documents.ids, plan, CLS, SEP, PAD)
+    ids, types, attended = build_inputs(documents.ids, pairs, CLS, SEP, PAD)
     for row, kinds, real in zip(ids, types, attended):
         tokens = row[real].tolist()
         assert not (row[~real] != PAD).any() and not kinds[~real].any()
@@ -53,8 +53,8 @@ def segments(documents, plan):
 def test_documents_keep_sentences_apart_and_drop_empty_ones():
     documents = EncodedDocuments(Numbered(), [["10 11", "", "12"], [""], ["13"], []])
     assert documents.ids.tolist() == [10, 11, 12, 13]
-    assert documents.starts.tolist() == [0, 2, 3, 4]
-    assert documents.firsts.tolist() == [0, 2, 3]
+    assert documents.sentence_starts.tolist() == [0, 2, 3, 4]
+    assert documents.document_starts.tolist() == [0, 2, 3]
     assert documents.document_of.tolist() == [0, 0, 1]
     with pytest.raises(InputError, match="the held-out text has no sentence"):
         EncodedDocuments(Numbered(), [[""]], "held-out")
@@ -63,10 +63,10 @@ def test_documents_keep_sentences_apart_and_drop_empty_ones():
 @given(lengths=lengths_of_documents, room=st.integers(2, 30), seed=st.integers(0, 9))
 def test_laws_of_all_pairs(lengths, room, seed):
     documents, owner = numbered_documents(lengths)
-    plan = plan_pairs(documents, room + 3, np.random.default_rng(seed))
-    assert len(plan) == sum(len(document) - 1 for document in lengths), "every gap once"
-    assert (plan.label == IS_NEXT).sum() - (plan.label == NOT_NEXT).sum() in (0, 1)
-    for (a, b), label, shortened in zip(segments(documents, plan), plan.label, plan.shortened):
+    pairs = sample_pairs(documents, room + 3, np.random.default_rng(seed))
+    assert len(pairs) == sum(len(document) - 1 for document in lengths), "every gap once"
+    assert (pairs.label == IS_NEXT).sum() - (pairs.label == NOT_NEXT).sum() in (0, 1)
+    for (a, b), label, truncated in zip(segments(documents, pairs), pairs.label, pairs.truncated):
         assert a and b and len(a) + len(b) <= room
         for segment in (a, b):
             assert np.array_equal(np.diff(segment), [1] * (len(segment) - 1)), "a run of the text"
@@ -79,7 +79,7 @@ def test_laws_of_all_pairs(lengths, room, seed):
             sentences = {owner[token] for token in segment}
             whole = sum(lengths[d][s] for d, s in sentences)
             if len(segment) < whole:
-                assert shortened and len(sentences) == 1
+                assert truncated and len(sentences) == 1
                 other = b if segment is a else a
                 assert len({owner[token] for token in other}) == 1
                 assert len(a) + len(b) == room, "no more is cut than must be"
@@ -88,9 +88,9 @@ def test_laws_of_all_pairs(lengths, room, seed):
 @given(lengths=lengths_of_documents, seed=st.integers(0, 9))
 def test_with_room_for_all_nothing_is_lost(lengths, seed):
     documents, owner = numbered_documents(lengths)
-    plan = plan_pairs(documents, 2 * len(documents.ids) + 3, np.random.default_rng(seed))
-    assert not plan.shortened.any()
-    for (a, b), label in zip(segments(documents, plan), plan.label):
+    pairs = sample_pairs(documents, 2 * len(documents.ids) + 3, np.random.default_rng(seed))
+    assert not pairs.truncated.any()
+    for (a, b), label in zip(segments(documents, pairs), pairs.label):
         if label == IS_NEXT:
             d = owner[a[0]][0]
             assert len(a) + len(b) == sum(lengths[d]), "the whole document, before and after"
@@ -99,9 +99,9 @@ def test_with_room_for_all_nothing_is_lost(lengths, seed):
 
 def test_a_longer_pair_loses_sentences_far_from_the_gap():
     documents, _ = numbered_documents([[4, 3, 2, 2, 3, 4], [1]])
-    plan = plan_pairs(documents, 3 + 12, np.random.default_rng(0))
-    pairs = dict(zip([int(a[-1]) for a, _ in segments(documents, plan)],
-                     zip(segments(documents, plan), plan.label)))
+    pairs = sample_pairs(documents, 3 + 12, np.random.default_rng(0))
+    pairs = dict(zip([int(a[-1]) for a, _ in segments(documents, pairs)],
+                     zip(segments(documents, pairs), pairs.label)))
     (a, b), label = pairs[20]  # the gap after the third and the fourth sentence
     assert a == [17, 18, 19, 20], "two sentences of 2; the one of 3 is more than half of the room"
     if label == IS_NEXT:
@@ -110,30 +110,30 @@ def test_a_longer_pair_loses_sentences_far_from_the_gap():
 
 def test_one_sentence_too_long_is_cut_the_longer_one_first():
     documents, _ = numbered_documents([[20, 3], [18, 16]])
-    plan = plan_pairs(documents, 3 + 10, np.random.default_rng(3))
-    for (a, b), start in zip(segments(documents, plan), plan.a_start):
+    pairs = sample_pairs(documents, 3 + 10, np.random.default_rng(3))
+    for (a, b), start in zip(segments(documents, pairs), pairs.a_start):
         sizes = (len(a), len(b))
         assert sizes in ((7, 3), (5, 5)), "the sentence of 3 stays whole, else both are halved"
         assert a[0] == documents.ids[start], "a sentence loses its end"
-    assert plan.shortened.all()
+    assert pairs.truncated.all()
 
 
 @given(lengths=st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=9), min_size=2, max_size=6)
        .filter(lambda ds: any(len(d) >= 4 for d in ds) and sum(len(d) >= 2 for d in ds) >= 2))
 def test_exactly_so_many_sentences_where_they_are_asked_for(lengths):
     documents, owner = numbered_documents(lengths)
-    plan = plan_pairs(documents, 16 + 3, np.random.default_rng(0), sentences=2)
-    assert len(plan) == sum(max(len(document) - 3, 0) for document in lengths)
-    for (a, b), shortened in zip(segments(documents, plan), plan.shortened):
+    pairs = sample_pairs(documents, 16 + 3, np.random.default_rng(0), sentences=2)
+    assert len(pairs) == sum(max(len(document) - 3, 0) for document in lengths)
+    for (a, b), truncated in zip(segments(documents, pairs), pairs.truncated):
         assert len({owner[t] for t in a}) == len({owner[t] for t in b}) == 2
-        assert not shortened
+        assert not truncated
 
 
 def test_too_little_room_for_the_sentences_asked_for_is_reported():
     documents, owner = numbered_documents([[6] * 8, [6] * 8])
-    plan = plan_pairs(documents, 3 + 13, np.random.default_rng(0), sentences=2)
-    assert plan.shortened.all()
-    assert all(len({owner[t] for t in a + b}) == 2 for a, b in segments(documents, plan))
+    pairs = sample_pairs(documents, 3 + 13, np.random.default_rng(0), sentences=2)
+    assert pairs.truncated.all()
+    assert all(len({owner[t] for t in a + b}) == 2 for a, b in segments(documents, pairs))
 
 
 def test_strangers_come_from_all_other_documents_alike():
@@ -141,8 +141,8 @@ def test_strangers_come_from_all_other_documents_alike():
     documents, owner = numbered_documents(lengths)
     found = np.zeros((4, 61))
     for seed in range(200):
-        plan = plan_pairs(documents, 2 + 3, np.random.default_rng(seed))
-        for (a, b), label in zip(segments(documents, plan), plan.label):
+        pairs = sample_pairs(documents, 2 + 3, np.random.default_rng(seed))
+        for (a, b), label in zip(segments(documents, pairs), pairs.label):
             if label == NOT_NEXT:
                 found[owner[a[0]][0], b[0] - WORDS_FROM] += 1
     assert not found[0, :40].any() and not found[1, 40:50].any(), "never from the same document"
@@ -154,23 +154,23 @@ def test_strangers_come_from_all_other_documents_alike():
 
 def test_documents_of_one_sentence_do_not_upset_the_halves():
     documents, _ = numbered_documents([[3]] * 50 + [[3] * 11])
-    plan = plan_pairs(documents, 40, np.random.default_rng(0))
-    assert np.bincount(plan.label).tolist() == [5, 5]
-    a_of = [documents.document_of[np.searchsorted(documents.starts, s, "right") - 1]
-            for s in plan.a_start]
+    pairs = sample_pairs(documents, 40, np.random.default_rng(0))
+    assert np.bincount(pairs.label).tolist() == [5, 5]
+    a_of = [documents.document_of[np.searchsorted(documents.sentence_starts, s, "right") - 1]
+            for s in pairs.a_start]
     assert set(a_of) == {50}
 
 
 def test_where_there_are_no_pairs_the_cure_is_named():
     one, _ = numbered_documents([[3, 3, 3]])
     with pytest.raises(InputError, match=r"1 document\(s\).*blank lines.*masked LM alone"):
-        plan_pairs(one, 20, np.random.default_rng(0))
+        sample_pairs(one, 20, np.random.default_rng(0))
     singles, _ = numbered_documents([[3], [3], [3]])
     with pytest.raises(InputError, match="no document of the given text has 2 sentences"):
-        plan_pairs(singles, 20, np.random.default_rng(0))
+        sample_pairs(singles, 20, np.random.default_rng(0))
     short, _ = numbered_documents([[3, 3, 3, 3], [3]])
     with pytest.raises(InputError, match="another document"):
-        plan_pairs(short, 20, np.random.default_rng(0), sentences=2)
+        sample_pairs(short, 20, np.random.default_rng(0), sentences=2)
 
 
 @given(lengths=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=6), min_size=1,
@@ -178,24 +178,24 @@ def test_where_there_are_no_pairs_the_cure_is_named():
        room=st.integers(1, 20))
 def test_single_segments_start_at_every_sentence_and_are_whole(lengths, room):
     documents, owner = numbered_documents(lengths)
-    plan = plan_singles(documents, room + 2, np.random.default_rng(0))
-    assert sorted(plan.a_start) == documents.starts[:-1].tolist()
-    ids, types, attended = lay_out(documents.ids, plan, CLS, SEP, PAD)
+    pairs = sample_segments(documents, room + 2, np.random.default_rng(0))
+    assert sorted(pairs.a_start) == documents.sentence_starts[:-1].tolist()
+    ids, types, attended = build_inputs(documents.ids, pairs, CLS, SEP, PAD)
     assert not types.any()
-    for row, real, shortened in zip(ids, attended, plan.shortened):
+    for row, real, truncated in zip(ids, attended, pairs.truncated):
         tokens = row[real].tolist()
         assert tokens[0] == CLS and tokens[-1] == SEP and SEP not in tokens[:-1]
         body = tokens[1:-1]
         sentences = {owner[t] for t in body}
         assert 1 <= len(body) <= room and len({d for d, _ in sentences}) == 1
-        assert shortened == (len(body) < sum(lengths[d][s] for d, s in sentences))
+        assert truncated == (len(body) < sum(lengths[d][s] for d, s in sentences))
 
 
 def test_layout_to_the_letter():
     ids = np.array([10, 11, 12, 13, 14, 15], np.int32)
-    plan = Plan(*(np.array(column) for column in
+    pairs = Segments(*(np.array(column) for column in
                   ([0, 4], [1, 2], [2, 0], [3, 1], [0, 1], [False, False])))
-    input_ids, types, attended = lay_out(ids, plan, CLS, SEP, PAD)
+    input_ids, types, attended = build_inputs(ids, pairs, CLS, SEP, PAD)
     assert input_ids.tolist() == [[1, 10, 2, 12, 13, 14, 2], [1, 14, 15, 2, 10, 2, 0]]
     assert types.tolist() == [[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1, 0]]
     assert attended.tolist() == [[True] * 7, [True] * 6 + [False]]

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from minibert.data.corpora import TOY_SEEDS
 from minibert.toy_world.grammar import CHARACTERS, REFLEXIVE, TOPICS, ToyWorld
-from minibert.toy_world.hidden_markov_model import World, _row_sampler
+from minibert.toy_world.hidden_markov_model import HiddenMarkovModel, _row_sampler
 from tests.toy_world.tiny_worlds import random_world, stream_matrix, worlds
 
 
@@ -91,7 +91,7 @@ def test_the_text_does_not_depend_on_the_order_in_which_columns_are_stored(world
     backwards.indices, backwards.data = columns[::-1].copy(), np.empty(len(rows))
     backwards.data[:] = world.inner.toarray()[rows, backwards.indices]
     assert (backwards.toarray() == world.inner.toarray()).all()
-    other = World(inner=backwards, **{name: getattr(world, name) for name in names})
+    other = HiddenMarkovModel(inner=backwards, **{name: getattr(world, name) for name in names})
     texts = [w.documents(5, np.random.default_rng(seed)) for w in (world, other)]
     assert texts[0] == texts[1]
     assert np.array_equal(other.inner.data, world.inner.data), "the oracle's sums have one order"
@@ -171,5 +171,5 @@ def test_a_world_whose_rows_do_not_sum_to_one_is_an_error(broken):
         "document_end": 1.0,
         "words": ["w0"] * 3,
     }
-    with pytest.raises(ValueError, match="World"):
-        World(**{**parts, broken: wrong[broken]})
+    with pytest.raises(ValueError, match="HiddenMarkovModel"):
+        HiddenMarkovModel(**{**parts, broken: wrong[broken]})

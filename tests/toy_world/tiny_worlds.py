@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy import sparse
 
-from minibert.toy_world.hidden_markov_model import World
+from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 
 
 class WordTokenizer:
@@ -30,7 +30,7 @@ class WordTokenizer:
 
 def random_world(
     seed: int, states: int = 4, words: int = 3, ends: int = 1, document_end: float = 0.3
-) -> World:
+) -> HiddenMarkovModel:
     """The last `ends` states end a sentence; 0 and 1 may open one; 1 never follows itself."""
     rng = np.random.default_rng(seed)
     emission = rng.dirichlet(np.full(words, 0.6), states)
@@ -42,7 +42,8 @@ def random_world(
     between = rng.dirichlet(np.full(2, 0.7), ends)
     names = [f"w{number}" for number in range(words)]
     last = list(range(states - ends, states))
-    return World(names, emission, sparse.csr_matrix(inner), [0, 1], last, between, document_end)
+    return HiddenMarkovModel(names, emission, sparse.csr_matrix(inner), [0, 1], last, between,
+                             document_end)
 
 
 @st.composite
@@ -56,7 +57,7 @@ def worlds(draw):
     )
 
 
-def stream_matrix(world: World) -> np.ndarray:
+def stream_matrix(world: HiddenMarkovModel) -> np.ndarray:
     """The endless stream as one dense chain, (S + 1, S + 1), the separator last."""
     S, q = world.num_states, world.document_end
     moves = np.zeros((S + 1, S + 1))

@@ -81,7 +81,7 @@ MASK = np.array([[True, False, True, False], [False, False, True, True], [True, 
 ATTEND = np.array([[True] * 6, [True, False] * 3, [False] * 6, [False, True, True] * 2, [True] * 6])
 IDS = np.array([[3, 0, 3], [1, 3, 6]])
 CHOICES = np.array([[2, 0, 2], [1, 1, -1]])
-TARGETS = np.array([2, -100, 0, 6, 2])
+TARGETS = np.array([2, functional.IGNORE_INDEX, 0, 6, 2])
 QUERY, KEY, VALUE = (2, 3, 5, 4), (2, 3, 6, 4), (2, 3, 6, 4)
 
 PRIMITIVES = (

@@ -14,9 +14,8 @@ from minibert.autograd.fused.row_reductions import column_sum, row_blocks, row_m
 from minibert.autograd.tensor import Tensor, is_recorded
 
 
-def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None = None,
-                  ignore_index: int = -100, reduction: str = "mean",
-                  label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None,
+                  ignore_index: int, reduction: str, label_smoothing: float) -> Tensor:
     """See reference.cross_entropy. The caller's logits stay as they are."""
     axis = min(1, logits.ndim - 1)
     classes_last = np.moveaxis(logits.data, axis, -1)  # (N, ..., V)
@@ -42,7 +41,7 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
-                         ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+                         ignore_index: int, reduction: str) -> Tensor:
     """See reference.linear_cross_entropy. Nobody else has these logits, so their gradient
     overwrites them: one array of (N, V) instead of four."""
     rows = x.data.reshape(-1, x.shape[-1])  # (N, C)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.finetuning.encoding import IGNORED, Batch, Reading, Window, batch_of, padded
+from minibert.finetuning.encoding import Batch, Reading, Window, batch_of, padded
 from minibert.finetuning.entity_metrics import entity_counts
 from minibert.finetuning.examples import TagExample
 from minibert.finetuning.labels import class_details, commonest, counted, number_of
@@ -77,7 +78,7 @@ class Tagging:
         for k, part in enumerate(parts):
             places = [word if best[at] == k else NOTHING for at, (_, word) in part]
             places = [NOTHING, *places, NOTHING]  # [CLS] and [SEP]
-            asked = None if labels is None else [IGNORED if place == NOTHING else labels[place]
+            asked = None if labels is None else [IGNORE_INDEX if place == NOTHING else labels[place]
                                                  for place in places]
             ids, types = self.reading.framed([token for _, (token, _) in part])
             rows.append(Window(number, ids, types, asked, places, note))
@@ -96,11 +97,11 @@ class Tagging:
     def batch(self, rows: Sequence[Window]) -> Batch:
         labels = None
         if all(row.label is not None for row in rows):
-            labels = padded([row.label for row in rows], IGNORED)  # (B, T)
+            labels = padded([row.label for row in rows], IGNORE_INDEX)  # (B, T)
         return batch_of(self.reading, rows, labels)
 
     def count(self, labels: np.ndarray) -> float:
-        asked = labels[labels != IGNORED]
+        asked = labels[labels != IGNORE_INDEX]
         return len(asked) if self.weights is None else float(self.weights[asked].sum())
 
     def loss(self, outputs, labels: np.ndarray) -> Tensor:
@@ -162,5 +163,5 @@ class Tagging:
 
     def show(self, row: Window) -> str:
         words = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
-        return " ".join([word if label == IGNORED else f"{word}/{self.labels[label]}"
+        return " ".join([word if label == IGNORE_INDEX else f"{word}/{self.labels[label]}"
                          for word, label in zip(words, row.label)])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.finetuning.small_tasks import TOKENIZER, reading, small
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.errors import InputError
-from minibert.finetuning.encoding import IGNORED
 from minibert.finetuning.examples import TagExample
 from minibert.finetuning.tasks.base import predict
 from minibert.finetuning.tasks.tagging import Tagging, tag_names
@@ -30,7 +30,7 @@ def test_every_word_is_asked_once_at_its_first_token(sentences, stride):
     for row in rows:
         assert len(row) <= 12 and len(row.label) == len(row.places) == len(row)
         for token, label, place in zip(row.ids, row.label, row.places):
-            assert (label == IGNORED) == (place == -1)
+            assert (label == IGNORE_INDEX) == (place == -1)
             if place >= 0:
                 word = examples[row.example].words[place]
                 first = TOKENIZER.encode(word, add_special_tokens=False)[:1] or [
@@ -54,7 +54,7 @@ def test_perfect_scores_give_back_the_tags(sentences, seed):
     scores = [rng.normal(size=(len(row) + 3, 5)) for row in rows]  # three of padding
     for row, score in zip(rows, scores):
         for t, label in enumerate(row.label):
-            if label != IGNORED:
+            if label != IGNORE_INDEX:
                 score[t, label] += 20
     predictions = task.predictions(examples, rows, scores)
     assert predictions == [e.tags for e in examples]

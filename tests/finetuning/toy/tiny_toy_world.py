@@ -4,7 +4,7 @@ many states share, and all probabilities drawn at random."""
 import numpy as np
 from scipy import sparse
 
-from minibert.toy_world.hidden_markov_model import World
+from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 
 TOPICS, CHARACTERS = ("t0", "t1"), ("c0", "c1", "c2")
 # Place -> (its words, what may follow), as in toy_world.grammar
@@ -20,7 +20,7 @@ GRAMMAR = {
 STARTS = ("the", "pronoun")
 
 
-class TinyToyWorld(World):
+class TinyToyWorld(HiddenMarkovModel):
     """`states` as in ToyWorld. A noun is its character's own name; all other words are drawn."""
 
     sentences_per_segment = 2
@@ -47,7 +47,7 @@ class TinyToyWorld(World):
         super().__init__(words, emission, sparse.csr_matrix(inner), starts, ends, between, 0.2)
 
 
-def paths(world: World, sentences: list[str]) -> list[tuple[list[list[int]], float]]:
+def paths(world: HiddenMarkovModel, sentences: list[str]) -> list[tuple[list[list[int]], float]]:
     """(the states behind the words of each sentence, p(states and words)) of one story: every path
     of hidden states that may have told it, one state after the other."""
     found = [([], 1.0)]
@@ -66,7 +66,8 @@ def paths(world: World, sentences: list[str]) -> list[tuple[list[list[int]], flo
     return found
 
 
-def _paths_from(world: World, state: int, words: list[int]) -> list[tuple[list[int], float]]:
+def _paths_from(world: HiddenMarkovModel, state: int, words: list[int]
+                ) -> list[tuple[list[int], float]]:
     here = world.emission[state, words[0]]
     if here == 0.0:
         return []
