@@ -1,1 +1,1 @@
-"""Corpora, each with a held-out part."""
+"""Text files, and corpora with a held-out part."""

@@ -1,10 +1,12 @@
 """Texts to train on: the user's files, Python's documentation, the toy world.
 
-A corpus gives the same text twice. BERT reads documents, which are lists of sentences; GPT reads
-plain texts. Either way a part is held out: whole documents for BERT, the last tenth of the user's
-raw text for GPT. Nothing held out is seen by a vocabulary or by a model.
+A corpus holds a text in two forms: documents, which are lists of sentences, for BERT, and plain
+texts for GPT. Each has a held-out part: whole documents (of a single one its last sentences) for
+BERT, the last tenth of the characters of the user's files for GPT. The vocabulary comes from the
+training part alone.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +15,18 @@ import numpy as np
 
 from minibert.data.python_docs import python_documents
 from minibert.data.sentence_splitter import split_paragraphs, split_sentences
+from minibert.data.text_files import find_files, read_text, split_lines
 from minibert.errors import InputError
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
+from minibert.validate import one_of
 
 FORMATS = ("prose", "lines")
 TOKENIZERS = ("wordpiece", "chars")
 VOCAB_SIZE = 4_000
-SUFFIXES = (".txt", ".md", ".rst")
 HELD_OUT_SHARE = 0.1
+MOST_LINES = 10  # of one sentence: a paragraph that is longer has a sentence a line, perhaps
 TOY_DOCUMENTS, TOY_HELD_OUT_DOCUMENTS = 10_000, 1_000
 TOY_SEEDS = (20_180_611, 20_181_011)  # the days GPT and BERT came out; the text is always the same
 
@@ -31,7 +35,7 @@ Documents = list[list[str]]
 
 @dataclass(frozen=True)
 class Corpus:
-    """One text, in documents of sentences and as plain texts, each with its held-out part."""
+    """A text in documents of sentences and as plain texts, each with its held-out part."""
 
     name: str
     train_documents: Documents
@@ -42,13 +46,13 @@ class Corpus:
     words: tuple[str, ...] | None = None  # a closed world's vocabulary
 
     def repeated_share(self) -> float:
-        """The share of held-out sentences that also occur in the training documents."""
+        """Compute the share of the held-out sentences that also occur in the training documents."""
         known = {sentence for document in self.train_documents for sentence in document}
         held_out = [sentence for document in self.held_out_documents for sentence in document]
         return sum(sentence in known for sentence in held_out) / max(len(held_out), 1)
 
     def describe(self) -> list[str]:
-        """Its size, and how much of what is held out is not new."""
+        """List the sizes of both parts, and the share of repeated sentences, one fact a line."""
         lines = []
         for name, documents, texts in (
                 ("training", self.train_documents, self.train_texts),
@@ -63,13 +67,13 @@ class Corpus:
 
 def train_tokenizer(corpus: Corpus, kind: str, reader: str,
                     vocab_size: int = VOCAB_SIZE) -> BertTokenizer | CharTokenizer:
-    """A tokenizer, "wordpiece" or "chars", for "bert" or "gpt", from the training text alone.
+    """Train a tokenizer of `kind` "wordpiece" or "chars" for the model `reader`, "bert" or "gpt",
+    on the training text alone; where `words` is the whole vocabulary, each word is one token.
 
-    In a closed world every word is one piece. What the training text does not have is unknown.
+    Errors: another kind or reader, characters for BERT (which needs [CLS], [SEP] and [MASK]).
     """
-    if kind not in TOKENIZERS or reader not in ("bert", "gpt"):
-        raise InputError(f"tokenizer {kind!r} for {reader!r}: expected {' or '.join(TOKENIZERS)}, "
-                         "for bert or gpt")
+    one_of("tokenizer", kind, TOKENIZERS)
+    one_of("the tokenizer's reader", reader, ("bert", "gpt"))
     if kind == "chars":
         if reader == "bert":
             raise InputError("tokenizer chars: has no [CLS], [SEP] and [MASK], which BERT needs; "
@@ -84,16 +88,24 @@ def train_tokenizer(corpus: Corpus, kind: str, reader: str,
 
 
 def files_corpus(paths: Sequence[str | Path], format: str = "prose") -> Corpus:
-    """The user's text files, or all files with a text's suffix in the user's folders.
+    """Read the user's text files, and all text files in the user's folders.
 
     format "lines": one sentence a line, a blank line between documents; "prose": running text,
-    every paragraph a document, split into sentences. Whether these are enough for BERT is for its
-    objective to say: GPT needs no sentences. InputError: a file that is missing, empty or not text.
+    every paragraph a document, split into sentences. BERT's objective checks that there are enough
+    sentences, since GPT needs none; a warning says where "lines" seems to be meant. Errors: another
+    format, and those of find_files and read_text.
     """
-    if format not in FORMATS:
-        raise InputError(f"format {format!r}: expected one of {', '.join(FORMATS)}")
-    texts = [read_text(path) for path in find_files(paths)]
-    documents = [document for text in texts for document in _documents(text, format)]
+    one_of("format", format, FORMATS)
+    files = find_files(paths)
+    texts = [read_text(path) for path in files]
+    documents = []
+    for path, text in zip(files, texts):
+        read = _documents(text, format)
+        if _has_a_sentence_a_line(text, read):
+            warnings.warn(f"{path}: for BERT its {sum(map(len, read)):,} sentences were found by "
+                          "full stops and capital letters after them, but the lines look like "
+                          "sentences: if each is one, give --format lines", stacklevel=2)
+        documents += read
     train_documents, held_out_documents = hold_out_documents(documents)
     train_texts, held_out_texts = hold_out_tail(texts)
     name = ", ".join(Path(path).name for path in paths)
@@ -101,14 +113,14 @@ def files_corpus(paths: Sequence[str | Path], format: str = "prose") -> Corpus:
 
 
 def python_docs_corpus() -> Corpus:
-    """The prose of Python's own documentation, without repeated sentences."""
+    """Read the prose of Python's own documentation, without repeated sentences."""
     train, held_out = hold_out_documents(python_documents())
     return Corpus("python-docs", train, held_out, _joined(train), _joined(held_out))
 
 
 def toy_corpus(n_documents: int = TOY_DOCUMENTS,
                n_held_out: int = TOY_HELD_OUT_DOCUMENTS) -> Corpus:
-    """Documents that the toy world wrote, the same ones every time."""
+    """Draw documents from the toy world with fixed seeds, so that the text is always the same."""
     world = ToyWorld()
     train, held_out = (world.documents(n, np.random.default_rng(seed))
                        for n, seed in zip((n_documents, n_held_out), TOY_SEEDS))
@@ -117,9 +129,9 @@ def toy_corpus(n_documents: int = TOY_DOCUMENTS,
 
 
 def hold_out_documents(documents: Documents) -> tuple[Documents, Documents]:
-    """Every tenth document is held out (of a few, every other one): no document is in both parts.
+    """Split documents into (training, held out): every tenth is held out, of a few every other one.
 
-    A single document is cut: the last tenth of its sentences is held out (none of a single one).
+    Of a single document the last tenth of the sentences is held out (none of a single sentence).
     """
     if len(documents) == 1:
         n_train = max(len(documents[0]) - max(round(HELD_OUT_SHARE * len(documents[0])), 1), 1)
@@ -130,7 +142,8 @@ def hold_out_documents(documents: Documents) -> tuple[Documents, Documents]:
 
 
 def hold_out_tail(texts: list[str]) -> tuple[list[str], list[str]]:
-    """The last tenth of the characters of all texts together is held out; a text may be cut."""
+    """Split texts into (training, held out): the last tenth of the characters of all texts together
+    is held out; one text may be cut."""
     n_train = int((1 - HELD_OUT_SHARE) * sum(map(len, texts)))
     train, held_out = [], []
     for text in texts:
@@ -141,45 +154,21 @@ def hold_out_tail(texts: list[str]) -> tuple[list[str], list[str]]:
     return train, held_out
 
 
-def find_files(paths: Sequence[str | Path]) -> list[Path]:
-    """The files themselves, and for each folder the text files in it and below, in order; not the
-    vocabulary of a model (a run may lie below the texts), which is no text."""
-    files = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file()
-                           and not (p.parent / "config.json").exists())
-            if not found:
-                raise InputError(f"{path}: no {', '.join(SUFFIXES)} files in this folder; name the "
-                                 "files themselves")
-            files += found
-        elif path.exists():
-            files.append(path)
-        else:
-            raise InputError(f"{path}: there is no such file or folder; check the path")
-    return files
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 text file, line breaks as they are. InputError where it is empty or not text."""
-    content = Path(path).read_bytes()
-    if b"\0" in content:
-        raise InputError(f"{path}: a binary file (it has zero bytes); give a plain text file")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} (0x{content[error.start]:02x}) is not UTF-8; "
-                         "give a text file in UTF-8") from None
-    if not text.strip():
-        raise InputError(f"{path}: the file is empty; give a file with text in it")
-    return text
-
-
 def _documents(text: str, format: str) -> Documents:
     if format == "prose":
         return [split_sentences(paragraph) for paragraph in split_paragraphs(text)]
-    blocks = [[line.strip() for line in block.splitlines()] for block in split_paragraphs(text)]
+    blocks = [[line.strip() for line in split_lines(block)] for block in split_paragraphs(text)]
     return [[line for line in block if line] for block in blocks]
+
+
+def _has_a_sentence_a_line(text: str, documents: Documents) -> bool:
+    """Whether the lines of a text look like sentences that split_sentences did not find: more than
+    half of the lines end like sentences, or a long paragraph is a single one."""
+    sentences = sum(map(len, documents))
+    ends = sum([line.rstrip().endswith((".", "!", "?")) for line in split_lines(text)])
+    return ends > 2 * sentences or any(
+        len(document) == 1 and len(split_lines(paragraph.strip())) > MOST_LINES
+        for document, paragraph in zip(documents, split_paragraphs(text)))
 
 
 def _joined(documents: Documents) -> list[str]:

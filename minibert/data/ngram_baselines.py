@@ -1,26 +1,29 @@
-"""What a model has to beat where there is no oracle: counting words, and pairs of words.
-
-All losses are in nats per token; divided by ln 2 they are bits.
+"""Losses of uniform, unigram and bigram models, in nats per token: the baselines where there is no
+oracle. Divided by ln 2 they are in bits.
 """
 
 import numpy as np
 
 
 def uniform_loss(vocab_size: int) -> float:
-    """ln V: the loss of a model that knows nothing, and about that of an untrained one."""
+    """ln V, the loss of equal probabilities, and about that of an untrained model."""
     return float(np.log(vocab_size))
 
 
 def unigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int) -> float:
-    """Cross entropy of the held-out tokens under the training text's frequencies of words."""
+    """Cross entropy of the held-out tokens (M,) under the frequencies in the training tokens (N,),
+    smoothed by absolute discounting (see bigram_loss)."""
     return float(-np.log(_unigram(train_ids, vocab_size)[held_out_ids]).mean())
 
 
 def bigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int) -> float:
-    """Cross entropy of the held-out tokens, each given the one before it, by counts of pairs.
+    """Cross entropy of the held-out tokens (M,), each given the one before it, from counts of pairs
+    in the training tokens (N,).
 
-    Interpolated absolute discounting (Ney, Essen and Kneser 1994): D is taken off every count, and
-    what that frees goes to the unigram. The first held-out token follows none and is not scored."""
+    Interpolated absolute discounting (Ney, Essen and Kneser 1994, "On structuring probabilistic
+    dependences in stochastic language modelling"): D is subtracted from every count, and the
+    probability that this frees is distributed by the unigram model. The first held-out token
+    follows none and is not scored."""
     train_ids = np.asarray(train_ids, dtype=np.int64)
     held_out_ids = np.asarray(held_out_ids, dtype=np.int64)
     pairs, counts = np.unique(train_ids[:-1] * vocab_size + train_ids[1:], return_counts=True)
@@ -38,12 +41,12 @@ def bigram_loss(train_ids: np.ndarray, held_out_ids: np.ndarray, vocab_size: int
 
 
 def majority_accuracy(labels: np.ndarray) -> float:
-    """Share of the commonest label: what always giving the same answer reaches."""
+    """Share of the most frequent label in labels (N,): the accuracy of the majority class."""
     return float(np.bincount(np.asarray(labels)).max() / len(labels))
 
 
 def _unigram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
-    """(V,) probabilities: D off every count, and what that frees shared by the whole vocabulary."""
+    """(V,) probabilities: D off every count, and what that frees in equal parts for all V."""
     counts = np.bincount(ids, minlength=vocab_size)
     discount = _discount(counts[counts > 0])
     freed = discount * (counts > 0).sum() / counts.sum()
@@ -51,6 +54,7 @@ def _unigram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
 
 
 def _discount(counts: np.ndarray) -> float:
-    """D = n1 / (n1 + 2 n2), from how many things were seen once and twice; 0.5 without such."""
+    """D = n1 / (n1 + 2 n2) with n1, n2 the numbers of events that occur once and twice; 0.5 where
+    one of them is 0."""
     once, twice = (counts == 1).sum(), (counts == 2).sum()
     return float(once / (once + 2 * twice)) if once and twice else 0.5

@@ -1,8 +1,9 @@
-"""Python's own documentation as a text to learn from: it is on every disk that can run this.
+"""Python's own documentation as a corpus, which needs no download.
 
-Two sources, read as files, nothing imported: the language reference (`pydoc_data/topics.py`: a
+Two sources, read as files without importing them: the language reference (`pydoc_data/topics.py`, a
 document for each topic) and the docstrings of the standard library (a document for each module).
-Prose is kept; code, grammar, tables and doctests are dropped. The counts differ between versions.
+Prose is kept; code, grammar, tables and doctests are dropped. The text differs between versions of
+Python.
 """
 
 import ast
@@ -28,9 +29,9 @@ _WORD = re.compile(r"""["'“‘(\[]*[^\W\d_]+(?:['’-][^\W\d_]+)*["'”’)\]]
 
 
 def python_documents(folder: Path | None = None) -> list[list[str]]:
-    """The documents, each a list of sentences, every sentence only once in all of them.
+    """Read the documents, each a list of sentences; a sentence that is repeated is dropped.
 
-    folder: the standard library (this Python's own if None). InputError where it has no pydoc_data.
+    folder: the standard library (None: that of the running Python). Errors: no pydoc_data in it.
     """
     folder = Path(sysconfig.get_paths()["stdlib"]) if folder is None else folder
     texts = [*_topics(folder), *_module_docstrings(folder)]
@@ -38,7 +39,7 @@ def python_documents(folder: Path | None = None) -> list[list[str]]:
 
 
 def prose(text: str) -> Iterator[str]:
-    """The sentences of a documentation text that are plain English."""
+    """Yield the sentences of a documentation text that are plain English (see is_prose)."""
     for block in split_paragraphs(text):
         if "::=" in block or ">>>" in block:
             continue
@@ -50,7 +51,7 @@ def prose(text: str) -> Iterator[str]:
 
 
 def is_prose(sentence: str) -> bool:
-    """Begins and ends like a sentence, has no code in it, and is made of words."""
+    """Whether a text begins and ends like a sentence, has 4 to 50 words and no code in it."""
     words = sentence.split()
     if not SHORTEST <= len(words) <= LONGEST or sentence[-1] not in ".!?":
         return False
@@ -73,7 +74,7 @@ def _topics(folder: Path) -> list[str]:
 
 
 def _module_docstrings(folder: Path) -> Iterator[str]:
-    """One text for each module: its docstrings in the order of the source."""
+    """Yield a text for each module: its docstrings in the order of the source."""
     for path in _modules(folder):
         try:
             tree = ast.parse(path.read_bytes())
@@ -83,8 +84,7 @@ def _module_docstrings(folder: Path) -> Iterator[str]:
 
 
 def _modules(folder: Path) -> Iterator[Path]:
-    """All modules below a folder, in alphabetical order; what is left out is not even looked
-    into."""
+    """Yield all modules below a folder, in alphabetical order, without those of LEFT_OUT."""
     for path in sorted(folder.iterdir()):
         if path.name in LEFT_OUT:
             continue

@@ -1,9 +1,11 @@
-"""Running text to paragraphs and sentences, by plain rules."""
+"""Running text to paragraphs and sentences, by rules of our own, in linear time."""
 
 import re
 from collections.abc import Iterable, Iterator
 
-# Words with a full stop that ends no sentence. A single letter is taken for an initial.
+from minibert.data.text_files import split_lines
+
+# Words with a full stop that ends no sentence; a single capital is an initial, except I.
 ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st jr sr vs etc e.g i.e cf al fig no vol pp ed eds inc ltd co".split())
 
@@ -13,18 +15,22 @@ _BOUNDARY = re.compile(r"""(?<=[.!?])["')\]’”]*\s+(?=["'(\[‘“]*[^\W_a-z]
 
 
 def split_paragraphs(text: str) -> list[str]:
-    """The paragraphs of a text: what stands between blank lines. Empty ones are left out."""
-    parts = _PARAGRAPH_GAP.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Split a text at blank lines; empty paragraphs are left out. Line ends become \\n."""
+    parts = _PARAGRAPH_GAP.split("\n".join(split_lines(text)))
     return [part for part in parts if part.strip()]
 
 
 def split_sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph, in order, its line breaks and runs of blanks made one blank."""
+    """Split a paragraph into sentences; line breaks and runs of blanks become one blank.
+
+    A sentence ends at . ! ? before a blank and what is no lower-case letter (not after an
+    abbreviation or an initial), and at 。！？ wherever they stand.
+    """
     text = " ".join(paragraph.split())
     sentences = []
     start = 0
     for match in _BOUNDARY.finditer(text):
-        if match.end() == start or _ends_in_abbreviation(text[start:match.start()]):
+        if match.end() == start or _is_abbreviation(text, start, match.start()):
             continue
         sentences.append(text[start:match.end()].strip())
         start = match.end()
@@ -33,18 +39,20 @@ def split_sentences(paragraph: str) -> list[str]:
 
 
 def without_repeats(documents: Iterable[list[str]]) -> Iterator[list[str]]:
-    """The documents with every sentence only where it occurs first; what is left empty is
-    dropped."""
-    seen: set[str] = set()
+    """Drop every sentence that occurred before, in its document or in another one, and the
+    documents that become empty."""
+    known: set[str] = set()
     for sentences in documents:
-        fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in seen]
-        seen.update(fresh)
+        fresh = [sentence for sentence in dict.fromkeys(sentences) if sentence not in known]
+        known.update(fresh)
         if fresh:
             yield fresh
 
 
-def _ends_in_abbreviation(text: str) -> bool:
-    if not text.endswith("."):
+def _is_abbreviation(text: str, start: int, end: int) -> bool:
+    """Whether text[start:end] ends in an abbreviation with its full stop."""
+    if text[end - 1] != ".":
         return False
-    word = text[:-1].rsplit(" ", 1)[-1].lstrip("\"'([‘“")
+    word_start = max(text.rfind(" ", start, end) + 1, start)
+    word = text[word_start:end - 1].lstrip("\"'([‘“")
     return word.lower() in ABBREVIATIONS or (len(word) == 1 and word.isupper() and word != "I")

@@ -29,7 +29,8 @@ class EncodedDocuments:
                 lengths += map(len, encoded)
                 ids += encoded
         if not ids:
-            raise InputError(f"the {name} text has no sentence; give a longer text")
+            raise InputError(f"the {name} text has no sentence; give a longer text or, where every "
+                             "line is a sentence, --format lines")
         self.ids = np.fromiter((i for sentence in ids for i in sentence), np.int32, sum(lengths))
         self.sentence_starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         self.document_starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
