@@ -2,8 +2,8 @@
 
     python demos/01_autograd.py
 
-One small expression is written down, its graph is printed, `backward` walks over it, and three
-independent answers are compared: the engine's, the chain rule by hand, and the complex step.
+Builds one small expression, prints its graph and compares three independent gradients: the
+engine's, the chain rule by hand, and the complex step.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ import minibert as mb
 
 
 def graph_lines(tensor, names, indent=""):
-    """The graph below `tensor` as text: an op, its value, and its inputs indented under it."""
+    """Returns the graph below `tensor` as text: an op, its value, its inputs indented under it."""
     name = names.get(id(tensor), "")
     made_by = tensor.grad_fn.__name__.removesuffix("_backward") if tensor.grad_fn else "leaf"
     lines = [f"{indent}{made_by:8s}{name:3s}= {tensor.item():9.6f}"]
@@ -22,19 +22,19 @@ def graph_lines(tensor, names, indent=""):
 
 
 def neuron(w, x, b):
-    """One neuron and its squared distance to 1: (tanh(w x + b) - 1)^2."""
-    error = mb.ops.tanh(w * x + b) - 1.0
-    return error * error
+    """Returns e^2 with e = tanh(w x + b) - 1: the squared error of one neuron."""
+    e = mb.ops.tanh(w * x + b) - 1.0
+    return e * e
 
 
 def main() -> None:
     w, x, b = (mb.Tensor(value, requires_grad=True) for value in (0.5, 2.0, -0.3))
     loss = neuron(w, x, b)
 
-    print("The loss is (tanh(w x + b) - 1)^2. What the engine remembers of it:\n")
-    print("\n".join(graph_lines(loss, {id(w): "w", id(x): "x", id(b): "b"})))
-    print("\nLook at `error`: it is the input of mul twice. "
-          "Its gradient is the sum over both uses.\n")
+    e = loss.inputs[0]
+    print("loss = e * e with e = tanh(w x + b) - 1. Its graph, from the loss down to the leaves:\n")
+    print("\n".join(graph_lines(loss, {id(w): "w", id(x): "x", id(b): "b", id(e): "e"})))
+    print("\nLook at e: it is an input of mul twice. Its gradient is the sum over both uses.\n")
 
     loss.backward()
     t = np.tanh(0.5 * 2.0 - 0.3)
@@ -49,11 +49,11 @@ def main() -> None:
         complex_step = neuron(*(mb.Tensor(value) for value in moved.values())).item().imag / step
         print(f"d loss/d{name:3s}{leaf.grad.item():14.9f}{by_hand[name]:14.9f}{complex_step:14.9f}")
         if not np.allclose([by_hand[name], complex_step], leaf.grad, rtol=1e-12):
-            raise SystemExit(f"the three answers for {name} differ")
+            raise SystemExit(f"the three gradients of {name} differ")
 
-    print("\nThe complex step f'(x) = Im f(x + ih)/h subtracts nothing, "
-          "so h may be 1e-30 and every\n"
-          "digit is right. mb.gradcheck does this for every input, here with arrays:\n")
+    print("\nThe complex step f'(x) = Im f(x + ih)/h has no subtraction, "
+          "so h can be 1e-30 and every\n"
+          "digit is right. mb.gradcheck applies it to every input, here to arrays:\n")
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=shape) for shape in ((4, 3), (3, 5), (5,))]
     print(mb.gradcheck(lambda a, b, c: mb.ops.tanh(a @ b + c), arrays))

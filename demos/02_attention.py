@@ -2,8 +2,8 @@
 
     python demos/02_attention.py
 
-A dictionary answers a query with the value of the one key that equals it. Attention answers with a
-mixture of all values, weighted by how well each key matches (Vaswani et al. 2017, equation 1):
+A dictionary returns the value of the one key that equals the query. Attention returns a weighted
+mean of all values; a weight is large where its key matches (Vaswani et al. 2017, equation 1):
 
     attention(q, k, v) = softmax(q k^T / sqrt(D)) v
 """
@@ -12,32 +12,34 @@ import numpy as np
 
 import minibert as mb
 from minibert.autograd import reference
+
+
 def shade(weight: float) -> str:
-    """A weight in [0, 1] as a grey square."""
+    """Returns a weight in [0, 1] as a grey square."""
     return " .:-=+*#%@"[min(9, int(weight * 10))] * 2
 
 
 def main() -> None:
     words = ["the", "river", "bank", "was", "muddy"]
-    # Each word: is it water-like, is it money-like, is it an ambiguous noun? (D = 3)
+    # The three features of a key (D = 3): water, money, ambiguous noun
     keys = np.array([[0., 0., 0.], [1., 0., 0.], [0., 0., 1.], [0., 0., 0.], [.6, 0., 0.]])
     values = keys[:, :2]
-    query = np.array([4., 4., 0.])  # "bank" asks: is anything here about water or about money?
+    query = np.array([4., 4., 0.])  # of "bank": matches keys about water or money
 
-    print("1. By hand: 'bank' asks its neighbours what it means.\n")
+    print("1. By hand: the query of 'bank' against the keys of all words.\n")
     scores = keys @ query / np.sqrt(3)
     weights = np.exp(scores) / np.exp(scores).sum()
     for word, score, weight in zip(words, scores, weights):
         print(f"   {word:6s} score {score:6.3f}   weight {weight:.3f} {shade(weight)}")
     answer = weights @ values
-    print(f"\n   the answer: water {answer[0]:.3f}, money {answer[1]:.3f}")
+    print(f"\n   the output: water {answer[0]:.3f}, money {answer[1]:.3f}")
 
     print("\n2. By the engine: the same numbers, shapes (batch, heads, tokens, head width).\n")
     q, k, v = (mb.Tensor(a[None, None]) for a in (query[None], keys, values))
     by_engine = mb.functional.scaled_dot_product_attention(q, k, v).data[0, 0, 0]
-    print(f"   the answer: water {by_engine[0]:.3f}, money {by_engine[1]:.3f}")
+    print(f"   the output: water {by_engine[0]:.3f}, money {by_engine[1]:.3f}")
 
-    print("\n3. All words ask at once, with random projections; every row sums to one.\n")
+    print("\n3. The weights of all queries, with random projections; every row sums to one.\n")
     rng = np.random.default_rng(1)
     x = rng.normal(size=(1, 1, 5, 8))
     q, k = (mb.Tensor(x @ rng.normal(size=(8, 4))) for _ in range(2))
@@ -48,7 +50,7 @@ def main() -> None:
               + "   " + "".join(shade(weight) for weight in row))
 
     print("\n4. The order of keys and values does not matter: "
-          "without positions, words are a bag.\n")
+          "without positions, a text is a bag of words.\n")
     order = rng.permutation(5)
     shuffled = mb.functional.scaled_dot_product_attention(
         mb.Tensor(query[None, None, None]), mb.Tensor(keys[order][None, None]),

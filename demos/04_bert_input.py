@@ -1,9 +1,9 @@
-"""Demo 4: what BERT reads: word pieces, two segments, and the sum of three embeddings.
+"""Demo 4: BERT's input: word pieces, two segments, and the sum of three embeddings.
 
     python demos/04_bert_input.py
 
-A WordPiece vocabulary is trained on the text below; then the example of figure 2 of the BERT paper
-(Devlin et al. 2018) is cut as it stands there, and turned into what enters the first block.
+Trains a WordPiece vocabulary on the text below, tokenizes the example of figure 2 of the BERT paper
+(Devlin et al. 2019) and computes the input of the first block.
 """
 
 import numpy as np
@@ -22,10 +22,10 @@ def main() -> None:
     tokenizer = mb.BertTokenizer.train([TEXT], vocab_size=80)
     pieces = list(tokenizer.vocab)
     print(f"1. {len(pieces)} word pieces learned from the text, "
-          "merged by how often two stand together:\n")
+          "the most frequent neighbours merged first:\n")
     for start in range(0, len(pieces), 16):
         print("   " + " ".join(pieces[start:start + 16]))
-    print("\n   'playing' occurs once, 'play' and '-ing' often: it stays two pieces.")
+    print("\n   'playing' occurs once, 'play' and '-ing' often: it is tokenized as two pieces.")
 
     first, second = "my dog is cute", "he likes playing"
     encoded = tokenizer(first, second)
@@ -63,7 +63,7 @@ def main() -> None:
                          f"got {tokens}, {segments}")
     if not np.allclose(by_hand, embeddings(ids, kinds, positions).data):
         raise SystemExit("the embedding layer is not the sum of its three tables")
-    print("\nClaim: the example is cut as in the paper, " + " ".join(tokens))
+    print("\nClaim: the example is tokenized as in the paper, " + " ".join(tokens))
     print("with segments " + " ".join(map(str, segments))
           + ", and the input is the sum of three tables.")
 

@@ -1,9 +1,9 @@
-"""Demo 5: what the two trainers are shown, and the statistics that must hold.
+"""Demo 5: the training examples of both objectives, and their statistics.
 
     python demos/05_pretraining_examples.py
 
-Masked words (15 % chosen, each on its own: 80 % [MASK], 10 % random, 10 % kept), pairs (half of
-them true neighbours), and the windows of a next-token model, all cut from one small toy corpus.
+Shows masked words (15 % chosen independently: 80 % [MASK], 10 % random, 10 % kept), pairs (half of
+them true neighbours) and the windows of a next-token model, and counts over many batches.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from minibert.toy_world.grammar import ToyWorld
 
 
 def share(part: float, whole: float, expected: float) -> tuple[str, float]:
-    """A share with its expectation, and its distance from it in standard errors."""
+    """Returns a share beside its expectation, and their distance in standard errors."""
     error = np.sqrt(expected * (1 - expected) / whole)
     distance = (part / whole - expected) / error
     text = f"{part / whole:.4f} (expected {expected:.2f}, {distance:+.1f} standard errors)"
@@ -36,13 +36,13 @@ def main(argv: list[str] | None = None) -> None:
     bert = PretrainingObjective(tokenizer, documents[:1900], documents[1900:], context=64,
                                 batch_size=32, seed=0,
                                 sentences_per_segment=world.sentences_per_segment)
-    print("1. BERT's examples, as it reads them and what it is asked:\n")
+    print("1. BERT's examples: the corrupted input and what is to be predicted:\n")
     print("\n\n".join(bert.first_examples(3)))
 
     print(f"\n2. Counted over {batches} batches of 32 pairs:\n")
     ordinary = chosen = masked = kept = pairs = true_pairs = 0
-    for step in range(batches):
-        batch = bert.batch(step)
+    for number in range(batches):
+        batch = bert.batch(number)
         ordinary += int((~np.isin(batch.original_ids, tokenizer.all_special_ids)).sum())
         shown = batch.input_ids.reshape(-1)[batch.masked_positions]
         chosen += len(shown)
@@ -54,25 +54,28 @@ def main(argv: list[str] | None = None) -> None:
     distances = []
     for name, part, whole, expected in (
             ("words chosen", chosen, ordinary, 0.15),
-            ("shown as [MASK]", masked, chosen, 0.8),
-            ("shown as another word", chosen - masked - kept, chosen, 0.1 * (1 - 1 / words)),
-            ("shown as they are", kept, chosen, 0.1 + 0.1 / words),
+            ("replaced by [MASK]", masked, chosen, 0.8),
+            ("replaced by another", chosen - masked - kept, chosen, 0.1 * (1 - 1 / words)),
+            ("kept", kept, chosen, 0.1 + 0.1 / words),
             ("B follows A", true_pairs, pairs, 0.5)):
         text, distance = share(part, whole, expected)
         distances.append(abs(distance))
         print(f"   {name:24s}{text}")
 
-    same_step, other_step = bert.batch(0), bert.batch(bert.n_per_epoch // 32 + 1)
-    print("\n   Fresh masks and pairs every epoch; the same step always gives the same batch:",
-          np.array_equal(same_step.input_ids, bert.batch(0).input_ids)
-          and not np.array_equal(same_step.input_ids, other_step.input_ids))
+    first, next_epoch = bert.batch(0), bert.batch(bert.n_per_epoch // 32 + 1)
+    repeatable = np.array_equal(first.input_ids, bert.batch(0).input_ids)
+    fresh = not np.array_equal(first.input_ids, next_epoch.input_ids)
+    print(f"\n   The same number gives the same batch: {repeatable}. "
+          f"New pairs and masks in the next epoch: {fresh}.")
 
     texts = [" ".join(document) for document in documents]
     gpt = NextTokenObjective(tokenizer, texts[:1900], texts[1900:], context=16,
                              batch_size=4, seed=0)
-    print("\n3. GPT's windows: every token is asked for, from all that stand before it:\n")
+    print("\n3. GPT's windows: every token is predicted from all tokens before it:\n")
     print("\n".join(gpt.first_examples(2)))
 
+    if not (repeatable and fresh):
+        raise SystemExit("a batch is not a function of its number, or an epoch repeats the last")
     if max(distances) > 4:
         raise SystemExit("a share is more than 4 standard errors from what BERT's paper says")
     print("\nClaim: every share is within 4 standard errors of what BERT's paper says.")

@@ -1,11 +1,11 @@
-"""Demo 8: a real BERT finds sentences by their meaning.
+"""Demo 8: semantic search with a published BERT.
 
     python demos/08_sentence_search.py FOLDER
 
-FOLDER holds all-MiniLM-L6-v2, a BERT of 6 layers whose sentence vectors were trained so that
-sentences that mean the same point the same way (Reimers and Gurevych 2019). A sentence's vector is
-the mean of its tokens' last hidden states, of length 1; two sentences are compared by the cosine,
-which is then their dot product. The questions below share no telling word with their answers.
+FOLDER holds all-MiniLM-L6-v2, a BERT of 6 layers trained so that sentences of similar meaning have
+similar vectors (Sentence-BERT: Reimers and Gurevych 2019). A sentence's vector is the mean of its
+tokens' last hidden states, normalised to length 1; the similarity of two sentences is the cosine,
+here their dot product. The questions below share no content word with their answers.
 """
 
 import sys
@@ -35,7 +35,7 @@ SENTENCES = [
     "Whales sing to each other over hundreds of miles.",
     "The orchestra rehearsed the symphony until midnight.",
 ]
-QUESTIONS = [  # each with its answer's number
+QUESTIONS = [  # each with the index of its answer
     ("How do I cook spaghetti?", 1),
     ("The pet takes a nap", 0),
     ("borrowing money gets more expensive", 2),
@@ -52,7 +52,8 @@ BY_PYTORCH = [0.160427, -0.091345, -0.027087, 0.033596, 0.020832, 0.029223]
 
 
 def search(query: np.ndarray, vectors: np.ndarray, top: int = 3) -> list[tuple[int, float]]:
-    """(number, cosine) of the sentences nearest to a query's vector (C,), best first."""
+    """Returns (index, cosine) of the `top` sentences nearest to a query's vector (C,), best first;
+    vectors (N, C)."""
     cosines = vectors @ query  # (N,)
     return [(int(i), float(cosines[i])) for i in np.argsort(-cosines, kind="stable")[:top]]
 
@@ -67,8 +68,8 @@ def main() -> None:
     vectors = embed(model, tokenizer, SENTENCES)
     queries = embed(model, tokenizer, [question for question, _ in QUESTIONS])
     seconds = time.perf_counter() - start
-    print(f"{len(vectors) + len(queries)} sentences became vectors of {vectors.shape[1]} numbers "
-          f"in {seconds:.2f} s.\n")
+    print(f"{len(vectors) + len(queries)} sentences to vectors of width {vectors.shape[1]} in "
+          f"{seconds:.2f} s.\n")
     found = 0
     for (question, answer), query in zip(QUESTIONS, queries):
         hits = search(query, vectors)
@@ -78,11 +79,11 @@ def main() -> None:
             print(f"   {cosine:5.2f}  {SENTENCES[i]}")
     error = np.abs(vectors[0, :len(BY_PYTORCH)] - BY_PYTORCH).max()
     if found < len(QUESTIONS):
-        raise SystemExit(f"only {found} of {len(QUESTIONS)} questions found their answer first")
+        raise SystemExit(f"only {found} of {len(QUESTIONS)} questions have their answer first")
     if error > 1e-5:
         raise SystemExit(f"the vectors differ from PyTorch's by {error:.1e}")
-    print(f"\nClaim: all {found} questions find their answer first, and the vectors are PyTorch's "
-          f"(largest difference {error:.0e}).")
+    print(f"\nClaim: all {found} questions have their answer first, and the vectors equal "
+          f"PyTorch's (largest difference {error:.0e}).")
 
 
 if __name__ == "__main__":

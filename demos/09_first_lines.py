@@ -1,12 +1,12 @@
-"""Demo 9: the first lines that everybody types, and one word in them changed.
+"""Demo 9: Hugging Face's introductory lines, with another import.
 
     python demos/09_first_lines.py                                   small models, made here
     python demos/09_first_lines.py --bert FOLDER --gpt2 FOLDER       yours, from Hugging Face
 
-`bert` and `gpt2` are how BERT and GPT-2 are introduced in Hugging Face's documentation: a tokenizer
-and a model from a folder, the sentence "Hello, my dog is cute.", the vector of [CLS], a text that
-goes on. `bert_there` and `gpt2_there` are the same lines with the import that they have there; if
-that library is installed, they run, too, and must say the same.
+`bert` and `gpt2` are the lines that introduce BERT and GPT-2 in Hugging Face's documentation: load
+a tokenizer and a model from a folder, compute the vector of [CLS], generate a continuation.
+`bert_there` and `gpt2_there` are the same lines with the original import; where `transformers` is
+installed they run as well, and both must return the same.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def gpt2_there(folder):
 
 
 def by_definition(folder) -> np.ndarray:
-    """The vector of [CLS] in the textbook's implementation, from ids by hand."""
+    """Returns the vector of [CLS] in the reference implementation, from ids built by hand."""
     tokenizer = mb.BertTokenizer.from_pretrained(folder)
     model = mb.BertModel.from_pretrained(folder)
     ids = [tokenizer.cls_token_id, *tokenizer.convert_tokens_to_ids(tokenizer.tokenize(TEXT)),
@@ -76,8 +76,8 @@ def by_definition(folder) -> np.ndarray:
         return model(np.array([ids])).last_hidden_state.data[:, 0]
 
 
-def one_by_one(folder, length: int) -> list[int]:
-    """The text that goes on to that many tokens, all read anew for every token: no cache."""
+def without_cache(folder, length: int) -> list[int]:
+    """Returns the greedy continuation to `length` tokens, with a full forward for every token."""
     tokenizer = mb.GPT2Tokenizer.from_pretrained(folder)
     model = mb.GPT2LMHeadModel.from_pretrained(folder)
     ids = tokenizer.encode(TEXT)
@@ -103,19 +103,19 @@ def main(argv: list[str] | None = None) -> None:
 
         print("BERT, the vector of [CLS]:")
         vector = bert(bert_folder)
-        print("\nGPT-2 goes on:")
+        print("\nGPT-2, a continuation:")
         ids = gpt2(gpt2_folder)
         error = np.abs(vector - by_definition(bert_folder)).max()
-        if error > 1e-4 or ids != one_by_one(gpt2_folder, len(ids)):
-            raise SystemExit(f"the definitions say something else ({error:.0e})")
+        if error > 1e-4 or ids != without_cache(gpt2_folder, len(ids)):
+            raise SystemExit(f"the reference implementation differs ({error:.0e})")
         there = importlib.util.find_spec("transformers") and importlib.util.find_spec("torch")
         if there:
-            print("\nThe same lines where they come from:")
+            print("\nThe same lines with transformers:")
             error = np.abs(vector - bert_there(bert_folder)).max()
             if error > 1e-4 or ids != gpt2_there(gpt2_folder):
-                raise SystemExit(f"transformers says something else ({error:.0e})")
-    print("\nClaim: the vector is that of the definition, the text what reading all anew for every "
-          "token gives" + (", and transformers says the same." if there else "."))
+                raise SystemExit(f"transformers differs ({error:.0e})")
+    print("\nClaim: the vector equals the reference implementation's, the text is that of a full "
+          "forward for\nevery token" + (", and transformers returns the same." if there else "."))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Demo 11: a text longer than the model, read through a window that slides over it.
+"""Demo 11: a text longer than the model's context, read in overlapping windows.
 
     python demos/11_sliding_windows.py
 
-The example is the one in the comments of Google's run_squad.py: windows of 5 words, each 3 words
-after the one before, so that two words are seen twice. Which of its windows speaks for a word?
+The example is the one in the comments of Google's run_squad.py: windows of 5 words with a stride of
+3, so that two words are in two windows. A word's prediction comes from the window in which it has
+the most context ("max context").
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ VOCABULARY = "the man went to store and bought a gallon of milk .".split()
 SIZE, OVERLAP = 5, 2
 NAMES = "ABCD"
 
-# What a model might say of each word: how likely the answer starts, or ends, with it.
+# Scores of a hypothetical model: the answer starts, or ends, with this word.
 STARTS = {"a": 3.0, "gallon": 2.0}
 ENDS = {"gallon": 2.5, "of": 0.5, "milk": 3.0}
 
@@ -31,8 +32,8 @@ def main() -> None:
     windows = [(first, first + len(ids)) for first, ids in zip(firsts, cut["input_ids"])]
     best = best_windows(windows, len(words))
 
-    print(f"1. {len(words)} tokens in windows of {SIZE}, which overlap by {OVERLAP}. In [brackets]:"
-          "\n   where the token has more context than in any other window.\n")
+    print(f"1. {len(words)} tokens in windows of {SIZE} that overlap by {OVERLAP}. In [brackets]: "
+          "the window in which\n   a token has the most context.\n")
     for number, (start, end) in enumerate(windows):
         cells = [" " * (len(word) + 2) for word in words[:start]]
         for place in range(start, end):
@@ -41,20 +42,20 @@ def main() -> None:
         print(f"   {NAMES[number]}  " + " ".join(cells))
 
     bought = words.index("bought")
-    print("\n2. 'bought' is seen twice:\n")
+    print("\n2. 'bought' is in two windows:\n")
     for number, (start, end) in enumerate(windows):
         if start <= bought < end:
             left, right = bought - start, end - 1 - bought
             print(f"   in {NAMES[number]}: {left} to the left, {right} to the right; "
                   f"the smaller of them is {min(left, right)}")
-    print(f"\n   So it is window {NAMES[best[bought]]} that speaks for it.")
+    print(f"\n   Its prediction comes from window {NAMES[best[bought]]}.")
 
-    print("\n3. What did he buy? Each window scores its tokens as the start and as the end of the"
-          "\n   answer (here by hand). The three best of all valid spans:\n")
-    seen = [words[start:end] for start, end in windows]
-    start_scores = [np.array([STARTS.get(word, 0.0) for word in window]) for window in seen]
-    end_scores = [np.array([ENDS.get(word, 0.0) for word in window]) for window in seen]
-    in_context = [np.ones(len(window), bool) for window in seen]  # here is no question before it
+    print("\n3. What did he buy? A score for each token as the start and as the end of the answer"
+          "\n   (here by hand), in each window. The three best of all valid spans:\n")
+    in_window = [words[start:end] for start, end in windows]
+    start_scores = [np.array([STARTS.get(word, 0.0) for word in window]) for window in in_window]
+    end_scores = [np.array([ENDS.get(word, 0.0) for word in window]) for window in in_window]
+    in_context = [np.ones(len(window), bool) for window in in_window]  # no question before it
     is_best = [best[start:end] == number for number, (start, end) in enumerate(windows)]
     answers = []
     for span in best_spans(start_scores, end_scores, in_context, is_best, n_best=3):
@@ -62,13 +63,13 @@ def main() -> None:
         answers.append(answer)
         print(f"   {span.score}  in {NAMES[span.window]}: {answer.text!r}, written at character "
               f"{answer.start}")
-    print("\n   'a gallon of milk' would have 6.0, but no window holds all of it. Only an answer"
-          f"\n   of at most {OVERLAP + 1} tokens, the overlap and one more, is sure to be whole in "
-          "one.")
+    print("\n   'a gallon of milk' would score 6.0, but no window holds all of it: only answers of"
+          f"\n   at most {OVERLAP + 1} tokens, the overlap and one more, are certain to be whole "
+          "in a window.")
 
     if NAMES[best[bought]] != "C":
         raise SystemExit(f"'bought' should belong to window C, not to {NAMES[best[bought]]}")
-    joined = [seen[number][place - windows[number][0]] for place, number in enumerate(best)]
+    joined = [in_window[number][place - windows[number][0]] for place, number in enumerate(best)]
     if joined != words:
         raise SystemExit("the best windows of all tokens, joined, are not the text")
     written = [TEXT[answer.start:answer.start + len(answer.text)] for answer in answers]
@@ -77,8 +78,8 @@ def main() -> None:
     for start in range(len(words) - OVERLAP):
         if not any(first <= start and start + OVERLAP < end for first, end in windows):
             raise SystemExit(f"{words[start:start + OVERLAP + 1]} is whole in no window")
-    print("\nClaim: one window speaks for each token ('bought': C), joined they are the text, and"
-          "\nthe answer is cut out of the original, character by character.")
+    print("\nClaim: each token belongs to one window ('bought': C), joined they are the text, and"
+          "\nthe answer is a stretch of the original characters.")
 
 
 if __name__ == "__main__":

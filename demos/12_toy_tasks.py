@@ -3,9 +3,9 @@
     python demos/12_toy_tasks.py
     python demos/12_toy_tasks.py --write toy-tasks      the same as files, for `finetune`
 
-The labels are functions of what the world hides (who acts, what it is about), so the best possible
-prediction is known exactly. A model that only counts words stays far under it in all five: no word
-tells a label by itself.
+The labels are functions of the world's hidden states (character, topic), so the best possible
+prediction is known exactly. A bag-of-words classifier stays far below it in all five: no single
+word determines a label.
 """
 
 import argparse
@@ -33,7 +33,7 @@ LEAST_DISTANCE = 0.10
 
 
 def shown(toy, example) -> list[str]:
-    """An example in a few lines."""
+    """Returns an example as a few lines of text."""
     if toy.name == "choice":
         return [f"{example.context}  {example.start} ...",
                 *(f"  {'*' if k == example.label else ' '} {ending}"
@@ -52,7 +52,7 @@ def shown(toy, example) -> list[str]:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", type=int, default=1000, help="examples to learn from")
-    parser.add_argument("--test", type=int, default=1000, help="to judge by, and for dev as many")
+    parser.add_argument("--test", type=int, default=1000, help="test examples, and as many for dev")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="write the examples as files")
     arguments = parser.parse_args(argv)
     if arguments.write and arguments.write.exists():
@@ -87,13 +87,13 @@ def main(argv: list[str] | None = None) -> None:
         if arguments.write:
             write(arguments.write, name, toy, {"train": train, "dev": dev, "test": test})
     if min(distances) < LEAST_DISTANCE:
-        raise SystemExit("counting words comes closer to the best score than it should")
+        raise SystemExit(f"counting words is within {LEAST_DISTANCE:.0%} of the best score")
     print(f"\nClaim: counting words stays at least {min(distances):.0%} under the best possible "
           "score, on each of the five tasks.")
 
 
 def write(folder: Path, name: str, toy, parts: dict[str, list]) -> None:
-    """The parts as files that `finetune` reads."""
+    """Writes the parts as files for `finetune`."""
     folder.mkdir(parents=True, exist_ok=True)
     suffix, write_examples = WRITERS[toy.name]
     for part, examples in parts.items():

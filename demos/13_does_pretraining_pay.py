@@ -1,20 +1,21 @@
-"""Demo 13: does pre-training pay? Five tasks, few labelled examples, and the same search for all.
+"""Demo 13: does pre-training pay? Five tasks, few labelled examples, the same search for all.
 
     python demos/13_does_pretraining_pay.py                            all of it: many hours
     python demos/13_does_pretraining_pay.py --tasks same-topic --sizes 50 --seeds 1
 
-Each model starts in its own way and is then fine-tuned alike: the same examples, epochs and
-learning rates to choose from (by the dev examples; the table shows the test examples). They are
+The models differ in their initial weights and are fine-tuned alike: the same examples, epochs and
+learning rates (chosen on dev; the table shows test scores):
 
-    scratch     our BERT as it was drawn
-    both        ... pre-trained on the toy world's text, masked words and next sentences
-    frozen      ... of which only the head is trained
-    mlm, nsp    ... pre-trained on one of the two alone
-    gpt         our GPT of the same size, pre-trained on the same text (sentences and pairs only)
+    scratch     BERT with random weights
+    both        BERT pre-trained on the toy world's text, masked LM and next-sentence prediction
+    frozen      ... with all weights but the head's frozen
+    mlm, nsp    BERT pre-trained with one of the two objectives
+    gpt         a GPT of the same size, pre-trained on the same text (sentences and pairs only)
 
-and beside them stand the baseline, counting words, and the best possible score. A seed stands for a
-pre-training, a sample of labelled examples, a head and an order. Each figure is computed once and
-kept in the folder --out: stopped at any time, the same command goes on.
+The table also has the majority baseline, a bag-of-words classifier ("counting") and the best
+possible score. A seed determines the pre-training, the labelled examples, the head and the order.
+Each score is computed once and stored in the folder --out: an interrupted run continues with the
+same command.
 """
 
 import argparse
@@ -64,13 +65,13 @@ TASK_SEED = 2018  # of the labelled examples
 
 
 def epochs_for(examples: int) -> int:
-    """Few examples are read more often: 100 times up to 80 of them, 40 times from 200 on."""
+    """Returns 100 epochs for up to 80 examples, 40 from 200 on."""
     return max(40, min(100, 8000 // examples))
 
 
 @dataclass
 class Experiment:
-    """What is compared, and the folder where its figures are kept."""
+    """The settings of the comparison, and the folder with its scores."""
 
     out: Path
     steps: int | None  # of pre-training; None: as many as `pretrain` makes
@@ -86,7 +87,7 @@ class Experiment:
 
     @cached_property
     def figures(self) -> dict:
-        """What is known so far, by name. Errors: the folder belongs to another experiment."""
+        """The stored scores, by name. Errors: InputError for a folder of other settings."""
         path = self.out / "figures.json"
         if not path.exists():
             return {}
@@ -97,7 +98,7 @@ class Experiment:
         return kept["figures"]
 
     def figure(self, name: str, compute: Callable[[], dict]) -> dict:
-        """The figures of this name, computed and kept if they are not known."""
+        """Returns the scores of this name; computes and stores them where they are missing."""
         if name not in self.figures:
             started = time.perf_counter()
             found = compute()
@@ -117,7 +118,8 @@ class Experiment:
         return toy_corpus()
 
     def pretrained(self, kind: str, seed: int) -> Path:
-        """The folder of a pre-trained model: "both", "mlm", "nsp" or "gpt"."""
+        """Returns the folder of a pre-trained model ("both", "mlm", "nsp" or "gpt"); trains it, or
+        resumes its training, where needed."""
         run = Run(self.out / "pretrained" / f"{kind}-{seed}")
         which = "gpt" if kind == "gpt" else "bert"
         given = {"seed": seed, "no_next_sentence": kind == "mlm", "corpus": "toy"}
@@ -160,8 +162,8 @@ class Experiment:
         return {}
 
     def parts(self, name: str, seed: int) -> tuple:
-        """(the toy task, the training examples of this seed, dev, test). All are different; every
-        seed has training examples of its own, dev and test are the same."""
+        """Returns the toy task and disjoint training, dev and test examples; dev and test are the
+        same for all seeds."""
         count = self.test + self.dev + seed * self.largest
         if name not in self._drawn or len(self._drawn[name][1]) < count:
             toy = TASKS[name](self.stories)
@@ -171,10 +173,10 @@ class Experiment:
         return (toy, examples[count - self.largest:count], examples[self.test:dev_end],
                 examples[:self.test])
 
-    # ---- what is reached ----
+    # ---- scores ----
 
     def model(self, name: str, source: str, size: int, seed: int, rate: float) -> dict:
-        """A model's figures on dev and on test, fine-tuned with one learning rate."""
+        """Returns the dev and test scores of a model fine-tuned with one learning rate."""
         toy, train, dev, test = self.parts(name, seed)
         folder = self.pretrained({"scratch": "both", "frozen": "both"}.get(source, source), seed)
         config = config_of(folder)
@@ -197,7 +199,7 @@ class Experiment:
                 for part, examples in (("dev", dev), ("test", test))}
 
     def counting(self, name: str, size: int, seed: int) -> dict:
-        """The bag of words, and the baseline of the task."""
+        """Returns the test scores of the bag of words and of the majority baseline."""
         toy, train, dev, test = self.parts(name, seed)
         task = toy.task(self.reading)
         bag = BagOfWords(*choices_of(toy)).fit(train[:size], dev)
@@ -207,7 +209,7 @@ class Experiment:
                 "baseline": task.figures(test, guessed)[toy.measure]}
 
     def best(self, name: str) -> dict:
-        """The best possible score: as it is expected, and as it comes out on the test examples."""
+        """Returns the best possible score: its expectation, and its value on the test examples."""
         toy, _, _, test = self.parts(name, 1)
         best = toy.best(test)
         return {"expected": best.expected,
@@ -215,13 +217,13 @@ class Experiment:
 
     @cached_property
     def reading(self) -> Reading:
-        """For what only counts: nothing is read, so any length will do."""
+        """An encoding for the baselines, which use no token ids."""
         return Reading(BertTokenizer.from_words(self.corpus.words), 48)
 
 
 def compute(experiment: Experiment, arguments: argparse.Namespace) -> dict:
-    """{(task, source, size): the test figures of all seeds}, each with the rate that is best on
-    dev; "counting", "baseline" and "best" are sources, too."""
+    """Returns {(task, source, size): test scores of all seeds}, each with the learning rate that is
+    best on dev. "counting", "baseline" and "best" are sources as well."""
     table: dict[tuple, list[float]] = {}
     for name in arguments.tasks:
         best = experiment.figure(f"{name} best", partial(experiment.best, name))
@@ -262,7 +264,7 @@ def _cell(values: list[float]) -> str:
 
 
 def say(table: dict, arguments: argparse.Namespace) -> None:
-    """What the table shows, as it is."""
+    """Prints the differences between the rows of the table."""
     most = max(arguments.sizes)
     for name in arguments.tasks:
         for size in arguments.sizes:
@@ -283,7 +285,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--rates", nargs="+", type=float, default=RATES)
     parser.add_argument("--out", type=Path, default=Path("runs/does-pretraining-pay"))
-    parser.add_argument("--steps", type=int, help="of pre-training (as many as `pretrain` makes)")
+    parser.add_argument("--steps", type=int, help="of pre-training (default: those of `pretrain`)")
     parser.add_argument("--epochs", type=int, help="of fine-tuning (40 to 100)")
     parser.add_argument("--largest", type=int, default=1000, help="training examples drawn a seed")
     parser.add_argument("--dev", type=int, default=500)
@@ -292,13 +294,14 @@ def main(argv: list[str] | None = None) -> None:
     if max(arguments.sizes) > arguments.largest:
         parser.error(f"--sizes up to {max(arguments.sizes)}: raise --largest {arguments.largest}")
     keep_freed_memory()
-    set_blas_threads(1)  # a second one hardly pays at this size
+    set_blas_threads(1)  # at this size a second thread costs time
     experiment = Experiment(arguments.out, arguments.steps, arguments.epochs, arguments.largest,
                             arguments.dev, arguments.test)
     try:
         table = compute(experiment, arguments)
     except KeyboardInterrupt:
-        raise SystemExit("stopped: what was computed is kept; the same command goes on") from None
+        raise SystemExit("interrupted: the scores so far are stored; the same command continues"
+                         ) from None
     show(table, arguments)
     print("\nWhat it shows:")
     say(table, arguments)

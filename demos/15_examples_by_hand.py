@@ -1,11 +1,11 @@
-"""Demo 15: a few examples written by hand, in English and Chinese, from files to answers.
+"""Demo 15: fine-tuning on a few hand-written examples in English and Chinese, file by file.
 
-    python demos/15_examples_by_hand.py                       in a folder that is gone afterwards
-    python demos/15_examples_by_hand.py --keep by-hand        the files and the runs stay
+    python demos/15_examples_by_hand.py                       in a temporary folder
+    python demos/15_examples_by_hand.py --keep by-hand        keeps the files and the runs
 
-Everything goes through the command line, and each command is shown as one would type it. The model
-is tiny, and it is judged by the very examples that it learned from: that it knows them by heart
-says that reading, training and answering fit together, and nothing about language.
+Runs the command line and prints each command. The model is tiny and is evaluated on its own
+training examples: perfect scores show that reading, training and answering fit together, and
+nothing about language.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FILES = {"classify": ("sentences.tsv", write_sentences, SENTENCES),
          "choice": ("choices.csv", write_choices, CHOICES),
          "tag": ("tags.conll", write_tags, TAGGED),
          "answer": ("questions.json", write_questions, QUESTIONS)}
-# What is asked, and what must stand in the answer: marked in the text as it is written there.
+# (task, input, what the output must contain: the answer marked in the original text)
 ASKED = [("tag", "Apple's headquarters are in Cupertino.", "[Apple ORG]'s"),
          ("tag", "她在纽约买了一个苹果。", "她在[纽约 LOC]买了一个苹果。"),
          ("answer", "Where did Su Shi come from?", "He came from [Meishan in Meizhou], today"),
@@ -40,7 +40,8 @@ ASKED = [("tag", "Apple's headquarters are in Cupertino.", "[Apple ORG]'s"),
 
 
 def write_files(folder: Path) -> None:
-    """The labelled examples, the two texts about Su Shi, and all sentences to pre-train on."""
+    """Writes the labelled examples, two passages about Su Shi, and all sentences to pre-train on.
+    """
     for name, write, examples in FILES.values():
         write(folder / name, examples)
     texts = {"su-shi-english.txt": SU_SHI, "su-shi-chinese.txt": SU_SHI_CHINESE}
@@ -55,7 +56,7 @@ def write_files(folder: Path) -> None:
 
 
 def run(*words: object) -> str:
-    """What a command prints; it is shown first."""
+    """Prints a command, runs it and returns its output."""
     words = [str(word) for word in words]
     print(f"\npython -m minibert {shlex.join(words)}", flush=True)
     with redirect_stdout(StringIO()) as printed:
@@ -90,7 +91,7 @@ def show(folder: Path) -> None:
         figures = {figure: best[figure] for figure in best if figure not in ("step", "loss")}
         print(", ".join([f"{figure} {value:.3f}" for figure, value in figures.items()]))
         if min(figures.values()) < 1 - 1e-9:
-            raise SystemExit(f"{task}: the examples are not known by heart")
+            raise SystemExit(f"{task}: a training example is predicted wrongly")
     for task, text, expected in ASKED:
         language = "english" if text.isascii() else "chinese"
         asked = ([text] if task == "tag" else

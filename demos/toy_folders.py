@@ -1,4 +1,4 @@
-"""Small models for demos that are given no folder: made from the toy world in some seconds."""
+"""Trains small models on the toy world, for demos that are called without a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTEXT = 48
 
 
 def make_bert_folder(folder: Path, steps: int, more_text: str) -> None:
-    """A bare BERT with WordPiece, and whatever characters `more_text` has."""
+    """Saves a BertModel with WordPiece whose alphabet includes `more_text`'s characters."""
     corpus = toy_corpus(n_documents=2000, n_held_out=50)
     tokenizer = mb.BertTokenizer.train([*corpus.train_texts, more_text, more_text], 400)
     model = mb.BertForPreTraining(mb.BertConfig(
@@ -24,11 +24,11 @@ def make_bert_folder(folder: Path, steps: int, more_text: str) -> None:
         intermediate_size=256, max_position_embeddings=CONTEXT, hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0, initializer_range=0.1), rng=1)
     model = trained(model, tokenizer, folder, "bert", steps, corpus)
-    model.bert.save_pretrained(folder)  # without the heads that it learned with
+    model.bert.save_pretrained(folder)  # without the pre-training heads
 
 
 def make_gpt2_folder(folder: Path, steps: int) -> None:
-    """A GPT-2 with byte-level BPE, to which no text is unknown."""
+    """Saves a GPT-2 with byte-level BPE, which encodes any text."""
     corpus = toy_corpus(n_documents=2000, n_held_out=50)
     tokenizer = mb.GPT2Tokenizer.train(corpus.train_texts, 400)
     end = tokenizer.eos_token_id
@@ -39,13 +39,12 @@ def make_gpt2_folder(folder: Path, steps: int) -> None:
 
 
 def trained(model, tokenizer, folder: Path, which: str, steps: int, corpus: Corpus):
-    """The model after `steps` of what `pretrain --from FOLDER` does; its tokenizer is in `folder`.
-    """
+    """Returns the model after `steps` of `pretrain --from folder`; saves the tokenizer there."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     keep_freed_memory()
-    set_blas_threads(1)  # at this size a second thread is in the way
-    print(f"a small {which.upper()} learns the toy world for {steps} steps")
+    set_blas_threads(1)  # at this size a second thread costs time
+    print(f"training a small {which.upper()} on the toy world: {steps} steps")
     recipe = resolved({"corpus": "toy", "context": CONTEXT, "steps": steps, "eval_every": 0}, "toy",
                       which)
     trainer = make_trainer(which, recipe, corpus, Report(), begun=folder)

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-import numpy as np
-
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.nn.module import Module, evaluating
@@ -29,7 +27,6 @@ from minibert.training.run_folder import Run
 from minibert.training.run_records import LOG_SCHEMA
 from minibert.training.schedules import SCHEDULES
 from minibert.training.settings import TrainingSettings
-
 
 
 class NonFiniteLoss(RuntimeError):

@@ -67,11 +67,11 @@ def test_both_are_judged_on_other_sentences(files, monkeypatch, capsys):
     judged(files, monkeypatch, right=True)
     said = capsys.readouterr().out
     assert "60 other sentences: 100.0% right" in said and "counting words: " in said
-    assert "Claim: a pre-trained model learns more" in said
+    assert "Claim: fine-tuning a pre-trained model beats" in said
 
 
 def test_a_model_that_learned_no_more_is_no_success(files, monkeypatch):
-    with pytest.raises(SystemExit, match="no more than counting words does"):
+    with pytest.raises(SystemExit, match="no better than counting words"):
         judged(files, monkeypatch, right=False)
 
 
