@@ -9,12 +9,13 @@ engine's, the chain rule by hand, and the complex step.
 import numpy as np
 
 import minibert as mb
+from minibert.autograd.tensor import op_name
 
 
 def graph_lines(tensor, names, indent=""):
     """Returns the graph below `tensor` as text: an op, its value, its inputs indented under it."""
     name = names.get(id(tensor), "")
-    made_by = tensor.grad_fn.__name__.removesuffix("_backward") if tensor.grad_fn else "leaf"
+    made_by = op_name(tensor.grad_fn) if tensor.grad_fn else "leaf"
     lines = [f"{indent}{made_by:8s}{name:3s}= {tensor.item():9.6f}"]
     for source in tensor.inputs:
         lines += graph_lines(source, names, indent + "    ")

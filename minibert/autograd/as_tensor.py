@@ -1,4 +1,4 @@
-"""What an op was given, as tensors: users may also hand in arrays and numbers."""
+"""The operands of an op as tensors: arrays and numbers are accepted too."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TensorLike = Union[Tensor, np.ndarray, float, int, complex]
 
 
 def as_tensor(op: str, value: TensorLike) -> Tensor:
-    """The only operand of `op` as a tensor."""
+    """The only operand of `op` as a tensor. Error: neither tensor, array nor number."""
     return value if isinstance(value, Tensor) else as_tensors(op, value)[0]
 
 
 def as_tensors(op: str, *values: TensorLike) -> tuple[Tensor, ...]:
     """The operands of `op` as tensors.
 
-    Numbers, also NumPy's scalars, take the dtype of the other operands as in NumPy's promotion of
-    Python numbers, so that `x * np.float64(0.5)` leaves a float32 tensor float32.
+    Numbers, also NumPy's scalars, take the other operands' dtype as NumPy promotes Python numbers:
+    `x * np.float64(0.5)` leaves a float32 tensor float32.
     """
     for value in values:
         if not isinstance(value, Tensor):
@@ -43,3 +43,9 @@ def _array_or_number(op: str, value: TensorLike) -> np.ndarray | float | int | c
     if isinstance(value, (np.ndarray, numbers.Number)):
         return value
     raise TypeError(f"{op}: expected tensors, arrays or numbers, got {type(value).__name__}")
+
+
+def refuse_dim(op: str, dim) -> None:
+    """Refuse PyTorch's name for `axis`, and name ours."""
+    if dim is not None:
+        raise TypeError(f"{op}: got dim={dim}, expected axis={dim}, NumPy's name for it")

@@ -1,11 +1,9 @@
 """Element-wise ops: each formula with its derivative right below.
 
-Binary ops broadcast as NumPy does; `unbroadcast` is the one place that undoes it. All of them pass
-complex numbers through, for the complex step of gradcheck; what has a kink (abs, relu, maximum)
-decides on the real part.
-
-A gradient of zero stays zero, whatever it is multiplied with: `where` sends zeros into the branch
-that it did not take, and 0 * inf or 0 / 0 there would be NaN (`times` and `over`).
+Binary ops broadcast as NumPy does. The backward functions hold the plain derivatives, in the
+output's shape; `operand_grad` turns each into the gradient of its operand. All ops pass complex
+numbers through, for the complex step of gradcheck; what has a kink (abs, relu, maximum) decides on
+the real part.
 """
 
 from __future__ import annotations
@@ -17,6 +15,17 @@ import numpy as np
 
 from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors
 from minibert.autograd.tensor import Tensor
+
+
+def operands(op: str, a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
+    """The two operands as tensors. Error: shapes that do not broadcast."""
+    a, b = as_tensors(op, a, b)
+    if a.shape != b.shape:
+        try:
+            np.broadcast(a.data, b.data)
+        except ValueError:
+            raise ValueError(f"{op}: shapes {a.shape} and {b.shape} do not broadcast") from None
+    return a, b
 
 
 def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -33,31 +42,18 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return grad.sum(axis=(*range(added), *repeated), keepdims=True).reshape(shape)
 
 
-def operands(op: str, a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
-    """The two operands as tensors whose shapes broadcast."""
-    a, b = as_tensors(op, a, b)
-    if a.shape != b.shape:
-        try:
-            np.broadcast(a.data, b.data)
-        except ValueError:
-            raise ValueError(f"{op}: shapes {a.shape} and {b.shape} do not broadcast") from None
-    return a, b
+def operand_grad(operand: Tensor, product: np.ndarray, grad: np.ndarray) -> np.ndarray | None:
+    """The gradient of `operand` from `product`, the output's `grad` times the derivative.
 
-
-def times(grad: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """grad * factor, and 0 where grad is 0 even if the factor is infinite or NaN."""
-    if np.isfinite(factor).all():
-        return grad * factor
-    product = np.zeros(np.broadcast_shapes(grad.shape, factor.shape), grad.dtype)
-    return np.multiply(grad, factor, out=product, where=grad != 0)
-
-
-def over(grad: np.ndarray, divisor: np.ndarray) -> np.ndarray:
-    """grad / divisor, and 0 where grad is 0 even if the divisor is 0 or NaN."""
-    if divisor.all() and not np.isnan(divisor).any():
-        return grad / divisor
-    quotient = np.zeros(np.broadcast_shapes(grad.shape, divisor.shape), grad.dtype)
-    return np.divide(grad, divisor, out=quotient, where=grad != 0)
+    Where `grad` is 0 the result is 0, whatever the derivative: floating point makes NaN of 0 * inf
+    and 0 / 0. `where` sends zeros into the branch that it did not take, so log(x) in
+    where(x > 0, log(x), 0) does no harm at x = 0.
+    """
+    if not operand.requires_grad:
+        return None
+    if np.isnan(product).any():
+        product = np.where(grad == 0, grad.dtype.type(0), product)
+    return unbroadcast(product, operand.shape)
 
 
 # ---- two operands ------------------------------------------------------------------------------
@@ -69,9 +65,7 @@ def add(a: TensorLike, b: TensorLike) -> Tensor:
     output = a.data + b.data
 
     def add_backward(grad):
-        grad_a = unbroadcast(grad, a.shape) if a.requires_grad else None
-        grad_b = unbroadcast(grad, b.shape) if b.requires_grad else None
-        return grad_a, grad_b
+        return unbroadcast(grad, a.shape), unbroadcast(grad, b.shape)
 
     return Tensor.from_op(output, (a, b), add_backward)
 
@@ -82,9 +76,7 @@ def sub(a: TensorLike, b: TensorLike) -> Tensor:
     output = a.data - b.data
 
     def sub_backward(grad):
-        grad_a = unbroadcast(grad, a.shape) if a.requires_grad else None
-        grad_b = unbroadcast(-grad, b.shape) if b.requires_grad else None
-        return grad_a, grad_b
+        return unbroadcast(grad, a.shape), unbroadcast(-grad, b.shape)
 
     return Tensor.from_op(output, (a, b), sub_backward)
 
@@ -95,9 +87,9 @@ def mul(a: TensorLike, b: TensorLike) -> Tensor:
     output = a.data * b.data
 
     def mul_backward(grad):
-        grad_a = unbroadcast(times(grad, b.data), a.shape) if a.requires_grad else None
-        grad_b = unbroadcast(times(grad, a.data), b.shape) if b.requires_grad else None
-        return grad_a, grad_b
+        grad_a = grad * b.data
+        grad_b = grad * a.data
+        return operand_grad(a, grad_a, grad), operand_grad(b, grad_b, grad)
 
     return Tensor.from_op(output, (a, b), mul_backward)
 
@@ -108,10 +100,9 @@ def div(a: TensorLike, b: TensorLike) -> Tensor:
     output = a.data / b.data
 
     def div_backward(grad):
-        grad_over_b = over(grad, b.data)
-        grad_a = unbroadcast(grad_over_b, a.shape) if a.requires_grad else None
-        grad_b = unbroadcast(-times(grad_over_b, output), b.shape) if b.requires_grad else None
-        return grad_a, grad_b
+        grad_a = grad / b.data
+        grad_b = -grad_a * output
+        return operand_grad(a, grad_a, grad), operand_grad(b, grad_b, grad)
 
     return Tensor.from_op(output, (a, b), div_backward)
 
@@ -131,10 +122,10 @@ def pow(base: TensorLike, exponent: TensorLike) -> Tensor:
         grad_a = grad_b = None
         if a.requires_grad:  # where b = 0 the power is constant, at a = 0 too
             slope = b.data * np.where(b.data == 0, 1, a.data) ** (b.data - 1)
-            grad_a = unbroadcast(times(grad, slope), a.shape)
+            grad_a = operand_grad(a, grad * slope, grad)
         if b.requires_grad:  # 0^b stays 0 when b > 0 moves
             log_a = np.log(np.where((a.data == 0) & (b.data.real >= 0), 1, a.data))
-            grad_b = unbroadcast(times(grad, output * log_a), b.shape)
+            grad_b = operand_grad(b, grad * output * log_a, grad)
         return grad_a, grad_b
 
     return Tensor.from_op(output, (a, b), pow_backward)
@@ -148,7 +139,8 @@ def _pow_number(x: Tensor, exponent: float) -> Tensor:
     def pow_backward(grad):
         if exponent == 0:
             return (np.zeros_like(grad),)
-        return (times(grad, exponent * _power(x.data, exponent - 1)),)
+        grad_x = grad * exponent * _power(x.data, exponent - 1)
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), pow_backward)
 
@@ -165,7 +157,7 @@ def _power(x: np.ndarray, exponent: float) -> np.ndarray:
 
 
 def maximum(a: TensorLike, b: TensorLike) -> Tensor:
-    """The larger, element by element; where they are equal, each gets half the gradient."""
+    """The larger of a and b, element by element; equal ones get half the gradient each."""
     a, b = operands("maximum", a, b)
     if a.dtype.kind == "c" or b.dtype.kind == "c":
         mean = (a.data + b.data) / 2
@@ -178,8 +170,7 @@ def maximum(a: TensorLike, b: TensorLike) -> Tensor:
         half = (a.data.real == b.data.real) * grad * 0.5
         grad_a = np.where(a.data.real > b.data.real, grad, half)
         grad_b = np.where(b.data.real > a.data.real, grad, half)
-        return (unbroadcast(grad_a, a.shape) if a.requires_grad else None,
-                unbroadcast(grad_b, b.shape) if b.requires_grad else None)
+        return unbroadcast(grad_a, a.shape), unbroadcast(grad_b, b.shape)
 
     return Tensor.from_op(output, (a, b), maximum_backward)
 
@@ -198,15 +189,18 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
 
     def where_backward(grad):
         zero = np.zeros((), grad.dtype)
-        grad_a = unbroadcast(np.where(condition, grad, zero), a.shape) if a.requires_grad else None
-        grad_b = unbroadcast(np.where(condition, zero, grad), b.shape) if b.requires_grad else None
-        return grad_a, grad_b
+        grad_a = np.where(condition, grad, zero)
+        grad_b = np.where(condition, zero, grad)
+        return unbroadcast(grad_a, a.shape), unbroadcast(grad_b, b.shape)
 
     return Tensor.from_op(output, (a, b), where_backward)
 
 
-def masked_fill(x: TensorLike, mask: np.ndarray, value: float) -> Tensor:
-    """x with `value` where `mask` (boolean, broadcasts to x's shape) is True: no gradient there."""
+def masked_fill(x: TensorLike, mask: np.ndarray, value: float | Tensor) -> Tensor:
+    """x with `value` where `mask` is True: no gradient for x there, but for a 0-d tensor `value`.
+
+    mask: booleans that broadcast to x's shape. Errors: another mask, a value of several elements.
+    """
     x = as_tensor("masked_fill", x)
     mask = np.asarray(mask.data if isinstance(mask, Tensor) else mask)
     if mask.dtype != bool:
@@ -216,12 +210,17 @@ def masked_fill(x: TensorLike, mask: np.ndarray, value: float) -> Tensor:
     except ValueError:
         raise ValueError(f"masked_fill: the mask's shape {mask.shape} does not broadcast to "
                          f"{x.shape}") from None
-    output = np.where(mask, x.dtype.type(value), x.data)
+    fill = value if isinstance(value, Tensor) else Tensor(np.asarray(value, x.dtype))
+    if fill.ndim:
+        raise ValueError(f"masked_fill: value has shape {fill.shape}, expected one number; for "
+                         "several use where(mask, value, x)")
+    output = np.where(mask, fill.data.astype(x.dtype), x.data)
 
     def masked_fill_backward(grad):
-        return (np.where(mask, grad.dtype.type(0), grad),)
+        zero = grad.dtype.type(0)
+        return np.where(mask, zero, grad), np.where(mask, grad, zero).sum()
 
-    return Tensor.from_op(output, (x,), masked_fill_backward)
+    return Tensor.from_op(output, (x, fill), masked_fill_backward)
 
 
 # ---- one operand -------------------------------------------------------------------------------
@@ -246,7 +245,8 @@ def abs(x: TensorLike) -> Tensor:
         output = np.abs(x.data)
 
     def abs_backward(grad):
-        return (grad * np.sign(x.data.real),)
+        grad_x = grad * np.sign(x.data.real)
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), abs_backward)
 
@@ -257,7 +257,8 @@ def exp(x: TensorLike) -> Tensor:
     output = np.exp(x.data)
 
     def exp_backward(grad):
-        return (times(grad, output),)
+        grad_x = grad * output
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), exp_backward)
 
@@ -268,18 +269,20 @@ def log(x: TensorLike) -> Tensor:
     output = np.log(x.data)
 
     def log_backward(grad):
-        return (over(grad, x.data),)
+        grad_x = grad / x.data
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), log_backward)
 
 
 def sqrt(x: TensorLike) -> Tensor:
-    """The square root. Its slope at 0 is infinite; a gradient of 0 that arrives there stays 0."""
+    """The square root; its derivative at 0 is infinite."""
     x = as_tensor("sqrt", x)
     output = np.sqrt(x.data)
 
     def sqrt_backward(grad):
-        return (over(grad, 2 * output),)
+        grad_x = grad / (2 * output)
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), sqrt_backward)
 
@@ -290,7 +293,8 @@ def tanh(x: TensorLike) -> Tensor:
     output = np.tanh(x.data)
 
     def tanh_backward(grad):
-        return (grad * (1 - output * output),)
+        grad_x = grad * (1 - output * output)
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), tanh_backward)
 
@@ -303,7 +307,8 @@ def sigmoid(x: TensorLike) -> Tensor:
     output = np.where(positive, 1, small) / (1 + small)
 
     def sigmoid_backward(grad):
-        return (grad * output * (1 - output),)
+        grad_x = grad * output * (1 - output)
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), sigmoid_backward)
 
@@ -316,7 +321,8 @@ def erf(x: TensorLike) -> Tensor:
     output = scipy_erf(x.data)
 
     def erf_backward(grad):
-        return (grad * (2 / math.sqrt(math.pi) * np.exp(-x.data * x.data)),)
+        grad_x = grad * (2 / math.sqrt(math.pi)) * np.exp(-x.data * x.data)
+        return (operand_grad(x, grad_x, grad),)
 
     return Tensor.from_op(output, (x,), erf_backward)
 

@@ -1,8 +1,9 @@
 """The functions that models are built from, under torch.nn.functional's names (`axis` for `dim`).
 
-Each function exists twice under one name: in reference.py as the formula of the paper, written with
+Each exists twice under one name: in reference.py as the formula of the paper, written with
 primitive ops, and in fused/ as one node with a hand-derived backward. Here each checks its inputs,
 then runs the reference within `minibert.reference()` and the fused implementation otherwise.
+Errors are ValueError, TypeError or IndexError: "function: what was given, what is expected".
 """
 
 from __future__ import annotations
@@ -14,13 +15,18 @@ from contextvars import ContextVar
 import numpy as np
 
 from minibert.autograd import reference as reference_functions
-from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors
+from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors, refuse_dim
 from minibert.autograd.attention_masks import LOWEST
 from minibert.autograd.elementwise import relu as relu_op
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
 from minibert.autograd.fused import losses as fused_losses
+from minibert.autograd.reductions import Axis, reduced_axes, reduced_count
 from minibert.autograd.tensor import Tensor
+from minibert.validate import number, one_of
+
+APPROXIMATIONS = ("none", "tanh")
+REDUCTIONS = ("mean", "sum", "none")
 
 IGNORE_INDEX = -100  # a target that does not count, as in PyTorch
 
@@ -29,8 +35,8 @@ _reference: ContextVar[bool] = ContextVar("reference", default=False)
 
 @contextmanager
 def reference() -> Iterator[None]:
-    """Within it every function, so every model, runs as its definition in reference.py: slower, and
-    each step of a formula can be stepped into and is traced as an op of its own."""
+    """Within it every function, so every model, runs as its definition in reference.py: slower, but
+    each step of a formula is an op of its own, in a debugger and in a trace."""
     token = _reference.set(True)
     try:
         yield
@@ -46,36 +52,48 @@ def reference_is_on() -> bool:
 # ---- softmax and its logarithm -----------------------------------------------------------------
 
 
-def softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """exp(x) over its sum along `axis`: positive numbers that add up to 1."""
-    x = _over_axis("softmax", x, axis)
+def softmax(x: TensorLike, axis: int = -1, *, dim=None) -> Tensor:
+    """exp(x) over its sum along `axis`: positive numbers that add up to 1.
+
+    -inf has weight 0. A row with +inf, or of nothing but -inf, has no softmax: NaN, as in SciPy
+    and PyTorch (attention gives a row without allowed keys zeros).
+    """
+    x = _along_axis("softmax", x, axis, dim)
     if reference_is_on():
         return reference_functions.softmax(x, axis)
     return fused.softmax(x, axis)
 
 
-def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
-    """The logarithm of softmax, exact even where softmax itself underflows to 0."""
-    x = _over_axis("log_softmax", x, axis)
+def log_softmax(x: TensorLike, axis: int = -1, *, dim=None) -> Tensor:
+    """The logarithm of softmax, exact even where softmax itself underflows to 0; NaN where softmax
+    is."""
+    x = _along_axis("log_softmax", x, axis, dim)
     if reference_is_on():
         return reference_functions.log_softmax(x, axis)
     return fused.log_softmax(x, axis)
 
 
-def logsumexp(x: TensorLike, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """log sum exp(x) along `axis`."""
-    x = _over_axis("logsumexp", x, axis)
+def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=None) -> Tensor:
+    """log sum exp(x) over `axis`, one or several (None: all).
+
+    Nothing but -inf gives -inf, a +inf gives +inf, as in SciPy. The derivative is the softmax; with
+    an infinite result it is not defined, and the gradient is NaN or 0.
+    """
+    x = as_tensor("logsumexp", x)
+    _check_precision("logsumexp", "x", x)
+    axes, _ = reduced_axes("logsumexp", x.shape, axis, dim)
+    reduced_count("logsumexp", x.shape, axes)
     if reference_is_on():
-        return reference_functions.logsumexp(x, axis, keepdims)
-    return fused.logsumexp(x, axis, keepdims)
+        return reference_functions.logsumexp(x, axes, keepdims)
+    return fused.logsumexp(x, axes, keepdims)
 
 
-def _over_axis(op: str, x: TensorLike, axis: int) -> Tensor:
+def _along_axis(op: str, x: TensorLike, axis: int, dim) -> Tensor:
+    refuse_dim(op, dim)
     x = as_tensor(op, x)
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{op}: axis {axis} is out of range for shape {x.shape}")
-    if x.shape[axis] == 0:
-        raise ValueError(f"{op}: shape {x.shape} has no elements along axis {axis}")
+    reduced_count(op, x.shape, (axis,))
     _check_precision(op, "x", x)
     return x
 
@@ -85,8 +103,8 @@ def _over_axis(op: str, x: TensorLike, axis: int) -> Tensor:
 
 def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: Tensor | None = None,
                bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """x (..., *normalized_shape) with mean 0 and variance 1 over the last axes, then times `weight`
-    plus `bias` (both of normalized_shape)."""
+    """x (..., *normalized_shape) with mean 0 and variance 1 over the last axes, times `weight` plus
+    `bias` (both of normalized_shape)."""
     x = as_tensor("layer_norm", x)
     _check_precision("layer_norm", "x", x)
     if isinstance(normalized_shape, (int, np.integer)):
@@ -106,17 +124,12 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
 
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
-    _check_approximate("gelu", approximate)
+    one_of("gelu: approximate", approximate, APPROXIMATIONS)
     x = as_tensor("gelu", x)
     _check_precision("gelu", "x", x)
     if reference_is_on():
         return reference_functions.gelu(x, approximate)
     return fused.gelu(x, approximate)
-
-
-def _check_approximate(op: str, approximate: str) -> None:
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f'{op}: approximate is "none" or "tanh", got {approximate!r}')
 
 
 def relu(x: TensorLike) -> Tensor:
@@ -135,11 +148,11 @@ def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
                 approximate: str = "none") -> Tensor:
-    """gelu(linear(x, weight, bias), approximate): (..., in) -> (..., out). As one function it holds
-    less in memory until backward."""
+    """gelu(linear(x, weight, bias), approximate): (..., in) -> (..., out). One function keeps less
+    in memory until backward than two."""
     x, weight = as_tensors("linear_gelu", x, weight)
     _check_linear("linear_gelu", x, weight, bias)
-    _check_approximate("linear_gelu", approximate)
+    one_of("linear_gelu: approximate", approximate, APPROXIMATIONS)
     if reference_is_on():
         return reference_functions.linear_gelu(x, weight, bias, approximate)
     return fused.linear_gelu(x, weight, bias, approximate)
@@ -157,7 +170,7 @@ def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> No
 
 def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     """The rows of weight (V, C) that the integer array `ids` (...) names -> (..., C)."""
-    ids = _integers("embedding", "ids", ids).copy()  # a caller may fill the same array again
+    ids = _integers("embedding", "ids", ids).copy()  # the caller may write into it before backward
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
     _check_range("embedding", "id", ids, len(weight))
@@ -168,8 +181,8 @@ def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
 
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
             rng: np.random.Generator | None = None) -> Tensor:
-    """Zero each element with probability p and divide the others by 1 - p; nothing unless
-    `training`. `rng` is where the choice comes from: there is no hidden global one."""
+    """Zero each element with probability p and divide the others by 1 - p; x itself unless
+    `training`. The choice comes from `rng`: there is no hidden global generator."""
     x = as_tensor("dropout", x)
     _check_precision("dropout", "x", x)
     _check_dropout("dropout", p, training, rng)
@@ -181,8 +194,7 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
 
 
 def _check_dropout(op: str, p: float, training: bool, rng: np.random.Generator | None) -> None:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{op}: the probability must lie between 0 and 1, got {p}")
+    number(f"{op}: probability", p, at_least=0, at_most=1)
     if training and p > 0 and not isinstance(rng, np.random.Generator):
         raise ValueError(f"{op}: p = {p} needs rng, a numpy.random.Generator, got {rng!r} (or turn "
                          "dropout off: model.eval())")
@@ -193,22 +205,31 @@ def _check_dropout(op: str, p: float, training: bool, rng: np.random.Generator |
 
 def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The squared differences: their "mean", their "sum", or "none" for each. Equal shapes."""
-    return reference_functions.mse_loss(*_pair("mse_loss", x, target, reduction), reduction)
+    x, target = _pair("mse_loss", x, target)
+    difference = x - target
+    return _reduced("mse_loss", difference * difference, reduction)
 
 
 def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The absolute differences: their "mean", their "sum", or "none" for each. Equal shapes."""
-    return reference_functions.l1_loss(*_pair("l1_loss", x, target, reduction), reduction)
+    x, target = _pair("l1_loss", x, target)
+    return _reduced("l1_loss", abs(x - target), reduction)
 
 
-def _pair(op: str, x: TensorLike, target: TensorLike, reduction: str) -> tuple[Tensor, Tensor]:
+def _pair(op: str, x: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
     x, target = as_tensors(op, x, target)
     _check_precision(op, "x", x)
     if x.shape != target.shape:
         raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not "
                          "broadcast")
-    _check_reduction(op, reduction, ("mean", "sum", "none"))
     return x, target
+
+
+def _reduced(op: str, losses: Tensor, reduction: str) -> Tensor:
+    one_of(f"{op}: reduction", reduction, REDUCTIONS)
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
 
 
 def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | None = None,
@@ -241,10 +262,8 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
         if weight.shape != (classes,):
             raise ValueError(f"cross_entropy: weight of shape {weight.shape}, expected one for "
                              f"each class: ({classes},)")
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError("cross_entropy: label_smoothing lies between 0 and 1, got "
-                         f"{label_smoothing}")
-    _check_reduction("cross_entropy", reduction, ("mean", "sum", "none"))
+    number("cross_entropy: label_smoothing", label_smoothing, at_least=0, at_most=1)
+    one_of("cross_entropy: reduction", reduction, REDUCTIONS)
     arguments = (logits, targets, weight, ignore_index, reduction, float(label_smoothing))
     if reference_is_on():
         return reference_functions.cross_entropy(*arguments)
@@ -262,7 +281,7 @@ def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, tar
     _check_linear("linear_cross_entropy", x, weight, bias)
     targets = _array("linear_cross_entropy", "targets", targets)
     _check_targets("linear_cross_entropy", targets, x.shape[:-1], len(weight), ignore_index)
-    _check_reduction("linear_cross_entropy", reduction, ("mean", "sum"))
+    one_of("linear_cross_entropy: reduction", reduction, ("mean", "sum"))
     arguments = (x, weight, bias, targets, ignore_index, reduction)
     if reference_is_on():
         return reference_functions.linear_cross_entropy(*arguments)
@@ -275,11 +294,6 @@ def _check_targets(op: str, targets: np.ndarray, expected: tuple[int, ...], clas
     if targets.shape != expected:
         raise ValueError(f"{op}: targets of shape {targets.shape}, expected {expected}")
     _check_range(op, "target", targets[targets != ignore_index], classes)
-
-
-def _check_reduction(op: str, reduction: str, known: tuple[str, ...]) -> None:
-    if reduction not in known:
-        raise ValueError(f"{op}: reduction is one of {', '.join(known)}, got {reduction!r}")
 
 
 # ---- attention ---------------------------------------------------------------------------------
@@ -377,15 +391,14 @@ def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
 
 
 def _check_precision(op: str, name: str, tensor: Tensor) -> None:
-    """float32 and float64 (or complex, for gradcheck): whole numbers have no exponentials, and
-    float16's sums end at 65504."""
+    """Refuse all but float32, float64 and complex (gradcheck): float16's sums end at 65504."""
     if tensor.dtype.kind not in "fc" or tensor.dtype == np.float16:
         raise TypeError(f"{op}: {name} is {tensor.dtype}, expected float32 or float64: make it "
                         "from array.astype(np.float32)")
 
 
 def _array(op: str, name: str, values) -> np.ndarray:
-    """A constant operand as an array: no gradient can be asked of it."""
+    """A constant operand as an array. Error: a tensor that requires a gradient."""
     if isinstance(values, Tensor):
         if values.requires_grad:
             raise ValueError(f"{op}: {name} are constants and cannot require a gradient: pass "
@@ -402,7 +415,7 @@ def _integers(op: str, name: str, values) -> np.ndarray:
 
 
 def _check_range(op: str, name: str, values: np.ndarray, count: int) -> None:
-    """Every value must be one of 0 .. count - 1."""
+    """Refuse values outside 0 .. count - 1."""
     if values.size and not 0 <= values.min() <= values.max() < count:
         position = np.argwhere((values < 0) | (values >= count))[0]
         raise IndexError(f"{op}: {name} {values[tuple(position)]} is out of range: expected 0 to "

@@ -1,7 +1,7 @@
 """All primitive ops in one place (public as `minibert.ops`), and the operators bound to Tensor.
 
-The block at the end is the one spot where a file reaches back into an earlier one: Tensor cannot
-import the ops, which are made of tensors.
+Only the block at the end changes a class of another file: tensor.py cannot import the ops, which
+import it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_
            "swapaxes", "take_along_axis", "tanh", "transpose", "var", "where"]
 
 
-# Python asks the right operand when the left one is an array or a number, as in 2 - x.
+# Python calls these, the right operand first, where the left one is an array or a number: 2 - x
 def _reflected_add(b: Tensor, a: TensorLike) -> Tensor:
     return add(a, b)
 
@@ -60,3 +60,4 @@ Tensor.sum, Tensor.mean, Tensor.var, Tensor.max, Tensor.min = sum, mean, var, ma
 Tensor.exp, Tensor.log, Tensor.sqrt, Tensor.tanh = exp, log, sqrt, tanh
 Tensor.reshape, Tensor.squeeze = reshape, squeeze
 Tensor.transpose, Tensor.swapaxes = transpose, swapaxes
+Tensor.T = property(transpose)

@@ -1,6 +1,6 @@
 """Sums, means, variances and extremes over any axes, as in NumPy: axis=None reduces all of them.
 
-Going back, every reduction spreads one gradient over the elements it was computed from.
+Each backward spreads one gradient over the elements that the result was computed from.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from typing import Union
 
 import numpy as np
 
-from minibert.autograd.as_tensor import TensorLike, as_tensor
+from minibert.autograd.as_tensor import TensorLike, as_tensor, refuse_dim
 from minibert.autograd.tensor import Tensor
 
 Axis = Union[int, tuple[int, ...], None]
 Shape = tuple[int, ...]
 
 
-def reduced_axes(op: str, shape: Shape, axis: Axis) -> tuple[tuple[int, ...], Shape]:
-    """The axes to reduce, all >= 0, and the shape that keepdims=True leaves."""
+def reduced_axes(op: str, shape: Shape, axis: Axis, dim=None) -> tuple[tuple[int, ...], Shape]:
+    """The axes to reduce, all >= 0, and the shape that keepdims=True leaves. Errors: an axis out of
+    range or named twice; `dim` is only accepted to say that it is called `axis`."""
+    refuse_dim(op, dim)
     ndim = len(shape)
     if axis is None:
         return tuple(range(ndim)), (1,) * ndim
@@ -32,18 +34,18 @@ def reduced_axes(op: str, shape: Shape, axis: Axis) -> tuple[tuple[int, ...], Sh
     return tuple(axes), tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
-def _count(op: str, shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
-    """How many elements fall into each result; none at all has no mean and no extreme."""
+def reduced_count(op: str, shape: Shape, axes: tuple[int, ...]) -> int:
+    """The number of elements in each result. Error: none, which have no mean and no extreme."""
     count = math.prod([shape[i] for i in axes])
     if count == 0:
         raise ValueError(f"{op}: no elements to reduce in shape {shape} over axes {axes}")
     return count
 
 
-def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over `axis`."""
+def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -> Tensor:
+    """The sum over `axis`; keepdims leaves the reduced axes with size 1, here and below."""
     x = as_tensor("sum", x)
-    axes, kept_shape = reduced_axes("sum", x.shape, axis)
+    axes, kept_shape = reduced_axes("sum", x.shape, axis, dim)
     output = x.data.sum(axis=axes, keepdims=keepdims)
 
     def sum_backward(grad):
@@ -52,11 +54,11 @@ def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return Tensor.from_op(output, (x,), sum_backward)
 
 
-def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -> Tensor:
     """The mean over `axis`."""
     x = as_tensor("mean", x)
-    axes, kept_shape = reduced_axes("mean", x.shape, axis)
-    count = _count("mean", x.shape, axes)
+    axes, kept_shape = reduced_axes("mean", x.shape, axis, dim)
+    count = reduced_count("mean", x.shape, axes)
     output = x.data.mean(axis=axes, keepdims=keepdims)
 
     def mean_backward(grad):
@@ -65,11 +67,12 @@ def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return Tensor.from_op(output, (x,), mean_backward)
 
 
-def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, ddof: int = 0, *,
+        dim=None) -> Tensor:
     """The mean squared distance from the mean, sum((x - mean)^2) / (n - ddof), over `axis`."""
     x = as_tensor("var", x)
-    axes, kept_shape = reduced_axes("var", x.shape, axis)
-    count = _count("var", x.shape, axes) - ddof
+    axes, kept_shape = reduced_axes("var", x.shape, axis, dim)
+    count = reduced_count("var", x.shape, axes) - ddof
     if count <= 0:
         raise ValueError(f"var: ddof={ddof} needs more than the {count + ddof} elements that shape "
                          f"{x.shape} has over axes {axes}")
@@ -77,38 +80,38 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False, ddof: int = 0)
     # np.var would take the modulus of a complex distance
     output = (distance * distance).sum(axis=axes, keepdims=keepdims) / count
 
-    def var_backward(grad):  # the mean moves too, but the distances add up to 0
+    def var_backward(grad):  # the mean depends on x too, but the distances add up to 0
         return (distance * (grad.reshape(kept_shape) * (2 / count)),)
 
     return Tensor.from_op(output, (x,), var_backward)
 
 
-def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def max(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -> Tensor:
     """The largest element over `axis`; equal ones share the gradient equally."""
     x = as_tensor("max", x)
-    axes, kept_shape = reduced_axes("max", x.shape, axis)
-    _count("max", x.shape, axes)
+    axes, kept_shape = reduced_axes("max", x.shape, axis, dim)
+    reduced_count("max", x.shape, axes)
     largest = x.data.real.max(axis=axes, keepdims=True)
     output = _mean_of_winners(x.data, largest, axes).reshape(largest.shape if keepdims else
                                                              _without(x.shape, axes))
 
     def max_backward(grad):
-        return (_share(grad.reshape(kept_shape), _winners(x.data, largest), axes),)
+        return (_shared(grad.reshape(kept_shape), _winners(x.data, largest), axes),)
 
     return Tensor.from_op(output, (x,), max_backward)
 
 
-def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -> Tensor:
     """The smallest element over `axis`; equal ones share the gradient equally."""
     x = as_tensor("min", x)
-    axes, kept_shape = reduced_axes("min", x.shape, axis)
-    _count("min", x.shape, axes)
+    axes, kept_shape = reduced_axes("min", x.shape, axis, dim)
+    reduced_count("min", x.shape, axes)
     smallest = x.data.real.min(axis=axes, keepdims=True)
     output = _mean_of_winners(x.data, smallest, axes).reshape(smallest.shape if keepdims else
                                                               _without(x.shape, axes))
 
     def min_backward(grad):
-        return (_share(grad.reshape(kept_shape), _winners(x.data, smallest), axes),)
+        return (_shared(grad.reshape(kept_shape), _winners(x.data, smallest), axes),)
 
     return Tensor.from_op(output, (x,), min_backward)
 
@@ -118,12 +121,12 @@ def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _winners(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:
-    """Where x is the extreme of its group; a NaN is, wherever it occurs."""
+    """Where x is the extreme of its group; a NaN always is."""
     return (x.real == extreme) | np.isnan(x)
 
 
 def _mean_of_winners(x: np.ndarray, extreme: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The extreme itself; for complex x, decided on the real part, the mean of those that tie."""
+    """The extreme itself; for complex x, where the real part decides, the mean of equal ones."""
     if x.dtype.kind != "c":
         return extreme
     winners = _winners(x, extreme)
@@ -131,6 +134,6 @@ def _mean_of_winners(x: np.ndarray, extreme: np.ndarray, axes: tuple[int, ...]) 
     return total / winners.sum(axis=axes, keepdims=True)
 
 
-def _share(grad: np.ndarray, winners: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def _shared(grad: np.ndarray, winners: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     share = grad / winners.sum(axis=axes, keepdims=True).astype(grad.dtype)
     return np.where(winners, share, grad.dtype.type(0))

@@ -1,9 +1,9 @@
 """The functions of a Transformer as the textbooks write them, from primitive ops.
 
-These are the definitions: slow, short and to be read. `fused` holds the same names as one node
-each, and the tests hold the two equal, values and gradients. No function here has a backward of its
-own: the primitives' derivatives and the walk are enough. Inputs are tensors (ids and masks: arrays)
-that `functional` has checked.
+These are the definitions: short, slow and to be read. fused/ has the same names as one node each,
+and the tests hold the two equal, values and gradients. No function here has a backward of its own:
+those of the primitive ops are enough. Inputs are tensors (ids and masks: arrays) that functional.py
+has checked.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ import math
 import numpy as np
 
 from minibert.autograd.attention_masks import LOWEST, allowed_positions, dropout_mask
-from minibert.autograd.ops import abs, erf, exp, log, masked_fill, matmul, sqrt, squeeze
+from minibert.autograd.ops import erf, exp, log, masked_fill, matmul, sqrt, squeeze
 from minibert.autograd.ops import swapaxes, take_along_axis, tanh
+from minibert.autograd.reductions import Axis
 from minibert.autograd.tensor import Tensor
 
 # ---- softmax and its logarithm -----------------------------------------------------------------
 
 
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """exp(x_i) / sum_j exp(x_j) (Bridle 1990). Subtracting the largest x changes nothing but keeps
-    every exponential within [0, 1]."""
+    """exp(x_i) / sum_j exp(x_j) (Bridle 1990). Subtracting the largest x changes no result and
+    keeps every exponential within [0, 1]."""
     exponentials = exp(x - _largest(x, axis))
     return exponentials / exponentials.sum(axis, keepdims=True)
 
@@ -33,15 +34,17 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     return shifted - log(exp(shifted).sum(axis, keepdims=True))
 
 
-def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """log sum_j exp(x_j), the smooth maximum."""
+def logsumexp(x: Tensor, axis: Axis = -1, keepdims: bool = False) -> Tensor:
+    """log sum_j exp(x_j), the smooth maximum; an infinite largest x is not subtracted (inf - inf is
+    NaN)."""
     largest = _largest(x, axis)
+    largest = np.where(np.isfinite(largest), largest, largest.dtype.type(0))
     result = log(exp(x - largest).sum(axis, keepdims=True)) + largest
     return result if keepdims else squeeze(result, axis)
 
 
-def _largest(x: Tensor, axis: int) -> np.ndarray:
-    """A constant, no tensor: what is subtracted here does not change the result."""
+def _largest(x: Tensor, axis: Axis) -> np.ndarray:
+    """A constant, not a tensor: subtracting it changes no result, so it needs no gradient."""
     return x.data.real.max(axis, keepdims=True)
 
 
@@ -54,12 +57,10 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
     axes = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(axes, keepdims=True)
     variance = (centred * centred).mean(axes, keepdims=True)
-    result = centred / sqrt(variance + eps)
+    normalized = centred / sqrt(variance + eps)
     if weight is not None:
-        result = result * weight
-    if bias is not None:
-        result = result + bias
-    return result
+        normalized = normalized * weight
+    return normalized if bias is None else normalized + bias
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
@@ -72,9 +73,8 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W^T + b: (..., in) and (out, in) -> (..., out)."""
-    result = matmul(x, swapaxes(weight, 0, 1))
-    return result if bias is None else result + bias
+    """x (..., in), weight (out, in), bias (out,) -> (..., out)."""
+    return x @ weight.T if bias is None else x @ weight.T + bias
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
@@ -89,8 +89,8 @@ def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
 
 
 def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
-    """Each element is zeroed with probability p, the others grow so that the mean stays (Srivastava
-    et al. 2014, section 10: "inverted" dropout)."""
+    """Each element is zeroed with probability p and the others divided by 1 - p, so that the mean
+    stays ("inverted" dropout; Srivastava et al. 2014, section 10)."""
     keep, scale = dropout_mask(x.shape, p, rng)
     return x * (keep * np.asarray(scale, x.data.real.dtype))
 
@@ -98,50 +98,40 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 # ---- losses ------------------------------------------------------------------------------------
 
 
-def mse_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The squared differences, averaged ("mean"), added ("sum") or each ("none")."""
-    difference = x - target
-    return _reduce(difference * difference, reduction)
-
-
-def l1_loss(x: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """The absolute differences, averaged ("mean"), added ("sum") or each ("none")."""
-    return _reduce(abs(x - target), reduction)
-
-
 def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None,
                   ignore_index: int, reduction: str, label_smoothing: float) -> Tensor:
-    """-sum_c q_c log softmax(logits)_c, where q is what should have been predicted: all on the
-    target class, or the given probabilities; smoothing mixes q with the uniform distribution
-    (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7).
+    """-sum_c q_c log softmax(logits)_c, where q is the target distribution: all on the target
+    class, or the given probabilities; smoothing mixes q with the uniform distribution (Szegedy et
+    al. 2016, "Rethinking the Inception Architecture", section 7).
 
     (N, V, ...) with targets (N, ...) or probabilities (N, V, ...). A mean of classes is weighted by
     the class weights, and is zero where all targets are ignored.
     """
     axis = min(1, logits.ndim - 1)  # of the classes: (V,) alone is one example
     log_probabilities = log_softmax(logits, axis)  # (N, V, ...)
-    classes = logits.shape[axis]
-    if weight is not None:  # (V,) -> (V, 1, ...), to stand beside (N, V, ...)
+    classes, dtype = logits.shape[axis], log_probabilities.data.real.dtype
+    if weight is not None:  # (V,) -> (V, 1, ...), to broadcast with (N, V, ...)
         weight = weight.reshape((-1,) + (1,) * (logits.ndim - 1 - axis))
     if targets.dtype.kind == "f":
         q = targets * (1 - label_smoothing) + label_smoothing / classes  # (N, V, ...)
         q = q if weight is None else q * weight
-        asked = masked_fill(log_probabilities, q == 0, 0.0)  # 0 * -inf would be NaN
-        return _reduce(-(asked * q).sum(axis), reduction)
-    valid = targets != ignore_index  # (N, ...)
-    targets = np.expand_dims(np.where(valid, targets, 0), axis)  # (N, 1, ...)
-    dtype = log_probabilities.data.real.dtype
-    # (N, ...): what each target counts, 0 if ignored, else the weight of its class
-    share = valid.astype(dtype) if weight is None else weight.ravel()[targets].squeeze(axis) * valid
-    picked = squeeze(take_along_axis(log_probabilities, targets, axis), axis)
-    losses = masked_fill(picked, share == 0, 0.0) * -share
-    if label_smoothing:
-        weighted = log_probabilities if weight is None else log_probabilities * weight
-        uniform = weighted.sum(axis) * (-1 / classes * valid.astype(dtype))  # q = 1 / V
-        losses = (1 - label_smoothing) * losses + label_smoothing * uniform
-    if reduction == "mean":
-        return losses.sum() / (float(share.sum()) or 1.0)
-    return _reduce(losses, reduction)
+        losses = -(masked_fill(log_probabilities, q == 0, 0.0) * q).sum(axis)  # 0 * -inf is NaN
+        count = losses.size
+    else:
+        valid = targets != ignore_index  # (N, ...)
+        index = np.expand_dims(np.where(valid, targets, 0), axis)  # (N, 1, ...)
+        # (N, ...): the weight of each target, that of its class, 0 if ignored
+        q = valid.astype(dtype) if weight is None else weight.ravel()[index].squeeze(axis) * valid
+        picked = squeeze(take_along_axis(log_probabilities, index, axis), axis)
+        losses = masked_fill(picked, q == 0, 0.0) * -q
+        if label_smoothing:
+            weighted = log_probabilities if weight is None else log_probabilities * weight
+            uniform = weighted.sum(axis) * (-1 / classes * valid.astype(dtype))  # q = 1 / V
+            losses = (1 - label_smoothing) * losses + label_smoothing * uniform
+        count = float(q.sum()) or 1.0
+    if reduction == "none":
+        return losses
+    return losses.sum() / count if reduction == "mean" else losses.sum()
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
@@ -151,10 +141,20 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
     return cross_entropy(logits, targets.reshape(-1), None, ignore_index, reduction, 0.0)
 
 
-def _reduce(losses: Tensor, reduction: str) -> Tensor:
-    if reduction == "mean":
-        return losses.mean()
-    return losses.sum() if reduction == "sum" else losses
+# ---- the optimizer -----------------------------------------------------------------------------
+
+
+def adamw_step(w: np.ndarray, grad: np.ndarray, m: np.ndarray, v: np.ndarray, step: int, lr: float,
+               betas: tuple[float, float], eps: float,
+               weight_decay: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The new w, m and v (all of one shape) after step number `step` = 1, 2, ... of AdamW
+    (Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization", algorithm 2)."""
+    beta1, beta2 = betas
+    w = w - lr * weight_decay * w
+    m = beta1 * m + (1 - beta1) * grad
+    v = beta2 * v + (1 - beta2) * grad * grad
+    w = w - lr * (m / (1 - beta1**step)) / (np.sqrt(v / (1 - beta2**step)) + eps)
+    return w, m, v
 
 
 # ---- attention ---------------------------------------------------------------------------------

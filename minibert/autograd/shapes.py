@@ -1,5 +1,5 @@
-"""Ops that move, repeat or pick elements and compute nothing: each gradient goes back to where its
-element came from, and elements that were used several times get the sum.
+"""Ops that move, repeat or pick elements and compute nothing. Each backward moves the gradients to
+where their elements came from; elements that were used several times get the sum.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Union
 
 import numpy as np
 
-from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors
+from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors, refuse_dim
 from minibert.autograd.elementwise import unbroadcast
 from minibert.autograd.reductions import Axis, reduced_axes
 from minibert.autograd.tensor import Tensor, is_recorded
@@ -26,7 +26,7 @@ def _one_axis(op: str, axis: int, ndim: int, shape: tuple[int, ...]) -> int:
 
 
 def _unpacked(arguments: tuple) -> tuple[int, ...]:
-    """f(x, 2, 3) and f(x, (2, 3)) mean the same."""
+    """Sizes or axes given one by one, f(x, 2, 3), or as one tuple, f(x, (2, 3))."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         return tuple(arguments[0])
     return arguments
@@ -51,8 +51,9 @@ def reshape(x: TensorLike, *shape: Shape) -> Tensor:
     return Tensor.from_op(output, (x,), reshape_backward)
 
 
-def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
+def squeeze(x: TensorLike, axis: Axis = None, *, dim=None) -> Tensor:
     """Drop axes of size 1: all of them, or those named."""
+    refuse_dim("squeeze", dim)
     x = as_tensor("squeeze", x)
     if axis is None:
         dropped = [i for i, size in enumerate(x.shape) if size == 1]
@@ -69,7 +70,7 @@ def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
 
 
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
-    """Put axes of size 1 where the result is to have them."""
+    """Insert axes of size 1, at these positions of the result."""
     x = as_tensor("expand_dims", x)
     added = axis if isinstance(axis, (tuple, list)) else (axis,)
     added, _ = reduced_axes("expand_dims", x.shape + (1,) * len(added), tuple(added))
@@ -137,8 +138,9 @@ def broadcast_to(x: TensorLike, shape: Shape) -> Tensor:
 # ---- several into one, one into several --------------------------------------------------------
 
 
-def concat(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+def concat(tensors: Sequence[TensorLike], axis: int = 0, *, dim=None) -> Tensor:
     """Join along an axis that all have; the other sizes must be equal."""
+    refuse_dim("concat", dim)
     tensors = as_tensors("concat", *tensors)
     if not tensors:
         raise ValueError("concat: no tensors were given")
@@ -160,8 +162,9 @@ def concat(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return Tensor.from_op(output, tensors, concat_backward)
 
 
-def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
+def stack(tensors: Sequence[TensorLike], axis: int = 0, *, dim=None) -> Tensor:
     """Put tensors of one shape side by side along a new axis."""
+    refuse_dim("stack", dim)
     tensors = as_tensors("stack", *tensors)
     if not tensors:
         raise ValueError("stack: no tensors were given")
@@ -178,7 +181,7 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0) -> Tensor:
 
 
 def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """As np.split: into so many equal parts, or before each of the indices named."""
+    """As np.split: into a number of equal parts, or before each of the indices."""
     x = as_tensor("split", x)
     axis = _one_axis("split", axis, x.ndim, x.shape)
     size = x.shape[axis]
@@ -208,7 +211,7 @@ def _part(x: Tensor, index: tuple[slice, ...]) -> Tensor:
 
 
 def getitem(x: TensorLike, index) -> Tensor:
-    """x[index] with all that NumPy admits: ints, slices, ..., None, boolean and integer arrays."""
+    """x[index], as NumPy: ints, slices, ..., None, boolean and integer arrays; else IndexError."""
     x = as_tensor("getitem", x)
     try:
         output = x.data[index]
@@ -244,7 +247,7 @@ def _may_repeat(index) -> bool:
 
 
 def take_along_axis(x: TensorLike, indices: np.ndarray, axis: int) -> Tensor:
-    """As np.take_along_axis: of every line along `axis`, the elements that `indices` name."""
+    """As np.take_along_axis: indices (integers, as many axes as x) pick along `axis`."""
     x = as_tensor("take_along_axis", x)
     axis = _one_axis("take_along_axis", axis, x.ndim, x.shape)
     indices = np.asarray(indices)

@@ -346,8 +346,9 @@ def is_recorded(*inputs: Tensor) -> bool:
 
 
 def op_name(backward: BackwardFunction) -> str:
-    """The name of an op: matmul, from its backward function, matmul_backward."""
-    return backward.__name__.removesuffix("_backward")
+    """The name of an op from its backward function: matmul_backward, or softmax_node_backward where
+    a node of fused/ calls the formula softmax_backward."""
+    return backward.__name__.removesuffix("_backward").removesuffix("_node")
 
 
 def freed_graph(grad: np.ndarray) -> tuple:

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from tests.autograd.op_factory import FILLED_SHAPES, SEEDS, SHAPES, check_op, random_arrays
 
 from minibert.autograd import ops
-from minibert.autograd.elementwise import over, times, unbroadcast
+from minibert.autograd.elementwise import unbroadcast
 from minibert.autograd.tensor import Tensor
 
 PAIRS = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, min_side=0, max_side=3)
@@ -87,6 +87,13 @@ def test_masked_fill(shape, data, seed):
     full = np.broadcast_to(mask, shape)
     check_op(lambda x: ops.masked_fill(x, mask, -7.5), lambda x: np.where(full, -7.5, x),
              random_arrays(seed, shape), seed)
+
+
+@given(shape=FILLED_SHAPES, seed=SEEDS)
+def test_masked_fill_with_a_tensor_gives_it_the_gradient_of_what_it_filled(shape, seed):
+    mask = np.random.default_rng(seed).random(shape) < 0.5
+    check_op(lambda x, value: ops.masked_fill(x, mask, value),
+             lambda x, value: np.where(mask, value, x), random_arrays(seed, shape, ()), seed)
 
 
 # ---- un-broadcasting on its own ------------------------------------------------------------------
@@ -188,13 +195,29 @@ def test_the_branch_that_where_did_not_take_gives_no_nan(op):
     assert other.grad.tolist() == [3, 0]
 
 
-def test_zero_times_infinity_is_zero_only_for_a_zero_gradient():
-    grad = np.array([0.0, 1.0, 0.0, 2.0])
-    with np.errstate(all="ignore"):
-        np.testing.assert_array_equal(times(grad, np.array([math.inf, math.inf, math.nan, 3.0])),
-                                      [0, math.inf, 0, 6])
-        np.testing.assert_array_equal(over(grad, np.array([0.0, 0.0, math.nan, 4.0])),
-                                      [0, math.inf, 0, 0.5])
+CORNERS = [0.0, -0.0, math.inf, -math.inf, math.nan, -1.0, 1e308, 2.0]
+
+
+@pytest.mark.parametrize("name", [*UNARY, *BINARY, "pow (number)", "pow (negative number)"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_zero_gradient_stays_zero_beside_zero_infinity_and_nan(name):
+    """And a gradient that is not zero is not touched: it is what it would be on its own."""
+    numbers = {"pow (number)": lambda x: x**0.5, "pow (negative number)": lambda x: x**-2}
+    op = (UNARY.get(name) or BINARY.get(name) or [numbers.get(name)])[0]
+    count = 2 if name in BINARY else 1
+    points = np.array(np.meshgrid(*[CORNERS] * count)).reshape(count, -1)
+
+    def gradients(values, upstream):
+        tensors = [leaf(value) for value in values]
+        op(*tensors).backward(upstream)
+        return [tensor.grad for tensor in tensors]
+
+    nonzero = np.arange(points.shape[1]) % 2 == 1
+    both = gradients(points, np.where(nonzero, 3.0, 0.0))
+    alone = gradients(points[:, nonzero], np.full(nonzero.sum(), 3.0))
+    for grad, expected in zip(both, alone):
+        assert (grad[~nonzero] == 0).all()
+        np.testing.assert_array_equal(grad[nonzero], expected)
 
 
 def test_sigmoid_and_tanh_of_large_numbers():
@@ -271,6 +294,8 @@ def test_other_mistakes_are_named():
         ops.where(np.ones(4, bool), x, 0.0)
     with pytest.raises(ValueError, match=r"masked_fill: the mask's shape \(2, 2, 3\)"):
         ops.masked_fill(x, np.ones((2, 2, 3), bool), 0.0)
+    with pytest.raises(ValueError, match=r"masked_fill: value has shape \(3,\), .* where\(mask"):
+        ops.masked_fill(x, np.ones((2, 3), bool), Tensor(np.ones(3)))
     with pytest.raises(TypeError, match="masked_fill: expected a boolean mask, got dtype int64"):
         ops.masked_fill(x, np.ones((2, 3), np.int64), 0.0)
     for op in (ops.add, ops.pow):

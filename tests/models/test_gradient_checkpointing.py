@@ -173,7 +173,7 @@ def test_two_frames_more_than_without():
     stacks = []
 
     def profile(frame, event, argument):
-        if event == "call" and frame.f_code.co_name == "linear_gelu_backward":
+        if event == "call" and frame.f_code.co_name == "linear_gelu_node_backward":
             stack = []
             while frame.f_code is not user.__code__:
                 stack.append(frame.f_code.co_name)
@@ -191,8 +191,9 @@ def test_two_frames_more_than_without():
             user(loss)
         finally:
             sys.setprofile(None)
-    assert stacks[0] == ["linear_gelu_backward", "backward"]
-    assert stacks[-1] == ["linear_gelu_backward", "backward", "checkpoint_backward", "backward"]
+    node = "linear_gelu_node_backward"
+    assert stacks[0] == [node, "backward"]
+    assert stacks[-1] == [node, "backward", "checkpoint_backward", "backward"]
 
 
 def test_nothing_is_run_twice_without_a_graph():

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.autograd.op_factory import SEEDS
 from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
 from tests.training.small_objective import SmallObjective, small_model
 
 from minibert.autograd.fused import threads as cores
+from minibert.autograd.reference import adamw_step
 from minibert.autograd.tensor import Tensor
 from minibert.checkpoints.safetensors import load_file
 from minibert.errors import InputError
@@ -28,15 +32,6 @@ def parameter(shape=(3, 4), seed=0, dtype=np.float64) -> Tensor:
 
 def gradient_of(tensor: Tensor, seed: int) -> np.ndarray:
     return np.random.default_rng([7, seed]).normal(size=tensor.shape).astype(tensor.dtype)
-
-
-def naive_step(w, g, m, v, step, lr, betas, eps, weight_decay):
-    """Algorithm 2 of Loshchilov & Hutter with new arrays for everything."""
-    w = w - lr * weight_decay * w
-    m = betas[0] * m + (1 - betas[0]) * g
-    v = betas[1] * v + (1 - betas[1]) * g * g
-    w = w - lr * (m / (1 - betas[0] ** step)) / (np.sqrt(v / (1 - betas[1] ** step)) + eps)
-    return w, m, v
 
 
 def test_twelve_steps_with_clipping_follow_pytorch(monkeypatch):
@@ -101,7 +96,7 @@ def test_every_replaced_array_is_taken_in():
         optimizer.zero_grad()
         (tensor * Tensor(gradient_of(tensor, step))).sum().backward()
         other.grad = gradient_of(other, step)
-        w, m, v = naive_step(w, gradient_of(tensor, step), m, v, step, **settings)
+        w, m, v = adamw_step(w, gradient_of(tensor, step), m, v, step, **settings)
         optimizer.step()
         np.testing.assert_allclose(tensor.data, w, rtol=1e-12 if step < 5 else 1e-5)
     assert tensor.data.dtype == np.float32 and other.data.dtype == np.float64
@@ -113,7 +108,7 @@ def test_a_gradient_given_by_hand_is_used_and_none_is_skipped():
     optimizer = AdamW([tensor, frozen], lr=0.1, weight_decay=0.5)
     tensor.grad = gradient_of(tensor, 0)
     frozen.grad = None
-    expected = naive_step(tensor.data.copy(), tensor.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8,
+    expected = adamw_step(tensor.data.copy(), tensor.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8,
                           0.5)[0]
     optimizer.step()
     np.testing.assert_allclose(tensor.data, expected, rtol=1e-12)
@@ -236,7 +231,7 @@ def test_added_and_changed_groups_keep_the_moments():
             optimizer.add_param_group({"params": [two], "lr": 0.0})
         one.grad, two.grad = gradient_of(one, step), gradient_of(two, step)
         optimizer.step()
-        w, m, v = naive_step(w, gradient_of(one, step), m, v, step, 0.1, (0.9, 0.999), 1e-8, 0.0)
+        w, m, v = adamw_step(w, gradient_of(one, step), m, v, step, 0.1, (0.9, 0.999), 1e-8, 0.0)
     np.testing.assert_allclose(one.data, w, rtol=1e-12)
     assert np.array_equal(two.data, parameter((6,), seed=2).data), "its own rate is 0"
 
@@ -422,3 +417,17 @@ def test_arrays_that_were_exchanged_stay_exchanged():
     a.grad, b.grad = b.grad, a.grad
     adamw.step()
     assert a.grad.tolist() == [5, 5, 5] and b.grad.tolist() == [1, 1, 1]
+
+
+@given(SEEDS, st.floats(0, 1), st.floats(0, 0.5), st.floats(0, 0.99), st.floats(0, 0.999),
+       st.floats(1e-8, 1.0))
+def test_the_step_is_the_formula_in_reference_py(seed, lr, weight_decay, beta1, beta2, eps):
+    rng = np.random.default_rng(seed)
+    tensor = Tensor(rng.normal(size=(3, 5)), requires_grad=True)
+    optimizer = AdamW([tensor], lr, (beta1, beta2), eps, weight_decay)
+    w, m, v = tensor.data.copy(), 0.0, 0.0
+    for step in range(1, 5):
+        tensor.grad = rng.normal(size=tensor.shape)
+        w, m, v = adamw_step(w, tensor.grad, m, v, step, lr, (beta1, beta2), eps, weight_decay)
+        optimizer.step()
+        np.testing.assert_allclose(tensor.data, w, rtol=1e-10, atol=1e-12)

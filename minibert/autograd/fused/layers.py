@@ -1,58 +1,86 @@
-"""The functions of `reference` as one node each: the same names, a forward in place on its own
-arrays, and a backward derived by hand.
+"""Softmax, layer norm, GELU, linear, embedding and dropout as one node each: see reference.py.
 
-What makes NumPy fast is few passes over memory: results are written into arrays that the function
-owns, and where a formula takes many passes it goes block by block, so that all but the first find
-their numbers in the cache.
+`<name>_forward` and `<name>_backward` compute on plain arrays, with their derivation; the function
+with the op's name lays out the arrays and makes the node.
+
+Few passes over memory make NumPy fast: results are written into arrays that the function owns, and
+a formula of several passes goes block by block, so that all but the first pass read from the cache.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
 from minibert.autograd.attention_masks import dropout_mask
 from minibert.autograd.fused.row_reductions import BLOCK, column_sum, row_blocks, row_dot, row_sum
+from minibert.autograd.reductions import Axis
 from minibert.autograd.tensor import Tensor, is_recorded
 
 # ---- softmax and its logarithm -----------------------------------------------------------------
 
 
+def softmax_forward(S: np.ndarray, axis: int) -> np.ndarray:
+    """P = exp(S) / sum exp(S), all in one array."""
+    P = S - S.real.max(axis, keepdims=True)
+    np.exp(P, out=P)
+    P /= P.sum(axis, keepdims=True)
+    return P
+
+
+def softmax_backward(dP: np.ndarray, P: np.ndarray, axis: int) -> np.ndarray:
+    """dS, from dP_i/dS_j = P_i (delta_ij - P_j):
+
+        dS_j = sum_i dP_i P_i (delta_ij - P_j) = P_j dP_j - P_j sum_i P_i dP_i
+        dS = P (dP - rowsum(P dP))
+    """
+    dS = P * dP
+    row_sums = dS.sum(axis, keepdims=True)
+    np.subtract(dP, row_sums, out=dS)
+    dS *= P
+    return dS
+
+
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """See reference.softmax. y_i (g_i - sum_j g_j y_j), with y the softmax, is the gradient."""
-    output = x.data - x.data.real.max(axis, keepdims=True)
-    np.exp(output, out=output)
-    output /= output.sum(axis, keepdims=True)
+    """See reference.softmax."""
+    output = softmax_forward(x.data, axis)
 
-    def softmax_backward(grad):
-        grad_x = grad * output
-        total = grad_x.sum(axis, keepdims=True)
-        np.subtract(grad, total, out=grad_x)
-        grad_x *= output
-        return (grad_x,)
+    def softmax_node_backward(grad):
+        return (softmax_backward(grad, output, axis),)
 
-    return Tensor.from_op(output, (x,), softmax_backward)
+    return Tensor.from_op(output, (x,), softmax_node_backward)
+
+
+def log_softmax_forward(S: np.ndarray, axis: int) -> np.ndarray:
+    """L = S - log sum exp(S)."""
+    L = S - S.real.max(axis, keepdims=True)
+    L -= np.log(np.exp(L).sum(axis, keepdims=True))
+    return L
+
+
+def log_softmax_backward(dL: np.ndarray, L: np.ndarray, axis: int) -> np.ndarray:
+    """dS, from dL_i/dS_j = delta_ij - P_j with P = exp(L): dS = dL - P rowsum(dL)."""
+    dS = np.exp(L)
+    dS *= -dL.sum(axis, keepdims=True)
+    dS += dL
+    return dS
 
 
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
-    """See reference.log_softmax. The gradient is g_i - softmax_i sum_j g_j."""
-    output = x.data - x.data.real.max(axis, keepdims=True)
-    output -= np.log(np.exp(output).sum(axis, keepdims=True))
+    """See reference.log_softmax."""
+    output = log_softmax_forward(x.data, axis)
 
-    def log_softmax_backward(grad):
-        grad_x = np.exp(output)
-        grad_x *= -grad.sum(axis, keepdims=True)
-        grad_x += grad
-        return (grad_x,)
+    def log_softmax_node_backward(grad):
+        return (log_softmax_backward(grad, output, axis),)
 
-    return Tensor.from_op(output, (x,), log_softmax_backward)
+    return Tensor.from_op(output, (x,), log_softmax_node_backward)
 
 
-def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """See reference.logsumexp. Its gradient is the softmax."""
+def logsumexp(x: Tensor, axis: Axis = -1, keepdims: bool = False) -> Tensor:
+    """See reference.logsumexp. The derivative is the softmax."""
     largest = x.data.real.max(axis, keepdims=True)
+    largest = np.where(np.isfinite(largest), largest, largest.dtype.type(0))  # inf - inf is NaN
     kept = np.log(np.exp(x.data - largest).sum(axis, keepdims=True)) + largest
     output = kept if keepdims else kept.squeeze(axis)
 
@@ -65,83 +93,88 @@ def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
 # ---- layer norm --------------------------------------------------------------------------------
 
 
+def layer_norm_forward(x: np.ndarray, weight: np.ndarray | None, bias: np.ndarray | None,
+                       eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y = c r weight + bias (N, C), with c = x - mean and r = 1 / sqrt(mean(c^2) + eps), and what
+    backward needs: mean and r, both (N, 1)."""
+    width = x.shape[1]
+    y = np.empty(x.shape, np.result_type(*[a for a in (x, weight, bias) if a is not None]))
+    mean, r = np.empty((2, len(x), 1), y.dtype)
+    for block in row_blocks(x):
+        mean[block] = row_sum(x[block]) / width
+        n = np.subtract(x[block], mean[block], out=y[block])
+        r[block] = 1 / np.sqrt(row_dot(n, n) / width + eps)
+        n *= r[block]
+        if weight is not None:
+            n *= weight
+        if bias is not None:
+            n += bias
+    return y, mean, r
+
+
+def layer_norm_backward(dy: np.ndarray, x: np.ndarray, weight: np.ndarray | None, mean: np.ndarray,
+                        r: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """dx (N, C), dweight and dbias (C,). With n = c r and dn = dy weight, all means over a row:
+
+        r = (mean(c^2) + eps)^(-1/2)    dr/dc_j = -r^3 c_j / C
+        dc_j = r dn_j + sum_i dn_i c_i dr/dc_j    dc = r (dn - n mean(dn n))
+        c = x - mean(x)    dx = dc - mean(dc) = r (dn - mean(dn) - n mean(dn n)), as mean(n) = 0
+
+    x is kept anyway, n would be one more array: n mean(dn n) = c r^2 mean(dn c). Every sum is a
+    product of dy or dy c with a vector: sum_j (dn c)_j = (dy c) weight, dweight = r^T (dy c).
+    """
+    width = x.shape[1]
+    weight = np.ones(width, dy.dtype) if weight is None else weight
+    dx = np.empty(x.shape, np.result_type(dy, r))
+    dweight = np.zeros(width, dx.dtype)
+    for block in row_blocks(x):
+        dy_block, dx_block, r_block = dy[block], dx[block], r[block]
+        c = x[block] - mean[block]
+        dy_c = dy_block * c
+        dweight += r_block[:, 0] @ dy_c
+        c *= r_block ** 2 * (dy_c @ weight)[:, None] / width  # n mean(dn n)
+        c += (dy_block @ weight)[:, None] / width  # mean(dn)
+        np.multiply(dy_block, weight, out=dx_block)  # dn
+        dx_block -= c
+        dx_block *= r_block
+    return dx, dweight, column_sum(dy)
+
+
 def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None,
                bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
-    """See reference.layer_norm. With n the normalized x, s its standard deviation and d = g *
-    weight, the gradient is (d - mean(d) - n mean(d n)) / s."""
-    width = math.prod(normalized_shape)
-    rows = x.data.reshape(-1, width)  # (N, C)
-    gain = None if weight is None else weight.data.reshape(width)
-    shift = None if bias is None else bias.data.reshape(width)
-    affine = [array for array in (rows, gain, shift) if array is not None]
-    output = np.empty(rows.shape, np.result_type(*affine))
-    mean, inverse = np.empty((2, len(rows), 1), output.dtype)  # inverse: 1 / s
-    for part in row_blocks(rows):
-        mean[part] = row_sum(rows[part]) / width
-        n = np.subtract(rows[part], mean[part], out=output[part])
-        inverse[part] = 1 / np.sqrt(row_dot(n, n) / width + eps)
-        n *= inverse[part]
-        if gain is not None:
-            n *= gain
-        if shift is not None:
-            n += shift
+    """See reference.layer_norm."""
+    rows = x.data.reshape(-1, math.prod(normalized_shape))  # (N, C)
+    flat_weight = None if weight is None else weight.data.reshape(-1)  # (C,)
+    flat_bias = None if bias is None else bias.data.reshape(-1)
+    output, mean, r = layer_norm_forward(rows, flat_weight, flat_bias, eps)
 
-    def layer_norm_backward(grad):
-        # n is c / s with c = x - mean: x is kept anyway, n would be one more array. All sums are
-        # products of g, or of g c, with a vector, so one array of g c serves both: a row's sum of
-        # d c is (g c) weight, and (1 / s) (g c) is the gain's gradient
-        grad = grad.reshape(rows.shape)
-        weights = np.ones(width, grad.dtype) if gain is None else gain
-        grad_x = np.empty(rows.shape, np.result_type(grad, output))
-        grad_gain = np.zeros(width, grad_x.dtype)
-        for part in row_blocks(grad):
-            g, d, factor = grad[part], grad_x[part], inverse[part]
-            c = rows[part] - mean[part]
-            gc = g * c
-            grad_gain += factor[:, 0] @ gc
-            c *= factor ** 2 * (gc @ weights)[:, None] / width  # n mean(d n)
-            c += (g @ weights)[:, None] / width  # mean(d)
-            np.multiply(g, weights, out=d)
-            d -= c
-            d *= factor
-        grads = [grad_x.reshape(x.shape) if x.requires_grad else None]
-        if weight is not None:
-            grads.append(grad_gain.reshape(weight.shape))
-        if bias is not None:
-            grads.append(column_sum(grad).reshape(bias.shape))
-        return tuple(grads)
+    def layer_norm_node_backward(grad):
+        grads = layer_norm_backward(grad.reshape(rows.shape), rows, flat_weight, mean, r)
+        grads = [grads[i] for i, tensor in enumerate((x, weight, bias)) if tensor is not None]
+        return tuple([grad_input.reshape(tensor.shape) if tensor.requires_grad else None
+                      for tensor, grad_input in zip(inputs, grads)])
 
     inputs = tuple([tensor for tensor in (x, weight, bias) if tensor is not None])
-    return Tensor.from_op(output.reshape(x.shape), inputs, layer_norm_backward)
+    return Tensor.from_op(output.reshape(x.shape), inputs, layer_norm_node_backward)
 
 
 # ---- GELU --------------------------------------------------------------------------------------
 
 
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    """See reference.gelu. The forward leaves the derivative behind, where it is almost free:
-    backward is one multiplication."""
-    flat = np.ascontiguousarray(x.data).reshape(-1)
-    output = np.empty_like(flat)
-    slope = np.empty_like(flat) if is_recorded(x) else None
-    formula = _formula(approximate)
-    for start in range(0, flat.size, BLOCK):
-        part = slice(start, start + BLOCK)
-        formula(flat[part], output[part], None if slope is None else slope[part])
-
-    def gelu_backward(grad):
-        return (grad * slope.reshape(x.shape),)
-
-    return Tensor.from_op(output.reshape(x.shape), (x,), gelu_backward)
+def gelu_forward(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None, approximate: str) -> None:
+    """Write gelu(x) into `y` and its derivative into `slope` (None: not needed; it may be x). The
+    derivative is almost free here, and backward is one multiplication."""
+    if approximate == "tanh":
+        gelu_tanh_forward(x, y, slope)
+    else:
+        gelu_erf_forward(x, y, slope)
 
 
-def _formula(approximate: str) -> Callable:
-    return _gelu_tanh if approximate == "tanh" else _gelu_erf
+def gelu_tanh_forward(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None) -> None:
+    """y = x s with s = (1 + tanh(u)) / 2 and u = a (x + b x^3). Since ds/du = 2 s (1 - s):
 
-
-def _gelu_tanh(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> None:
-    """x s with s = (1 + tanh(u)) / 2 and u = a (x + b x^3); slope s + x s (1 - s) 2u'. The slope
-    may be written over x, here and below: it comes last."""
+        y' = s + x 2 s (1 - s) u' = s + (1 - s) y 2u'    2u' = 2a + 6ab x^2
+    """
     a, b = math.sqrt(2 / math.pi), 0.044715
     square = x * x  # never x ** 3: a power costs 17 times the two products
     s = square * (a * b)
@@ -150,23 +183,24 @@ def _gelu_tanh(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> N
     np.tanh(s, out=s)
     s *= 0.5
     s += 0.5
-    np.multiply(x, s, out=output)
+    np.multiply(x, s, out=y)
     if slope is not None:
         square *= 6 * a * b
-        square += 2 * a
-        square *= output  # x s 2u'
+        square += 2 * a  # 2u'
+        square *= y
         np.subtract(1, s, out=slope)
         slope *= square
         slope += s
 
 
-def _gelu_erf(x: np.ndarray, output: np.ndarray, slope: np.ndarray | None) -> None:
-    """x F(x), with F the normal distribution function; slope F(x) + x f(x), with f its density."""
+def gelu_erf_forward(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None) -> None:
+    """y = x F(x), F the normal distribution function: y' = F(x) + x f(x), with the density f = F'
+    = exp(-x^2 / 2) / sqrt(2 pi)."""
     square = x * x
     distribution = _erf_of_root_half(x, square)
     distribution += 1
     distribution *= 0.5
-    np.multiply(x, distribution, out=output)
+    np.multiply(x, distribution, out=y)
     if slope is not None:
         square *= -0.5
         density = np.exp(square, out=square)
@@ -186,7 +220,7 @@ def _erf_of_root_half(x: np.ndarray, square: np.ndarray) -> np.ndarray:
     """erf(x / sqrt(2)) in a new array, from x and x^2. scipy's erf is exact but not
     vectorised: in float32, where digits end at 1e-7 anyway, the fit is 4 times as fast."""
     if x.dtype != np.float32:
-        from scipy.special import erf  # here, since `import minibert` should not wait for scipy
+        from scipy.special import erf  # here: importing it takes longer than minibert
 
         return erf(x * math.sqrt(0.5))
     inner = square * _ERF_POLYNOMIAL[-1]
@@ -199,85 +233,115 @@ def _erf_of_root_half(x: np.ndarray, square: np.ndarray) -> np.ndarray:
     return np.tanh(inner, out=inner)
 
 
+def gelu_backward(dy: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """dx = dy gelu'(x), where gelu_forward has computed the derivative."""
+    return dy * slope
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """See reference.gelu."""
+    flat = np.ascontiguousarray(x.data).reshape(-1)
+    output = np.empty_like(flat)
+    slope = np.empty_like(flat) if is_recorded(x) else None
+    for start in range(0, flat.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        gelu_forward(flat[block], output[block], None if slope is None else slope[block],
+                     approximate)
+
+    def gelu_node_backward(grad):
+        return (gelu_backward(grad, slope.reshape(x.shape)),)
+
+    return Tensor.from_op(output.reshape(x.shape), (x,), gelu_node_backward)
+
+
 # ---- linear, embedding, dropout ----------------------------------------------------------------
+
+
+def linear_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """y = x W^T + b: (N, in), (out, in), (out,) -> (N, out)."""
+    y = x @ weight.T
+    if bias is None:
+        return y
+    return np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None)
+
+
+def linear_backward(dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
+                    needs: list[bool]) -> list[np.ndarray | None]:
+    """[dx, dW, db], each where `needs` says so: from y_o = sum_i x_i W_oi + b_o,
+    dx = dy W (N, in), dW = dy^T x (out, in), db = the column sums of dy (out,)."""
+    dx = dy @ weight if needs[0] else None
+    dweight = dy.T @ x if needs[1] else None
+    if len(needs) == 2:
+        return [dx, dweight]
+    return [dx, dweight, column_sum(dy) if needs[2] else None]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """See reference.linear. All leading axes become one: one matrix product (B T, in) @ (in, out)
     is faster than B of them."""
     rows = x.data.reshape(-1, x.shape[-1])  # (N, in)
-    output = rows @ weight.data.T
-    if bias is not None:
-        output = add_bias(output, bias.data)
-
-    def linear_backward(grad):
-        grad = grad.reshape(-1, grad.shape[-1])  # (N, out)
-        grad_x = (grad @ weight.data).reshape(x.shape) if x.requires_grad else None
-        grad_weight = grad.T @ rows if weight.requires_grad else None  # (out, in)
-        if bias is None:
-            return grad_x, grad_weight
-        return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
-
+    output = linear_forward(rows, weight.data, None if bias is None else bias.data)
     inputs = (x, weight) if bias is None else (x, weight, bias)
-    return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs, linear_backward)
+
+    def linear_node_backward(grad):
+        grad = grad.reshape(-1, grad.shape[-1])  # (N, out)
+        grad_x, *others = linear_backward(grad, rows, weight.data, needed(inputs))
+        return None if grad_x is None else grad_x.reshape(x.shape), *others
+
+    return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs,
+                          linear_node_backward)
 
 
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
                 approximate: str = "none") -> Tensor:
-    """See reference.linear_gelu. Nobody else has what goes into the GELU, so its derivative is
+    """See reference.linear_gelu. The GELU's input is private to this op, so the derivative is
     written over it: two arrays of (N, out) are kept for backward instead of three (8 % of the
     memory of a training at demos/benchmark's MINI)."""
-    inputs = (x, weight) if bias is None else (x, weight, bias)
     rows = x.data.reshape(-1, x.shape[-1])  # (N, in)
-    inner = rows @ weight.data.T
-    if bias is not None:
-        inner = add_bias(inner, bias.data)
+    inner = linear_forward(rows, weight.data, None if bias is None else bias.data)
+    inputs = (x, weight) if bias is None else (x, weight, bias)
     output = np.empty_like(inner)
     slope = inner if is_recorded(*inputs) else None
-    formula = _formula(approximate)
-    for part in row_blocks(inner):
-        formula(inner[part], output[part], None if slope is None else slope[part])
+    for block in row_blocks(inner):
+        gelu_forward(inner[block], output[block], None if slope is None else slope[block],
+                     approximate)
 
-    def linear_gelu_backward(grad):
-        grad = grad.reshape(slope.shape) * slope  # (N, out)
-        grad_x = (grad @ weight.data).reshape(x.shape) if x.requires_grad else None
-        grad_weight = grad.T @ rows if weight.requires_grad else None
-        if bias is None:
-            return grad_x, grad_weight
-        return grad_x, grad_weight, column_sum(grad) if bias.requires_grad else None
+    def linear_gelu_node_backward(grad):
+        grad = gelu_backward(grad.reshape(slope.shape), slope)  # (N, out)
+        grad_x, *others = linear_backward(grad, rows, weight.data, needed(inputs))
+        return None if grad_x is None else grad_x.reshape(x.shape), *others
 
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs,
-                          linear_gelu_backward)
+                          linear_gelu_node_backward)
 
 
-def add_bias(rows: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """rows (N, C) + bias (C,), in `rows` if the sum has its dtype."""
-    return np.add(rows, bias, out=rows if np.result_type(rows, bias) == rows.dtype else None)
+def needed(inputs: tuple[Tensor, ...]) -> list[bool]:
+    """Which gradients backward has to compute."""
+    return [tensor.requires_grad for tensor in inputs]
+
+
+def embedding_backward(dy: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
+    """dW (count, C): row v is the sum of those rows of dy (N, C) whose id is v.
+
+    The product of a sparse matrix, with a single 1 in each column, and dy: one pass, five times as
+    fast as np.add.at.
+    """
+    from scipy.sparse import csc_array  # here: importing it takes longer than minibert
+
+    ones = np.ones(len(ids), dy.dtype)
+    chosen = csc_array((ones, ids, np.arange(len(ids) + 1)), (count, len(ids)))
+    return chosen @ dy
 
 
 def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
-    """See reference.embedding. The gradient of a row is the sum of the gradients of its uses."""
+    """See reference.embedding."""
     output = weight.data[ids]
 
-    def embedding_backward(grad):
+    def embedding_node_backward(grad):
         V, C = weight.shape
-        flat_ids, rows = ids.reshape(-1), grad.reshape(-1, C)  # (N,), (N, C)
-        return (add_rows(flat_ids, rows, V),)
+        return (embedding_backward(grad.reshape(-1, C), ids.reshape(-1), V),)
 
-    return Tensor.from_op(output, (weight,), embedding_backward)
-
-
-def add_rows(ids: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """(count, C): row i is the sum of the `rows` (N, C) whose id is i.
-
-    The product of a sparse matrix, with a single 1 in each column, and the rows: one pass over
-    them, five times as fast as np.add.at.
-    """
-    from scipy.sparse import csc_array  # here, since `import minibert` should not wait for scipy
-
-    ones = np.ones(len(ids), rows.dtype)
-    chosen = csc_array((ones, ids, np.arange(len(ids) + 1)), (count, len(ids)))
-    return chosen @ rows
+    return Tensor.from_op(output, (weight,), embedding_node_backward)
 
 
 def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
@@ -292,7 +356,7 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
 
 
 def _masked(x: np.ndarray, keep: np.ndarray, scale: float) -> np.ndarray:
-    """x * keep * scale"""
+    """x * keep * scale."""
     output = x * keep
     output *= scale
     return output
