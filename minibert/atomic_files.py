@@ -106,6 +106,8 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     check_regular_file(path)
     try:
         return Path(path).read_bytes()
+    except FileNotFoundError:  # removed since
+        raise InputError(f"{path}: there is no such file") from None
     except OSError as error:  # a damaged disk: read() itself names no file
         error.filename = error.filename or str(path)
         raise

@@ -4,8 +4,11 @@ import os
 
 import pytest
 
-from minibert.atomic_files import read_json, replacing, write_json, write_text
+from minibert import file_locks
+from minibert.atomic_files import (read_bytes, read_json, remove_side_files, replacing, write_json,
+                                   write_text)
 from minibert.errors import InputError
+from minibert.file_locks import try_lock
 
 
 def test_a_file_takes_the_place_of_another_when_all_is_written(tmp_path):
@@ -76,3 +79,91 @@ def test_what_is_no_json_object_is_named(tmp_path, content, words):
         path.write_bytes(content)
     with pytest.raises(InputError, match=f"x.json: .*{words}"):
         read_json(path)
+
+
+@pytest.mark.parametrize("content, words", [
+    ('{"a": ' + "[" * 120 + "]" * 120 + "}", "more than 100 levels"),
+    ('{"a": ' * 120 + "0" + "}" * 120, "more than 100 levels"),
+    ('{"a": ' + "9" * 5000 + "}", "no JSON: .*digits"), ('{"a": NaN', "no JSON")])
+def test_what_is_too_deep_or_too_long_is_one_line(tmp_path, content, words):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(InputError, match=f"x.json: .*{words}") as error:
+        read_json(tmp_path / "x.json")
+    assert len(str(error.value)) < 400 and "\n" not in str(error.value)
+
+
+def test_a_hundred_levels_pass(tmp_path):
+    (tmp_path / "x.json").write_text('{"a": ' * 99 + "0" + "}" * 99)
+    assert list(read_json(tmp_path / "x.json")) == ["a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+def test_a_pipe_a_device_and_a_folder_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    for path, kind in ((tmp_path / "pipe.json", "pipe or device"), (tmp_path, "folder"),
+                       ("/dev/zero", "pipe or device")):
+        with pytest.raises(InputError, match=f"this is a {kind}: expected a file"):
+            read_json(path)
+    os.symlink(tmp_path / "pipe.json", tmp_path / "link.json")
+    with pytest.raises(InputError, match="link.json: this is a pipe"):
+        read_bytes(tmp_path / "link.json")
+    (tmp_path / "file").write_bytes(b"whole")
+    os.symlink(tmp_path / "file", tmp_path / "good")
+    assert read_bytes(tmp_path / "good") == b"whole"
+    with pytest.raises(InputError, match="no such file"):
+        read_bytes(tmp_path / "file" / "below")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "x").write_text("{}")
+
+    def damaged(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", damaged)
+    with pytest.raises(OSError) as error:
+        read_bytes(tmp_path / "x")
+    assert error.value.filename == str(tmp_path / "x")
+
+
+# ---- side files of writers that were killed -------------------------------------------------------
+
+has_locks = pytest.mark.skipif(os.name != "posix", reason="needs locks of open files")
+
+
+@has_locks
+def test_the_next_write_removes_what_a_killed_writer_left(tmp_path):
+    for name in (".x.json.abc.tmp", ".y.json.abc.tmp", "x.json.abc.tmp", ".x.json.abc"):
+        (tmp_path / name).write_text("left")
+    (tmp_path / ".x.json.folder.tmp").mkdir()
+    write_text(tmp_path / "x.json", "new")
+    assert sorted(os.listdir(tmp_path)) == [".x.json.abc", ".x.json.folder.tmp", ".y.json.abc.tmp",
+                                            "x.json", "x.json.abc.tmp"]
+    remove_side_files(tmp_path)
+    assert ".y.json.abc.tmp" not in os.listdir(tmp_path) and len(os.listdir(tmp_path)) == 4
+    remove_side_files(tmp_path / "no such folder")
+
+
+@has_locks
+def test_a_living_writer_keeps_its_side_file(tmp_path):
+    with replacing(tmp_path / "x") as file:
+        file.write(b"first")
+        write_text(tmp_path / "x", "second")
+        remove_side_files(tmp_path)
+        assert (tmp_path / "x").read_text() == "second"
+    assert (tmp_path / "x").read_text() == "first" and os.listdir(tmp_path) == ["x"]
+
+
+@has_locks
+def test_a_lock_is_held_until_the_file_is_closed(tmp_path):
+    with open(tmp_path / "x", "wb") as first, open(tmp_path / "x", "rb") as second:
+        assert try_lock(first) is True and try_lock(second) is False
+        first.close()
+        assert try_lock(second) is True
+
+
+def test_without_locks_of_the_system_nothing_is_locked(tmp_path, monkeypatch):
+    with open(tmp_path / "x", "wb") as file:
+        monkeypatch.setattr(file_locks, "fcntl", None)
+        monkeypatch.setattr(file_locks, "msvcrt", None)
+        assert try_lock(file) is None

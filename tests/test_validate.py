@@ -57,3 +57,18 @@ def test_flags_and_names():
     for value in ("c", None, ["a"]):
         with pytest.raises(InputError, match="expected one of a, b"):
             validate.one_of("x", value, ("a", "b"))
+
+
+@pytest.mark.parametrize("check", [validate.whole_number, validate.number, validate.flag])
+def test_values_that_cannot_be_shown_are_named(check):
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    for value in (nested, -10 ** 5000):
+        with pytest.raises(InputError, match="x = a (list|int) too large to show: expected"):
+            check("x", value)
+
+
+def test_a_whole_number_beyond_any_float_is_not_finite():
+    with pytest.raises(InputError, match="x = 1000.*expected a finite number"):
+        validate.number("x", 10 ** 400)

@@ -228,3 +228,7 @@ def _load(model: PretrainedModel, config_path: Path, file: WeightFile,
         model.load_state_dict(ChainMap(arrays, model.state_dict()))
     except InputError as error:
         raise InputError(f"{config_path} does not fit {file.path.name}: {error}") from None
+    for name, array in model.state_dict().items():
+        if array.size and not np.isfinite([array.min(), array.max()]).all():
+            raise InputError(f"{file.path}: {name} holds NaN or an infinity: its training failed, "
+                             "or the file is damaged")

@@ -79,12 +79,15 @@ def check_progress(trainer, state: dict, arrays: dict[str, np.ndarray], folder: 
                          f"{step}: expected at least as many")
     stepped = max([int(array) for name, array in arrays.items() if name.startswith("step.")],
                   default=0)
-    records = trainer.run_folder.records(state["log_bytes"])
-    logged = max([record["step"] for record in records if record["kind"] == "step"], default=0)
+    before, after = trainer.run_folder.logged_steps(state["log_bytes"])
+    logged = max(before, default=0)
     # steps made by hand are not logged; a batch without a loss steps no moments
     if max(stepped, logged) != step:
         raise InputError(f"{path}: step = {step}, but optimizer.safetensors holds {stepped} steps "
                          f"and log.jsonl {logged}: the files are damaged")
+    if min(after, default=step + 1) <= step:
+        raise InputError(f"{path}: log_bytes = {state['log_bytes']}, but step {min(after)} stands "
+                         "behind them in log.jsonl: the files are damaged")
     best, metric = state["best"], trainer.objective.metric_for_best_model
     if best is not None and (best["step"] > step or best.get(metric) is None):
         raise InputError(f"{path}: best = {best!r:.60}: expected a step up to {step} and its "

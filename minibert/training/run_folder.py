@@ -58,12 +58,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from minibert.atomic_files import remove_side_files, write_json
+from minibert.atomic_files import read_bytes, remove_side_files, write_json
 from minibert.errors import InputError
 from minibert.training import run_lock
 from minibert.training.run_records import (BASELINE_SCHEMA, STATE_FIELDS, STATE_SCHEMA,
@@ -183,11 +184,16 @@ class Run:
                 return folder
         return None
 
-    def state(self, name: str = "latest") -> dict:
-        """state.json of a checkpoint. Errors: no such checkpoint, a damaged or foreign file."""
+    def existing_checkpoint(self, name: str) -> Path:
+        """As `checkpoint`. Errors: there is none."""
         folder = self.checkpoint(name)
         if folder is None:
             raise InputError(f"{self.path}: no checkpoint here: expected a folder {name}/ in it")
+        return folder
+
+    def state(self, name: str = "latest") -> dict:
+        """state.json of a checkpoint. Errors: no such checkpoint, a damaged or foreign file."""
+        folder = self.existing_checkpoint(name)
         return read_record(folder / "state.json", STATE_SCHEMA, STATE_FIELDS)
 
     # ---- the log and the summary -----------------------------------------------------------------
@@ -224,6 +230,15 @@ class Run:
         schema."""
         path = self.path / "log.jsonl"
         return read_log(path, length) if path.exists() else []
+
+    def logged_steps(self, length: int) -> tuple[list[int], list[int]]:
+        """The steps in the first `length` bytes of log.jsonl, and those behind them, where a kill
+        may have left anything. Errors: as `records(length)`."""
+        before = [record["step"] for record in self.records(length) if record["kind"] == "step"]
+        path = self.path / "log.jsonl"
+        behind = read_bytes(path)[length:] if path.exists() else b""
+        return before, [int(step) for step in re.findall(rb'"kind": "step", "step": (\d{1,18}),',
+                                                         behind)]
 
     def write_summary(self, summary: dict) -> None:
         """Write summary.json by one rename."""

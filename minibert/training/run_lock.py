@@ -76,6 +76,17 @@ def _release_all() -> None:
         release(Path(key))
 
 
+def _forget() -> None:
+    """A forked child holds nothing: its copies of the files would keep a killed parent's locks."""
+    for file in _held.values():
+        file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 def _is_at(path: Path, file: BinaryIO) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(file.fileno()))

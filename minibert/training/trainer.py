@@ -270,7 +270,7 @@ class Trainer:
         load_training_state."""
         if self.run_folder is None:
             raise InputError("Trainer.resume: no run folder: make it with Trainer(run=Run(path))")
-        self.run_folder.state()  # before anything is written: is there a run?
+        self.run_folder.existing_checkpoint("latest")  # before a lock is put there
         self.run_folder.hold()
         try:
             load_training_state(self)
