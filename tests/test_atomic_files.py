@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     assert error.value.filename == str(tmp_path / "x")
 
 
-# ---- side files of writers that were killed -------------------------------------------------------
+# ---- side files of writers that were killed ------------------------------------------------------
 
 has_locks = pytest.mark.skipif(os.name != "posix", reason="needs locks of open files")
 

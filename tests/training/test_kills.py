@@ -1,4 +1,4 @@
-"""Kills at every file event: a checkpoint is always whole, a run can always be begun or resumed, one
+"""Kills at every file event: a checkpoint is always whole, a run can be begun or resumed, one
 training holds it, and nothing is left behind. kills.py makes many more of them."""
 
 import os
