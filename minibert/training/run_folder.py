@@ -215,13 +215,12 @@ class Run:
 
     def cut_log(self, length: int) -> None:
         """Cut off what was logged after a checkpoint: those steps will be made again. Errors: the
-        rest is damaged; then nothing is cut."""
+        file is shorter than that."""
         path = self.path / "log.jsonl"
         if self.log_bytes() < length:
             raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the "
                              "last checkpoint: the file was changed from outside")
         if path.exists():
-            self.records(length)
             os.truncate(path, length)
 
     def records(self, length: int | None = None) -> list[dict]:
