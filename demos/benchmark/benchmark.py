@@ -1,21 +1,20 @@
-"""How fast is a training step, and where does its time go?
+"""Benchmark of training steps, whole trainings and generation, beside PyTorch where installed.
 
     python benchmark.py                                  GPT and BERT at three sizes
     python benchmark.py --sizes MINI --kinds gpt --dropout 0 0.1 --threads 2
     python benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
     python benchmark.py --sizes --recipe shakespeare.txt a whole training, from start to exit
-    python benchmark.py --products                       NumPy's matrix products alone, too
+    python benchmark.py --products                       the matrix products of a step alone, too
     python benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
     python benchmark.py --sizes --decode GPT2            128 tokens from a GPT-2 small
 
-A step is the forward, the backward, clipping to norm 1 and AdamW, by as many workers as the
-trainer would take for so many threads (see minibert/training/data_parallel.py). Where PyTorch is
-installed the same models run there too, with the same weights and batches, in processes of their
-own that take turns: a few steps here, a few there. A busy machine slows down both sides of a turn,
-so that the median of the turns' ratios means something where seconds do not. The losses of the
-first steps are shown for both; without dropout they must agree. `cpu` is the ratio of the
-processor time. A step of decoding is one text, beside Hugging Face's `generate`; for a loss the
-mean of the new ids is shown.
+A step is forward, backward, clipping to norm 1 and AdamW, with as many workers as the trainer takes
+for that number of threads (minibert/training/data_parallel.py). Where PyTorch is installed the same
+models run there with the same weights and batches; each side has a process, and they alternate, a
+few steps each. A busy machine slows down both sides of a turn, so the median of the turns' ratios
+is reliable where seconds are not. The losses of the first steps are shown for both sides; without
+dropout they must agree. `cpu` is the ratio of processor time. A step of decoding is one text,
+beside Hugging Face's `generate`, with the mean of the new ids in place of the loss.
 """
 
 from __future__ import annotations
@@ -42,15 +41,15 @@ from cases import (DECODING, LEARNING_RATE, LONG, MAX_NORM, SIZES,  # noqa: E402
 from recipe import measure_recipe, show_recipe  # noqa: E402
 
 FIRST_LOSSES = 4  # shown and compared
-TURN_SECONDS = 0.2  # about so long is the first side's turn; the others take as many steps
-# So long is the pause before each turn: after a product the threads of a BLAS go on looking for
-# work for up to 0.1 s, and take a core from the side that comes next. Without it PyTorch's step was
-# 17 ms for 11 at TOY, 265 for 185 at T=2048.
+TURN_SECONDS = 0.2  # the approximate length of the first side's turn; the others do as many steps
+# Before each turn: after a product the threads of a BLAS spin for up to 0.1 s and take a core from
+# the next side. Without the pause PyTorch's step took 17 ms instead of 11 at TOY, 265 instead of
+# 185 at T=2048.
 PAUSE_SECONDS = 0.2
 
 
 def prepare(case: Case, weights: str, variant: str):
-    """This engine's side: the function that takes a step on a batch."""
+    """Returns this engine's function that does a step on a batch."""
     import minibert as mb
     from minibert.training.data_parallel import Workers
     from minibert.training.machine import keep_freed_memory
@@ -82,7 +81,7 @@ def prepare(case: Case, weights: str, variant: str):
 
 def share_of_loss(model, case: Case, batch: dict[str, np.ndarray], worker: int, count: int,
                   rng: np.random.Generator):
-    """What the worker's rows of the batch contribute to the loss; all of it where `count` is 1."""
+    """Returns the part of the loss from a worker's rows; the whole loss where `count` is 1."""
     B, T = batch["ids"].shape
     rows = slice(B * worker // count, B * (worker + 1) // count)
     if case.kind == "gpt":
@@ -97,7 +96,7 @@ def share_of_loss(model, case: Case, batch: dict[str, np.ndarray], worker: int, 
 
 
 def build(case: Case, rng: int | None = None):
-    """The model of a case; its weights are zeros without `rng`."""
+    """Returns the model of a case; its weights are zeros without `rng`."""
     import minibert as mb
 
     p = case.dropout
@@ -121,7 +120,7 @@ def build(case: Case, rng: int | None = None):
 
 
 class Side:
-    """A process that takes steps when asked."""
+    """A process of one side that does steps on request."""
 
     def __init__(self, name: str, command: list[str], threads: int):
         self.name = name
@@ -133,14 +132,14 @@ class Side:
         self.first_step_seconds = time.perf_counter() - started
 
     def take(self, steps: int) -> float:
-        """Take `steps` steps; the seconds for each of them."""
+        """Does `steps` steps; returns the mean seconds of a step."""
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
         self.answers.append(self._answer())
         return self.answers[-1]["seconds"]
 
     def take_alone(self, steps: int) -> float:
-        """The same, when the side before has come to rest."""
+        """Does steps after a pause in which the threads of the side before stop spinning."""
         time.sleep(PAUSE_SECONDS)
         return self.take(steps)
 
@@ -160,7 +159,7 @@ class Side:
 
 
 def measure(case: Case, sides: dict[str, list[str]], threads: int, turns: int) -> dict:
-    """Let the sides take turns; the first of `sides` is held against each of the others."""
+    """Runs the sides alternately; each is compared with the first of `sides`."""
     with tempfile.TemporaryDirectory() as folder:
         weights = folder
         if case.kind == "decoding":
@@ -195,7 +194,7 @@ def measure(case: Case, sides: dict[str, list[str]], threads: int, turns: int) -
 
 
 def show(report: dict) -> None:
-    """The case as a few lines of a table."""
+    """Prints the case as a few rows of a table."""
     print(f"{report['case']}")
     for name, side in report["sides"].items():
         low, middle, high = quantiles(side["ratios"], n=4)
@@ -213,8 +212,8 @@ def show(report: dict) -> None:
 
 
 def import_seconds(module: str) -> float:
-    """How long `import module` takes in a new process, of five the median; compiled, as what pip
-    installs is."""
+    """Returns the seconds of `import module` in a new process: median of five, bytecode compiled.
+    """
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
     compiled = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     return median(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
@@ -224,7 +223,7 @@ def import_seconds(module: str) -> float:
 
 def chosen_sides(case: Case, variants: list[str], peers: bool,
                  products: bool) -> dict[str, list[str]]:
-    """name -> (script, variant), this engine first."""
+    """Returns {name: (script, variant)}, this engine first."""
     if case.kind == "decoding":
         return {name: (str(HERE / "decoding.py"), name)
                 for name in ("minibert", "transformers")
@@ -296,7 +295,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--torch", nargs="*", default=["foreach"],
                         choices=("foreach", "fused", "tuned"),
                         help="AdamW foreach, fused, or fused with the allocator tuned as ours")
-    parser.add_argument("--peer", action="store_true", help="HIPS autograd and MyGrad, too")
+    parser.add_argument("--peer", action="store_true", help="also HIPS autograd and MyGrad")
     parser.add_argument("--products", action="store_true",
                         help="the step's matrix products alone, too: the limit of its speed (not "
                              "for long texts, where half of attention's are left out)")
@@ -307,7 +306,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--recipe-steps", type=int, default=2000)
     parser.add_argument("--recipe-turns", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write all figures there as well")
-    parser.add_argument("--profile", action="store_true", help="where a step's time goes")
+    parser.add_argument("--profile", action="store_true", help="the time of a step by op")
     options = parser.parse_args()
     if options.turns < 2:
         parser.error(f"--turns {options.turns}: the spread of the ratios needs at least 2")

@@ -1,8 +1,8 @@
-"""What benchmark.py measures, and the little protocol by which it asks: see there.
+"""The cases of benchmark.py, and the protocol between it and the sides.
 
-A case is a model and its batches. Each side (minibert, PyTorch...) runs in a process of its own,
-starts from the same weights, which it reads from a file, draws the same batches, and takes a number
-of steps whenever a line asks it to. This file needs NumPy only.
+A case is a model and its batches. Each side (minibert, PyTorch...) is a process: it reads the same
+weights from a file, draws the same batches, and does the number of steps in each line of its
+standard input. This file needs NumPy only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEARNING_RATE, MAX_NORM = 1e-4, 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table; `kind` is gpt, bert or decoding."""
+    """One row of the table; `kind` is gpt, bert or decoding."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ class Case:
 
 def make_cases(sizes: list[str], kinds: list[str], dropouts: list[float],
                long: list[int], decoding: list[str] = ()) -> list[Case]:
-    """Every size as every kind, with each dropout; then the long contexts, then decoding."""
+    """Returns all sizes, kinds and dropouts combined, then the long contexts, then decoding."""
     cases = [Case(f"{kind.upper()} {size}" + (f" dropout {dropout:g}" if dropout else ""),
                   kind, *SIZES[size], dropout)
              for size in sizes for kind in kinds for dropout in dropouts]
@@ -62,8 +62,8 @@ def make_cases(sizes: list[str], kinds: list[str], dropouts: list[float],
 
 
 def make_batches(case: Case) -> list[dict[str, np.ndarray]]:
-    """GPT: ids and the ids one later. BERT: ids, segments, 15 % of the positions and their words,
-    and whether the second half follows the first. Decoding: the prompt."""
+    """Draws the batches of a case. GPT: ids and the next ids. BERT: ids, segments, 15 % of the
+    positions with their labels, and next-sentence labels. Decoding: the prompt."""
     rng = np.random.default_rng(1)
     B, T, V = case.batch, case.tokens, case.vocabulary
     batches = []
@@ -84,10 +84,10 @@ def make_batches(case: Case) -> list[dict[str, np.ndarray]]:
 
 
 def serve(prepare: Callable[[Case, str, str], Callable[[dict], float]]) -> None:
-    """Be one side: `prepare(case, weights file, variant)` gives the function that takes a step.
+    """Runs one side: `prepare(case, weights file, variant)` returns the function that does a step.
 
-    Says when the first step is done; then each line on stdin is a number of steps to take, answered
-    by their losses, the means of their seconds and page faults, and the most memory held so far.
+    Reports on stdout when the first step is done. Each line on stdin is a number of steps, answered
+    by their losses, the means of their seconds and page faults, and the peak memory so far.
     """
     case, weights, variant = Case(**json.loads(sys.argv[-3])), sys.argv[-2], sys.argv[-1]
     step = prepare(case, weights, variant)
@@ -108,13 +108,13 @@ def serve(prepare: Callable[[Case, str, str], Callable[[dict], float]]) -> None:
 
 
 def arguments(case: Case, weights: str, variant: str) -> list[str]:
-    """What `serve` reads from the command line."""
+    """Returns the command line that `serve` parses."""
     return [json.dumps(asdict(case)), weights, variant]
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held. (What getrusage says begins, on Linux, with the
-    most that the process which started this one had held until then.)"""
+    """Returns the peak memory of this process in bytes. (On Linux getrusage's value starts from the
+    peak of the parent process.)"""
     status = Path("/proc/self/status")
     if status.exists():
         return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="ascii"))[1]) * 1024
@@ -123,18 +123,18 @@ def peak_bytes() -> int:
 
 
 def page_faults() -> int:
-    """Pages that the kernel had to hand to this process so far."""
+    """Returns the number of page faults of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def thread_settings(threads: int) -> dict[str, str]:
-    """The environment in which every numerical library of a process uses `threads` threads."""
+    """Returns environment variables that limit every numerical library to `threads` threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return {**os.environ, **dict.fromkeys(names, str(threads))}
 
 
 def workers_for(case: Case) -> int:
-    """As many as the trainer would take with the threads that the process has."""
+    """Returns the number of workers that the trainer takes with the threads of this process."""
     from minibert.autograd.fused.threads import blas_threads
     from minibert.training.data_parallel import default_workers
 

@@ -1,8 +1,8 @@
-"""Both sides of benchmark.py where a text is written: here, and in PyTorch by transformers.
+"""Both sides of benchmark.py for generation: minibert, and PyTorch by transformers.
 
-    python demos/benchmark/benchmark.py --sizes --decode GPT2        starts this by itself
+    python demos/benchmark/benchmark.py --sizes --decode GPT2        starts this file
 
-A step is one text: `generate` is called as a user would, greedily, on a model from a folder.
+A step is one text: greedy `generate` on a model loaded from a folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cases import PROMPT, Case, serve  # noqa: E402
 
 
 def prepare(case: Case, folder: str, variant: str):
-    """The function that writes a text; it returns the mean of the new ids."""
+    """Returns the function that generates a text and returns the mean of its new ids."""
     if variant == "minibert":
         import minibert as mb
 

@@ -1,6 +1,6 @@
-"""Two more sides of benchmark.py: the GPT in HIPS autograd and in MyGrad, where they are installed.
+"""Further sides of benchmark.py: the GPT in HIPS autograd and in MyGrad, where installed.
 
-Both wrap NumPy as it is, so one forward serves both; `xp` is the package's own numpy.
+Both wrap NumPy, so one forward serves both; `xp` is the package's own numpy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from cases import LEARNING_RATE, MAX_NORM, Case, serve
 
 
 def gpt_loss(xp, case: Case, w: dict, ids: np.ndarray, targets: np.ndarray):
-    """The mean loss of the next token, from the weights `w` by minibert's names."""
+    """Returns the mean next-token loss; `w` maps minibert's parameter names to arrays."""
     B, T = ids.shape
     H, D = case.heads, case.width // case.heads
     x = (w["transformer.embeddings.word_embeddings.weight"][ids]

@@ -1,8 +1,6 @@
-"""One more side of benchmark.py: the matrix products of a step, and nothing else.
+"""A side of benchmark.py with the matrix products of a step alone: a lower bound of its time.
 
-A step of this engine takes at least the time of these products; what they leave of the time of
-another engine's step is what GELU, softmax, layer norm and AdamW may take to be as fast. Which
-products there are is read off the trace of a forward.
+The products are taken from the trace of a forward pass.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ Product = tuple[np.ndarray, np.ndarray, np.ndarray]  # a, b and where a @ b goes
 
 
 def prepare(case: Case, weights: str, variant: str):
-    """The function that computes the products of a step, by as many workers as the step has."""
+    """Returns the function that computes the products of a step, with the workers of a step."""
     model, batch, count = build(case).train(), make_batches(case)[0], workers_for(case)
     products = [products_of_a_share(model, case, batch, worker, count) for worker in range(count)]
     workers = Workers([], count)
@@ -38,7 +36,7 @@ def prepare(case: Case, weights: str, variant: str):
 
 def products_of_a_share(model, case: Case, batch: dict[str, np.ndarray], worker: int,
                         count: int) -> list[Product]:
-    """Forward and then backward, in the order in which the worker comes to them."""
+    """Returns the products of a worker's shard in order: forward, then backward."""
     with mb.trace() as seen:
         share_of_loss(model, case, batch, worker, count, np.random.default_rng(2))
     forward, backward = [], []
@@ -61,7 +59,7 @@ def products_of_a_share(model, case: Case, batch: dict[str, np.ndarray], worker:
 
 
 def filled(shape: tuple[int, ...]) -> np.ndarray:
-    """Small numbers: products with them stay finite, and none is denormal."""
+    """Returns small numbers: their products are finite and not denormal."""
     return np.full(shape, 1e-2, np.float32)
 
 

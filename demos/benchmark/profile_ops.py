@@ -1,4 +1,4 @@
-"""Where the time of a step goes: benchmark.py --profile."""
+"""The time of a step by op: benchmark.py --profile."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STEPS = 5
 
 
 def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
-    """Print the ops of a step by the seconds they take, forward and backward together; those of
-    workers side by side are divided by their number, so that the column adds up to the step."""
+    """Prints the ops of a step by their seconds, forward and backward together, divided by the
+    number of parallel workers, so that the column adds up to the step."""
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "weights.npz")
         np.savez(file, **weights)
@@ -55,7 +55,7 @@ def profile(case: Case, weights: dict[str, np.ndarray], prepare) -> None:
 
 
 def by_op(records: list, workers: int) -> dict[str, dict]:
-    """The sums of each op's seconds, by each of the workers, and of all its bytes and floating
+    """Returns the sums of each op's seconds over the workers, of its bytes and of its floating
     point operations."""
     table = defaultdict(lambda: dict(calls=0, forward=0.0, backward=0.0, bytes=0, flops=0))
     for record in records:
@@ -76,7 +76,7 @@ def time_of(item: tuple[str, dict]) -> float:
 
 
 def peak_flops(n: int = 1024) -> float:
-    """Floating point operations a second of the best of ten products of n x n matrices."""
+    """Returns floating point operations per second: the best of ten products of n x n matrices."""
     a = np.ones((n, n), np.float32)
     best = np.inf
     for _ in range(10):

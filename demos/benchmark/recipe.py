@@ -1,8 +1,8 @@
 """A whole training from start to exit, beside the same in PyTorch: benchmark.py --recipe FILE.
 
 The training is the README's character GPT: 4 layers of width 128, context 64, batches of 12, 2,000
-steps, evaluations on all of the held-out tenth. Importing, reading the text, warming up, evaluating
-and saving all count, as they do for whoever waits for it.
+steps, evaluations on all of the held-out tenth. The time includes imports, reading, evaluation and
+saving.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RECIPE = ("--tokenizer chars --layers 4 --heads 4 --width 128 --context 64 --bat
 
 
 def measure_recipe(text: str, steps: int, threads: int, turns: int, with_torch: bool) -> dict:
-    """Both trainings, one after the other, `turns` times: seconds, most bytes held, the loss."""
+    """Runs both trainings alternately, `turns` times; returns seconds, peak bytes and losses."""
     shared = ["--steps", str(steps), "--threads", str(threads)]
     sides = {"minibert": ["-m", "minibert", "pretrain", "gpt", "--text", text, *RECIPE, *shared]}
     if with_torch:
@@ -43,7 +43,7 @@ def measure_recipe(text: str, steps: int, threads: int, turns: int, with_torch: 
 
 
 def whole_process(command: list[str], threads: int) -> tuple[float, int]:
-    """(seconds from start to exit, most bytes held) of a Python command."""
+    """Returns the seconds from start to exit and the peak bytes of a Python command."""
     environment = thread_settings(threads) | {"PYTHONPATH": str(HERE.parents[1])}
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], env=environment, cwd=HERE.parents[1],
@@ -57,7 +57,7 @@ def whole_process(command: list[str], threads: int) -> tuple[float, int]:
 
 
 def show_recipe(report: dict) -> None:
-    """The report as lines of the table; ratios are taken turn by turn."""
+    """Prints the report as rows of the table; ratios are taken turn by turn."""
     print(report["case"])
     ours = report["runs"]["minibert"]
     for name, runs in report["runs"].items():

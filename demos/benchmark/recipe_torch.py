@@ -1,4 +1,4 @@
-"""The README's character GPT as one would train it in PyTorch: the other side of recipe.
+"""The README's character GPT in idiomatic PyTorch: the other side of recipe.py.
 
     python demos/benchmark/recipe_torch.py shakespeare.txt --steps 2000 --threads 2 --out RUN
 """
@@ -58,7 +58,8 @@ def parsed() -> argparse.Namespace:
 
 
 def read(path: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """(ids of the first nine tenths, ids of the rest, how many there are); 0 is the unknown one."""
+    """Returns the ids of the first nine tenths, the ids of the rest, and the vocabulary size; id 0
+    is the unknown character."""
     text = path.read_text(encoding="utf-8")
     cut = int(0.9 * len(text))
     number = {character: i for i, character in enumerate(sorted(set(text[:cut])), 1)}
@@ -67,7 +68,7 @@ def read(path: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
 
 
 def initialize(model: GPT) -> None:
-    """GPT-2's: N(0, 0.02), what enters the stream of vectors scaled by 1/sqrt(branches)."""
+    """GPT-2's first weights: N(0, 0.02); residual projections scaled by 1/sqrt(branches)."""
     for name, parameter in model.named_parameters():
         if parameter.ndim == 2:
             scaled = name.endswith(("attention.output.weight", "feed_forward.output.weight"))
@@ -77,7 +78,7 @@ def initialize(model: GPT) -> None:
 
 
 def groups(model: GPT) -> list[dict]:
-    """Weight matrices decay, the rest does not."""
+    """Returns parameter groups: weight decay for matrices, none for the rest."""
     named = list(model.named_parameters())
     decayed = [p for name, p in named if p.ndim == 2 and "embeddings" not in name]
     exempt = [p for name, p in named if p.ndim < 2 or "embeddings" in name]
@@ -85,7 +86,7 @@ def groups(model: GPT) -> list[dict]:
 
 
 def rate(step: int, steps: int) -> float:
-    """Linear warmup, then half a cosine down to MIN_LR."""
+    """Returns the learning rate: linear warmup, then half a cosine down to MIN_LR."""
     if step < WARMUP:
         return LR * (step + 1) / WARMUP
     done = (step - WARMUP) / max(1, steps - WARMUP)
@@ -94,7 +95,7 @@ def rate(step: int, steps: int) -> float:
 
 @torch.no_grad()
 def evaluate(model: GPT, ids: torch.Tensor) -> float:
-    """The mean loss of all tokens but the first, window after window."""
+    """Returns the mean loss of all tokens but the first, over consecutive windows."""
     model.eval()
     full = (len(ids) - 1) // CONTEXT * CONTEXT
     inputs, targets = ids[:full].view(-1, CONTEXT), ids[1:full + 1].view(-1, CONTEXT)

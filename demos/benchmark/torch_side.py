@@ -1,8 +1,8 @@
-"""The other side of benchmark.py: the same models in PyTorch, as one would write them there.
+"""The PyTorch side of benchmark.py: the same models in idiomatic PyTorch.
 
-    python demos/benchmark/benchmark.py        starts this by itself where PyTorch is installed
+    python demos/benchmark/benchmark.py        starts this file where PyTorch is installed
 
-The attributes are called as in minibert, so that one set of weights fits both.
+The attributes have minibert's names, so that one set of weights fits both.
 """
 
 from __future__ import annotations
