@@ -1,6 +1,6 @@
 """Mutation the package on purpose, one line at a time, and show which test turns red.
 
-    python tests/mutations/run.py                  all mutations (about 20 minutes on 2 cores)
+    python tests/mutations/run.py                  all mutations (tens of minutes on 2 cores)
     python tests/mutations/run.py swapped gelu     only those whose name contains one of the words
 
 Each mutation is applied to a copy of the package in a temporary folder; the tests of its room run
