@@ -35,6 +35,7 @@ def test_what_makes_no_difference(text, expected):
     ("in Paris, the capital of France", "Paris", 0, 1 / 3),  # five words, the article is none
     ("Tower Eiffel", "Eiffel Tower", 0, 1),  # the order does not count
     ("to to be", "to be be", 0, 2 / 3),  # one "to" and one "be"
+    ("to be to be", "be to be or to", 0, 8 / 9),  # two of each
     ("London", "Paris", 0, 0), ("", "Paris", 0, 0), ("Paris", "", 0, 0), ("", "", 1, 1),
     ("the", "a", 1, 1),  # nothing is left of both
 ])

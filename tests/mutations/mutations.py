@@ -6,8 +6,12 @@ of that room. `-` is a part of a line that stands exactly once in the file.
 
 from __future__ import annotations
 
+import builtins
+import dis
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,11 +27,14 @@ class Mutation:
     def apply(self, root: Path) -> None:
         """Make the mistake in the copy of the project at `root`."""
         path = root / self.file
-        text = path.read_text(encoding="utf-8")
+        path.write_text(self.mutated(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    def mutated(self, text: str) -> str:
+        """The file's text with the mistake. Errors: its line does not stand there exactly once."""
         if text.count(self.line) != 1:
             raise ValueError(f"{self.file}: {self.line!r} stands {text.count(self.line)} times, "
                              "not once")
-        path.write_text(text.replace(self.line, self.becomes), encoding="utf-8")
+        return text.replace(self.line, self.becomes)
 
 
 def read_mutations() -> list[Mutation]:
@@ -39,8 +46,27 @@ def read_mutations() -> list[Mutation]:
         if lines:
             name, file, line, becomes, tests = lines
             mutations.append(Mutation(name, file.removeprefix("in "), line.removeprefix("- "),
-                                becomes.removeprefix("+ "), tests.removeprefix("red: ")))
+                                      becomes.removeprefix("+ "), tests.removeprefix("red: ")))
     return mutations
+
+
+def undefined_names(text: str) -> set[str]:
+    """Names that a module's code looks up and nothing in it defines: a NameError when it runs."""
+    looked_up, defined = set(), set(dir(builtins))
+    for code in _code_objects(compile(text, "mutated", "exec")):
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                looked_up.add(instruction.argval)
+            elif instruction.opname in ("STORE_GLOBAL", "STORE_NAME"):
+                defined.add(instruction.argval)
+    return looked_up - defined
+
+
+def _code_objects(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_objects(constant)
 
 
 MUTATIONS = read_mutations()

@@ -1,11 +1,13 @@
-"""Mutation the package on purpose, one line at a time, and show which test turns red.
+"""Break the package on purpose, one line at a time, and show which test turns red.
 
     python tests/mutations/run.py                  all mutations (tens of minutes on 2 cores)
     python tests/mutations/run.py swapped gelu     only those whose name contains one of the words
 
 Each mutation is applied to a copy of the package in a temporary folder; the tests of its room run
 first, then all the others; the first red test ends the search. A mutation that no test sees has
-*survived*, and the exit status is 1: either the tests have a hole, or the line does not matter.
+*survived*: either the tests have a hole, or the line does not matter. One whose test fails by a
+NameError or an import *proves nothing*: any test that reaches the line would see that. After either
+the exit status is 1.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutations.mutations import MUTATIONS, Mutation
@@ -26,20 +29,42 @@ from tests.mutations.mutations import MUTATIONS, Mutation
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_tests(copy: Path, targets: list[str]) -> str | None:
-    """The name of the first red test in `targets`, or None when all are green."""
-    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+NO_PROOF = re.compile(r"^E +(?:\w+\.)*(NameError|UnboundLocalError|SyntaxError|IndentationError"
+                      r"|ImportError|ModuleNotFoundError)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    red: str | None  # the first red test; None: all are green
+    no_proof: str | None = None  # the error by which it failed, if any mistake would have made it
+
+    @property
+    def verdict(self) -> str:
+        return "SURVIVED" if self.red is None else "NO PROOF" if self.no_proof else "red"
+
+
+def run_tests(copy: Path, targets: list[str]) -> Outcome:
+    """Run the tests in `targets` up to the first red one."""
+    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1",
+                       PYTHONPATH=str(copy))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider",
                "--ignore=tests/mutations", *targets]
     result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    if result.returncode == 0:
-        return None
-    red = re.search(r"^(?:FAILED|ERROR) (\S+)", result.stdout, re.MULTILINE)
-    return red.group(1) if red else (result.stdout + result.stderr).strip().splitlines()[-1]
+    return outcome_of(result.returncode, result.stdout, result.stderr)
 
 
-def try_mutation(mutation: Mutation) -> tuple[str | None, float]:
-    """Apply one mutation to a fresh copy; the red test (None: it survived) and the seconds."""
+def outcome_of(status: int, output: str, errors: str = "") -> Outcome:
+    """What the output of a pytest run says."""
+    if status == 0:
+        return Outcome(None)
+    red = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
+    no_proof = NO_PROOF.search(output)
+    return Outcome(red[1] if red else (output + errors).strip().splitlines()[-1],
+                   no_proof[1] if no_proof else None)
+
+
+def try_mutation(mutation: Mutation) -> tuple[Outcome, float]:
+    """Apply one mutation to a fresh copy; how its tests ended, and the seconds."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -48,8 +73,10 @@ def try_mutation(mutation: Mutation) -> tuple[str | None, float]:
         for name in ("setup.cfg", "README.md"):  # what tests read besides
             shutil.copy(ROOT / name, copy)
         mutation.apply(copy)
-        red = run_tests(copy, [mutation.tests]) or run_tests(copy, ["tests"])
-    return red, time.perf_counter() - start
+        outcome = run_tests(copy, [mutation.tests])
+        if outcome.red is None:
+            outcome = run_tests(copy, ["tests"])
+    return outcome, time.perf_counter() - start
 
 
 def main() -> int:
@@ -60,17 +87,18 @@ def main() -> int:
     arguments = parser.parse_args()
     chosen = [b for b in MUTATIONS
               if not arguments.words or any(word in b.name for word in arguments.words)]
-    survivors = []
+    faults: dict[str, list[str]] = {"SURVIVED": [], "NO PROOF": []}
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for mutation, (red, seconds) in zip(chosen, pool.map(try_mutation, chosen)):
-            print(f"{'SURVIVED' if red is None else 'red':8s} {seconds:5.1f} s  "
-                  f"{mutation.name:45s} "
-                  f"{red or ''}", flush=True)
-            if red is None:
-                survivors.append(mutation.name)
-    print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutations turned a test red"
-          + (f"; survived: {', '.join(survivors)}" if survivors else ""))
-    return 1 if survivors else 0
+        for mutation, (outcome, seconds) in zip(chosen, pool.map(try_mutation, chosen)):
+            print(f"{outcome.verdict:8s} {seconds:5.1f} s  {mutation.name:45s} "
+                  f"{outcome.no_proof or ''} {outcome.red or ''}", flush=True)
+            if outcome.verdict in faults:
+                faults[outcome.verdict].append(mutation.name)
+    count = len(chosen) - sum(map(len, faults.values()))
+    print(f"{count} of {len(chosen)} mutations turned a test red"
+          + "".join([f"; {verdict.lower()}: {', '.join(names)}"
+                     for verdict, names in faults.items() if names]))
+    return 1 if any(faults.values()) else 0
 
 
 if __name__ == "__main__":

@@ -1,27 +1,53 @@
-"""Every mutation of the list still applies: its line stands exactly once in its file."""
+"""Every mutation of the list still applies and could prove something; the runner tells what does."""
 
-import sys
+import ast
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tests.mutations.mutations import MUTATIONS  # noqa: E402
+from tests.mutations.mutations import MUTATIONS, undefined_names
+from tests.mutations.run import outcome_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda b: b.name)
-def test_applies_exactly_once(mutation):
-    text = (ROOT / mutation.file).read_text(encoding="utf-8")
-    count = text.count(mutation.line)
-    assert count == 1, f"{mutation.file}: {mutation.line!r} must stand exactly once"
+@cache
+def known(file: str) -> tuple[str, str, set[str]]:
+    """A file's text, its syntax tree, and the names that nothing in it defines (such as
+    __annotations__)."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return text, ast.dump(ast.parse(text)), undefined_names(text)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_applies_exactly_once_and_defines_all_its_names(mutation):
+    text, tree, undefined = known(mutation.file)
+    mutated = mutation.mutated(text)
     assert mutation.line != mutation.becomes
-    compile(text.replace(mutation.line, mutation.becomes), mutation.file, "exec")
+    assert undefined_names(mutated) <= undefined, "its test would fail by a NameError"
+    assert ast.dump(ast.parse(mutated)) != tree, "only the layout changes"
     assert (ROOT / mutation.tests).exists()
 
 
 def test_names_are_unique_and_the_list_is_long():
     assert max(Counter(mutation.name for mutation in MUTATIONS).values()) == 1
     assert len(MUTATIONS) >= 60
+
+
+def test_names_that_nothing_defines_are_found():
+    text = "import os\ndef f(a):\n    b = a\n    return [os, b, len(a), c]\nclass D:\n    e = f\n"
+    assert undefined_names(text) == {"c"}
+    assert undefined_names(text.replace("b = a", "d = a")) == {"b", "c"}
+
+
+@pytest.mark.parametrize("status, output, verdict", [
+    (0, "12 passed", "SURVIVED"),
+    (1, "E       assert 1 == 2\nFAILED tests/test_x.py::test_y - assert", "red"),
+    (1, "E       NameError: name 'x' is not defined\nFAILED tests/test_x.py::test_y", "NO PROOF"),
+    (1, "E   UnboundLocalError: cannot access\nFAILED tests/test_x.py::test_y", "NO PROOF"),
+    (2, "E   ImportError: cannot import\nERROR tests/test_x.py", "NO PROOF"),
+    (1, "E   assert 'NameError' in text\nFAILED tests/test_x.py::test_y", "red"),
+    (3, "something else", "red")])
+def test_what_the_output_of_the_tests_says(status, output, verdict):
+    assert outcome_of(status, output).verdict == verdict

@@ -418,7 +418,9 @@ def test_the_summary_adds_up_over_a_resume(tmp_path):
     {"clip": -1.0}, {"accumulate": 0}, {"eval_every": -1}, {"seed": -1}, {"patience": -1},
     {"layer_decay": 0.0}, {"layer_decay": 1.1}, {"patience": 1, "eval_every": 0},
     {"steps": "10"}, {"steps": 10.0}, {"steps": True}, {"lr": "fast"}, {"lr": None}, {"betas": 0.9},
-    {"schedule": 3}, {"clip": float("inf")}])
+    {"schedule": 3}, {"clip": float("inf")}, {"betas": (0.9,)}, {"betas": (0.9, 0.99, 0.999)},
+    {"betas": "ab"}, {"betas": ("a", "b")}, {"min_lr": -0.1}, {"min_lr": float("nan")},
+    {"optimizer": "sgd"}, {"workers": 0}, {"workers": 100_000}, {"steps": 10 ** 5000}])
 def test_settings_out_of_range_are_named(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         TrainingSettings(**wrong)
