@@ -10,6 +10,7 @@ from minibert.training.schedules import SCHEDULES
 from minibert.validate import number, one_of, whole_number
 
 MOST_WORKERS = 256  # threads
+LARGEST = 2 ** 63 - 1
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class TrainingSettings:
 
     def __post_init__(self):
         for name in ("steps", "accumulate"):
-            self._set(name, whole_number(name, getattr(self, name), at_least=1))
+            self._set(name, whole_number(name, getattr(self, name), 1, LARGEST))
         for name in ("warmup", "eval_every", "patience", "seed"):
-            self._set(name, whole_number(name, getattr(self, name)))
+            self._set(name, whole_number(name, getattr(self, name), 0, LARGEST))
         self._set("workers", whole_number("workers", self.workers, 1, MOST_WORKERS))
         for name in ("lr", "eps"):
             self._set(name, number(name, getattr(self, name), above=0))
