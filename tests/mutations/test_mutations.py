@@ -1,4 +1,4 @@
-"""Every mutation of the list still applies and could prove something; the runner tells what does."""
+"""Every mutation of the list still applies and could prove something; so says the runner."""
 
 import ast
 from collections import Counter
