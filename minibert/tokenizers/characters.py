@@ -1,13 +1,17 @@
-"""A tokenizer of single characters, and the door through which every saved tokenizer is opened."""
+"""A tokenizer of single characters; load_tokenizer, which opens a saved tokenizer of any class."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from minibert.atomic_files import read_json, write_json
+from minibert.atomic_files import read_json
 from minibert.errors import InputError
-from minibert.tokenizers.base import Piece, Tokenizer
+from minibert.tokenizers.base import Tokenizer, checked_texts
 from minibert.tokenizers.byte_level_bpe import FILES as GPT2_FILES
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+from minibert.tokenizers.post_processing import Piece
+from minibert.tokenizers.tokenizer_folder import save_files
+from minibert.tokenizers.wordpiece import SPECIALS as BERT_SPECIALS
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 SPECIALS = {"sep_token": "<|endoftext|>", "unk_token": "<|unknown|>"}
@@ -36,7 +40,7 @@ class CharTokenizer(Tokenizer):
     @classmethod
     def train(cls, texts: Iterable[str], errors: str = "strict") -> "CharTokenizer":
         """The tokenizer of all characters in `texts`, in code point order."""
-        return cls(sorted(set().union(*texts)), errors)
+        return cls(sorted(set().union(*checked_texts(texts))), errors)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "CharTokenizer":
@@ -48,11 +52,9 @@ class CharTokenizer(Tokenizer):
         return cls(characters)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes characters.json and tokenizer_config.json."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / FILE_NAME, {"characters": self._tokens[len(SPECIALS):]})
-        write_json(folder / "tokenizer_config.json", {"tokenizer_class": "CharTokenizer"})
+        """Write characters.json and tokenizer_config.json."""
+        save_files(folder, {}, {FILE_NAME: {"characters": self._tokens[len(SPECIALS):]},
+                                "tokenizer_config.json": {"tokenizer_class": "CharTokenizer"}})
 
     def _pieces(self, text: str) -> list[Piece]:
         pieces = []
@@ -71,32 +73,45 @@ class CharTokenizer(Tokenizer):
 
 
 def load_tokenizer(folder: str | Path, vocab_size: int | None = None) -> Tokenizer:
-    """The tokenizer of a run or of a Hugging Face folder, of whichever kind it is.
+    """The tokenizer of a run or of a Hugging Face folder, of whichever class it is.
 
-    `vocab_size`: how many tokens the model knows. A tokenizer with more is an InputError; one with
-    fewer is not, since published models round their embedding up.
+    `vocab_size`: how many tokens the model has. Errors: a tokenizer with more; special tokens that
+    the vocabulary lacks, which transformers numbers after it, give a warning instead. One with
+    fewer is none, since published models round their embedding up.
     """
     folder = Path(folder)
     tokenizer = _tokenizer_class(folder).from_pretrained(folder)
     if vocab_size is not None and tokenizer.vocab_size > vocab_size:
-        raise InputError(f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but "
-                         f"config.json says vocab_size = {vocab_size}: they are not of one model; "
-                         "copy the tokenizer's files from where the weights come from")
+        beyond = [token for token, i in tokenizer.vocab.items() if i >= vocab_size]
+        if not set(beyond) <= set(BERT_SPECIALS.values()):
+            raise InputError(f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, but "
+                             f"config.json says vocab_size = {vocab_size}: they are not of one "
+                             "model; copy the tokenizer's files from where the weights come from")
+        warnings.warn(f"{folder}: the vocabulary lacks {', '.join(beyond)}: the model has no "
+                      "embedding for it", stacklevel=2)
     return tokenizer
 
 
 def _tokenizer_class(folder: Path) -> type[Tokenizer]:
+    """The class of the tokenizer in a folder. Errors: there is none, or there are two."""
+    found: dict[str, type[Tokenizer]] = {}  # file -> class
     if (folder / FILE_NAME).exists():
-        return CharTokenizer
-    if any((folder / vocabulary).exists() for vocabulary, _ in GPT2_FILES):
-        return GPT2Tokenizer
+        found[FILE_NAME] = CharTokenizer
+    for name, _ in GPT2_FILES:
+        if (folder / name).exists():
+            found[name] = GPT2Tokenizer
     if (folder / "vocab.txt").exists():
-        return BertTokenizer
+        found["vocab.txt"] = BertTokenizer
     path = folder / "tokenizer.json"
     if path.exists():
         model = read_json(path).get("model")
         is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
-        return GPT2Tokenizer if is_bpe else BertTokenizer
-    raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, vocab.json "
-                     "with merges.txt, or tokenizer.json); give the folder of a run or of a model, "
-                     "or copy the tokenizer's files into it")
+        found["tokenizer.json"] = GPT2Tokenizer if is_bpe else BertTokenizer
+    if not found:
+        raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, "
+                         "vocab.json with merges.txt, or tokenizer.json); give the folder of a run "
+                         "or of a model, or copy the tokenizer's files into it")
+    if len(set(found.values())) > 1:
+        raise InputError(f"{folder}: {' and '.join(found)} belong to different tokenizers: remove "
+                         "those that are out of date")
+    return next(iter(found.values()))

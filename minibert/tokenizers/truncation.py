@@ -6,11 +6,11 @@ STRATEGIES = ("longest_first", "only_first", "only_second")
 
 
 def cut_windows(first: list, second: list | None, n_max: int, strategy: str, stride: int,
-                overflow: bool) -> list[tuple[list, list | None]]:
+                overflow: bool, side: str = "right") -> list[tuple[list, list | None]]:
     """One text or a pair cut to `n_max` tokens in all; with `overflow`, windows over the rest, too.
 
-    Windows of the text that is cut share `stride` tokens with the one before. An InputError says
-    where a strategy cannot reach `n_max`.
+    Windows of the text that is cut share `stride` tokens with the one before. `side`: the end at
+    which tokens are removed. Errors: InputError where a strategy cannot reach `n_max`.
     """
     if n_max < 1:
         raise InputError(f"tokenizer: max_length leaves room for {n_max} tokens beside the special "
@@ -25,7 +25,7 @@ def cut_windows(first: list, second: list | None, n_max: int, strategy: str, str
             raise InputError("tokenizer: windows over a pair of texts need truncation='only_first' "
                              "or 'only_second'")
         n_first, n_second = shared_lengths(len(first), len(second), n_max)
-        return [(first[:n_first], second[:n_second])]
+        return [(_kept(first, n_first, side), _kept(second, n_second, side))]
     whole = second if strategy == "only_second" else first
     n_kept = len(whole) - n_excess
     if n_kept < 1:
@@ -35,12 +35,21 @@ def cut_windows(first: list, second: list | None, n_max: int, strategy: str, str
     if not 0 <= stride < n_kept:
         raise InputError(f"tokenizer: stride {stride} must be at least 0 and less than the "
                          f"{n_kept} tokens of a window")
+    if side == "left" and overflow:
+        raise InputError("tokenizer: windows (return_overflowing_tokens) with truncation_side = "
+                         "'left' are not supported; set it to 'right'")
     step = n_kept - stride
     n_windows = 1 + -(-n_excess // step) if overflow else 1
     parts = [whole[k * step:k * step + n_kept] for k in range(n_windows)]
+    if side == "left":
+        parts = [_kept(whole, n_kept, side)]
     if strategy == "only_second":
         return [(first, part) for part in parts]
     return [(part, second) for part in parts]
+
+
+def _kept(tokens: list, n: int, side: str) -> list:
+    return tokens[:n] if side == "right" else tokens[len(tokens) - n:]
 
 
 def shared_lengths(n_first: int, n_second: int, n_max: int) -> tuple[int, int]:

@@ -7,14 +7,20 @@ no piece starts is [UNK] as a whole. `normalization` says how a text becomes wor
 is learned stands in `wordpiece_training`.
 """
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 
-from minibert.atomic_files import read_json, write_json, write_text
+from minibert.atomic_files import shown
 from minibert.errors import InputError
-from minibert.tokenizers.base import (CACHE_SIZE, LONGEST_CACHED, Piece, Tokenizer, read_config,
-                                      with_added_tokens)
-from minibert.tokenizers.normalization import chunks, clean_chunk, split_words
+from minibert.tokenizers.added_tokens import WHITE_SPACE, AddedToken, AddedTokenFinder
+from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
+from minibert.tokenizers.normalization import AlignedChar, chunks, clean_chunk, split_words
+from minibert.tokenizers.post_processing import Piece, bert_template, written_template
+from minibert.tokenizers.tokenizer_folder import TokenizerFolder, common_settings, save_files
+from minibert.tokenizers.tokenizer_json import (bert_normalizer, check_bert_pipeline, model_of,
+                                                template_of)
 from minibert.tokenizers.wordpiece_training import CONTINUATION, learn_pieces
 
 SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
@@ -30,29 +36,46 @@ class BertTokenizer(Tokenizer):
     -> id.
 
     Special tokens written in a text (`the [MASK] barks`) are found before anything else is done to
-    it. strip_accents=None strips accents exactly if the text is lower-cased.
+    it. strip_accents=None strips accents exactly if the text is lower-cased. Words of more than
+    `max_input_chars_per_word` characters are [UNK].
     """
+
+    clean_up_tokenization_spaces = False  # decode's default
+    max_input_chars_per_word = LONGEST_WORD
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], do_lower_case: bool = True,
                  strip_accents: bool | None = None, tokenize_chinese_chars: bool = True,
                  model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
-                 padding_side: str = "right", **specials: str):
+                 padding_side: str = "right", added_tokens: Iterable[AddedToken] = (),
+                 **specials: str | None):
         unknown = set(specials) - set(SPECIALS)
         if unknown:
             raise TypeError(f"BertTokenizer() got unexpected arguments {sorted(unknown)}")
-        super().__init__(vocab, {**SPECIALS, **specials}, model_max_length, extra_special_tokens,
-                         padding_side)
+        super().__init__(vocab, SPECIALS | specials, model_max_length, extra_special_tokens,
+                         padding_side, added_tokens)
+        if self.vocab.get((SPECIALS | specials)["unk_token"]) is None:
+            raise InputError("vocabulary: WordPiece needs an unk_token; name one")
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars
-        self._longest_piece = max(map(len, self.vocab))
+        if hasattr(self, "cls_token_id") and hasattr(self, "sep_token_id"):
+            self.template = bert_template(self.cls_token_id, self.sep_token_id)
+        self._longest_piece = max(map(len, self._model_vocab))
         self._cache: dict[str, list[Piece]] = {}
+        normalized = {}  # the added tokens that are searched in the normalized text
+        for token in self.added_tokens.values():
+            text = "".join(char for char, _, _ in self._normalized(token.content))
+            if token.normalized and text:
+                normalized.setdefault(text, token)
+                self._tokens[token.id] = text  # as transformers 5 shows and decodes it
+        self._normalized_finder = AddedTokenFinder(normalized)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, min_frequency: int = 2,
               do_lower_case: bool = True, strip_accents: bool | None = None,
               tokenize_chinese_chars: bool = True) -> "BertTokenizer":
-        """A tokenizer whose vocabulary of at most `vocab_size` tokens is learned from `texts`."""
+        """A tokenizer whose vocabulary of at most `vocab_size` tokens is learned from `texts`;
+        pairs of pieces that occur less than `min_frequency` times are not merged."""
         empty = cls(list(SPECIALS.values()), do_lower_case, strip_accents, tokenize_chinese_chars)
         pieces = learn_pieces(empty.word_counts(texts), vocab_size - len(SPECIALS), min_frequency)
         return cls([*SPECIALS.values(), *pieces], do_lower_case, strip_accents,
@@ -65,45 +88,114 @@ class BertTokenizer(Tokenizer):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **changes) -> "BertTokenizer":
-        """The tokenizer of a Hugging Face folder: vocab.txt or tokenizer.json,
-        tokenizer_config.json. `changes` are arguments of the class that replace the folder's."""
-        folder = Path(folder)
-        config, settings = read_config(folder, SPECIALS)
-        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
-            value = config.get(name)
-            if isinstance(value, bool):
-                settings[name] = value
-            elif value is not None:
-                raise InputError(f"{folder / 'tokenizer_config.json'}: {name} is {value!r:.60}; "
-                                 "expected true or false")
-        vocab, source = _read_vocabulary(folder)
-        vocab, settings = with_added_tokens(source, vocab, SPECIALS, settings)
+        """The tokenizer of a Hugging Face folder: vocab.txt or tokenizer.json, and the files beside
+        them (see TokenizerFolder). `changes` are arguments of the class that replace the folder's.
+
+        Errors: InputError for damaged files, files that contradict each other, and settings that
+        are not supported.
+        """
+        files = TokenizerFolder(Path(folder), "WordPiece")
+        vocab, source = _read_vocabulary(files)
+        settings = _normalizer_settings(files)
+        vocab, tokens = files.tokens(source, vocab, SPECIALS)
+        if files.is_generic:
+            unknown = files.json["model"].get("unk_token", SPECIALS["unk_token"])
+            tokens["unk_token"] = tokens["unk_token"] or unknown
+            if tokens["unk_token"] != unknown:
+                raise InputError(f"{files.json_path}: field model.unk_token is {unknown!r:.60}, "
+                                 f"the settings say {tokens['unk_token']!r:.60}; make them agree")
+        settings |= {"model_max_length": files.model_max_length(),
+                     "padding_side": files.side("padding_side")} | tokens
         try:
-            return cls(vocab, **settings | changes)
+            tokenizer = cls(vocab, **settings | changes)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
+        files.configure(tokenizer)
+        tokenizer.clean_up_tokenization_spaces = files.flag("clean_up_tokenization_spaces", False)
+        tokenizer._follow_json(files)
+        return tokenizer
+
+    def _follow_json(self, files: TokenizerFolder) -> None:
+        """Take from tokenizer.json what no other file says."""
+        if self.unk_token not in self._model_vocab:
+            raise InputError(f"{files.folder}: the unk_token {self.unk_token!r:.60} is missing in "
+                             "the vocabulary; add it")
+        if files.json is None:
+            return
+        path, content = files.json_path, files.json
+        if files.is_generic:
+            check_bert_pipeline(path, content)
+            self.max_input_chars_per_word = content["model"].get("max_input_chars_per_word", 100)
+            self.template = template_of(path, content)
+            return
+        if content["model"].get("max_input_chars_per_word", LONGEST_WORD) != LONGEST_WORD:
+            raise InputError(f"{path}: field model.max_input_chars_per_word: a BertTokenizer has "
+                             f"{LONGEST_WORD}; change it, or the class to PreTrainedTokenizerFast")
+        if "pre_tokenizer" in content or "decoder" in content:
+            check_bert_pipeline(path, content)
+        if content.get("post_processor") is not None \
+                and template_of(path, content) != self.template:
+            warnings.warn(f"{path}: field post_processor has no effect: a BertTokenizer adds "
+                          "[CLS] and [SEP]; the class PreTrainedTokenizerFast obeys it",
+                          stacklevel=3)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Writes vocab.txt and tokenizer_config.json, which Hugging Face's BertTokenizer opens."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        for token in self._tokens:
-            if "\n" in token or "\r" in token:
-                raise InputError(f"token {token!r:.60}: a line break cannot stand in vocab.txt")
-        write_text(folder / "vocab.txt", "".join([f"{token}\n" for token in self._tokens]))
+        """Write vocab.txt and tokenizer_config.json, which Hugging Face's BertTokenizer opens; and
+        tokenizer.json for what that class cannot do (other special tokens around a text, other
+        longest words)."""
         config = {"tokenizer_class": "BertTokenizer", "do_lower_case": self.do_lower_case,
                   "strip_accents": self.strip_accents,
-                  "tokenize_chinese_chars": self.tokenize_chinese_chars}
-        write_json(folder / "tokenizer_config.json", config | self._settings(SPECIALS))
+                  "tokenize_chinese_chars": self.tokenize_chinese_chars,
+                  "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces}
+        config |= common_settings(self, SPECIALS)
+        lines = [None] * (max(self._model_vocab.values()) + 1)
+        for token, i in self._model_vocab.items():
+            if "\n" in token or "\r" in token:
+                raise InputError(f"token {token!r:.60}: a line break cannot stand in vocab.txt")
+            lines[i] = token
+        # of equal lines the last one counts: the last token's text marks an id without a token
+        text = "".join([f"{lines[-1] if token is None else token}\n" for token in lines])
+        objects = {"tokenizer_config.json": config}
+        is_plain = hasattr(self, "cls_token_id") and hasattr(self, "sep_token_id") \
+            and self.template == bert_template(self.cls_token_id, self.sep_token_id) \
+            and self.max_input_chars_per_word == LONGEST_WORD
+        if not is_plain:
+            config["tokenizer_class"] = "PreTrainedTokenizerFast"
+            config["model_input_names"] = ["input_ids", "attention_mask",
+                                           *(["token_type_ids"] if self.has_segments else [])]
+            objects["tokenizer.json"] = self._as_json()
+        save_files(folder, {"vocab.txt": text}, objects)
 
-    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False,
-               clean_up_tokenization_spaces: bool = False) -> str:
+    def _as_json(self) -> dict:
+        """The tokenizer as a tokenizer.json."""
+        token_of = {i: token for token, i in self.vocab.items()}
+        added = [{"id": token.id, "content": token.content, "single_word": token.single_word,
+                  "lstrip": token.lstrip, "rstrip": token.rstrip, "normalized": token.normalized,
+                  "special": token.special}
+                 for token in sorted(self.added_tokens.values(), key=attrgetter("id"))]
+        return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
+                "normalizer": {"type": "BertNormalizer", "clean_text": True,
+                               "handle_chinese_chars": self.tokenize_chinese_chars,
+                               "strip_accents": self.strip_accents,
+                               "lowercase": self.do_lower_case},
+                "pre_tokenizer": {"type": "BertPreTokenizer"},
+                "post_processor": written_template(self.template, token_of),
+                "decoder": {"type": "WordPiece", "prefix": CONTINUATION, "cleanup": True},
+                "model": {"type": "WordPiece", "unk_token": self.unk_token,
+                          "continuing_subword_prefix": CONTINUATION,
+                          "max_input_chars_per_word": self.max_input_chars_per_word,
+                          "vocab": self._model_vocab}}
+
+    def decode(self, ids: int | Iterable[int], skip_special_tokens: bool = False,
+               clean_up_tokenization_spaces: bool | None = None) -> str:
         """The text of some ids: pieces joined, no blank before punctuation.
 
-        With clean_up_tokenization_spaces contractions in several tokens (do n't, ' s) close up,
-        too.
+        With clean_up_tokenization_spaces (None: the attribute of that name) contractions in several
+        tokens (do n't, ' s) close up, too.
         """
         text = super().decode(ids, skip_special_tokens)
+        if clean_up_tokenization_spaces is None:
+            clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         if clean_up_tokenization_spaces:
             text = _close_up(text, _CLEAN_UP[:4])
             text = _close_up(text.replace(" ' ", "'"), _CLEAN_UP[4:])
@@ -113,27 +205,51 @@ class BertTokenizer(Tokenizer):
         """How often each word occurs, as `normalization` cuts words; special tokens are left
         out."""
         seen: dict[str, int] = {}
-        for text in texts:
-            for _, part, is_special in self._sections(text):
-                if not is_special:
-                    for _, chunk in chunks(part):
+        for text in checked_texts(texts):
+            for start, end, special in self._finder.cut(text):
+                if special is None:
+                    for _, chunk in chunks(text[start:end]):
                         seen[chunk] = seen.get(chunk, 0) + 1
         counts: dict[str, int] = {}
         for chunk, count in seen.items():
             for word in self._words(chunk):
-                text = "".join(char for char, _, _ in word)
-                counts[text] = counts.get(text, 0) + count
+                if len(word) <= self.max_input_chars_per_word:  # longer ones are [UNK] in any case
+                    text = "".join(char for char, _, _ in word)
+                    counts[text] = counts.get(text, 0) + count
         return counts
 
     def _pieces(self, text: str) -> list[Piece]:
         output = []
-        for offset, part, is_special in self._sections(text):
-            if is_special:
-                output.append((self.vocab[part], offset, offset + len(part)))
-                continue
-            for start, chunk in chunks(part):
-                start += offset
-                output += [(i, start + a, start + b) for i, a, b in self._chunk_pieces(chunk)]
+        for start, end, added in self._finder.cut(text):
+            if added is not None:
+                output.append((added, start, end))
+            elif self._normalized_finder.tokens:
+                output += self._normalized_pieces(text[start:end], start)
+            else:
+                for place, chunk in chunks(text[start:end]):
+                    place += start
+                    output += [(i, place + a, place + b) for i, a, b in self._chunk_pieces(chunk)]
+        return output
+
+    def _normalized(self, text: str) -> list[AlignedChar]:
+        """The normalized text, its white space as blanks, with each character's place."""
+        chars, end = [], 0
+        for start, chunk in chunks(text):
+            chars += [(" ", i, i + 1) for i in range(end, start)]
+            chars += [(char, start + a, start + b) for char, a, b in self._cleaned(chunk)]
+            end = start + len(chunk)
+        return chars + [(" ", i, i + 1) for i in range(end, len(text))]
+
+    def _normalized_pieces(self, text: str, offset: int) -> list[Piece]:
+        """The pieces of a text in which added tokens are searched after normalization; their
+        places are counted from `offset` on."""
+        chars = self._normalized(text)
+        output = []
+        for start, end, added in self._normalized_finder.cut("".join(char for char, _, _ in chars)):
+            found = [(added, chars[start][1], chars[end - 1][2])] if added is not None else [
+                piece for word in split_words(chars[start:end])
+                for piece in self._word_pieces(word)]
+            output += [(i, offset + a, offset + b) for i, a, b in found]
         return output
 
     def _chunk_pieces(self, chunk: str) -> list[Piece]:
@@ -144,15 +260,17 @@ class BertTokenizer(Tokenizer):
                 self._cache[chunk] = pieces
         return pieces
 
-    def _words(self, chunk: str) -> Iterable[list]:
+    def _cleaned(self, chunk: str) -> list[AlignedChar]:
         strip = self.do_lower_case if self.strip_accents is None else self.strip_accents
-        return split_words(
-            clean_chunk(chunk, self.do_lower_case, strip, self.tokenize_chinese_chars))
+        return clean_chunk(chunk, self.do_lower_case, strip, self.tokenize_chinese_chars)
+
+    def _words(self, chunk: str) -> Iterator[list[AlignedChar]]:
+        return split_words(self._cleaned(chunk))
 
     def _word_pieces(self, word: list) -> list[Piece]:
         """Greedy longest match first; the whole word is [UNK] if it cannot be covered."""
         unknown = [(self.unk_token_id, word[0][1], word[-1][2])]
-        if len(word) > LONGEST_WORD:
+        if len(word) > self.max_input_chars_per_word:
             return unknown
         text = "".join(char for char, _, _ in word)
         pieces = []
@@ -160,7 +278,7 @@ class BertTokenizer(Tokenizer):
         while start < len(text):
             prefix = CONTINUATION if start else ""
             end = min(len(text), start + self._longest_piece)
-            while end > start and prefix + text[start:end] not in self.vocab:
+            while end > start and prefix + text[start:end] not in self._model_vocab:
                 end -= 1
             if end == start:
                 return unknown
@@ -177,14 +295,6 @@ class BertTokenizer(Tokenizer):
             text.append(_close_up(token, _CLEAN_UP))
         return "".join(text)
 
-    def _frame(self, first: list[Piece], second: list[Piece] | None) -> tuple[list, list[int]]:
-        """[CLS] A [SEP], or [CLS] A [SEP] B [SEP], whose segments are 0 up to the first [SEP]."""
-        cls, sep = (self.cls_token_id, 0, 0), (self.sep_token_id, 0, 0)
-        pieces = [cls, *first, sep]
-        if second is None:
-            return pieces, [0] * len(pieces)
-        return [*pieces, *second, sep], [0] * len(pieces) + [1] * (len(second) + 1)
-
 
 def _close_up(text: str, patterns: tuple[str, ...]) -> str:
     for pattern in patterns:
@@ -192,21 +302,49 @@ def _close_up(text: str, patterns: tuple[str, ...]) -> str:
     return text
 
 
-def _read_vocabulary(folder: Path) -> tuple[list[str] | dict[str, int], Path]:
-    """(the tokens in order, or token -> id; the file that is to be named in errors)."""
-    path = folder / "vocab.txt"
-    if path.exists():
-        try:
-            lines = path.read_text(encoding="utf-8").split("\n")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
-        return (lines[:-1] if lines[-1] == "" else lines), path
-    path = folder / "tokenizer.json"
-    if not path.exists():
-        raise InputError(f"{folder}: has neither vocab.txt nor tokenizer.json; "
+def _normalizer_settings(files: TokenizerFolder) -> dict[str, bool | None]:
+    """do_lower_case, strip_accents and tokenize_chinese_chars of tokenizer_config.json, or of
+    tokenizer.json for a generic class. Errors: the two contradict each other."""
+    settings = {"do_lower_case": files.flag("do_lower_case", True),
+                "strip_accents": files.flag("strip_accents", None),
+                "tokenize_chinese_chars": files.flag("tokenize_chinese_chars", True)}
+    if files.json is None or not (files.is_generic or "normalizer" in files.json):
+        return settings
+    stored = bert_normalizer(files.json_path, files.json)
+    for name, value in settings.items():
+        if stored[name] != value and not (files.is_generic and name not in files.config):
+            raise InputError(f"{files.json_path}: field normalizer says {name} = {stored[name]}, "
+                             f"and {files.config_path.name} {value}; make them agree")
+    return stored
+
+
+def _read_vocabulary(files: TokenizerFolder) -> tuple[dict[str, int], Path]:
+    """(token -> id, the file that is to be named in errors).
+
+    The id of a token in vocab.txt is its line's number, from 0; of equal lines the last one counts
+    (Google's load_vocab, and transformers).
+    """
+    path = files.folder / "vocab.txt"
+    if not path.exists() and files.json is None:
+        raise InputError(f"{files.folder}: has neither vocab.txt nor tokenizer.json; "
                          "give a folder that save_pretrained wrote")
-    model = read_json(path).get("model")
-    vocab = model.get("vocab") if isinstance(model, dict) else None
-    if not isinstance(vocab, dict) or model.get("type", "WordPiece") != "WordPiece":
-        raise InputError(f"{path}: field model.vocab: expected WordPiece tokens with their ids")
+    stored = None if files.json is None else model_of(files.json_path, files.json,
+                                                      "WordPiece")["vocab"]
+    if not path.exists():
+        return stored, files.json_path
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
+    if text.startswith("\ufeff"):
+        raise InputError(f"{path}: begins with a byte order mark, which would be part of the first "
+                         "token; save it as UTF-8 without one")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = lines[:-1] if lines[-1] == "" else lines
+    vocab = {line.rstrip(WHITE_SPACE): i for i, line in enumerate(lines)}
+    if stored is not None and stored != vocab:
+        token = next(iter({**stored, **vocab}.keys()
+                          - {token for token, i in stored.items() if vocab.get(token) == i}))
+        raise InputError(f"{path}: and {files.json_path.name} differ ({shown(token)}); they are "
+                         "not of one tokenizer: remove the one that is out of date")
     return vocab, path

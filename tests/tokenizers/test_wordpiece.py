@@ -126,14 +126,15 @@ def test_a_bare_vocab_txt_and_a_tokenizer_json_open(tokenizer, tmp_path):
 
 @pytest.mark.parametrize("name, content, words", [
     ("vocab.txt", b"[PAD]\n\xff\xfe", "vocab.txt.*UTF-8"),
-    ("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n", r"\[MASK\].*missing"),
-    ("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\na\n", "'a' is there twice"),
+    ("vocab.txt", b"[PAD]\n[CLS]\n[SEP]\n[MASK]\na\n", r"unk_token '\[UNK\]' is missing"),
+    ("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\na\na\n", r"'\[MASK\]' is not in the vocab.*holes"),
+    ("vocab.txt", b"\xef\xbb\xbf[PAD]\n[UNK]\n[CLS]\n[SEP]\n", "begins with a byte order mark"),
     ("tokenizer.json", b"{", "tokenizer.json.*JSON"),
     ("tokenizer.json", b"[1]", "JSON object"),
     ("tokenizer.json", b'{"model": {"type": "BPE", "vocab": {}}}', "field model: expected BPE"),
     ("tokenizer.json", b'{"model": {"vocab": {"a": "0"}}}',
-     "tokenizer.json: vocabulary: its 1 ids must be"),
-    ("tokenizer.json", b'{"model": {"vocab": {"a": 7}}}', "ids must be"),
+     "tokenizer.json: vocabulary: 'a' has the id '0'"),
+    ("tokenizer.json", b'{"model": {"vocab": {"a": 7}}}', "whose ids have holes"),
     ("readme.md", b"", "no tokenizer"),
 ])
 def test_damaged_folders_are_named(tmp_path, name, content, words):
