@@ -128,8 +128,9 @@ def bert_folders() -> dict[str, dict]:
             {t: i + (i > 20) for i, t in enumerate(VOCAB)}), "tokenizer_config.json": config},
         "tokenizer.json with added tokens": {"tokenizer.json": wordpiece_json(added=(
             {"id": N} | token("foobar", False), {"id": N + 1} | token("[E1]")))},
-        "generic, cased, short words": {"tokenizer.json": wordpiece_json(lowercase=False, longest=5),
-                                        "tokenizer_config.json": generic},
+        "generic, cased, short words": {
+            "tokenizer.json": wordpiece_json(lowercase=False, longest=5),
+            "tokenizer_config.json": generic},
         "generic, without a template": {"tokenizer.json": wordpiece_json(post_processor=None),
                                         "tokenizer_config.json": generic},
         "generic, another template": {"tokenizer.json": wordpiece_json(post_processor=template(
