@@ -1,7 +1,7 @@
 """A GPT and a BERT in plain NumPy, from the gradient to the training loop, in one file.
 
-Read it once from top to bottom; NumPy and the chain rule are all it needs. The rest of the package
-computes the same, faster and for more cases; tests hold the two equal, losses and gradients.
+Read it once from top to bottom; NumPy and the chain rule are enough. `python -m minibert.micro`
+trains both. Tests hold it equal to the rest of the package, which is faster and also has dropout.
 
 Letters: B batch, T tokens (S keys), H heads, D head width, C = H D model width, V vocabulary.
 """
@@ -37,7 +37,6 @@ class Tensor:
                     source.grad += grad  # not =: a tensor that is used twice gets two gradients
 
     # The ops. Their operands are called a, b and x, as in formulas, instead of self and other.
-
     def __add__(a, b):
         b = b if isinstance(b, Tensor) else Tensor(b)
         def add_backward(grad):
@@ -60,6 +59,7 @@ class Tensor:
         def elementwise_backward(grad):
             return (grad * slope,)
         return Tensor(y, (x,), elementwise_backward)
+
     def __pow__(x, n): return x.elementwise(x.data ** n, slope=n * x.data ** (n - 1))
     def exp(x): return x.elementwise(np.exp(x.data), slope=np.exp(x.data))
     def log(x): return x.elementwise(np.log(x.data), slope=1 / x.data)
@@ -125,8 +125,8 @@ def gelu(x, approximate):
 
 def attention(query, key, value, mask):
     """softmax(Q K^T / sqrt(D)) V (Vaswani et al. 2017, eq. 1) in each head: (B, H, T, D)."""
-    scores = query @ key.transpose(0, 1, 3, 2) / math.sqrt(query.shape[-1])  # (B, H, T, S)
-    scores = scores + np.where(mask, 0.0, -1e30)  # exp(-1e30) = 0: no weight
+    scores = query @ key.transpose(0, 1, 3, 2)  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
+    scores = scores / math.sqrt(query.shape[-1]) + np.where(mask, 0.0, -1e30)  # exp(-1e30) = 0
     return softmax(scores) @ value  # (B, H, T, S) @ (B, H, S, D) -> (B, H, T, D)
 
 def attention_mask(ids, causal):
@@ -170,13 +170,13 @@ def gpt(ids, w, num_heads=4):
     x = w["words"][ids] + w["positions"][:ids.shape[1]]  # (B, T, C) + (T, C)
     for block_weights in w["blocks"]:
         x = block(x, block_weights, mask, num_heads, norm_first=True, approximate="tanh")
-    return layer_norm(x, *w["norm"]) @ w["words"].transpose(1, 0)  # (B, T, C) @ (C, V)
+    return layer_norm(x, *w["norm"]) @ w["words"].transpose(1, 0)  # the embedding again: (B, T, V)
 
 def bert(ids, w, num_heads=4):
     """Devlin et al. 2019: ids (B, T) of "[CLS] A [SEP] B [SEP]" -> logits (B, T, V) of the word at
     each place, and logits (B, 2) of "B follows A" and "B does not"."""
     mask = attention_mask(ids, causal=False)
-    segments = np.where(np.arange(ids.shape[1]) > (ids == SEP).argmax(1)[:, None], 1, 0)  # B is 1
+    segments = 1 * (np.arange(ids.shape[1]) > (ids == SEP).argmax(1)[:, None])  # 1 from B on
     x = w["words"][ids] + w["segments"][segments] + w["positions"][:ids.shape[1]]  # (B, T, C)
     x = layer_norm(x, *w["norm"])
     for block_weights in w["blocks"]:
@@ -185,9 +185,8 @@ def bert(ids, w, num_heads=4):
     x = layer_norm(gelu(linear(x, *w["mlm_dense"]), "none"), *w["mlm_norm"])  # (B, T, C)
     return linear(x, w["words"], w["mlm_bias"]), linear(pooled, *w["nsp"])
 
-def layer(rng, *shape):
-    """New [weight, bias] of a linear layer, shape (out, in), or of a layer norm, shape (C,)."""
-    weight = np.ones(shape) if len(shape) == 1 else rng.normal(0, 0.1, shape)
+def layer(rng, *shape):  # [weight, bias] of a linear layer (out, in), or of a layer norm (C,)
+    weight = rng.normal(0, 0.1, shape) if len(shape) == 2 else np.ones(shape)  # BERT: 0.02, C = 768
     return [Tensor(weight), Tensor(np.zeros(shape[0]))]
 
 def gpt_weights(rng, V, T=16, C=32, num_layers=2):
@@ -208,21 +207,21 @@ STORIES = [(f"the {need} {animal} finds {thing} .", f"it {verb} .")
            for animal in ["cat", "dog", "mouse", "fox"]
            for need, thing, verb in [("hungry", "food", "eats"), ("thirsty", "water", "drinks"),
                                      ("tired", "a bed", "sleeps"), ("scared", "a hole", "hides")]
-           if (need, animal) != ("thirsty", "fox")]  # kept for the end of this file
+           if (need, animal) != ("thirsty", "fox")]  # the one story to be met after training
 PAD, CLS, SEP, MASK = range(4)
-VOCABULARY = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(" ".join(sum(STORIES, ())).split()))]
+VOCABULARY = ["[PAD]", "[CLS]", "[SEP]", "[MASK]",
+              *sorted({word for a, b in STORIES for word in f"{a} {b}".split()})]
 IGNORED = -100  # the label of a token that is not to be predicted
 
 def encode(texts):
     """Words to ids, padded to the longest text: (B, T)."""
     rows = [[VOCABULARY.index(word) for word in text.split()] for text in texts]
-    T = max([len(row) for row in rows])
-    return np.array([row + [PAD] * (T - len(row)) for row in rows])
+    return np.array([row + [PAD] * (max(map(len, rows)) - len(row)) for row in rows])
 
 def mask_tokens(ids, rng):
     """Choose 15 % of the words to be predicted; show 80 % of these as [MASK], 10 % as a random
     word, 10 % as they are (Devlin et al. 2019, section 3.1): ids (B, T) -> shown, labels."""
-    chosen = (rng.random(ids.shape) < 0.15) & (ids > MASK)
+    chosen = (rng.random(ids.shape) < 0.15) & (ids > MASK)  # no special token
     random_words = rng.integers(MASK + 1, len(VOCABULARY), ids.shape)
     u = rng.random(ids.shape)
     shown = np.select([u < 0.8, u < 0.9], [MASK, random_words], default=ids)
@@ -232,8 +231,9 @@ def sentence_pairs(stories, rng):
     """[CLS] A [SEP] B [SEP] with A's own B (label 0) or, half of the time, another B (label 1)."""
     labels = rng.integers(0, 2, len(stories))
     others = [[other for _, other in stories if other != b] for _, b in stories]
-    return [f"[CLS] {a} [SEP] {rng.choice(wrong) if label else b} [SEP]"
-            for (a, b), wrong, label in zip(stories, others, labels)], labels
+    texts = [f"[CLS] {a} [SEP] {rng.choice(wrong) if label else b} [SEP]"
+             for (a, b), wrong, label in zip(stories, others, labels)]
+    return texts, labels
 
 def gpt_losses(w, rng):
     ids = encode([f"{a} {b} [SEP]" for a, b in STORIES])  # (B, T)
@@ -260,14 +260,14 @@ def parameters(w):  # all tensors in nested dicts and lists
     parts = w.values() if isinstance(w, dict) else w
     return [w] if isinstance(w, Tensor) else [leaf for part in parts for leaf in parameters(part)]
 
-def train(weights, losses, steps, rng, lr=3e-3):
+def train(weights, losses, steps, rng, lr=3e-3):  # losses(weights, rng) -> {name: loss}
     tensors = parameters(weights)
     m, v = [0.0] * len(tensors), [0.0] * len(tensors)
     for t in range(1, steps + 1):
         terms = losses(weights, rng)
         sum(terms.values()).backward()
         for i, w in enumerate(tensors):
-            decay = 0.01 if w.data.ndim == 2 else 0.0  # matrices, not biases and layer norms
+            decay = 0.01 if w.data.ndim == 2 else 0.0  # not of biases and norms
             w.data, m[i], v[i] = adamw_step(w.data, w.grad, m[i], v[i], t, lr, decay)
             w.grad = np.zeros(w.shape)
         if t == 1 or t % 50 == 0:
@@ -284,17 +284,17 @@ def generate(text, w, rng):
 
 if __name__ == "__main__":
     rng, V = np.random.default_rng(1), len(VOCABULARY)
-    print(f"Guessing blindly costs ln {V} = {math.log(V):.3f} a word and ln 2 = 0.693 a pair.\n")
+    print(f"A uniform guess loses ln {V} = {math.log(V):.3f} at a word, ln 2 = 0.693 at a pair.\n")
     least = math.log(len(STORIES)) / np.mean([len(f"{a} {b}".split()) for a, b in STORIES])
-    print(f"GPT (the least possible loss is {least:.3f}: which story comes cannot be known)")
+    print(f"GPT (the least possible loss is {least:.3f}: which story begins cannot be known)")
     w = train(gpt_weights(rng, V), gpt_losses, 150, rng)
     print(generate("the", w, rng), generate("the thirsty fox", w, rng), "\nBERT", sep="\n")
-    w = train(bert_weights(rng, V), bert_losses, 400, rng)
+    w = train(bert_weights(rng, V), bert_losses, 350, rng)
     for text in ["[CLS] the thirsty fox finds [MASK] . [SEP] it drinks . [SEP]",
                  "[CLS] the thirsty fox finds water . [SEP] it drinks . [SEP]",
                  "[CLS] the thirsty fox finds water . [SEP] it sleeps . [SEP]"]:
         ids = encode([text])
         words, pairs = [softmax(logits).data for logits in bert(ids, w)]  # (1, T, V), (1, 2)
-        print(f"{text}   B follows A: {pairs[0, 0]:.3f}")
+        print(f"{text}   P(B follows A) = {pairs[0, 0]:.3f}")
         for p in words[ids == MASK]:  # (V,)
-            print("    [MASK]:", *[f"{VOCABULARY[i]} {p[i]:.3f} " for i in np.argsort(-p)[:3]])
+            print("    P([MASK]):", *[f"{VOCABULARY[i]} {p[i]:.3f} " for i in np.argsort(-p)[:3]])

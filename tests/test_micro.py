@@ -229,12 +229,15 @@ def gpt_pair():
     return model, weights, with_the_weights_of(model, weights, GPT, "transformer.stack.blocks")
 
 
+def bert_config(**changes):
+    return mb.BertConfig(vocab_size=V, hidden_size=C, num_hidden_layers=LAYERS,
+                         num_attention_heads=H, intermediate_size=4 * C,
+                         max_position_embeddings=T + 2, hidden_dropout_prob=0.0,
+                         attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5, **changes)
+
+
 def bert_pair():
-    config = mb.BertConfig(vocab_size=V, hidden_size=C, num_hidden_layers=LAYERS,
-                           num_attention_heads=H, intermediate_size=4 * C,
-                           max_position_embeddings=T + 2, hidden_dropout_prob=0.0,
-                           attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5)
-    model = randomized(mb.BertForPreTraining(config))
+    model = randomized(mb.BertForPreTraining(bert_config()))
     weights = micro.bert_weights(np.random.default_rng(0), V, T + 2, C, LAYERS)
     return model, weights, with_the_weights_of(model, weights, BERT, "bert.stack.blocks")
 
@@ -320,10 +323,7 @@ def test_bert_equals_the_engines(masked_lm, next_sentence):
 @pytest.mark.parametrize("norm_first", [True, False])
 @pytest.mark.parametrize("approximate, activation", [("none", "gelu"), ("tanh", "gelu_new")])
 def test_the_block_equals_the_engines(norm_first, approximate, activation):
-    config = mb.BertConfig(vocab_size=V, hidden_size=C, num_hidden_layers=2, num_attention_heads=H,
-                           intermediate_size=4 * C, max_position_embeddings=T, hidden_act=activation,
-                           hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
-                           layer_norm_eps=1e-5, norm_first=norm_first)
+    config = bert_config(hidden_act=activation, norm_first=norm_first)
     model = randomized(mb.BertModel(config))
     ids = bert_batch()[0]
     states = model(ids, attention_mask=ids != micro.PAD, output_hidden_states=True).hidden_states
@@ -480,9 +480,9 @@ def test_generated_lines_are_stories(printed):
 
 
 def test_the_gap_and_the_pairs_are_right(printed):
-    word, p, *_ = re.search(r"\[MASK\]: (\w+) (\d\.\d+)", printed).groups()
+    word, p = re.search(r"P\(\[MASK\]\): (\w+) (\d\.\d+)", printed).groups()
     assert word == "water" and float(p) > 0.5
-    judged = dict(re.findall(r"finds water \. \[SEP\] it (\w+) .*B follows A: (\d\.\d+)", printed))
+    judged = dict(re.findall(r"water \. \[SEP\] it (\w+) .*P\(B follows A\) = (\d\.\d+)", printed))
     assert float(judged["drinks"]) > 0.5 > float(judged["sleeps"])
 
 
