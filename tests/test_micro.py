@@ -19,11 +19,10 @@ V, B, T, H, C, LAYERS = 17, 3, 11, 5, 20, 2  # heads of width 4
 SOURCE = Path(micro.__file__)
 
 
-def assert_equal(ours, theirs, scale=0.0, tolerance=1e-12):
-    """Equal up to `tolerance` of the largest value, or of `scale` where that is larger."""
+def assert_equal(ours, theirs, tolerance=1e-12):
+    """Equal up to `tolerance` times the largest value of the array."""
     assert ours.shape == theirs.shape
-    largest = max(np.abs(theirs).max(initial=0), scale)
-    assert np.abs(ours - theirs).max(initial=0) <= tolerance * largest
+    assert np.abs(ours - theirs).max(initial=0) <= tolerance * np.abs(theirs).max(initial=0)
 
 
 # ---- the ops, against differences of their values ------------------------------------------------
@@ -289,13 +288,12 @@ def their_bert_loss(model, masked_lm=True, next_sentence=True):
 
 
 def assert_same_gradients(model, named):
-    """Every coordinate of every parameter."""
-    gradients = {name: np.zeros(parameter.shape) if parameter.grad is None else parameter.grad
-                 for name, parameter in model.named_parameters()}
-    scale = max(np.abs(gradient).max() for gradient in gradients.values())
-    assert scale > 1e-3
-    for name, gradient in gradients.items():
-        assert_equal(named[name].grad, gradient, scale)
+    """Every coordinate of every parameter; None of the engine's (no influence) is zero here."""
+    for name, parameter in model.named_parameters():
+        if parameter.grad is None:
+            assert not named[name].grad.any()
+        else:
+            assert_equal(named[name].grad, parameter.grad)
 
 
 def test_gpt_equals_the_engines():
@@ -343,7 +341,7 @@ def test_the_block_equals_the_engines(norm_first, approximate, activation):
     (y * upstream).sum().backward()
     assert_equal(x.grad, before.grad)
     for name, tensor in named.items():
-        assert_equal(tensor.grad, parameters[f"stack.blocks.0.{name}"].grad, np.abs(x.grad).max())
+        assert_equal(tensor.grad, parameters[f"stack.blocks.0.{name}"].grad)
 
 
 @pytest.mark.parametrize("pair, our_losses, their_loss",
@@ -397,7 +395,7 @@ def test_more_padding_changes_nothing():
 def test_what_mask_tokens_chooses_and_shows():
     rng = np.random.default_rng(4)
     words = len(micro.VOCABULARY)
-    ids = rng.integers(0, words, (1000, 60))
+    ids = rng.integers(0, words, (20_000, 60))
     before = ids.copy()
     shown, labels = micro.mask_tokens(ids, np.random.default_rng(6))
     again = micro.mask_tokens(ids, np.random.default_rng(6))
