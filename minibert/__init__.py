@@ -3,6 +3,8 @@
 These are the public names; README.md says in which order to read the rest.
 """
 
+__version__ = "0.1.0"
+
 from minibert.autograd import functional, ops
 from minibert.autograd.checks.gradcheck import (GradcheckError, GradcheckReport, gradcheck,
                                                 gradcheck_parameters)

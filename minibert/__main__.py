@@ -1,4 +1,4 @@
-"""`python -m minibert`: one line and exit status 2 for what cannot be done, never a traceback."""
+"""`python -m minibert`: a mistake ends in one line and exit status 2, never in a traceback."""
 
 from __future__ import annotations
 
@@ -10,53 +10,71 @@ import warnings
 
 import numpy as np
 
-from minibert.cli import ask
-from minibert.cli import embed as embedding
-from minibert.cli import finetune
-from minibert.cli import predict
-from minibert.cli import pretrain
-from minibert.cli import show
-from minibert.cli.parser import make_parser
+from minibert.cli.parser import parse
 from minibert.errors import InputError
 from minibert.training.trainer import NonFiniteLoss
 
-COMMANDS = {"pretrain": pretrain.run_pretrain, "info": show.run_info, "compare": show.run_compare,
-            "gradcheck": show.run_gradcheck, "fill-mask": ask.run_fill_mask,
-            "embed": embedding.run_embed,
-            "next-sentence": ask.run_next_sentence, "generate": ask.run_generate,
-            "score": ask.run_score, "trace": ask.run_trace, "finetune": finetune.run_finetune,
-            "predict": predict.run_predict, "evaluate": predict.run_evaluate,
-            "answer": predict.run_answer, "tag": predict.run_tag}
-
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 1 for a check that failed, 2 for bad input, 130
-    for a run that Ctrl-C stopped."""
+    """Run one command; returns the exit status: 0, 1 for a check that failed, 2 for bad input or
+    output, 130 for a run that a signal stopped."""
+    if sys.stderr is None:  # closed by the caller: `2>&-`
+        sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        sys.stderr.write("minibert: standard output is closed: expected a terminal, a file or a "
+                         "pipe\n")
+        return 2
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a text may have what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
-    options = make_parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    command, options = parse(arguments)
     # A loss that is not finite is found by its value, and named once.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.showwarning = _one_line_warning
         try:
-            return COMMANDS[options.command](options)
+            status = command.run(options)
+            sys.stdout.flush()
+            return status
         except (InputError, NonFiniteLoss) as error:
             message = str(error)
         except MemoryError as error:
-            message = f"not enough memory ({error}): try a smaller --batch, --width or --context"
-        except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            message = f"not enough memory ({error}): try smaller sizes, or a shorter text"
+        except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+            _drop_output()
             return 0
         except OSError as error:
-            message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                message += ": free some space; what was there before is as it was"
+            message = _describe(error)
         except KeyboardInterrupt:
             sys.stderr.write("minibert: stopped\n")
             return 130
-    sys.stderr.write(f"minibert {options.command}: {' '.join(message.split())}\n")
+    sys.stderr.write(f"minibert {arguments[0]}: {' '.join(message.split())}\n")
     return 2
+
+
+def _describe(error: OSError) -> str:
+    """The file and the cause of an OSError, and the cure for a full disk."""
+    name = error.filename
+    if name is None and _output_fails():
+        name = "standard output"
+    message = f"{name}: {error.strerror}" if name else str(error.strerror or error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message += ": free some space; what was there before is as it was"
+    return message
+
+
+def _output_fails() -> bool:
+    try:
+        sys.stdout.flush()
+        return False
+    except OSError:
+        _drop_output()
+        return True
+
+
+def _drop_output() -> None:
+    """Send what is still to be printed to nowhere, so that the interpreter's end cannot fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line_warning(message, category, filename, lineno, file=None, line=None) -> None:

@@ -1,13 +1,16 @@
-"""Texts as vectors: texts that mean the same point the same way, if the model was trained so."""
+"""`embed`: texts as vectors; similar texts have similar ones, if the model was trained for it."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 
 from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
+from minibert.cli.arguments import add_run
 from minibert.cli.folders import open_model
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
@@ -15,6 +18,32 @@ from minibert.nn.module import evaluating
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 LONGEST = 256  # tokens of a text that count, as sentence-transformers has it for MiniLM
+
+
+@dataclass(frozen=True)
+class Options:
+    run: str
+    texts: tuple[str, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("texts", nargs="+", metavar="TEXT")
+
+
+def run(options: Options) -> int:
+    """Print a line of numbers for each text, as np.loadtxt reads them; in comments the cosines of
+    each text with all."""
+    model, tokenizer = open_model(options.run, (BertModel,), "embed")
+    if not isinstance(tokenizer, BertTokenizer):
+        raise InputError(f"{options.run}: its tokenizer is no BertTokenizer: embed needs one")
+    vectors = embed(model, tokenizer, list(options.texts))
+    np.savetxt(sys.stdout, vectors, fmt="%9.6f")
+    if len(vectors) > 1:
+        print("# cosines")
+        for text, row in zip(options.texts, vectors @ vectors.T):
+            print("#", " ".join([f"{cosine:6.3f}" for cosine in row]), f" {text!r}")
+    return 0
 
 
 def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str], batch_size: int = 32
@@ -45,18 +74,3 @@ def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str], batch_si
     with evaluating(model), no_grad():
         parallel_for(fill, batches)
     return vectors
-
-
-def run_embed(options) -> int:
-    """`embed RUN TEXT...`: a line of numbers for each text, as np.loadtxt reads them; in comments
-    the cosines of each text with all."""
-    model, tokenizer = open_model(options.run, (BertModel,), "embed")
-    if not isinstance(tokenizer, BertTokenizer):
-        raise InputError(f"{options.run}: its tokenizer is no BertTokenizer: embed needs one")
-    vectors = embed(model, tokenizer, options.texts)
-    np.savetxt(sys.stdout, vectors, fmt="%9.6f")
-    if len(vectors) > 1:
-        print("# cosines")
-        for text, row in zip(options.texts, vectors @ vectors.T):
-            print("#", " ".join([f"{cosine:6.3f}" for cosine in row]), f" {text!r}")
-    return 0

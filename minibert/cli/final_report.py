@@ -1,12 +1,16 @@
-"""The end of `pretrain`: what the models reached, what was possible, and what they can say."""
+"""The report at the end of `pretrain`: figures beside baselines and the oracle's, and samples."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from minibert.cli.ask import continued, next_sentence_probability
-from minibert.cli.build_trainer import FilledGap
-from minibert.cli.show import table
+from minibert.cli.display import table
+from minibert.cli.generate import continued
+from minibert.cli.next_sentence import next_sentence_probability
+from minibert.cli.samples import FilledGap
+from minibert.models.pretrained_model import PretrainedModel
+from minibert.pretraining.bert_objective import PretrainingObjective
+from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.training.trainer import Trainer
 
@@ -39,7 +43,7 @@ def figures_table(trainers: list[Trainer]) -> list[str]:
 
 
 def _column(trainer: Trainer) -> dict[str, str]:
-    """The figures of one model, in the order in which they are read; empty where there is none."""
+    """The figures of one model, in the order of the rows; empty where there is none."""
     summary = trainer.run_folder.summary()
     held_out, counted, oracle = summary["held_out"], summary["baselines"], summary["oracle"] or {}
     bert = trainer.objective.name == "bert"
@@ -71,18 +75,19 @@ def _percent(figures: dict, name: str) -> str:
 
 
 def bert_samples(trainer: Trainer) -> list[str]:
-    """A filled gap, and some held-out pairs with what the model thinks of them."""
+    """The candidates for a gap, and some held-out pairs with the model's judgement."""
     model, tokenizer, objective = trainer.model, trainer.tokenizer, trainer.objective
     gap = FilledGap(objective, tokenizer)
     lines = ["BERT fills a gap (held-out text):", "  " + gap.text()]
     lines += [f"  {p:6.1%}  {token}{'   <- what stood there' if token == gap.answer else ''}"
-              for token, p in gap.guesses(model, 5)]
+              for token, p in gap.candidates(model, 5)]
     if objective.next_sentence:
         lines += ["BERT judges pairs (held-out text):", *_pairs(model, tokenizer, objective)]
     return lines
 
 
-def _pairs(model, tokenizer, objective) -> list[str]:
+def _pairs(model: PretrainedModel, tokenizer: Tokenizer, objective: PretrainingObjective
+           ) -> list[str]:
     batch = next(objective.held_out_batches())
     lines = []
     for row in range(min(PAIRS_SHOWN, len(batch.original_ids))):
@@ -97,7 +102,7 @@ def _pairs(model, tokenizer, objective) -> list[str]:
 
 
 def gpt_samples(trainer: Trainer) -> list[str]:
-    """Documents that the model makes up."""
+    """Documents that the model generates."""
     model, tokenizer = trainer.model, trainer.tokenizer
     tokens = TEXT_CHARACTERS if isinstance(tokenizer, CharTokenizer) else TEXT_TOKENS
     lines = []

@@ -2,186 +2,277 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-from dataclasses import fields
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import set_blas_threads
-from minibert.cli.finetune_options import OF_A_RUN, WARMUP_SHARE, resolved
-from minibert.cli.folders import model_folders
+from minibert.cli.arguments import (add_columns, add_run_options, check_same, flag_name, given,
+                                    path)
+from minibert.cli.finetune_options import FinetuneOptions, from_state
+from minibert.cli.folders import config_of, model_folders, tokenizer_of
+from minibert.cli.life_cycle import Training, prepare, train
+from minibert.cli.memory import check_memory
 from minibert.cli.metrics_report import summary_of, verdict
-from minibert.cli.resume import as_begun
-from minibert.cli.show import curve_of, introduction
-from minibert.cli.tasks import config_of, learned_from, read_examples, task_of, tokenizer_of
+from minibert.cli.resume import check_steps, state_to_resume
+from minibert.cli.tasks import (METRICS, TaskOptions, learned_from, longest_windows, read_examples,
+                                task_of)
 from minibert.errors import InputError
 from minibert.finetuning.build_model import freeze_below, head_class, pretrained_model
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import Task
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.training.data_parallel import default_workers
-from minibert.training.machine import keep_freed_memory
-from minibert.training.report import Report, estimate, estimate_line, in_words
-from minibert.training.run_folder import Run, new_runs
-from minibert.training.trainer import Trainer, TrainingSettings
+from minibert.training.machine import core_count, keep_freed_memory
+from minibert.training.report import Report, in_words
+from minibert.training.run_folder import Run
+from minibert.training.settings import TrainingSettings
+from minibert.training.trainer import Trainer
 
-# Options that say how to run, not what: they are no part of what a run is.
-NOT_STORED = ("command", "out", "resume")
-SETTINGS = {field.name for field in fields(TrainingSettings)}
+TASK_SUMMARIES = {"classify": "The class of a text, or a number for it.",
+                  "pair": "The class of a pair of texts, or a number for it.",
+                  "choice": "Which of several endings goes on best.",
+                  "tag": "A tag for every word, such as entities.",
+                  "answer": "The span of a text that answers a question."}
 NEEDED = {"from": "the run or the folder of a pre-trained model: `pretrain bert` makes one",
           "train": "a file of labelled examples to learn from",
           "dev": "a file of labelled examples that are not in --train, to be judged by"}
+NOT_STORED = ("command", "task", "out", "resume")  # how to run, not what the run is
+SETTINGS = tuple(field.name for field in fields(TrainingSettings))
+DEFAULT_SETTINGS = {"weight_decay": 0.01, "schedule": "linear", "seed": 1}
+BERT_LR, BERT_WIDTH = 5e-5, 768  # the rate that the paper finds good for BERT's size
+WARMUP_SHARE = 0.1
 
 
-def run_finetune(given) -> int:
-    """`finetune TASK`; exit status 130 if Ctrl-C stopped it."""
-    options = {name: value for name, value in vars(given).items()
-               if name not in NOT_STORED and value is not None}
-    report = Report()
-    if given.resume:
-        run, options = resumed(given, options)
-        folder = run.checkpoint("latest")
-    else:
-        run, options, folder = begun(given, options)
+@dataclass(frozen=True)
+class Options:
+    """What the user said; `given` holds what a run is, by the names of the command line."""
+
+    task: str
+    out: Path | None
+    resume: bool
+    given: Mapping[str, object]
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Options:
+        named = {name: value for name, value in given(arguments).items() if name not in NOT_STORED}
+        out = arguments.out
+        if out is None and "train" in named:
+            out = f"runs/{arguments.task}-{Path(named['train']).stem}"
+        return cls(arguments.task, None if out is None else Path(out), arguments.resume, named)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="task",
+                                  parser_class=type(parser))
+    for name, summary in TASK_SUMMARIES.items():
+        task = tasks.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        task.add_argument("--from", type=path, metavar="RUN_OR_FOLDER",
+                          help="the pre-trained model")
+        task.add_argument("--train", type=path, metavar="FILE",
+                          help="labelled examples to learn from; with --resume where they are now")
+        task.add_argument("--dev", type=path, metavar="FILE",
+                          help="labelled examples to be judged by")
+        if name in ("classify", "pair", "tag"):
+            add_columns(task.add_argument_group("files"), pairs=name == "pair")
+        if name in ("classify", "pair"):
+            task.add_argument("--regression", action="store_true", default=None,
+                              help="labels are numbers to be predicted")
+            task.add_argument("--metric", choices=METRICS,
+                              help="the figure that selects the best checkpoint (accuracy)")
+        if name == "classify":
+            task.add_argument("--vote", action="store_true", default=None,
+                              help="a text in several windows has the class that most of them have "
+                                   "(the one with the highest mean)")
+        if name in ("classify", "pair", "tag"):
+            task.add_argument("--class-weights", action="store_true", default=None,
+                              help="let rare classes count as much as common ones")
+        _add_training(task.add_argument_group("training"))
+        add_run_options(task.add_argument_group("run"), "runs/TASK-TRAIN")
+
+
+def _add_training(training) -> None:
+    training.add_argument("--epochs", type=int, help="passes over all examples (3)")
+    training.add_argument("--batch", type=int, help="examples, or windows, in a batch (16)")
+    training.add_argument("--lr", type=float, help="the highest learning rate (5e-5 for BERT's "
+                                                   "width of 768, more for a narrower model)")
+    training.add_argument("--warmup", type=int, help="steps until the highest rate (a tenth)")
+    training.add_argument("--weight-decay", type=float, help="(0.01)")
+    training.add_argument("--layer-decay", type=float,
+                          help="the rate of a layer as a share of that above it (1)")
+    frozen = training.add_mutually_exclusive_group()
+    frozen.add_argument("--freeze-layers", type=int, metavar="K",
+                        help="do not train the embeddings and the first K blocks (none)")
+    frozen.add_argument("--freeze-encoder", action="store_true", default=None,
+                        help="train the head only")
+    training.add_argument("--dropout", type=float, help="(as in pre-training)")
+    training.add_argument("--patience", type=int, help="stop after so many epochs without a better "
+                                                       "result on --dev (0: never)")
+    training.add_argument("--max-length", type=int, help="tokens in a window (128; answer: 384)")
+    training.add_argument("--stride", type=int,
+                          help="tokens that a window shares with the one before (a third)")
+    training.add_argument("--seed", type=int, help="(1)")
+
+
+class FineTuning(Training):
+    """The training of a model for a task. `words` are the settings of the trainer, by name, that do
+    not depend on the examples; `folder` holds the model to begin or to go on with."""
+
+    def __init__(self, run: Run, resume: bool, options: FinetuneOptions, words: dict, folder: Path):
+        super().__init__(run, resume)
+        self.options, self.words, self.folder = options, words, folder
+
+    def make_trainer(self, report: Report) -> Trainer:
+        options = self.options
+        architecture, config = config_of(self.folder)
+        check_memory(config, options.batch, options.task.max_length)
+        train, dev = (read_examples(options.task, options.file(part)) for part in ("train", "dev"))
+        options = with_digest(options)
+        if not self.resume:
+            options = replace(options, task=learned_from(options.task, train, options.file("train"),
+                                                         options.class_weights))
+        task = task_of(options.task, tokenizer_of(self.folder, config.vocab_size))
+        objective = FineTuningObjective(task, train, dev, options.batch, self.words["seed"])
+        settings = settings_of(self.words, options, objective, config.hidden_size)
+        if self.resume:
+            check_steps("--epochs", options.epochs, settings.steps, self.run.state()["step"])
+        model = self._make_model(task, architecture.left_to_right)
+        model.gradient_checkpointing = options.gradient_checkpointing
+        self.options = options
+        return Trainer(model, objective, settings, tokenizer=task.reading.tokenizer,
+                       about=options.about(), report=report)
+
+    def _make_model(self, task: Task, left_to_right: bool) -> PretrainedModel:
+        """The run's own model, or one with a new head; its frozen layers."""
+        options = self.options
+        if self.resume:
+            model = head_class(task.name, left_to_right).from_pretrained(self.folder)
+        else:
+            model = pretrained_model(task, self.folder, self.words["seed"], options.dropout)
+        layers = options.freeze_layers
+        if options.freeze_encoder:
+            layers = model.config.num_hidden_layers
+        if layers:
+            freeze_below(model, layers)
+        return model
+
+    def write_beside(self) -> None:
+        objective = self.trainer.objective
+        self.run.write_baseline(objective.task.guess(objective.train))
+
+    def title(self) -> list[str]:
+        options = self.options
+        return [f"finetune {options.task.task}: {options.begun_from} learns from {options.train}, "
+                f"judged by {options.dev}"]
+
+    def facts(self) -> list[str]:
+        trainer = self.trainer
+        trained = sum([parameter.size for parameter in trainer.parameters
+                       if parameter.requires_grad])
+        return [f"{trained:,} of {trainer.parameter_count():,} parameters are trained, at most at "
+                f"a rate of {trainer.settings.lr:.2g}"]
+
+    def finish(self, report: Report) -> None:
+        trainer, run = self.trainer, self.run
+        if not self.summary_is_current():
+            run.write_summary(summary_of(trainer))
+        summary = run.summary()
+        report.line()
+        report.line(f"judged by {self.options.dev}, the best checkpoint (step "
+                    f"{summary['best']['step']}):")
+        for line in verdict(summary["best"], summary["baselines"], summary, trainer.objective.task):
+            report.line(line)
+        report.line(f"{in_words(trainer.seconds)}; kept in {run.path}")
+
+
+def run(options: Options) -> int:
+    """Fine-tune; exit status 130 if a signal stopped it."""
+    training = resumed(options) if options.resume else new(options)
     keep_freed_memory()
-    set_blas_threads(options["threads"])
-    trainer = make_trainer(options, folder, report, given.resume)
-    introduce(trainer, report)
-    start(trainer, run, report, given.resume)
-    if not trainer.run():
-        report.line(f"stopped after step {trainer.steps_done}, all is saved; go on with: python -m "
-                    f"minibert finetune {given.task} --resume --out {run.path}")
-        return 130
-    finish(trainer, report)
-    return 0
+    set_blas_threads(training.options.threads)
+    report = Report()
+    prepare([training], report)
+    command = f"python -m minibert finetune {options.task} --resume --out {training.run.path}"
+    return 0 if train([training], report, command) else 130
 
 
-def begun(given, options: dict) -> tuple[Run, dict, Path]:
-    """A new run, all of its options, and the folder of the model to start from. Errors: files or
-    the model not named, a folder in the way, an option out of range."""
+def new(options: Options) -> FineTuning:
+    """A new run. Errors: InputError, files or the model not named, a folder in the way, an option
+    out of range."""
+    named = options.given
     for name, what in NEEDED.items():
-        if name not in options:
+        if name not in named:
             raise InputError(f"--{name} is missing: name {what}")
     for name in ("metric", "class_weights", "vote"):
-        if "regression" in options and name in options:
-            raise InputError(f"--{name.replace('_', '-')} is about classes, and --regression "
-                             "predicts numbers: leave one out")
-    run = Run(given.out or f"runs/{given.task}-{Path(given.train).stem}")
+        if "regression" in named and name in named:
+            raise InputError(f"{flag_name(name)} is about classes, and --regression predicts "
+                             "numbers: leave one out")
+    run = Run(options.out)
     run.check_free()
-    folder = model_folders(options["from"])[0]
-    config = config_of(folder)
-    options = resolved(options, config.max_position_embeddings, config.hidden_size)
-    options["left_to_right"] = config.model_type == "gpt2"
-    for name in ("epochs", "batch", "threads", "workers"):
-        if options.get(name, 1) < 1:
-            raise InputError(f"--{name} is {options[name]}: expected at least 1")
-    if options["max_length"] > config.max_position_embeddings:
-        raise InputError(f"--max-length is {options['max_length']}, but the model in {folder} has "
-                         f"{config.max_position_embeddings} positions: expected at most as many")
-    return run, options, folder
+    folder = model_folders(named["from"])[0]
+    architecture, config = config_of(folder)
+    positions = config.max_position_embeddings
+    task = {"task": options.task, "left_to_right": architecture.left_to_right,
+            **longest_windows(options.task, positions)}
+    if "max_length" in named:
+        task["stride"] = named["max_length"] // 3
+    task |= {name: value for name, value in named.items() if name in TaskOptions.__dataclass_fields__}
+    if task["max_length"] > positions:
+        raise InputError(f"--max-length is {task['max_length']}, but the model in {folder} has "
+                         f"{positions} positions: expected at most as many")
+    others = {name: value for name, value in named.items()
+              if name in FinetuneOptions.__dataclass_fields__}
+    chosen = FinetuneOptions(TaskOptions(**task), named["from"], counted_from=os.getcwd(),
+                             **{"threads": core_count(), **others})
+    words = {**DEFAULT_SETTINGS, "lr": BERT_LR * BERT_WIDTH / config.hidden_size,
+             **{name: value for name, value in named.items() if name in SETTINGS}}
+    TrainingSettings(**words)  # a value out of range is told before the files are read
+    return FineTuning(run, False, chosen, words, folder)
 
 
-def resumed(given, options: dict) -> tuple[Run, dict]:
-    """The run in --out and the options that it was begun with."""
-    if given.out is None:
+def resumed(options: Options) -> FineTuning:
+    """The run in --out, with the options that it was begun with. Errors: InputError, nothing to
+    resume, options that were others then."""
+    if options.out is None:
         raise InputError("--resume goes on with the run in --out: name its folder")
-    run = Run(given.out)
-    return run, as_begun(run, f"finetune {given.task}", (*NEEDED, *OF_A_RUN), options,
-                         may_grow="epochs")
+    run = Run(options.out)
+    state = state_to_resume(run, f"finetune {options.task}")
+    folder = run.checkpoint("latest")
+    begun, settings = from_state(state, folder / "state.json")
+    check_same(run.path, {**begun.about(), **asdict(settings)}, options.given,
+               ("epochs", "train", "dev"))
+    moved = {part: options.given[part] for part in ("train", "dev") if part in options.given}
+    if moved:
+        here = {part: os.path.abspath(begun.file(part)) for part in ("train", "dev")}
+        begun = replace(begun, **here | moved, counted_from=os.getcwd())
+    begun = replace(begun, epochs=options.given.get("epochs", begun.epochs))
+    return FineTuning(run, True, begun, asdict(settings), folder)
 
 
-def make_trainer(options: dict, folder: Path, report: Report, resume: bool) -> Trainer:
-    """A trainer on the model in `folder`; no folder is touched. Errors: whatever does not fit."""
-    config = config_of(folder)
-    train, dev = (read_examples(options, options[part]) for part in ("train", "dev"))
-    check_same_files(options)
-    if not resume:
-        options |= learned_from(options, train)
-    task = task_of(options, tokenizer_of(folder, config.vocab_size))
-    objective = FineTuningObjective(task, train, dev, options["batch"], options["seed"])
-    settings = settings_of(options, objective, config.hidden_size)
-    about = {name: value for name, value in options.items() if name not in SETTINGS}
-    return Trainer(make_model(task, options, folder, resume), objective, settings,
-                   tokenizer=task.reading.tokenizer, about=about, report=report)
+def settings_of(words: Mapping, options: FinetuneOptions, objective: FineTuningObjective,
+                width: int) -> TrainingSettings:
+    """The trainer's settings: `words`, and what follows from the number and the length of the
+    rows. An evaluation follows every epoch."""
+    rows = objective.rows
+    steps = -(-len(rows) * options.epochs // options.batch)
+    length = sum(map(len, rows)) // len(rows)
+    workers = default_workers(options.batch, length, width, options.threads)
+    return TrainingSettings(**{"warmup": int(WARMUP_SHARE * steps), "workers": workers, **words,
+                               "steps": steps, "eval_every": objective.steps_per_epoch})
 
 
-def check_same_files(options: dict) -> None:
-    """A run goes on with the files that it began with: their digest is one of its options."""
+def with_digest(options: FinetuneOptions) -> FinetuneOptions:
+    """The options with the digest of both files. Errors: InputError, another one is there: a run
+    goes on with the files that it began with."""
     digest = hashlib.sha256()
     for part in ("train", "dev"):
-        digest.update(hashlib.sha256(Path(options[part]).read_bytes()).digest())
+        digest.update(hashlib.sha256(Path(options.file(part)).read_bytes()).digest())
     found = digest.hexdigest()[:16]
-    if options.setdefault("data_digest", found) != found:
-        raise InputError(f"{options['train']} and {options['dev']} are no longer what this run was "
-                         f"begun with (digest {found}, then {options['data_digest']}): begin a new "
-                         "run")
-
-
-def settings_of(options: dict, objective: FineTuningObjective, width: int) -> TrainingSettings:
-    """The trainer's settings, an evaluation after every epoch; what depends on the number and the
-    length of the rows is added to the options."""
-    rows = objective.rows
-    options["steps"] = -(-len(rows) * options["epochs"] // options["batch"])
-    options["eval_every"] = objective.steps_per_epoch
-    options.setdefault("warmup", int(WARMUP_SHARE * options["steps"]))
-    length = sum(map(len, rows)) // len(rows)
-    options.setdefault("workers", default_workers(options["batch"], length, width,
-                                                  options["threads"]))
-    return TrainingSettings(**{name: options[name] for name in SETTINGS if name in options})
-
-
-def make_model(task: Task, options: dict, folder: Path, resume: bool) -> PretrainedModel:
-    """The run's own model, or one with a new head; with what is frozen in it."""
-    if resume:
-        model = head_class(task.name, options["left_to_right"]).from_pretrained(folder)
-    else:
-        model = pretrained_model(task, folder, options["seed"], options["dropout"])
-    layers = options["freeze_layers"]
-    if options["freeze_encoder"]:
-        layers = model.config.num_hidden_layers
-    if layers:
-        freeze_below(model, layers)
-    return model
-
-
-def introduce(trainer: Trainer, report: Report) -> None:
-    """What is learned from, and what is trained."""
-    options = trainer.about
-    report.line(f"finetune {options['task']}: {options['from']} learns from {options['train']}, "
-                f"judged by {options['dev']}")
-    for line in introduction(trainer.objective):
-        report.line(line)
-    trained = sum([parameter.size for parameter in trainer.parameters if parameter.requires_grad])
-    report.line(f"{trained:,} of {trainer.parameter_count():,} parameters are trained, at most at "
-                f"a rate of {trainer.settings.lr:.2g}")
-
-
-def start(trainer: Trainer, run: Run, report: Report, resume: bool) -> None:
-    """Go back to where the run stood; or try a step, and only then make the run's folder, with a
-    first checkpoint, so that it can be resumed whenever it is killed."""
-    if resume:
-        trainer.run_folder = run
-        trainer.resume()
-        report.line(f"resumed at step {trainer.steps_done}")
-        return
-    report.line(estimate_line(estimate(trainer), trainer.settings.steps))
-    with new_runs([run.path]) as [trainer.run_folder]:
-        objective = trainer.objective
-        run.write_baseline(objective.task.guess(objective.train))
-        trainer.save()
-
-
-def finish(trainer: Trainer, report: Report) -> None:
-    """Judge the best checkpoint, write the summary, and say what it reached."""
-    run = trainer.run_folder
-    for line in curve_of(run.records()):
-        report.line(line)
-    summary = run.summary()
-    if summary is None or summary["steps"] != trainer.steps_done:
-        summary = summary_of(trainer)
-        run.write_summary(summary)
-    report.line()
-    report.line(f"judged by {trainer.about['dev']}, the best checkpoint (step "
-                f"{summary['best']['step']}):")
-    for line in verdict(summary["best"], summary["baselines"], summary, trainer.objective.task):
-        report.line(line)
-    report.line(f"{in_words(trainer.seconds)}; kept in {run.path}")
+    if options.data_digest not in (None, found):
+        raise InputError(f"{options.train} and {options.dev} are no longer what this run was begun "
+                         f"with (digest {found}, then {options.data_digest}): name them anew with "
+                         "--train and --dev if they were moved, or begin a new run")
+    return replace(options, data_digest=found)

@@ -1,89 +1,133 @@
-"""From a folder to a model and its tokenizer: the folder of a run, of two, or of a model."""
+"""Folders of runs and of models: from the name of one to a model and its tokenizer."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from minibert.atomic_files import read_json
+from minibert.checkpoints.hugging_face import load_folder
 from minibert.errors import InputError
+from minibert.models.architectures import BERT, GPT, Architecture, architecture_of, class_name
 from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
-                                  BertForPreTraining, BertModel)
-from minibert.models.gpt import GPT2LMHeadModel
-from minibert.tokenizers.characters import load_tokenizer
+                                  BertForPreTraining)
+from minibert.models.config import ModelConfig, config_from_dict, option_values
+from minibert.models.pretrained_model import PretrainedModel
+from minibert.tokenizers.base import Tokenizer
+from minibert.tokenizers.characters import CharTokenizer, load_tokenizer
 from minibert.training.run_folder import Run
 
-# The classes with a head for each question, the likeliest first.
+# The classes with the head for each purpose, the preferred one first.
 MASKED_LM = (BertForPreTraining, BertForMaskedLM)
 NEXT_SENTENCE = (BertForPreTraining, BertForNextSentencePrediction)
-LANGUAGE_MODEL = (GPT2LMHeadModel,)
-ANY_MODEL = (BertForPreTraining, BertForMaskedLM, BertForNextSentencePrediction, BertModel,
-             GPT2LMHeadModel)
+LANGUAGE_MODEL = (GPT.pretraining,)
+ANY_MODEL = (BERT.pretraining, *BERT.other_pretraining, BERT.bare, GPT.pretraining)
 
 
-def find_run(path: str) -> Run:
-    """The run at `path`. Errors: no folder, no run in it."""
-    run = Run(path)
+def find_run(name: str) -> Run:
+    """The run in the folder `name`. Errors: InputError, no folder, no run in it."""
+    run = Run(name)
     if not run.path.is_dir():
-        raise InputError(f"{path}: there is no such folder: expected a run, as pretrain --out "
+        raise InputError(f"{name}: there is no such folder: expected a run, as pretrain --out "
                          "makes them")
     if run.checkpoint("latest") is None:
-        halves = [name for name in ("bert", "gpt") if Run(run.path / name).checkpoint("latest")]
+        halves = [half for half in ("bert", "gpt") if Run(run.path / half).checkpoint("latest")]
         hint = "expected a run, as pretrain --out makes them"
         if halves:
-            hint = f"name one of its runs: {' or '.join(str(run.path / name) for name in halves)}"
-        raise InputError(f"{path}: no run is in this folder: {hint}")
+            hint = f"name one of its runs: {' or '.join(str(run.path / half) for half in halves)}"
+        raise InputError(f"{name}: no run is in this folder: {hint}")
     return run
 
 
-def open_model(path: str, classes: tuple[type, ...], purpose: str) -> tuple:
-    """(model in eval mode, tokenizer) from the best checkpoint of a run, or from a model's folder,
-    also one that Hugging Face's classes wrote.
+def find_run_or_model(name: str) -> Run | Path:
+    """The run in the folder `name`, or the folder itself if it holds a model (a checkpoint of a
+    run, or what Hugging Face's classes wrote). Errors: InputError where there is neither."""
+    return Path(name) if (Path(name) / "config.json").exists() else find_run(name)
+
+
+def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: str
+               ) -> tuple[PretrainedModel, Tokenizer]:
+    """(model in eval mode, tokenizer) from the best checkpoint of a run, or from a model's folder.
 
     The class that wrote the folder is taken if it is one of `classes`, else the first of them whose
-    weights are all there (a bare BERT does without its pooler). Errors: no such folder, damaged
+    weights are all there (a bare BERT needs no pooler). Errors: InputError, no such folder, damaged
     files, a model without the weights that `purpose` needs.
     """
-    seen = []
-    for folder in model_folders(path):
-        config = read_json(folder / "config.json")
-        for model_class in _fitting(config, classes):
+    found = []
+    for folder in model_folders(name):
+        values = read_json(folder / "config.json")
+        for model_class in _fitting(values, classes):
             model, info = model_class.from_pretrained(folder, output_loading_info=True)
-            if all([name.startswith("pooler.") for name in info["missing_keys"]]):
+            if all([weight.startswith("pooler.") for weight in info["missing_keys"]]):
                 return model, load_tokenizer(folder, model.config.vocab_size)
-        seen.append(_class_name(config))
+        found.append(kind_of(values))
     wanted = " or ".join([model_class.__name__ for model_class in classes])
-    raise InputError(f"{path}: holds {' and '.join(seen)}: {purpose} needs the weights of {wanted}")
+    raise InputError(f"{name}: holds {' and '.join(found)}: {purpose} needs the weights of "
+                     f"{wanted}")
 
 
-def model_folders(path: str) -> list[Path]:
-    """The folders with a model that `path` may stand for; for a `pretrain both` there are two.
-    Errors: there is none."""
-    folder = Path(path)
+def model_folders(name: str) -> list[Path]:
+    """The folders with a model that `name` may stand for; for a `pretrain both` there are two.
+    Errors: InputError, there is none."""
+    folder = Path(name)
     if not folder.is_dir():
-        raise InputError(f"{path}: there is no such folder: expected that of a run or of a model")
+        raise InputError(f"{name}: there is no such folder: expected that of a run or of a model")
     if (folder / "config.json").exists():
         return [folder]
     runs = [Run(folder), Run(folder / "bert"), Run(folder / "gpt")]
     found = [checkpoint for run in runs
              if (checkpoint := run.checkpoint("best") or run.checkpoint("latest")) is not None]
     if not found:
-        raise InputError(f"{path}: neither a run nor a model's folder (config.json, "
+        raise InputError(f"{name}: neither a run nor a model's folder (config.json, "
                          "model.safetensors)")
     return found
 
 
-def _fitting(config: dict, classes: tuple[type, ...]) -> list[type]:
-    """Those of `classes` that are of the folder's kind, the one that wrote it first."""
-    fitting = [model_class for model_class in classes
-               if str(config.get("model_type")).split("_")[0] == model_class.config_class.family]
-    name = _class_name(config)
-    return ([model_class for model_class in fitting if model_class.__name__ == name]
-            + [model_class for model_class in fitting if model_class.__name__ != name])
+def _fitting(values: Mapping, classes: tuple[type[PretrainedModel], ...]
+             ) -> list[type[PretrainedModel]]:
+    """Those of `classes` that have the architecture of a config.json, the one that wrote it
+    first."""
+    try:
+        config_class = architecture_of(values).config_class
+    except InputError:  # open_model names what it is
+        return []
+    fitting = [one for one in classes if one.config_class is config_class]
+    return sorted(fitting, key=lambda one: one.__name__ != class_name(values))
 
 
-def _class_name(config: dict) -> str:
-    """The class that wrote the folder; the kind of model where it does not say."""
-    names = config.get("architectures")
-    if isinstance(names, list) and names and isinstance(names[0], str):
-        return names[0]
-    return f"a model of type {config.get('model_type')!r:.60}"
+def kind_of(values: Mapping) -> str:
+    """The class that wrote a config.json or, where it does not say, the kind of model."""
+    return class_name(values) or f"a model of type {values.get('model_type')!r:.60}"
+
+
+def config_of(folder: str | Path) -> tuple[Architecture, ModelConfig]:
+    """The architecture and the config of a model's folder, whatever its heads. Errors: InputError
+    that names the file."""
+    values, _ = load_folder(folder)
+    try:
+        architecture = architecture_of(values)
+        return architecture, config_from_dict(architecture.config_class, values)
+    except InputError as error:
+        raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
+
+
+def tokenizer_of(folder: str | Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer of a model's folder, as it is when a model trains: characters that it does not
+    have are unknown, not an error."""
+    tokenizer = load_tokenizer(folder, vocab_size)
+    if isinstance(tokenizer, CharTokenizer):
+        tokenizer.errors = "replace"
+    return tokenizer
+
+
+def description(folder: Path) -> dict[str, object]:
+    """The architecture, sizes and labels of a model's folder, under the names of the options."""
+    architecture, config = config_of(folder)
+    values, file = load_folder(folder)
+    found = {"model": architecture.name, "class": kind_of(values), **option_values(config),
+             "vocab_size": config.vocab_size,
+             "weights": f"{sum([math.prod(file.shape(name)) for name in file]):,}"}
+    if config.id2label != type(config)().id2label:
+        found["labels"] = list(config.id2label.values())
+    return found

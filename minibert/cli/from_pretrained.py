@@ -1,48 +1,44 @@
-"""`pretrain --from`: going on with a model and a tokenizer that are there already."""
+"""`pretrain --from`: pre-training that goes on with a stored model and its tokenizer."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from minibert.atomic_files import read_json
-from minibert.cli.folders import model_folders
+from minibert.cli.arguments import flag_name
+from minibert.cli.folders import config_of, model_folders, tokenizer_of
+from minibert.cli.pretrain_options import PretrainOptions, resolved
 from minibert.errors import InputError
-from minibert.models.bert import BertForPreTraining
-from minibert.models.config import config_from_dict
-from minibert.models.gpt import GPT2LMHeadModel
+from minibert.models.architectures import Architecture, architecture_of
+from minibert.models.config import option_values
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
-from minibert.tokenizers.characters import CharTokenizer, load_tokenizer
-
-CLASSES = {"bert": BertForPreTraining, "gpt": GPT2LMHeadModel}
+from minibert.tokenizers.characters import CharTokenizer
 
 
-def settled_by(path: str, which: str, given: dict) -> dict:
-    """The options of `pretrain` that the folder at `path` settles: its sizes and its tokenizer.
+def resolved_from(model: str, given: Mapping[str, object]) -> PretrainOptions:
+    """The options of a training that goes on with the "bert" or "gpt" in the folder given["from"]:
+    sizes and tokenizer are the folder's.
 
-    Errors: no such model there, an option in `given` that says something else, a context of more
-    tokens than the model has positions.
+    Errors: InputError, no such model there, an option in `given` that contradicts it, a context of
+    more tokens than the model has positions.
     """
-    folder = folder_of(path, which)
-    config = config_from_dict(CLASSES[which].config_class, read_json(folder / "config.json"))
-    tokenizer = load_tokenizer(folder, config.vocab_size)
-    settled = {"layers": config.num_hidden_layers, "heads": config.num_attention_heads,
-               "width": config.hidden_size, "vocab_size": tokenizer.vocab_size,
-               "tokenizer": _kind(tokenizer), "initializer_range": config.initializer_range}
-    if which == "bert":
-        settled |= {"dropout": config.hidden_dropout_prob, "norm_first": config.norm_first}
-    else:
-        settled["dropout"] = config.resid_pdrop
+    folder = folder_of(given["from"], model)
+    _, config = config_of(folder)
+    tokenizer = tokenizer_of(folder, config.vocab_size)
+    settled = option_values(config) | {"vocab_size": tokenizer.vocab_size,
+                                       "tokenizer": _kind(tokenizer)}
+    positions = settled.pop("context")
     for name, value in settled.items():
         if given.get(name, value) != value:
-            raise InputError(f"--{name.replace('_', '-')} is {given[name]}, but the model in "
-                             f"{folder} has {value}: leave the option out")
-    positions = config.max_position_embeddings
+            raise InputError(f"{flag_name(name)} is {given[name]}, but the model in {folder} has "
+                             f"{value}: leave the option out")
     if given.get("context", 1) > positions:
         raise InputError(f"--context is {given['context']}, but the model in {folder} has "
-                         f"{positions} positions: ask for fewer tokens")
-    return settled | {"positions": positions}
+                         f"{positions} positions: expected at most as many")
+    return resolved(model, {**given, **settled}, config)
 
 
 def _kind(tokenizer: Tokenizer) -> str:
@@ -51,23 +47,24 @@ def _kind(tokenizer: Tokenizer) -> str:
     return "bpe" if isinstance(tokenizer, GPT2Tokenizer) else "wordpiece"
 
 
-def folder_of(path: str, which: str) -> Path:
-    """The folder of the "bert" or "gpt" that `path` (a run, or a model's folder) holds."""
-    seen = []
-    for folder in model_folders(path):
-        kind = read_json(folder / "config.json").get("model_type")
-        if str(kind).split("_")[0] == CLASSES[which].config_class.family:
-            return folder
-        seen.append(f"a model of type {kind!r:.60}")
-    raise InputError(f"{path}: holds {' and '.join(seen)}: pretrain {which} --from needs a "
-                     f"{which.upper()}")
+def folder_of(name: str, model: str) -> Path:
+    """The folder of the "bert" or "gpt" that `name` (a run, or a model's folder) holds. Errors:
+    InputError, another model."""
+    found = []
+    for folder in model_folders(name):
+        values = read_json(folder / "config.json")
+        try:
+            if architecture_of(values).name == model:
+                return folder
+        except InputError:  # named below
+            pass
+        found.append(f"a model of type {values.get('model_type')!r:.60}")
+    raise InputError(f"{name}: holds {' and '.join(found)}: pretrain {model} --from needs a "
+                     f"{model.upper()}")
 
 
-def opened(folder: Path, which: str) -> tuple[PretrainedModel, Tokenizer]:
-    """The model, with the heads that training needs (a warning names those that are new), and its
-    tokenizer."""
-    model = CLASSES[which].from_pretrained(folder).float()
-    tokenizer = load_tokenizer(folder, model.config.vocab_size)
-    if isinstance(tokenizer, CharTokenizer):
-        tokenizer.errors = "replace"  # as when it was trained: what is new is unknown
-    return model, tokenizer
+def opened(folder: Path, architecture: Architecture) -> tuple[PretrainedModel, Tokenizer]:
+    """The model of a folder in float32, with the heads that pre-training needs (a warning names
+    those that are new), and its tokenizer."""
+    model = architecture.pretraining.from_pretrained(folder).float()
+    return model, tokenizer_of(folder, model.config.vocab_size)

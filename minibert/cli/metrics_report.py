@@ -1,8 +1,8 @@
-"""How good a fine-tuned model is: its figures beside the baseline's, class by class."""
+"""The figures of a fine-tuned model beside the baseline's, class by class."""
 
 from __future__ import annotations
 
-from minibert.cli.show import figure, table
+from minibert.cli.display import figure, table
 from minibert.errors import InputError
 from minibert.finetuning.tasks.base import Task, predict
 from minibert.training.trainer import Trainer
@@ -29,10 +29,11 @@ def baselines(task: Task, guess: object, examples: list) -> dict[str, float]:
 
 
 def verdict(figures: dict, baseline: dict, details: dict, task: Task) -> list[str]:
-    """The figures in a table, then the scores of each class and the confusion matrix, if there are
-    such."""
-    rows = [["", "this model", task.baseline_name]]
-    rows += [[name, figure(figures[name]), figure(value)] for name, value in baseline.items()]
+    """Lines: the figures beside the baseline's (empty where there is none), then the scores of each
+    class and the confusion matrix, as far as there are such."""
+    rows = [["", "this model", *([task.baseline_name] if baseline else [])]]
+    rows += [[name, figure(value), *([figure(baseline[name])] if baseline else [])]
+             for name, value in figures.items() if name in (baseline or figures)]
     lines = table(rows)
     per_class, confusion = details.get("per_class"), details.get("confusion")
     if per_class:

@@ -1,42 +1,42 @@
-"""A run goes on with the options that it was begun with."""
+"""Going on with a run: its state, and the settings that it was begun with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import fields
 
 from minibert.errors import InputError
 from minibert.training.run_folder import Run
+from minibert.training.settings import TrainingSettings
 
 
-def as_begun(run: Run, kind: str, needed: Iterable[str], given: dict, may_grow: str) -> dict:
-    """The options that a run was begun with, all that are `needed`; only the one called `may_grow`
-    may be given anew. `kind` is the command, "pretrain bert" or "finetune tag". Errors: no run to
-    resume, one of another kind, an option that was another then.
-    """
+def state_to_resume(run: Run, kind: str) -> dict:
+    """The latest state of a run of `kind`, "pretrain bert" or "finetune tag". Errors: InputError,
+    no run to resume, one of another kind."""
     if run.checkpoint("latest") is None:
         raise InputError(f"{run.path}: there is no run to resume in this folder: begin one without "
                          "--resume")
     state = run.state()
-    stored = {**state["about"], **state["settings"]}
-    held = f"finetune {stored['task']}" if "task" in stored else f"pretrain {stored.get('model')}"
+    about = state["about"]
+    held = f"finetune {about['task']}" if "task" in about else f"pretrain {about.get('model')}"
     if held != kind:
         raise InputError(f"{run.path}: holds a run of {held}, not of {kind}")
-    check_said(run.path, stored, needed)
-    for name, value in given.items():
-        before = stored.get(name)
-        before = tuple(before) if isinstance(before, list) else before
-        value = tuple(value) if isinstance(value, list) else value
-        if name != may_grow and value != before:
-            raise InputError(f"--{name.replace('_', '-')} is {value}, but {run.path} was begun "
-                             f"with {before}: leave the option out, or begin a new run in another "
-                             "--out")
-    return stored | {name: value for name, value in given.items() if name == may_grow}
+    return state
 
 
-def check_said(path: Path, stored: dict, needed: Iterable[str]) -> None:
-    """All that is `needed` must be among the options that a run has stored."""
-    unsaid = [name for name in needed if name not in stored]
-    if unsaid:
-        raise InputError(f"{path}: state.json says nothing of {', '.join(unsaid)}: the file is "
-                         "damaged, or of another version")
+def settings_from_state(stored: Mapping) -> TrainingSettings:
+    """The settings of a run; one that did not exist when the run began has its default. Errors:
+    InputError, an unknown setting or one out of range."""
+    known = {field.name for field in fields(TrainingSettings)}
+    for name in stored:
+        if name not in known:
+            raise InputError(f"the setting {name!r:.60} is unknown in this version")
+    return TrainingSettings(**stored)
+
+
+def check_steps(option: str, value: int, steps: int, done: int) -> None:
+    """Refuse to go on to fewer steps than were made. `option` with its `value` means `steps`.
+    Errors: InputError."""
+    if steps < done:
+        raise InputError(f"{option} is {value}, which ends at step {steps}, but {done} steps are "
+                         "done already: name more, or begin a new run in another --out")

@@ -1,12 +1,13 @@
-"""From the options of a fine-tuning run to its examples, its task and its model."""
+"""Tasks of fine-tuning from options, from a run's state or from a model's folder."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from minibert.checkpoints.hugging_face import load_folder
-from minibert.cli.folders import find_run
-from minibert.cli.resume import check_said
+from minibert.atomic_files import read_json
+from minibert.cli.folders import config_of, find_run, kind_of, tokenizer_of
 from minibert.errors import InputError
 from minibert.finetuning.build_model import head_class
 from minibert.finetuning.encoding import Reading
@@ -21,95 +22,207 @@ from minibert.finetuning.tasks.multiple_choice import MultipleChoice
 from minibert.finetuning.tasks.question_answering import QuestionAnswering
 from minibert.finetuning.tasks.regression import Regression
 from minibert.finetuning.tasks.tagging import Tagging, tag_names
-from minibert.models.config import BertConfig, GPT2Config, config_from_dict
+from minibert.models.architectures import Architecture, class_name
+from minibert.models.config import ModelConfig
+from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
-from minibert.tokenizers.characters import CharTokenizer, load_tokenizer
+from minibert.training.run_folder import Run
+from minibert.validate import flag, one_of, whole_number
 
-# What the options of a run say of how files and texts are read, and what training examples decided.
-READ_WITH = ("max_length", "stride", "left_to_right", "regression", "metric", "vote",
-             "text_column", "pair_column", "label_column")
-LABELS = ("labels", "weights")
-LEARNED = {"answer": ("may_be_empty",), "choice": ()}  # the other tasks have labels, or numbers
-
-
-def read_examples(options: dict, path: str, labelled: bool = True) -> list:
-    """The examples of a file, for the task of the options."""
-    task = options["task"]
-    if task in ("classify", "pair"):
-        columns = Columns(options["text_column"], options["pair_column"], options["label_column"])
-        return read_sentences(path, columns, task == "pair", options["regression"], labelled)
-    if task == "choice":
-        return read_choices(path, labelled)
-    if task == "tag":
-        return read_tags(path, labelled, options["text_column"], options["label_column"])
-    return read_questions(path, labelled)
+TASKS = ("classify", "pair", "choice", "tag", "answer")
+METRICS = ("accuracy", "macro_f1", "matthews")
+LONGEST = {"answer": 384}  # tokens in a window, as in BERT's run_squad.py; for the other tasks:
+LONGEST_OTHERS = 128  # as in its run_classifier.py
 
 
-def learned_from(options: dict, train: list) -> dict:
-    """What the training examples decide: the names of the labels and their weights; whether a
-    question may have no answer."""
-    task = options["task"]
-    if task == "answer":
+@dataclass(frozen=True)
+class TaskOptions:
+    """How examples are read, and what the task is. Errors: InputError that names the field.
+
+    `labels`, `weights` and `may_be_empty` follow from the training examples.
+    """
+
+    task: str
+    max_length: int
+    stride: int
+    left_to_right: bool
+    regression: bool = False
+    metric: str = METRICS[0]
+    vote: bool = False
+    text_column: str | None = None
+    pair_column: str | None = None
+    label_column: str | None = None
+    labels: tuple[str, ...] | None = None
+    weights: tuple[float, ...] | None = None
+    may_be_empty: bool = False
+
+    def __post_init__(self):
+        one_of("task", self.task, TASKS)
+        one_of("metric", self.metric, METRICS)
+        whole_number("--max-length", self.max_length)
+        whole_number("--stride", self.stride)
+        for name in ("left_to_right", "regression", "vote", "may_be_empty"):
+            flag(name, getattr(self, name))
+        for name in ("text_column", "pair_column", "label_column"):
+            if not isinstance(getattr(self, name), (str, type(None))):
+                raise InputError(f"{name} = {getattr(self, name)!r:.60}: expected a name")
+
+    def needs_labels(self) -> bool:
+        """Whether there are classes or tags to choose from."""
+        return self.task in ("classify", "pair", "tag") and not self.regression
+
+
+def longest_windows(task: str, positions: int) -> dict[str, int]:
+    """The default `max_length` for a model of so many positions, and the stride, a third of it."""
+    longest = min(positions, LONGEST.get(task, LONGEST_OTHERS))
+    return {"max_length": longest, "stride": longest // 3}
+
+
+def read_examples(options: TaskOptions, name: str, labelled: bool = True) -> list:
+    """The examples of the file `name`."""
+    if options.task in ("classify", "pair"):
+        columns = Columns(options.text_column, options.pair_column, options.label_column)
+        return read_sentences(name, columns, options.task == "pair", options.regression, labelled)
+    if options.task == "choice":
+        return read_choices(name, labelled)
+    if options.task == "tag":
+        return read_tags(name, labelled, options.text_column, options.label_column)
+    return read_questions(name, labelled)
+
+
+def learned_from(options: TaskOptions, train: list, name: str, class_weights: bool = False
+                 ) -> TaskOptions:
+    """The options with what the training examples of the file `name` decide: the labels, with
+    `class_weights` their weights; whether a question may have no answer. Errors: InputError,
+    nothing to learn."""
+    if options.task == "answer":
         if not any(example.answers for example in train):
-            raise InputError(f"{options['train']}: no question has an answer: there is nothing to "
-                             "learn")
-        return {"may_be_empty": any(not example.answers for example in train)}
-    if task == "choice" or options["regression"]:
-        return {}
-    if task == "tag":
-        labels = tag_names(train, options["train"])
+            raise InputError(f"{name}: no question has an answer: there is nothing to learn")
+        return replace(options, may_be_empty=any(not example.answers for example in train))
+    if not options.needs_labels():
+        return options
+    if options.task == "tag":
+        labels = tag_names(train, name)
         found = [tag for example in train for tag in example.tags]
     else:
         found = [example.label for example in train]
-        labels = class_names(found, options["train"])
-    weights = balanced_weights(found, labels).tolist() if options["class_weights"] else None
-    return {"labels": list(labels), "weights": weights}
+        labels = class_names(found, name)
+    weights = tuple(balanced_weights(found, labels).tolist()) if class_weights else None
+    return replace(options, labels=tuple(labels), weights=weights)
 
 
-def task_of(options: dict, tokenizer: Tokenizer) -> Task:
-    """The task that options with `learned_from` describe."""
-    reading = Reading(tokenizer, options["max_length"], options["stride"],
-                      options["left_to_right"])
-    name = options["task"]
-    if name == "answer":
-        return QuestionAnswering(reading, options["may_be_empty"])
-    if name == "choice":
+def task_of(options: TaskOptions, tokenizer: Tokenizer) -> Task:
+    """The task that options describe; classes need their labels."""
+    reading = Reading(tokenizer, options.max_length, options.stride, options.left_to_right)
+    if options.task == "answer":
+        return QuestionAnswering(reading, options.may_be_empty)
+    if options.task == "choice":
         return MultipleChoice(reading)
-    if name == "tag":
-        return Tagging(reading, options["labels"], options["weights"])
-    if options["regression"]:
-        return Regression(reading, name)
-    return Classification(reading, options["labels"], name, options["metric"], options["weights"],
-                          options["vote"])
+    if options.task == "tag":
+        return Tagging(reading, options.labels, options.weights)
+    if options.regression:
+        return Regression(reading, options.task)
+    return Classification(reading, options.labels, options.task, options.metric, options.weights,
+                          options.vote)
 
 
-def config_of(folder: str | Path) -> BertConfig | GPT2Config:
-    """The config of a model's folder, whatever the model is for."""
-    values, _ = load_folder(folder)
-    return config_from_dict(GPT2Config if values["model_type"] == "gpt2" else BertConfig, values)
+# ---- from a run's state --------------------------------------------------------------------------
 
 
-def tokenizer_of(folder: Path, vocab_size: int) -> Tokenizer:
-    """The tokenizer of a model's folder. A character that its text did not have is unknown, as when
-    it was trained."""
-    tokenizer = load_tokenizer(folder, vocab_size)
-    if isinstance(tokenizer, CharTokenizer):
-        tokenizer.errors = "replace"
-    return tokenizer
+def task_about(options: TaskOptions) -> dict:
+    """What a run's state keeps of a task, as JSON: without what this task does not have."""
+    values = asdict(options)
+    labels = values.pop("labels"), values.pop("weights")
+    if options.task != "answer":
+        del values["may_be_empty"]
+    if options.needs_labels() and labels[0] is not None:
+        values |= {"labels": list(labels[0]), "weights": labels[1] and list(labels[1])}
+    return values
 
 
-def open_finetuned(path: str, tasks: tuple[str, ...], purpose: str) -> tuple[dict, Task, object]:
-    """(options, task, model in eval mode) of the best checkpoint of a fine-tuning run. Errors:
-    another kind of run, or a task that is none of `tasks`, which `purpose` needs."""
-    run = find_run(path)
-    state, folder = run.state("best"), run.checkpoint("best")
-    options = state["about"]
-    task = options.get("task")
-    if task not in tasks:
-        holds = "a pre-training run" if task is None else f"a run of finetune {task}"
-        raise InputError(f"{path}: holds {holds}: {purpose} needs one of finetune "
-                         f"{' or '.join(tasks)}")
-    check_said(run.path, options, READ_WITH)
-    check_said(run.path, options, LEARNED.get(task, () if options["regression"] else LABELS))
-    model = head_class(task, options["left_to_right"]).from_pretrained(folder)
-    return options, task_of(options, tokenizer_of(folder, model.config.vocab_size)), model
+def task_from_about(about: Mapping, file: Path) -> TaskOptions:
+    """The TaskOptions in the state of a run, whose path is `file`. Errors: InputError that names
+    the file: something is missing or wrong."""
+    values = {name: about[name] for name in TaskOptions.__dataclass_fields__ if name in about}
+    needed = ["max_length", "stride", "left_to_right"]
+    if about.get("task") == "answer":
+        needed.append("may_be_empty")
+    elif about.get("task") != "choice" and not about.get("regression", False):
+        needed += ["labels", "weights"]
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise InputError(f"{file}: there is no {', '.join(missing)} in it: the file is damaged")
+    for name in ("labels", "weights"):
+        if not isinstance(values.get(name), (list, type(None))):
+            raise InputError(f"{file}: {name} is {values[name]!r:.60}: the file is damaged")
+        values[name] = values.get(name) and tuple(values[name])
+    try:
+        return TaskOptions(**values)
+    except InputError as error:
+        raise InputError(f"{file}: {error}: the file is damaged") from None
+
+
+# ---- trained models ------------------------------------------------------------------------------
+
+
+@dataclass
+class FineTuned:
+    """A model with the head of a task, in eval mode. `run` is None for a folder that no run of
+    ours wrote: it has no baseline."""
+
+    options: TaskOptions
+    task: Task
+    model: PretrainedModel
+    run: Run | None
+
+
+def open_finetuned(name: str, tasks: tuple[str, ...], purpose: str, **changes) -> FineTuned:
+    """The best checkpoint of a fine-tuning run, or a model's folder with the head of a task.
+
+    `tasks` are those that `purpose` can use; `changes` replace options (columns). A folder of
+    Hugging Face's has its labels in config.json. Errors: InputError, another kind of run or head.
+    """
+    folder, run = Path(name), None
+    if not (folder / "config.json").exists():
+        run = find_run(name)
+        folder = run.checkpoint("best")
+        if folder is None:
+            run.state("best")  # raises: there is no best checkpoint
+    architecture, config = config_of(folder)
+    if run is not None or (folder / "state.json").exists():
+        about = Run(folder.parent).state(folder.name)["about"] if run is None else run.state(
+            "best")["about"]
+        task = about.get("task")
+        if task not in tasks:
+            holds = "a pre-training run" if task is None else f"a run of finetune {task}"
+            raise InputError(f"{name}: holds {holds}: {purpose} needs one of finetune "
+                             f"{' or '.join(tasks)}")
+        options = task_from_about(about, folder / "state.json")
+    else:
+        options = _options_of_head(name, folder, architecture, config, tasks, purpose,
+                                   changes.get("pair_column") is not None)
+    options = replace(options, **changes)
+    model = head_class(options.task, architecture.left_to_right).from_pretrained(folder)
+    return FineTuned(options, task_of(options, tokenizer_of(folder, config.vocab_size)), model, run)
+
+
+def _options_of_head(name: str, folder: Path, architecture: Architecture, config: ModelConfig,
+                     tasks: tuple[str, ...], purpose: str, pairs: bool) -> TaskOptions:
+    """The options of a folder that Hugging Face's classes wrote: the class says what the head is
+    for. A text or a pair have the same head: `pairs` chooses."""
+    values = read_json(folder / "config.json")
+    found = [task for task, one in architecture.heads.items()
+             if one.__name__ == class_name(values) and task in tasks]
+    if not found:
+        raise InputError(f"{name}: holds {kind_of(values)}: {purpose} needs a model with the head "
+                         f"of a task ({', '.join(tasks)})")
+    task = "pair" if pairs and "pair" in found else found[0]
+    if config.problem_type == "multi_label_classification":
+        raise InputError(f"{name}: holds a model for several labels of a text at once "
+                         f"(multi_label_classification): {purpose} needs one label a text")
+    is_sentence = task in ("classify", "pair")
+    regression = is_sentence and (config.problem_type == "regression" or config.num_labels == 1)
+    labels = tuple(config.id2label.values()) if is_sentence or task == "tag" else None
+    return TaskOptions(task, **longest_windows(task, config.max_position_embeddings),
+                       left_to_right=architecture.left_to_right, regression=regression,
+                       labels=None if regression else labels)

@@ -1,6 +1,7 @@
 """What the tests of the command line share: running a command, and a little text."""
 
 import random
+import time
 from pathlib import Path
 
 from minibert.__main__ import main
@@ -45,3 +46,18 @@ def mistake(capsys, *arguments) -> str:
 def files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes()
             for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def log_sizes(folder: Path) -> list[int]:
+    """The bytes of the logs of a `pretrain both`."""
+    return [path.stat().st_size for path in sorted(folder.glob("*/log.jsonl"))]
+
+
+def wait_until(happened, seconds: float = 30.0) -> bool:
+    """Whether it happened within so many seconds."""
+    end = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True

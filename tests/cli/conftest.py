@@ -1,9 +1,11 @@
-"""What the tests of fine-tuning share: a small world, and a run of each task."""
+"""Fixtures of the command line: a text, a run of both models; a labelled world, a run of each task.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
+from tests.cli.command_line import pretrain, write_text
 from tests.cli.labelled_world import FILES, finetune, make_world
 
 from minibert.__main__ import main
@@ -30,3 +32,16 @@ def runs(world) -> dict[str, Path]:
         made[task] = world / f"run-{task}"
         assert main(finetune(task, world, made[task])) == 0
     return made
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory) -> Path:
+    return write_text(tmp_path_factory.mktemp("text") / "animals.txt")
+
+
+@pytest.fixture(scope="session")
+def both(text, tmp_path_factory) -> Path:
+    """A BERT and a GPT after 12 steps, in bert/ and gpt/."""
+    out = tmp_path_factory.mktemp("runs") / "both"
+    assert main(pretrain("both", text, out, "--steps", "12", "--eval-every", "6")) == 0
+    return out

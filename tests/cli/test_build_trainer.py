@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minibert.cli.ask import fill_gaps
-from minibert.cli.build_trainer import FilledGap, fingerprint, make_trainer
-from minibert.cli.defaults import resolved
+from minibert.cli.build_trainer import make_trainer, text_digest
+from minibert.cli.fill_mask import fill_gaps
+from minibert.cli.pretrain_options import resolved
+from minibert.cli.samples import FilledGap
 from minibert.data.corpora import toy_corpus
-from minibert.training.report import Report
 
 GIVEN = {"corpus": "toy", "layers": 1, "heads": 2, "width": 8, "context": 48, "batch": 4,
          "steps": 10, "dropout": 0.2, "threads": 1, "workers": 1}
@@ -22,7 +22,7 @@ def corpus():
 
 
 def made(which, corpus, **more):
-    return make_trainer(which, resolved(GIVEN | more, "toy", which), corpus, Report())
+    return make_trainer(resolved(which, GIVEN | more), corpus)
 
 
 def test_what_is_asked_of_bert(corpus):
@@ -51,11 +51,11 @@ def test_the_seed_draws_the_first_weights(corpus, which):
     assert not any([np.array_equal(one[name], other[name]) for name in matrices])
 
 
-def test_another_text_has_another_fingerprint(corpus):
+def test_another_text_has_another_text_digest(corpus):
     texts = [replace(corpus, train_texts=train, held_out_texts=held_out) for train, held_out in (
         (["ab", "c"], ["d"]), (["a", "bc"], ["d"]), (["ab", "c"], ["e"]), (["ab"], ["cd"]))]
-    assert len({fingerprint(text) for text in texts}) == 4
-    assert fingerprint(replace(corpus, train_texts=["\ud800"]))  # half a character is no trouble
+    assert len({text_digest(text) for text in texts}) == 4
+    assert text_digest(replace(corpus, train_texts=["\ud800"]))  # half a character is no trouble
 
 
 def test_the_gap_of_a_sample_is_found_beside_other_masks_and_unknown_words(corpus):
@@ -65,8 +65,8 @@ def test_the_gap_of_a_sample_is_found_beside_other_masks_and_unknown_words(corpu
     batch.original_ids[0, 1] = tokenizer.mask_token_id  # a text about BERT; [CLS] comes first
     gap = FilledGap(objective, tokenizer)
     every = fill_gaps(trainer.model, tokenizer, gap.ids, gap.types, 3)
-    assert len(every) == 2 and gap.guesses(trainer.model, 3) == every[1] != every[0]
-    assert gap.text(1).split()[1] == "[MASK]" and gap.text(1) in gap.text() and gap.place > 2
+    assert len(every) == 2 and gap.candidates(trainer.model, 3) == every[1] != every[0]
+    assert gap.text(1).split()[1] == "[MASK]" and gap.text(1) in gap.text() and gap.position > 2
     words = ~np.isin(batch.original_ids[0], tokenizer.all_special_ids)
     batch.original_ids[0, words] = tokenizer.unk_token_id
     batch.original_ids[0, 1] = tokenizer.unk_token_id

@@ -1,26 +1,18 @@
-"""Fine-tuning on the command line: all five tasks on tiny files, and resuming."""
+"""`finetune`: all five tasks on tiny files."""
 
 import json
-import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.cli.command_line import files_below, mistake, output_of
-from tests.cli.labelled_world import FILES, SMALL, finetune
+from tests.cli.command_line import SMALL, mistake, output_of
+from tests.cli.labelled_world import FILES, finetune
 
-from minibert.__main__ import main
 from minibert.checkpoints.safetensors import load_file
 from minibert.cli.finetune import settings_of
-from minibert.cli.highlight import can_colour, marked
+from minibert.cli.finetune_options import FinetuneOptions
 from minibert.cli.metrics_report import summary_of
+from minibert.cli.tasks import TaskOptions
 from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
@@ -31,11 +23,8 @@ from minibert.pretraining.seeds import Purpose, generator
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.checkpoint import write_checkpoint
 from minibert.training.run_folder import Run
-from minibert.training.trainer import Trainer, TrainingSettings
-
-ROOT = Path(__file__).parents[2]
-
-# ---- what works ----------------------------------------------------------------------------------
+from minibert.training.settings import TrainingSettings
+from minibert.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("task, figures, words", [
@@ -143,10 +132,10 @@ def test_options_reach_what_they_name(world, tmp_path, capsys):
 
 def test_steps_and_warmup_follow_the_number_of_windows():
     objective = SimpleNamespace(rows=[[0] * 5] * 41, steps_per_epoch=11)
-    options = {"epochs": 3, "batch": 4, "threads": 1}
-    settings = settings_of(options, objective, 16)
+    options = FinetuneOptions(TaskOptions("tag", 9, 1, False), "x", "y", "z", threads=1, batch=4)
+    settings = settings_of({}, options, objective, 16)
     assert (settings.steps, settings.warmup, settings.eval_every) == (31, 3, 11)  # 123 in fours
-    assert settings_of({**options, "warmup": 0}, objective, 16).warmup == 0
+    assert settings_of({"warmup": 0}, options, objective, 16).warmup == 0
 
 
 def test_what_is_not_given_suits_the_model(world, runs):
@@ -203,88 +192,6 @@ def test_tags_in_other_columns_with_words_counted_before_them(world, tmp_path, c
     assert words[1:3] == ["lives", "in"]
 
 
-def test_predictions_are_written_whole_in_the_form_of_the_field(world, runs, tmp_path, capsys):
-    written = {}
-    for task, ending in FILES.items():
-        out = tmp_path / f"predicted-{task}"
-        output_of(capsys, "predict", runs[task], "--file", world / f"dev.{ending}", "--out", out)
-        written[task] = out.read_text(encoding="utf-8")
-        before = files_below(tmp_path)
-        assert "exists already" in mistake(capsys, "predict", runs[task], "--file",
-                                           world / f"dev.{ending}", "--out", out)
-        assert files_below(tmp_path) == before
-    for task in ("classify", "pair", "choice"):
-        lines = [json.loads(line) for line in written[task].splitlines()]
-        assert len(lines) == 20 and all(set(line) == {"label", "probabilities"} for line in lines)
-    assert written["tag"].count("\n\n") == 19 and "lives\t" in written["tag"]
-    answers = json.loads(written["answer"])
-    assert len(answers) == 27 and "0n" in answers
-    other = tmp_path / "other.tsv"
-    other.write_text("sentence\tlabel\nanna sleeps .\tunheard of\n")
-    output_of(capsys, "predict", runs["classify"], "--file", other, "--out", tmp_path / "other")
-    assert json.loads((tmp_path / "other").read_text())["label"] in ("neg", "pos")
-    unlabelled = tmp_path / "words.txt"
-    unlabelled.write_text("anna\nsleeps\n")
-    output_of(capsys, "predict", runs["tag"], "--file", unlabelled, "--out", tmp_path / "tags.txt")
-    assert (tmp_path / "tags.txt").read_text().startswith("anna\t")
-    endings = tmp_path / "endings.csv"
-    endings.write_text("context,ending0,ending1\nanna,sleeps,lives\n")
-    output_of(capsys, "predict", runs["choice"], "--file", endings, "--out", tmp_path / "chosen")
-    assert json.loads((tmp_path / "chosen").read_text())["label"] in (0, 1)
-
-
-def test_a_full_disk_leaves_no_predictions(world, runs, tmp_path, capsys, monkeypatch):
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("minibert.atomic_files.os.fsync", full)
-    mistake(capsys, "predict", runs["tag"], "--file", world / "dev.conll", "--out",
-            tmp_path / "tags.txt")
-    assert files_below(tmp_path) == {}
-
-
-def test_questions_on_the_command_line(world, runs, tmp_path, capsys):
-    text = tmp_path / "text.txt"
-    text.write_text("\ufeffAnna lives in Rome.\nBob lives in Oslo, too.\n", encoding="utf-8")
-    shown = output_of(capsys, "answer", runs["answer"], "--context", text, "--question",
-                      "where does bob live ?", "--null-threshold", "1e9")
-    answer, line = shown.splitlines()
-    found = answer.rsplit("  (", 1)[0]
-    assert f"[{found}]" in line and line.replace("[", "").replace("]", "") in text.read_text()
-    shown = output_of(capsys, "answer", runs["answer"], "--context", text, "--question", "where ?",
-                      "--null-threshold", "-1000")
-    assert shown.startswith("the text does not say (")
-
-
-def test_entities_are_marked(runs, capsys, monkeypatch):
-    def tags(task, model, examples):
-        assert examples[0].words == ("Anna", "lives", "in", "New", "Rome", ".")
-        return [("B-PER", "O", "O", "B-LOC", "I-LOC", "O")]
-
-    monkeypatch.setattr("minibert.cli.predict.predict", tags)
-    text = "Anna lives  in New\tRome."
-    assert output_of(capsys, "tag", runs["tag"], text) == ("[Anna PER] lives  in [New\tRome LOC]."
-                                                           "\n")
-    monkeypatch.setattr("minibert.cli.predict.can_colour", lambda stream: True)
-    coloured = output_of(capsys, "tag", runs["tag"], text)
-    assert "[Anna" not in coloured and coloured.count("\x1b[0m") == 2
-
-
-def test_colours_only_where_they_can_and_may_be():
-    class Terminal:
-        def isatty(self):
-            return True
-
-    assert can_colour(Terminal(), {"TERM": "xterm"}) and can_colour(Terminal(), {"NO_COLOR": ""})
-    assert not can_colour(Terminal(), {"NO_COLOR": "1"}) and not can_colour(sys.stdout, {})
-    assert not can_colour(Terminal(), {"TERM": "dumb"})
-    marks = [(0, 1, "B"), (2, 3, "A"), (3, 5, "B")]
-    assert marked("a bcd.", marks, False) == "[a B] [b A][cd B]."
-    assert marked("a bcd.", marks, True) == ("\x1b[1;35ma B\x1b[0m \x1b[1;32mb A\x1b[0m"
-                                             "\x1b[1;35mcd B\x1b[0m.")
-    assert marked("", [], True) == ""
-
-
 def test_chinese_from_end_to_end(tmp_path, capsys):
     """Characters are tokens; the answers are stretches of the text."""
     text = "苏轼是眉州眉山人。他住在北京。\n谁住在眉山？苏轼住在眉山。"
@@ -319,54 +226,6 @@ def test_chinese_from_end_to_end(tmp_path, capsys):
     assert "眉州眉山" in (tmp_path / "answers.json").read_text(encoding="utf-8")
 
 
-# ---- resuming ------------------------------------------------------------------------------------
-
-
-def test_killed_at_random_moments_and_resumed_it_leaves_the_same_bytes(world, tmp_path, capsys):
-    more = ["--epochs", "14", "--layer-decay", "0.7", "--class-weights", "--patience", "9",
-            "--freeze-layers", "1"]
-    output_of(capsys, *finetune("classify", world, tmp_path / "straight", *more))
-    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONPATH=str(ROOT))
-    killed, rng, kills = tmp_path / "killed", random.Random(os.getpid()), 0
-    arguments = finetune("classify", world, killed, *more)
-    for attempt in range(20):
-        log = killed / "log.jsonl"
-        before = log.stat().st_size if log.exists() else 0
-        process = subprocess.Popen([sys.executable, "-m", "minibert", *arguments],
-                                   env=environment, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
-        if attempt < 2:
-            end = time.monotonic() + 30
-            while process.poll() is None and time.monotonic() < end and (
-                    not log.exists() or log.stat().st_size == before):
-                time.sleep(0.005)
-            time.sleep(rng.uniform(0.0, 0.1))
-            process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
-        elif process.wait() == 0:
-            break
-        arguments = ["finetune", "classify", "--resume", "--out", str(killed)]
-    assert process.returncode == 0 and kills
-    straight, resumed = files_below(tmp_path / "straight"), files_below(killed)
-    assert straight.keys() == resumed.keys()
-    for name in straight:
-        if name.endswith(("log.jsonl", ".safetensors", "config.json", "vocab.txt",
-                          "baseline.json")):
-            assert straight[name] == resumed[name], name
-    one, other = (Run(path).summary() for path in (tmp_path / "straight", killed))
-    for name in ("held_out", "best", "baselines", "per_class", "confusion", "about"):
-        assert one[name] == other[name], name
-
-
-def test_a_finished_run_can_be_told_to_go_on_without_the_model_it_came_from(world, tmp_path,
-                                                                            capsys):
-    shutil.copytree(world / "both" / "bert", tmp_path / "bert")
-    output_of(capsys, *finetune("tag", world, tmp_path / "run", "--from", str(tmp_path / "bert")))
-    shutil.rmtree(tmp_path / "bert")
-    output_of(capsys, "finetune", "tag", "--resume", "--out", tmp_path / "run", "--epochs", "3")
-    assert Run(tmp_path / "run").summary()["steps"] == 8
-
-
 def test_a_finetuned_run_gives_its_encoder_to_another_task(world, runs, tmp_path, capsys):
     path = tmp_path / "three.tsv"
     path.write_text("sentence\tlabel\nanna\tx\nbob\ty\ncarla\tz\n")
@@ -375,20 +234,6 @@ def test_a_finetuned_run_gives_its_encoder_to_another_task(world, runs, tmp_path
         out = tmp_path / start
         output_of(capsys, *finetune("classify", world, out, *files, start=f"run-{start}"))
         assert Run(out).state()["about"]["labels"] == ["x", "y", "z"]
-
-
-def test_info_of_a_run_that_was_stopped_before_its_first_step(world, tmp_path, capsys, monkeypatch):
-    def stopped(self):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("minibert.training.trainer.Trainer.run", stopped)
-    assert main(finetune("tag", world, tmp_path / "run")) == 130
-    monkeypatch.undo()
-    assert "not finished: go on with finetune --resume" in output_of(capsys, "info",
-                                                                     tmp_path / "run")
-    assert "expected a folder best/" in mistake(capsys, "tag", tmp_path / "run", "anna")
-    output_of(capsys, "finetune", "tag", "--resume", "--out", tmp_path / "run")
-    assert Run(tmp_path / "run").summary()["steps"] == 5
 
 
 def test_stopped_early_is_said(world, tmp_path, capsys):

@@ -7,14 +7,14 @@ from tests.cli.command_line import files_below, mistake, output_of
 from tests.cli.labelled_world import FILES, finetune
 
 @pytest.mark.parametrize("task, more, words", [
-    ("classify", ("--epochs", "0"), "--epochs is 0"), ("tag", ("--batch", "0"), "--batch is 0"),
+    ("classify", ("--epochs", "0"), "--epochs = 0"), ("tag", ("--batch", "0"), "--batch = 0"),
     ("tag", ("--lr", "nan"), "lr = nan"), ("tag", ("--layer-decay", "0"), "layer_decay = 0.0"),
     ("tag", ("--freeze-layers", "3"), "3 layers cannot be frozen: the model has 2"),
     ("tag", ("--freeze-layers", "-1"), "-1 layers"), ("tag", ("--dropout", "1"), "1.0"),
     ("tag", ("--max-length", "33"), "--max-length is 33, but the model in"),
     ("tag", ("--max-length", "4"), "max_length is 4"), ("tag", ("--stride", "30"), "stride is 30"),
     ("tag", ("--patience", "-1"), "patience = -1"), ("tag", ("--seed", "-1"), "seed = -1"),
-    ("tag", ("--workers", "0"), "--workers is 0"),
+    ("tag", ("--workers", "0"), "workers = 0"),
     ("tag", ("--regression",), "unrecognized arguments: --regression"),
     ("answer", ("--class-weights",), "unrecognized arguments"),
     ("classify", ("--regression", "--class-weights"), "--class-weights is about classes"),
@@ -76,7 +76,7 @@ def test_an_existing_folder_is_not_touched(world, runs, tmp_path, capsys):
     assert "exists already" in mistake(capsys, *finetune("tag", world, runs["tag"]))
     resume = ["finetune", "tag", "--resume", "--out", runs["tag"]]
     assert "--lr is 0.5, but" in mistake(capsys, *resume, "--lr", "0.5")
-    assert "--train is x.conll, but" in mistake(capsys, *resume, "--train", "x.conll")
+    assert "x.conll: there is no such file" in mistake(capsys, *resume, "--train", "x.conll")
     line = mistake(capsys, "finetune", "pair", "--resume", "--out", runs["tag"])
     assert "holds a run of finetune tag, not of finetune pair" in line
     line = mistake(capsys, "finetune", "tag", "--resume", "--out", world / "both" / "bert")
@@ -110,7 +110,7 @@ def test_files_that_have_changed_since(world, tmp_path, capsys):
     (("evaluate", "{tag}", "--file", "{world}/dev.conll", "--text-column", "3"), "from 1 to 2"),
     (("evaluate", "{tag}", "--file", "{world}/dev.conll", "--null-threshold", "1"), "no answer"),
     (("evaluate", "{answer}", "--file", "{world}/dev.json", "--null-threshold", "nan"), "is nan"),
-    (("predict", "{tag}", "--file", "{world}/dev.conll", "--out", "{world}/no/file"), "No such"),
+    (("predict", "{tag}", "--file", "{world}/dev.conll", "--out", "{world}/no/file"), "no such folder"),
     (("tag", "{answer}", "a"), "holds a run of finetune answer: tag needs one of finetune tag"),
     (("tag", "{tag}", " "), "nothing to tag"),
     (("answer", "{tag}", "--context", "x", "--question", "y"), "answer needs one of finetune"),

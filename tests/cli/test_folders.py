@@ -10,7 +10,7 @@ from tests.cli.command_line import mistake
 
 import minibert as mb
 from minibert.__main__ import main
-from minibert.cli.ask import fill_mask
+from minibert.cli.fill_mask import fill_mask
 from minibert.cli.folders import MASKED_LM, NEXT_SENTENCE, open_model
 
 REFERENCE = Path(__file__).parents[1] / "models" / "reference"

@@ -1,0 +1,54 @@
+"""`answer`: the span of a text that answers a question."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+from minibert.cli.arguments import add_run, add_threshold, path
+from minibert.cli.highlight import can_colour, marked
+from minibert.cli.predict import set_threshold
+from minibert.cli.tasks import open_finetuned
+from minibert.errors import InputError
+from minibert.finetuning.examples import QuestionExample
+from minibert.finetuning.files.records import text_of
+from minibert.finetuning.tasks.base import predict
+
+
+@dataclass(frozen=True)
+class Options:
+    run: str
+    context: str
+    question: str
+    null_threshold: float | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--context", type=path, required=True, metavar="FILE", help="the text")
+    parser.add_argument("--question", required=True)
+    add_threshold(parser)
+
+
+def run(options: Options) -> int:
+    """Print the answer, its probability and the line around it."""
+    found = open_finetuned(options.run, ("answer",), "answer")
+    if options.null_threshold is not None:
+        set_threshold(found, options.null_threshold, options.run)
+    if not options.question.strip():
+        raise InputError("--question is empty: expected a question")
+    context = text_of(options.context)
+    [best] = predict(found.task, found.model, [QuestionExample("", options.question, context)])
+    if best.answer is None:
+        print(f"the text does not say ({best.probability:.1%})")
+        if best.best is not None:
+            print(f"if it did: {best.best.text}")
+        return 0
+    print(f"{best.text}  ({best.probability:.1%})")
+    start, end = best.answer.start, best.answer.start + len(best.text)
+    before = context.rfind("\n", 0, start) + 1
+    after = context.find("\n", end)
+    line = context[before:after if after >= 0 else len(context)]
+    print(marked(line, [(start - before, end - before, "")], can_colour(sys.stdout)))
+    return 0

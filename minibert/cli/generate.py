@@ -1,0 +1,97 @@
+"""`generate`: the continuation of a text by a GPT."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.cli.arguments import add_run, flag_name
+from minibert.cli.folders import LANGUAGE_MODEL, open_model
+from minibert.errors import InputError
+from minibert.generation.streaming import TextStreamer
+from minibert.models.pretrained_model import PretrainedModel
+from minibert.tokenizers.base import Tokenizer
+from minibert.validate import whole_number
+
+SAMPLING = ("temperature", "top_k", "top_p")  # options of `generate` without beams
+BEAMS = ("length_penalty",)  # only with beams
+
+
+@dataclass(frozen=True)
+class Options:
+    run: str
+    prompt: str
+    tokens: int
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float | None
+    num_beams: int | None
+    length_penalty: float | None
+    seed: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("--prompt", default="", help="the beginning (none: a new document)")
+    parser.add_argument("--tokens", type=int, default=100, help="largest number of new ones (100)")
+    parser.add_argument("--temperature", type=float, help="0 takes the likeliest token (1)")
+    parser.add_argument("--top-k", type=int, help="draw from the k likeliest tokens (0: all)")
+    parser.add_argument("--top-p", type=float,
+                        help="draw from the likeliest tokens that make up p (1)")
+    parser.add_argument("--repetition-penalty", type=float,
+                        help="above 1: tokens that occurred are less likely (1)")
+    parser.add_argument("--num-beams", type=int, help="beam search with so many beams (1)")
+    parser.add_argument("--length-penalty", type=float,
+                        help="with beams: above 0 for longer texts, below for shorter (1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+
+
+def run(options: Options) -> int:
+    """Print the text; what is drawn appears token by token."""
+    whole_number("--seed", options.seed)
+    whole_number("--tokens", options.tokens, 1)
+    search = {name: value for name in (*SAMPLING, "repetition_penalty", "num_beams", *BEAMS)
+              if (value := getattr(options, name)) is not None}
+    beams = search.get("num_beams", 1) != 1
+    for name in SAMPLING if beams else BEAMS:
+        if name in search:
+            why = ("--num-beams searches for the likeliest text and draws nothing: leave one out"
+                   if beams else "only --num-beams above 1 uses it: give that, too")
+            raise InputError(f"{flag_name(name)}: {why}")
+    model, tokenizer = open_model(options.run, LANGUAGE_MODEL, "generate")
+    text = continued(model, tokenizer, options.prompt, options.tokens, streamed=not beams,
+                     rng=options.seed, **search)
+    if beams:
+        print(text)
+    return 0
+
+
+def continued(model: PretrainedModel, tokenizer: Tokenizer, prompt: str, tokens: int,
+              streamed: bool = False, **options) -> str:
+    """`prompt` and its continuation, up to the end of the document or `tokens` tokens.
+
+    `options` are those of `minibert.generation.generate`; without `num_beams` the text is sampled
+    from all tokens. The separator that begins a document precedes the prompt; beyond the model's
+    positions the window slides. `streamed`: the text is printed while it is generated.
+    """
+    separator = tokenizer.sep_token_id
+    ids = [separator] + tokenizer.encode(prompt, add_special_tokens=False)
+    if options.get("num_beams", 1) == 1:
+        options = {"do_sample": True, "top_k": 0} | options
+    # A model may have more rows than its tokenizer has tokens: vocabularies are rounded up.
+    unused = [*tokenizer.all_special_ids, *range(len(tokenizer), model.config.vocab_size)]
+    out = model.generate(
+        np.array([ids]), max_new_tokens=tokens, eos_token_id=separator, sliding_window=True,
+        suppress_tokens=[i for i in unused if i != separator],
+        streamer=DocumentStreamer(tokenizer) if streamed else None, **options)[0]
+    return tokenizer.decode([int(i) for i in out if i != separator])
+
+
+class DocumentStreamer(TextStreamer):
+    """Prints a document without the separators around it."""
+
+    def put(self, ids: np.ndarray) -> None:
+        super().put(np.asarray(ids)[np.asarray(ids) != self.tokenizer.sep_token_id])

@@ -1,0 +1,175 @@
+"""The options of `pretrain`: complete and checked, from the command line or from a run's state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from minibert.cli.arguments import flag_name
+from minibert.cli.defaults import (COMMON, CORPUS, EVALUATIONS, LONGEST_WARMUP, MIN_LR_SHARE,
+                                   TABLES)
+from minibert.cli.resume import settings_from_state
+from minibert.data.corpora import FORMATS
+from minibert.errors import InputError
+from minibert.models.architectures import ARCHITECTURES, Architecture
+from minibert.models.config import ModelConfig, config_from_options, option_fields, option_values
+from minibert.training.data_parallel import default_workers
+from minibert.training.machine import core_count
+from minibert.training.settings import MOST_WORKERS, TrainingSettings
+from minibert.validate import flag, one_of, whole_number
+
+SETTINGS = tuple(field.name for field in fields(TrainingSettings))
+TOKENIZERS = ("wordpiece", "chars", "bpe")  # bpe only with --from: it is not trained here
+
+
+@dataclass(frozen=True)
+class PretrainOptions:
+    """All options of one training. Errors: InputError that names the option.
+
+    `config` holds the options of the model; those of its fields that depend on the vocabulary are
+    set when there is a tokenizer. `context` is the length of a window in tokens: with `begun_from`
+    (--from) it may be less than the model's positions. Relative paths in `text` count from the
+    folder `counted_from`.
+    """
+
+    architecture: Architecture
+    config: ModelConfig
+    settings: TrainingSettings
+    corpus: str
+    tokenizer: str
+    vocab_size: int
+    context: int
+    batch: int
+    threads: int
+    text: tuple[str, ...] | None = None
+    counted_from: str | None = None
+    format: str = "prose"
+    no_next_sentence: bool = False
+    gradient_checkpointing: bool = False
+    begun_from: str | None = None
+
+    def __post_init__(self):
+        one_of("--corpus", self.corpus, tuple(TABLES))
+        one_of("--format", self.format, FORMATS)
+        one_of("--tokenizer", self.tokenizer, TOKENIZERS)
+        for name in ("vocab_size", "batch"):
+            whole_number(flag_name(name), getattr(self, name), 1)
+        whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
+        whole_number("--context", self.context, 1, self.config.max_position_embeddings)
+        for name in ("no_next_sentence", "gradient_checkpointing"):
+            flag(flag_name(name), getattr(self, name))
+        if (self.corpus == "text") != bool(self.text) or not all(
+                [isinstance(name, str) for name in self.text or ()]):
+            raise InputError(f"--text = {self.text!r:.60}: expected the names of files or folders, "
+                             "for the corpus 'text' alone")
+
+    def about(self) -> dict:
+        """What a run's state keeps besides the settings: {name: value}, as JSON."""
+        values = {"model": self.architecture.name, "corpus": self.corpus, "format": self.format,
+                  "tokenizer": self.tokenizer, "vocab_size": self.vocab_size,
+                  **option_values(self.config), "context": self.context,
+                  "no_next_sentence": self.no_next_sentence, "batch": self.batch,
+                  "threads": self.threads, "gradient_checkpointing": self.gradient_checkpointing}
+        if self.text is not None:
+            values |= {"text": list(self.text), "counted_from": self.counted_from}
+        return values | ({} if self.begun_from is None else {"from": self.begun_from})
+
+
+def architecture_named(model: str) -> Architecture:
+    """The architecture of `pretrain bert` or `pretrain gpt`."""
+    return next(one for one in ARCHITECTURES if one.name == model)
+
+
+def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None = None
+             ) -> PretrainOptions:
+    """All options of a new training of "bert" or "gpt": those in `given`, by the names of the
+    command line, and the tables of defaults.py for the rest. `config`: that of a model to go on
+    with, whose sizes count.
+
+    What depends on another option follows it: the final rate the highest one, warmup and
+    evaluations the number of steps, workers the size and the threads; and the first weights the
+    width: with 1/sqrt(width) a linear layer neither enlarges nor shrinks its input, and a small
+    model learns much faster than from the published 0.02 (README: "What the toy world teaches").
+    """
+    corpus = given.get("corpus", CORPUS)
+    values = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model], **given}
+    architecture = architecture_named(model)
+    if config is None:
+        config = config_from_options(architecture.config_class, values)
+        if model == "bert":
+            config = replace(config, intermediate_size=4 * config.hidden_size)
+        if "initializer_range" not in values:
+            config = replace(config, initializer_range=config.hidden_size ** -0.5)
+    else:
+        values["context"] = min(values["context"], config.max_position_embeddings)
+    steps = whole_number("--steps", values["steps"], 1)
+    values.setdefault("threads", core_count())
+    values.setdefault("min_lr", values["lr"] * MIN_LR_SHARE)
+    if "warmup" not in given:
+        values["warmup"] = min(values["warmup"], int(steps * LONGEST_WARMUP))
+    values.setdefault("eval_every", -(-steps // EVALUATIONS))
+    for name in ("batch", "threads", "context"):
+        whole_number(flag_name(name), values[name], 1)
+    values.setdefault("workers", default_workers(values["batch"], values["context"],
+                                                 config.hidden_size, values["threads"]))
+    settings = TrainingSettings(**{name: values[name] for name in SETTINGS if name in values})
+    text = values.get("text")
+    return PretrainOptions(
+        architecture, config, settings, corpus, values["tokenizer"], values["vocab_size"],
+        values["context"], values["batch"], values["threads"], text,
+        os.getcwd() if text else None, values["format"], values["no_next_sentence"],
+        values["gradient_checkpointing"], values.get("from"))
+
+
+def check_combination(model: str, given: Mapping[str, object]) -> None:
+    """Refuse an option that would be ignored. Errors: InputError."""
+    if model == "both" and "from" in given:
+        raise InputError("--from goes on with one model: pretrain bert or gpt")
+    corpus = given.get("corpus", CORPUS)
+    if corpus != "text" and "format" in given:
+        raise InputError("--format is the layout of --text: give --text, too")
+    if "vocab_size" in given and (corpus == "toy" or given.get("tokenizer") == "chars"):
+        raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has a size "
+                         "to choose; the toy world's words and a text's characters have a number "
+                         "of their own")
+    if model == "gpt":
+        own = {option.name for option in option_fields(architecture_named("gpt").config_class)}
+        others = {option.name for one in ARCHITECTURES for option in option_fields(one.config_class)}
+        for name in ("no_next_sentence", *others - own):
+            if name in given:
+                raise InputError(f"{flag_name(name)} is about BERT: train bert or both")
+
+
+NEEDED = ("corpus", "tokenizer", "vocab_size", "context", "batch", "threads")
+
+
+def from_state(state: Mapping, config: ModelConfig, architecture: Architecture, file: Path
+               ) -> PretrainOptions:
+    """The options that a run was begun with, from its state.json, the path of which is `file`, and
+    the config of its model. An option that did not exist then has its default. Errors: InputError
+    that names the file: a field is missing or wrong, a size is not the model's."""
+    about = state["about"]
+    missing = [name for name in NEEDED if name not in about]
+    if missing:
+        raise InputError(f"{file}: there is no {', '.join(missing)} in it: the file is damaged")
+    for name, value in option_values(config).items():
+        if name not in ("context", "position_initializer_range") and about.get(name, value) != value:
+            raise InputError(f"{file}: {name} is {about[name]!r:.60}, but the model beside it has "
+                             f"{value}: the file is damaged")
+    text = about.get("text")
+    try:
+        return PretrainOptions(
+            architecture, config, settings_from_state(state["settings"]),
+            *[about[name] for name in NEEDED], tuple(text) if isinstance(text, list) else text,
+            about.get("counted_from"), about.get("format", "prose"),
+            about.get("no_next_sentence", False), about.get("gradient_checkpointing", False),
+            about.get("from"))
+    except InputError as error:
+        raise InputError(f"{file}: {error}: the file is damaged") from None
+
+
+def stored_words(options: PretrainOptions) -> dict[str, object]:
+    """{name: value} of all options by the names of the command line."""
+    return options.about() | asdict(options.settings)

@@ -1,0 +1,48 @@
+"""`score`: the log-probability of a text under a GPT."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.cli.arguments import add_run
+from minibert.cli.folders import LANGUAGE_MODEL, open_model
+from minibert.errors import InputError
+from minibert.generation.scoring import score
+from minibert.models.pretrained_model import PretrainedModel
+from minibert.tokenizers.base import Tokenizer
+
+
+@dataclass(frozen=True)
+class Options:
+    run: str
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("text")
+
+
+def run(options: Options) -> int:
+    """Print each token with its log-probability (nats), then the sum and the perplexity."""
+    model, tokenizer = open_model(options.run, LANGUAGE_MODEL, "score")
+    tokens = scored(model, tokenizer, options.text)
+    for token, log_p in tokens:
+        print(f"{log_p:9.4f}  {math.exp(log_p):7.2%}  {token!r}")
+    total = sum([log_p for _, log_p in tokens])
+    perplexity = math.exp(-total / len(tokens))
+    print(f"{total:9.4f}  in all, {len(tokens)} tokens; perplexity {perplexity:.3f}")
+    return 0
+
+
+def scored(model: PretrainedModel, tokenizer: Tokenizer, text: str) -> list[tuple[str, float]]:
+    """Each token of `text` with its log-probability (nats) given all tokens before it, of which
+    the first is the separator. Errors: InputError for a text without tokens."""
+    ids = [tokenizer.sep_token_id] + tokenizer.encode(text, add_special_tokens=False)
+    if len(ids) == 1:
+        raise InputError("the text is empty: there is nothing to score")
+    return list(zip(tokenizer.convert_ids_to_tokens(ids[1:]), score(model, np.array(ids)).tolist()))
