@@ -12,10 +12,11 @@ import argparse
 import numpy as np
 
 from minibert.autograd.fused.threads import set_blas_threads
-from minibert.cli.ask import fill_mask, next_sentence_probability
 from minibert.cli.build_trainer import make_trainer
-from minibert.cli.defaults import resolved
+from minibert.cli.fill_mask import fill_mask
+from minibert.cli.next_sentence import next_sentence_probability
 from minibert.cli.oracle_report import against_oracle, baselines
+from minibert.cli.pretrain_options import resolved
 from minibert.data.corpora import toy_corpus
 from minibert.nn.block import TransformerBlock
 from minibert.toy_world.grammar import ToyWorld
@@ -35,8 +36,8 @@ def main(argv: list[str] | None = None) -> None:
     corpus = toy_corpus(n_held_out=arguments.held_out)
     trainers = {}
     for which, steps in (("bert", arguments.steps), ("gpt", arguments.steps // 4)):
-        recipe = resolved({"corpus": "toy", "steps": steps, "eval_every": 0}, "toy", which)
-        trainers[which] = make_trainer(which, recipe, corpus, Report())
+        recipe = resolved(which, {"corpus": "toy", "steps": steps, "eval_every": 0})
+        trainers[which] = make_trainer(recipe, corpus, Report())
     bert, masked = trainers["bert"].model, trainers["bert"].objective
     following = trainers["gpt"].objective
     blocks = [module for trainer in trainers.values() for module in trainer.model.modules()

@@ -32,8 +32,8 @@ import numpy as np
 from minibert.atomic_files import write_json
 from minibert.autograd.fused.threads import set_blas_threads
 from minibert.cli.build_trainer import make_trainer
-from minibert.cli.defaults import resolved
-from minibert.cli.tasks import config_of
+from minibert.cli.folders import config_of
+from minibert.cli.pretrain_options import PretrainOptions, resolved
 from minibert.data.corpora import Corpus, toy_corpus
 from minibert.errors import InputError
 from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
@@ -125,11 +125,11 @@ class Experiment:
         given = {"seed": seed, "no_next_sentence": kind == "mlm", "corpus": "toy"}
         if self.steps is not None:
             given["steps"] = self.steps if which == "bert" else max(self.steps // 5, 1)
-        options = resolved(given, "toy", which)
+        options = resolved(which, given)
         known = run.path.exists()
-        if known and run.state()["step"] == options["steps"]:
+        if known and run.state()["step"] == options.settings.steps:
             return run.checkpoint("latest")
-        trainer = make_trainer(which, options, self.corpus, Report())
+        trainer = make_trainer(options, self.corpus, Report())
         if kind == "nsp":
             trainer = Trainer(trainer.model, self._pairs_only(trainer.tokenizer, options),
                               trainer.settings, tokenizer=trainer.tokenizer,
@@ -144,11 +144,11 @@ class Experiment:
             raise SystemExit(130)  # Ctrl-C: all is saved
         return run.checkpoint("latest")
 
-    def _pairs_only(self, tokenizer, options: dict) -> PretrainingObjective:
+    def _pairs_only(self, tokenizer, options: PretrainOptions) -> PretrainingObjective:
         corpus = self.corpus
         return PretrainingObjective(
-            tokenizer, corpus.train_documents, corpus.held_out_documents, options["context"],
-            options["batch"], options["seed"], masked_lm=False,
+            tokenizer, corpus.train_documents, corpus.held_out_documents, options.context,
+            options.batch, options.settings.seed, masked_lm=False,
             sentences_per_segment=corpus.sentences_per_segment)
 
     # ---- the labelled examples ----
@@ -179,7 +179,7 @@ class Experiment:
         """Returns the dev and test scores of a model fine-tuned with one learning rate."""
         toy, train, dev, test = self.parts(name, seed)
         folder = self.pretrained({"scratch": "both", "frozen": "both"}.get(source, source), seed)
-        config = config_of(folder)
+        _, config = config_of(folder)
         task = toy.task(Reading(load_tokenizer(folder), config.max_position_embeddings,
                                 left_to_right=source == "gpt"))
         if source == "scratch":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.cli.tasks import config_of
+from minibert.cli.folders import config_of
 from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
 from minibert.finetuning.build_model import pretrained_model
 from minibert.finetuning.encoding import Reading
@@ -65,7 +65,8 @@ def main(argv: list[str] | None = None) -> None:
     examples = reviews(arguments.reviews, np.random.default_rng(1))
     train, rest = examples[:arguments.train], examples[arguments.train:]
     dev, test = rest[:arguments.dev], rest[arguments.dev:arguments.dev + arguments.test]
-    longest = min(128, config_of(arguments.folder).max_position_embeddings)
+    _, config = config_of(arguments.folder)
+    longest = min(128, config.max_position_embeddings)
     task = Classification(Reading(BertTokenizer.from_pretrained(arguments.folder), longest),
                           tuple(LABELS.values()))
     started = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 import minibert as mb
 from minibert.autograd.fused.threads import set_blas_threads
 from minibert.cli.build_trainer import make_trainer
-from minibert.cli.defaults import resolved
+from minibert.cli.pretrain_options import resolved
 from minibert.data.corpora import Corpus, toy_corpus
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report
@@ -45,9 +45,8 @@ def trained(model, tokenizer, folder: Path, which: str, steps: int, corpus: Corp
     keep_freed_memory()
     set_blas_threads(1)  # at this size a second thread costs time
     print(f"training a small {which.upper()} on the toy world: {steps} steps")
-    recipe = resolved({"corpus": "toy", "context": CONTEXT, "steps": steps, "eval_every": 0}, "toy",
-                      which)
-    trainer = make_trainer(which, recipe, corpus, Report(), begun=folder)
+    recipe = resolved(which, {"corpus": "toy", "context": CONTEXT, "steps": steps, "eval_every": 0})
+    trainer = make_trainer(recipe, corpus, Report(), begun=folder)
     trainer.run()
     print()
     return trainer.model

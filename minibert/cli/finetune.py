@@ -219,7 +219,8 @@ def new(options: Options) -> FineTuning:
             **longest_windows(options.task, positions)}
     if "max_length" in named:
         task["stride"] = named["max_length"] // 3
-    task |= {name: value for name, value in named.items() if name in TaskOptions.__dataclass_fields__}
+    task |= {name: value for name, value in named.items()
+             if name in TaskOptions.__dataclass_fields__}
     if task["max_length"] > positions:
         raise InputError(f"--max-length is {task['max_length']}, but the model in {folder} has "
                          f"{positions} positions: expected at most as many")

@@ -8,7 +8,6 @@ leaves a checkpoint and a line that says how to go on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from minibert.cli.display import curve_of, introduction
 from minibert.errors import InputError
@@ -44,10 +43,6 @@ class Training:
     def finish(self, report: Report) -> None:
         """Write the summary and report what was reached."""
         raise NotImplementedError
-
-    def checkpoint_to_resume(self) -> Path:
-        """The latest checkpoint of the run."""
-        return self.run.checkpoint("latest")
 
     def summary_is_current(self) -> bool:
         """Whether summary.json is about the last step."""

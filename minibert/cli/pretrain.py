@@ -52,7 +52,52 @@ class Options:
         return cls(arguments.model, Path(out), arguments.resume, named)
 
 
-BOTH = ("bert", "gpt")  # the runs in the folder of `pretrain both`
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options without a default here have theirs in defaults.py."""
+    parser.add_argument("model", choices=("bert", "gpt", "both"))
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--corpus", choices=("toy", "python-docs"), help="a built-in corpus (toy)")
+    source.add_argument("--text", nargs="+", type=path, metavar="FILE_OR_FOLDER",
+                        help="your own text; with --resume where it is now")
+    parser.add_argument("--from", dest="from", type=path, metavar="FOLDER",
+                        help="go on with the model and the tokenizer of a run, or of a folder in "
+                             "Hugging Face's layout")
+    text = parser.add_argument_group("text")
+    text.add_argument("--format", choices=("lines", "prose"),
+                      help="layout of --text: a sentence a line, or running text (prose)")
+    text.add_argument("--tokenizer", choices=("wordpiece", "chars"))
+    text.add_argument("--vocab-size", type=int, help="of a WordPiece tokenizer trained here")
+    _add_model_options(parser.add_argument_group("model"))
+    training = parser.add_argument_group("training")
+    training.add_argument("--no-next-sentence", action="store_true", default=None,
+                          help="train BERT on masked words alone")
+    training.add_argument("--batch", type=int, help="windows or pairs in a batch")
+    training.add_argument("--accumulate", type=int, help="batches in a step")
+    training.add_argument("--steps", type=int)
+    training.add_argument("--lr", type=float, help="the highest learning rate")
+    training.add_argument("--min-lr", type=float, help="the rate at the end")
+    training.add_argument("--warmup", type=int, help="steps until the highest rate")
+    training.add_argument("--schedule", choices=tuple(SCHEDULES))
+    training.add_argument("--weight-decay", type=float)
+    training.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"))
+    training.add_argument("--clip", type=float, help="largest norm of the gradient (0: no limit)")
+    training.add_argument("--eval-every", type=int,
+                          help="steps between evaluations (0: at the end)")
+    training.add_argument("--seed", type=int)
+    add_run_options(parser.add_argument_group("run"), "runs/MODEL-CORPUS")
+
+
+def _add_model_options(group) -> None:
+    """The options of the models, from the table in models/config.py."""
+    added = set()
+    for architecture in ARCHITECTURES:
+        for option, fields in option_fields(architecture.config_class).items():
+            if option.help is None or option.name in added:
+                continue
+            added.add(option.name)
+            kind = type(fields[0].default)
+            group.add_argument(flag_name(option.name), help=option.help, default=None, **(
+                {"action": "store_true"} if kind is bool else {"type": kind}))
 
 
 class Pretraining(Training):
@@ -68,7 +113,7 @@ class Pretraining(Training):
         begun = None
         if self.resume:
             check_same_text(self.run.path, self.run.state()["about"], self.corpus)
-            begun = self.checkpoint_to_resume()
+            begun = self.run.checkpoint("latest")
         elif self.options.begun_from is not None:
             begun = folder_of(self.options.begun_from, self.name)
         return make_trainer(self.options, self.corpus, report, begun)
@@ -79,7 +124,10 @@ class Pretraining(Training):
                     f"{config.num_attention_heads} heads, width {config.hidden_size}, context "
                     f"{self.options.context}, batches of {self.options.batch}, {steps:,} steps"]
 
-BOTH = ("bert", "gpt")  # the runs in the folder of `pretrain both`
+    def facts(self) -> list[str]:
+        trainer = self.trainer
+        return [f"weight decay of {trainer.settings.weight_decay} on {_names(trainer.decayed)}",
+                f"no weight decay on {_names(trainer.exempt)}"]
 
     def finish(self, report: Report) -> None:
         trainer, run = self.trainer, self.run

@@ -136,12 +136,14 @@ def check_combination(model: str, given: Mapping[str, object]) -> None:
                          "of their own")
     if model == "gpt":
         own = {option.name for option in option_fields(architecture_named("gpt").config_class)}
-        others = {option.name for one in ARCHITECTURES for option in option_fields(one.config_class)}
-        for name in ("no_next_sentence", *others - own):
+        every = {option.name for one in ARCHITECTURES for option in option_fields(one.config_class)}
+        for name in ("no_next_sentence", *every - own):
             if name in given:
                 raise InputError(f"{flag_name(name)} is about BERT: train bert or both")
 
 
+# Of a run with --from: a window may be shorter than the model's positions; nothing is drawn.
+MAY_DIFFER = ("context", "position_initializer_range")
 NEEDED = ("corpus", "tokenizer", "vocab_size", "context", "batch", "threads")
 
 
@@ -155,7 +157,7 @@ def from_state(state: Mapping, config: ModelConfig, architecture: Architecture, 
     if missing:
         raise InputError(f"{file}: there is no {', '.join(missing)} in it: the file is damaged")
     for name, value in option_values(config).items():
-        if name not in ("context", "position_initializer_range") and about.get(name, value) != value:
+        if about.get(name, value) != value and name not in MAY_DIFFER:
             raise InputError(f"{file}: {name} is {about[name]!r:.60}, but the model beside it has "
                              f"{value}: the file is damaged")
     text = about.get("text")

@@ -30,7 +30,7 @@ def test_what_is_asked_of_bert(corpus):
     objective, config = trainer.objective, trainer.model.config
     assert (objective.seed, objective.batch_size, objective.context) == (5, 4, 48)
     assert objective.sentences_per_segment == corpus.sentences_per_segment is not None
-    assert len(objective._held_out_plan) == 5 * 12, "five of each held-out document"
+    assert len(objective._held_out_segments) == 5 * 12, "five of each held-out document"
     assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == 0.2
     assert (config.pad_token_id, config.max_position_embeddings) == (0, 48)
 

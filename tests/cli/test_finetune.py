@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.cli.command_line import SMALL, mistake, output_of
-from tests.cli.labelled_world import FILES, finetune
+from tests.cli.command_line import mistake, output_of
+from tests.cli.labelled_world import FILES, SMALL, finetune
 
 from minibert.checkpoints.safetensors import load_file
 from minibert.cli.finetune import settings_of

@@ -1,4 +1,4 @@
-"""New, resumed, killed, stopped: the life cycle of `pretrain` (and test_finetune_resume.py)."""
+"""New, resumed, killed, stopped: the life cycle of `pretrain`."""
 
 import os
 import random
@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.command_line import files_below, log_sizes, mistake, output_of, pretrain, wait_until, write_text
+from tests.cli.command_line import (files_below, log_sizes, mistake, output_of, pretrain,
+                                    wait_until, write_text)
 
 from minibert.training.run_folder import Run
 

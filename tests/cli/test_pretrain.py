@@ -109,19 +109,19 @@ def test_workers_are_stored_and_reused(text, tmp_path, capsys, monkeypatch):
     ("gpt", ("--width", "0"), "--width = 0"),
     ("gpt", ("--steps", "0"), "--steps = 0"),
     ("gpt", ("--batch", "-1"), "--batch = -1"),
-    ("gpt", ("--lr", "0"), "lr"),
-    ("gpt", ("--lr", "nan"), "lr"),
-    ("gpt", ("--lr", "inf"), "lr"),
-    ("gpt", ("--min-lr", "1"), "min_lr"),
-    ("gpt", ("--warmup", "-1"), "warmup"),
+    ("gpt", ("--lr", "0"), "lr = 0.0"),
+    ("gpt", ("--lr", "nan"), "lr = nan"),
+    ("gpt", ("--lr", "inf"), "lr = inf: expected a finite number"),
+    ("gpt", ("--min-lr", "1"), "min_lr = 1.0"),
+    ("gpt", ("--warmup", "-1"), "warmup = -1"),
     ("gpt", ("--dropout", "1"), "1.0"),
-    ("gpt", ("--clip", "-1"), "clip"),
+    ("gpt", ("--clip", "-1"), "clip = -1.0"),
     ("gpt", ("--betas", "0.9", "1"), "betas"),
-    ("gpt", ("--accumulate", "0"), "accumulate"),
-    ("gpt", ("--eval-every", "-2"), "eval_every"),
-    ("gpt", ("--seed", "-2"), "seed"),
+    ("gpt", ("--accumulate", "0"), "accumulate = 0"),
+    ("gpt", ("--eval-every", "-2"), "eval_every = -2"),
+    ("gpt", ("--seed", "-2"), "seed = -2"),
     ("gpt", ("--threads", "0"), "--threads = 0"),
-    ("gpt", ("--workers", "0"), "workers"),
+    ("gpt", ("--workers", "0"), "workers = 0"),
     ("gpt", ("--context", "100000"), "too short"),
     ("bert", ("--context", "4"), "context 4"),
     ("bert", ("--vocab-size", "6"), "--vocab-size"),
@@ -136,8 +136,8 @@ def test_options_that_cannot_be(text, tmp_path, capsys, model, more, words):
 
 
 @pytest.mark.parametrize("content, words", [
-    (None, "no such file"), (b"", "empty"), (b"  \n\n", "empty"), (b"\x00\x01\x02", "binary"),
-    (b"caf\xe9 au lait", "UTF-8"), (b"word", "text")])
+    (None, "no such file"), (b"", "empty"), (b"  \n\n", "empty"),
+    (b"\x89PNG\r\n\x00\x00\x00\rIHDR", "binary"), (b"caf\xe9 au lait", "UTF-8"), (b"word", "text")])
 def test_texts_that_cannot_be_read(tmp_path, capsys, content, words):
     path = tmp_path / "text.txt"
     if content is not None:
