@@ -10,7 +10,7 @@ from minibert.autograd.checks.gradcheck import (GradcheckError, GradcheckReport,
                                                 gradcheck_parameters)
 from minibert.autograd.functional import reference
 from minibert.autograd.tensor import Tensor, no_grad
-from minibert.autograd.trace import detect_anomaly, trace
+from minibert.autograd.trace import detect_anomaly, trace, watch
 from minibert.generation.streaming import TextStreamer
 from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
                                   BertForPreTraining, BertModel)

@@ -43,7 +43,8 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def operand_grad(operand: Tensor, product: np.ndarray, grad: np.ndarray) -> np.ndarray | None:
-    """The gradient of `operand` from `product`, the output's `grad` times the derivative.
+    """The gradient of `operand` from `product`, the output's `grad` times the derivative; None if
+    it requires none.
 
     Where `grad` is 0 the result is 0, whatever the derivative: floating point makes NaN of 0 * inf
     and 0 / 0. `where` sends zeros into the branch that it did not take, so log(x) in
@@ -51,7 +52,7 @@ def operand_grad(operand: Tensor, product: np.ndarray, grad: np.ndarray) -> np.n
     """
     if not operand.requires_grad:
         return None
-    if np.isnan(product).any():
+    if product is not grad and np.isnan(product).any():
         product = np.where(grad == 0, grad.dtype.type(0), product)
     return unbroadcast(product, operand.shape)
 
@@ -65,7 +66,7 @@ def add(a: TensorLike, b: TensorLike) -> Tensor:
     output = a.data + b.data
 
     def add_backward(grad):
-        return unbroadcast(grad, a.shape), unbroadcast(grad, b.shape)
+        return operand_grad(a, grad, grad), operand_grad(b, grad, grad)
 
     return Tensor.from_op(output, (a, b), add_backward)
 
@@ -76,7 +77,7 @@ def sub(a: TensorLike, b: TensorLike) -> Tensor:
     output = a.data - b.data
 
     def sub_backward(grad):
-        return unbroadcast(grad, a.shape), unbroadcast(-grad, b.shape)
+        return operand_grad(a, grad, grad), operand_grad(b, -grad, grad)
 
     return Tensor.from_op(output, (a, b), sub_backward)
 
@@ -170,7 +171,7 @@ def maximum(a: TensorLike, b: TensorLike) -> Tensor:
         half = (a.data.real == b.data.real) * grad * 0.5
         grad_a = np.where(a.data.real > b.data.real, grad, half)
         grad_b = np.where(b.data.real > a.data.real, grad, half)
-        return unbroadcast(grad_a, a.shape), unbroadcast(grad_b, b.shape)
+        return operand_grad(a, grad_a, grad), operand_grad(b, grad_b, grad)
 
     return Tensor.from_op(output, (a, b), maximum_backward)
 
@@ -191,7 +192,7 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
         zero = np.zeros((), grad.dtype)
         grad_a = np.where(condition, grad, zero)
         grad_b = np.where(condition, zero, grad)
-        return unbroadcast(grad_a, a.shape), unbroadcast(grad_b, b.shape)
+        return operand_grad(a, grad_a, grad), operand_grad(b, grad_b, grad)
 
     return Tensor.from_op(output, (a, b), where_backward)
 

@@ -183,6 +183,7 @@ class Tensor:
     def data(self, array: np.ndarray) -> None:
         if not isinstance(array, np.ndarray):
             raise TypeError(f"Tensor.data: expected a NumPy array, got {type(array).__name__}")
+        _check_dtype(array, self._requires_grad)
         self._data = array
         self._version += 1
 
@@ -197,9 +198,7 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, requires_grad: bool) -> None:
-        if requires_grad and self.dtype.kind not in "fc":
-            raise TypeError(f"Tensor: only floating point can require gradients, got {self.dtype}: "
-                            "make it from array.astype(np.float32)")
+        _check_dtype(self._data, requires_grad)
         self._requires_grad = bool(requires_grad)
 
     @property
@@ -355,6 +354,12 @@ def freed_graph(grad: np.ndarray) -> tuple:
     """Replaces grad_fn after the graph was freed; raises."""
     raise RuntimeError("backward: this graph was already walked and freed: run the forward again, "
                        "or pass retain_graph=True to the first backward")
+
+
+def _check_dtype(array: np.ndarray, requires_grad: bool) -> None:
+    if requires_grad and array.dtype.kind not in "fc":
+        raise TypeError(f"Tensor: only floating point can require gradients, got {array.dtype}: "
+                        "make it from array.astype(np.float32)")
 
 
 def _check_unchanged(tensor: Tensor) -> None:

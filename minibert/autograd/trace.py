@@ -1,8 +1,9 @@
-"""Watching the door: what a model computed, op by op, and where a number first went wrong.
+"""Callbacks on every op: what a model computed, op by op, and where a number first went wrong.
 
-`trace()` writes down every op that passes `Tensor.from_op` and every step of the walk back;
-`detect_anomaly()` stops at the first value that is not finite. Both know in which module an op ran
-because `Module.__call__` enters `module_scope` while somebody watches.
+`watch(observer)` calls an observer for each op that passes `Tensor.from_op` and each backward
+function that `Tensor.backward` calls. `trace()` records them all; `detect_anomaly()` stops at the
+first value that is not finite. Both name the module in which an op ran: while there are observers,
+`Module.__call__` enters `module_scope`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
+from math import isfinite
 from threading import local
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from minibert.atomic_files import write_text
 from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_name
+
+# ---- observers ---------------------------------------------------------------------------------
+
+
+class Observer(Protocol):
+    """What `watch` takes: an object with these three methods. What they raise ends the op."""
+
+    def after_forward(self, backward: BackwardFunction, result: Tensor,
+                      inputs: tuple[Tensor, ...]) -> None:
+        """An op has computed `result` from `inputs`; `backward` is its backward function
+        (tensor.op_name gives the op's name), the same object in all three methods."""
+
+    def before_backward(self, tensor: Tensor, grad: np.ndarray) -> None:
+        """`tensor.grad_fn(grad)` is called next; grad has the shape of the op's result."""
+
+    def after_backward(self, tensor: Tensor, grad: np.ndarray, input_grads: tuple) -> None:
+        """It has returned a gradient, or None, for each of `tensor.inputs`."""
+
+
+@contextmanager
+def watch(observer: Observer) -> Iterator[None]:
+    """Within it `observer` is called on every op of this thread, and of those that it starts in a
+    copy of its context. Several may watch at once. Error: a method is missing."""
+    for name in ("after_forward", "before_backward", "after_backward"):
+        if not callable(getattr(observer, name, None)):
+            raise TypeError(f"watch: {type(observer).__name__} has no method {name}: an observer "
+                            "has after_forward, before_backward and after_backward")
+    token = observers.set((*observers.get(), observer))
+    try:
+        yield
+    finally:
+        observers.reset(token)
+
 
 # ---- where an op runs --------------------------------------------------------------------------
 
@@ -33,8 +68,8 @@ _scope: ContextVar[tuple[str, dict[int, str]]] = ContextVar("scope", default=_NO
 
 @contextmanager
 def module_scope(module) -> Iterator[None]:
-    """Say that `module` runs now. Paths are the names of the outermost module's `named_modules()`;
-    that module itself, and one that is no part of it, goes by its class."""
+    """Within it ops run in `module`. Paths are the names of the outermost module's
+    `named_modules()`; that module itself, and one that is no part of it, has its class's name."""
     path, names = _scope.get()
     own = names.get(id(module))
     if own is None:
@@ -52,7 +87,7 @@ def module_scope(module) -> Iterator[None]:
 
 # ---- trace -------------------------------------------------------------------------------------
 
-SCHEMA = {"schema": "minibert.trace", "version": 1}
+SCHEMA = {"schema": "minibert.trace", "version": 2}  # 2: mean, std and abs_max
 
 
 class Record(NamedTuple):
@@ -60,8 +95,9 @@ class Record(NamedTuple):
 
     Backward, `inputs` are the shapes of the gradients that the op returned (None: not needed) and
     `output` that of the gradient it was given. `bytes` counts new memory: a view has none. The
-    seconds of a forward run from the thread's record before it, so they hold the Python in between;
-    a worker's first op has none.
+    seconds of a forward run from the thread's record before it, so they include the Python in
+    between; a worker's first op has none. With values, `mean`, `std` (over all elements) and
+    `abs_max` are those of the output; else None.
     """
 
     number: int
@@ -73,35 +109,39 @@ class Record(NamedTuple):
     dtype: str
     bytes: int
     seconds: float
+    mean: float | None
+    std: float | None
+    abs_max: float | None
 
 
 class Clock(local):
-    """When this thread wrote its last record (`since`), in seconds: workers do not wait for each
-    other's. It starts where a thread first looks at it."""
+    """The time of this thread's last record (`since`), in seconds; it starts at the first use."""
 
     def __init__(self):
         self.since = perf_counter()
 
 
 class Trace:
-    """What `trace()` saw: `records` are Records, `str()` is a table, `write` a file of JSON."""
+    """The result of `trace()`: `records` are Records, `str()` is a table, `write` makes a file."""
 
-    def __init__(self):
+    def __init__(self, values: bool = False):
         self.records: list[Record] = []
+        self.values = values
         self._numbers = count()
         self._known = WeakKeyDictionary()  # backward function: (number, module path)
         self._clock = Clock()
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:
-        since = self._clock.since  # before the time now: a new thread's begins when it is asked for
+        since = self._clock.since  # before the time now: a new thread's begins at this access
         seconds = perf_counter() - since
         number, module = next(self._numbers), _scope.get()[0]
         self._known[backward] = number, module
         arrays = [source.data for source in inputs]
         self.records.append(Record(
             number, "forward", op_name(backward), module, tuple([array.shape for array in arrays]),
-            result.shape, str(result.dtype), _new_bytes([result.data], arrays), seconds))
+            result.shape, str(result.dtype), _new_bytes([result.data], arrays), seconds,
+            *self._statistics(result.data)))
         self._clock.since = perf_counter()
 
     def before_backward(self, tensor: Tensor, grad: np.ndarray) -> None:
@@ -114,30 +154,44 @@ class Trace:
         self.records.append(Record(
             number, "backward", op_name(tensor.grad_fn), module, shapes, grad.shape,
             str(grad.dtype), _new_bytes([made for made in input_grads if made is not None], [grad]),
-            seconds))
+            seconds, *self._statistics(grad)))
         self._clock.since = perf_counter()
+
+    def _statistics(self, array: np.ndarray) -> tuple[float | None, float | None, float | None]:
+        """Mean, standard deviation and largest absolute value of the real part."""
+        if not self.values or not array.size:
+            return None, None, None
+        real = array.real.astype(np.float64)
+        return float(real.mean()), float(real.std()), float(np.abs(real).max())
 
     def __str__(self) -> str:
         """A table with a line for each record and a last one with the sums."""
-        rows = [("#", "phase", "op", "module", "inputs", "output", "dtype", "bytes", "ms")]
+        rows = [("#", "phase", "op", "module", "inputs", "output", "dtype", "bytes", "ms",
+                 *(("mean", "std", "abs max") if self.values else ()))]
         for record in self.records:
             inputs = " ".join(["-" if shape is None else _shape(shape) for shape in record.inputs])
             rows.append((str(record.number), record.phase, record.op, record.module, inputs,
                          _shape(record.output), record.dtype, f"{record.bytes:,}",
-                         f"{record.seconds * 1e3:.3f}"))
+                         f"{record.seconds * 1e3:.3f}",
+                         *(["-" if value is None else f"{value:.4g}" for value in record[-3:]]
+                           if self.values else ())))
         total_bytes = sum([record.bytes for record in self.records])
         total_seconds = sum([record.seconds for record in self.records])
         rows.append(("", "", f"{len(self.records)} records", "", "", "", "", f"{total_bytes:,}",
-                     f"{total_seconds * 1e3:.3f}"))
+                     f"{total_seconds * 1e3:.3f}", *(("", "", "") if self.values else ())))
         widths = [max([len(cell) for cell in column]) for column in zip(*rows)]
-        to_the_right = (0, 7, 8)
+        to_the_right = (0, *range(7, len(widths)))
         lines = ["  ".join([cell.rjust(width) if i in to_the_right else cell.ljust(width)
                             for i, (cell, width) in enumerate(zip(row, widths))]) for row in rows]
         return "\n".join([line.rstrip() for line in lines])
 
     def write(self, path: str | os.PathLike) -> None:
-        """JSON lines: the schema's name and version, then one object for each record."""
-        lines = [SCHEMA] + [record._asdict() for record in self.records]
+        """JSON lines: the schema's name and version, then one object for each record. NaN and
+        infinities, which JSON has no numbers for, are the texts "nan", "inf" and "-inf"."""
+        lines = [SCHEMA]
+        for record in self.records:
+            lines.append({name: str(value) if isinstance(value, float) and not isfinite(value)
+                          else value for name, value in record._asdict().items()})
         write_text(path, "".join([json.dumps(line) + "\n" for line in lines]))
 
 
@@ -153,21 +207,13 @@ def _new_bytes(arrays: list[np.ndarray], older: list[np.ndarray]) -> int:
 
 
 @contextmanager
-def trace() -> Iterator[Trace]:
-    """Within it everything that passes the door is written down: `with trace() as seen: ...`, then
-    `print(seen)`."""
-    seen = Trace()
-    with _watching(seen):
+def trace(values: bool = False) -> Iterator[Trace]:
+    """Within it every op is recorded: `with trace() as seen: ...`, then `print(seen)`. `values`
+    adds mean, standard deviation and largest absolute value of each output (and, backward, of each
+    incoming gradient): three more passes over every array."""
+    seen = Trace(values)
+    with watch(seen):
         yield seen
-
-
-@contextmanager
-def _watching(observer) -> Iterator[None]:
-    token = observers.set((*observers.get(), observer))
-    try:
-        yield
-    finally:
-        observers.reset(token)
 
 
 # ---- detect_anomaly ----------------------------------------------------------------------------
@@ -208,9 +254,9 @@ class AnomalyDetector:
 
 
 def _calling_line() -> str:
-    """file:line of the nearest caller outside this package, where the op was asked for."""
-    frame, here = sys._getframe(1), os.path.dirname(__file__)
-    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename) == here:
+    """file:line of the nearest caller outside autograd/, which called the op."""
+    frame, here = sys._getframe(1), os.path.dirname(__file__) + os.sep
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(here):
         frame = frame.f_back
     return f"called at {os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
@@ -219,6 +265,6 @@ def _calling_line() -> str:
 def detect_anomaly() -> Iterator[None]:
     """Within it the first value that is not finite, forward or backward, raises a
     FloatingPointError that names the op, the module, the shapes and the line that called the op.
-    Slow: every array is looked through."""
-    with _watching(AnomalyDetector()):
+    Slow: every array is searched."""
+    with watch(AnomalyDetector()):
         yield

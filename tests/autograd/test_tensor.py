@@ -377,6 +377,47 @@ def test_the_public_names():
     assert math.isclose(mb.ops.exp(1.0).item(), math.e)
 
 
+# ---- names of other libraries --------------------------------------------------------------------
+
+
+def test_a_tensor_of_one_element_is_formatted_as_its_number():
+    loss = leaf(1.23456) * 2.0
+    assert f"{loss:.4f} {loss:8.2e}" == "2.4691 2.47e+00" and f"{loss}" == str(loss)
+    assert f"{leaf([[0.5]]):.1f}" == "0.5"
+    with pytest.raises(ValueError, match=r"item: expected one element, got shape \(2,\)"):
+        f"{leaf([1.0, 2.0]):.4f}"
+
+
+@pytest.mark.parametrize(("name", "ours"), [
+    ("view", "reshape"), ("permute", "transpose"), ("unsqueeze", "expand_dims"), ("clone", "deepcopy"),
+    ("to", "astype"), ("cuda", "CPU"), ("cpu", "CPU"), ("requires_grad_", "requires_grad"),
+    ("masked_fill", "ops.masked_fill"), ("mT", "swapaxes")])
+def test_names_of_pytorch_lead_to_ours(name, ours):
+    with pytest.raises(AttributeError, match=f"Tensor has no attribute '{name}': .*{ours}"):
+        getattr(leaf([1.0]), name)
+
+
+def test_other_names_are_plain_attribute_errors():
+    assert not hasattr(leaf([1.0]), "nonsense") and getattr(leaf([1.0]), "nonsense", 7) == 7
+    with pytest.raises(AttributeError, match="Tensor has no attribute 'nonsense'$"):
+        leaf([1.0]).nonsense
+    with pytest.raises(AttributeError):
+        leaf([1.0]).nonsense = 1
+
+
+@pytest.mark.parametrize("dtype", [np.int64, bool])
+def test_numbers_that_are_not_floating_point_never_require_gradients(dtype):
+    x, y = Tensor(np.ones(2, dtype)), leaf([1.0])
+    x.requires_grad = False
+    with pytest.raises(TypeError, match=f"only floating point .*got {np.dtype(dtype)}: .*astype"):
+        x.requires_grad = True
+    with pytest.raises(TypeError, match="only floating point"):
+        y.data = np.ones(1, dtype)
+    assert not x.requires_grad and y.data.dtype == np.float64
+    y.requires_grad = False
+    y.data = np.ones(1, dtype)
+
+
 # ---- threads and forks ---------------------------------------------------------------------------
 
 

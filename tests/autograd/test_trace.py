@@ -1,6 +1,7 @@
-"""trace and detect_anomaly: what passed the door, in which module, where a number went wrong."""
+"""watch, trace and detect_anomaly: every op with its module, and where a number went wrong."""
 
 import json
+import math
 from contextvars import copy_context
 from itertools import count
 from threading import Thread
@@ -10,7 +11,7 @@ import pytest
 
 import minibert as mb
 from minibert import functional as F
-from minibert.autograd.tensor import Tensor, observers
+from minibert.autograd.tensor import Tensor, observers, op_name
 from minibert.nn.layers import LayerNorm, Linear
 from minibert.nn.module import Module
 
@@ -91,7 +92,15 @@ def test_shapes_dtypes_and_bytes(model, x):
     assert head.inputs == ((10, 4), (3, 4), (3,)) and head.output == (10, 3)
     assert head.bytes == 4 * (40 + 12 + 3)
     first = seen.records[-1]
-    assert first.op == "layer_norm" and first.inputs == (None, (4,), (4,))  # x asked for none
+    assert first.op == "layer_norm" and first.inputs == (None, (4,), (4,))  # x requires none
+
+
+def test_a_view_of_the_incoming_gradient_is_no_new_memory():
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    with mb.trace() as seen:
+        (x.transpose() + 1.0).reshape(6)[:4].sum().backward()
+    assert {r.op: r.bytes for r in seen.records if r.phase == "backward"} == {
+        "sum": 0, "getitem": 48, "reshape": 0, "add": 0, "transpose": 0}
 
 
 def test_the_table_and_the_file(model, x, tmp_path):
@@ -106,15 +115,66 @@ def test_the_table_and_the_file(model, x, tmp_path):
     seen.write(tmp_path / "trace.jsonl")
     lines = (tmp_path / "trace.jsonl").read_text().splitlines()
     header, *rows = [json.loads(line) for line in lines]
-    assert header == {"schema": "minibert.trace", "version": 1}
+    assert header == {"schema": "minibert.trace", "version": 2}
     assert [row["op"] for row in rows] == [record.op for record in seen.records]
     assert rows[0] == {"number": 0, "phase": "forward", "op": "layer_norm",
                        "module": "blocks.0.norm", "inputs": [[2, 5, 4], [4], [4]],
                        "output": [2, 5, 4], "dtype": "float32", "bytes": 160,
-                       "seconds": seen.records[0].seconds}
+                       "seconds": seen.records[0].seconds,
+                       "mean": None, "std": None, "abs_max": None}
 
 
-def test_the_composed_spelling_shows_its_steps(model, x):
+def test_values_are_the_statistics_of_each_output_and_gradient():
+    x = Tensor(np.array([1.0, -5.0, 1.0]), requires_grad=True)
+    with mb.trace(values=True) as seen:
+        (x * 2.0).backward(np.array([3.0, 0.0, 0.0]))
+    forward, backward = seen.records
+    assert forward[-3:] == pytest.approx((-2.0, math.sqrt(32), 10.0))
+    assert backward[-3:] == pytest.approx((1.0, math.sqrt(2), 3.0))
+    header, row, *_ = [line.split() for line in str(seen).splitlines()]
+    assert header[-4:] == ["mean", "std", "abs", "max"]
+    assert row[-3:] == ["-2", "5.657", "10"]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_values_that_are_not_finite_are_texts_in_the_file(tmp_path):
+    with mb.trace(values=True) as seen:
+        Tensor(np.array([0.0, 1.0])).log()
+        Tensor(np.ones((0, 2))).exp()
+    seen.write(tmp_path / "trace.jsonl")
+    header, log, exp = [json.loads(line, parse_constant=pytest.fail)
+                        for line in (tmp_path / "trace.jsonl").read_text().splitlines()]
+    assert (log["mean"], log["std"], log["abs_max"]) == ("-inf", "nan", "inf")
+    assert (exp["mean"], exp["std"], exp["abs_max"]) == (None, None, None)
+
+
+def test_an_observer_sees_every_op_both_ways():
+    class Names:
+        def __init__(self):
+            self.calls = []
+
+        def after_forward(self, backward, result, inputs):
+            self.calls.append(("forward", op_name(backward), result.shape, len(inputs)))
+
+        def before_backward(self, tensor, grad):
+            self.calls.append(("before", op_name(tensor.grad_fn), grad.tolist()))
+
+        def after_backward(self, tensor, grad, input_grads):
+            self.calls.append(("after", op_name(tensor.grad_fn), input_grads[0].tolist()))
+
+    x, names = Tensor(np.array([1.0, 2.0]), requires_grad=True), Names()
+    with mb.watch(names):
+        F.softmax(x).sum().backward()
+    x.exp()  # no longer watched
+    assert names.calls == [
+        ("forward", "softmax", (2,), 1), ("forward", "sum", (), 1), ("before", "sum", 1.0),
+        ("after", "sum", [1, 1]), ("before", "softmax", [1, 1]), ("after", "softmax", [0, 0])]
+    with pytest.raises(TypeError, match="watch: object has no method after_forward"):
+        with mb.watch(object()):
+            pass
+
+
+def test_the_reference_implementation_shows_its_steps(model, x):
     with mb.reference(), mb.trace() as seen:
         model(x)
     steps = [record.op for record in seen.records if record.module == "blocks.0.norm"]
@@ -216,6 +276,14 @@ def test_the_first_infinity_of_a_forward_is_named(model, x):
                r"\(2, 5, 4\), \(4,\), \(4,\), with 1 of 4 values not finite: inf at \(2,\)")
     with pytest.raises(FloatingPointError, match=message), mb.detect_anomaly():
         model(x)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_function_is_named_with_the_line_that_called_it():
+    x = Tensor(np.array([np.inf, 1.0]))
+    with pytest.raises(FloatingPointError, match=r"softmax .*called at test_trace.py:\d+\)"):
+        with mb.detect_anomaly():
+            F.softmax(x)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
