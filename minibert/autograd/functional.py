@@ -113,6 +113,7 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
     if not normalized_shape or x.shape[-len(normalized_shape):] != normalized_shape:
         raise ValueError(f"layer_norm: shape {x.shape} does not end in normalized_shape "
                          f"{normalized_shape}")
+    reduced_count("layer_norm", normalized_shape, tuple(range(len(normalized_shape))))
     for name, parameter in (("weight", weight), ("bias", bias)):
         if parameter is not None and parameter.shape != normalized_shape:
             raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, expected "
@@ -227,6 +228,8 @@ def _pair(op: str, x: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
 
 def _reduced(op: str, losses: Tensor, reduction: str) -> Tensor:
     one_of(f"{op}: reduction", reduction, REDUCTIONS)
+    if reduction == "mean" and not losses.size:
+        raise ValueError(f"{op}: shape {losses.shape} has no elements to average")
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()

@@ -389,7 +389,8 @@ def test_a_tensor_of_one_element_is_formatted_as_its_number():
 
 
 @pytest.mark.parametrize(("name", "ours"), [
-    ("view", "reshape"), ("permute", "transpose"), ("unsqueeze", "expand_dims"), ("clone", "deepcopy"),
+    ("view", "reshape"), ("permute", "transpose"), ("clone", "deepcopy"),
+    ("unsqueeze", "expand_dims"),
     ("to", "astype"), ("cuda", "CPU"), ("cpu", "CPU"), ("requires_grad_", "requires_grad"),
     ("masked_fill", "ops.masked_fill"), ("mT", "swapaxes")])
 def test_names_of_pytorch_lead_to_ours(name, ours):
@@ -409,7 +410,7 @@ def test_other_names_are_plain_attribute_errors():
 def test_numbers_that_are_not_floating_point_never_require_gradients(dtype):
     x, y = Tensor(np.ones(2, dtype)), leaf([1.0])
     x.requires_grad = False
-    with pytest.raises(TypeError, match=f"only floating point .*got {np.dtype(dtype)}: .*astype"):
+    with pytest.raises(TypeError, match=f"only floating point .*got {np.dtype(dtype)}: "):
         x.requires_grad = True
     with pytest.raises(TypeError, match="only floating point"):
         y.data = np.ones(1, dtype)

@@ -1,4 +1,4 @@
-"""Every op and function with a point at which `python -m minibert gradcheck` checks its gradient.
+"""Every op and function with a point at which `python -m minibert gradcheck` and tests check it.
 
 The sizes all differ, so that no transposed axis can hide; the random inputs are about 1 in size.
 """
@@ -73,6 +73,14 @@ def _attention_with_bias(query: Tensor, key: Tensor, value: Tensor, bias: Tensor
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
+def _multi_head_attention(qkv: Tensor) -> Tensor:
+    return functional.multi_head_attention(qkv, 2, None, 0.3, True, np.random.default_rng(0))
+
+
+def _cross_entropy(logits: Tensor) -> Tensor:
+    return functional.cross_entropy(logits, TARGETS, np.linspace(0.5, 2.0, 7), label_smoothing=0.1)
+
+
 def _layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return functional.layer_norm(x, weight.shape, weight, bias)
 
@@ -139,17 +147,18 @@ FUNCTIONS = (
     Case("dropout", _dropout, ((3, 4),)),
     Case("mse_loss", functional.mse_loss, ((3, 4), (3, 4))),
     Case("l1_loss", functional.l1_loss, ((3, 4), (3, 4))),
-    Case("cross_entropy", partial(functional.cross_entropy, targets=TARGETS, label_smoothing=0.1),
-         ((5, 7),)),
+    Case("cross_entropy", partial(functional.cross_entropy, targets=TARGETS), ((5, 7),)),
+    Case("cross_entropy (weights and smoothing)", _cross_entropy, ((5, 7),)),
     Case("linear_cross_entropy", partial(functional.linear_cross_entropy, targets=TARGETS),
          ((5, 4), (7, 4), (7,))),
-    Case("attention", functional.scaled_dot_product_attention, (QUERY, KEY, VALUE)),
-    Case("attention (causal)", partial(functional.scaled_dot_product_attention, is_causal=True),
+    Case("scaled_dot_product_attention", functional.scaled_dot_product_attention, (QUERY, KEY, VALUE)),
+    Case("scaled_dot_product_attention (causal)", partial(functional.scaled_dot_product_attention, is_causal=True),
          (QUERY, KEY, VALUE)),
-    Case("attention (mask)", partial(functional.scaled_dot_product_attention, attn_mask=ATTEND),
+    Case("scaled_dot_product_attention (mask)", partial(functional.scaled_dot_product_attention, attn_mask=ATTEND),
          (QUERY, KEY, VALUE)),
-    Case("attention (bias)", _attention_with_bias, (QUERY, KEY, VALUE, (3, 1, 6))),
-    Case("attention (dropout)", _attention_with_dropout, (QUERY, KEY, VALUE)),
+    Case("scaled_dot_product_attention (bias)", _attention_with_bias, (QUERY, KEY, VALUE, (3, 1, 6))),
+    Case("scaled_dot_product_attention (dropout)", _attention_with_dropout, (QUERY, KEY, VALUE)),
+    Case("multi_head_attention", _multi_head_attention, ((2, 3, 12),)),
 )
 
 

@@ -14,7 +14,8 @@ import math
 import numpy as np
 
 from minibert.autograd.attention_masks import dropout_mask
-from minibert.autograd.fused.row_reductions import BLOCK, column_sum, row_blocks, row_dot, row_sum
+from minibert.autograd.fused.row_reductions import (BLOCK, as_rows, column_sum, row_blocks, row_dot,
+                                                    row_sum)
 from minibert.autograd.reductions import Axis
 from minibert.autograd.tensor import Tensor, is_recorded
 
@@ -279,13 +280,12 @@ def linear_backward(dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """See reference.linear. All leading axes become one: one matrix product (B T, in) @ (in, out)
     is faster than B of them."""
-    rows = x.data.reshape(-1, x.shape[-1])  # (N, in)
+    rows = as_rows(x.data)  # (N, in)
     output = linear_forward(rows, weight.data, None if bias is None else bias.data)
     inputs = (x, weight) if bias is None else (x, weight, bias)
 
     def linear_node_backward(grad):
-        grad = grad.reshape(-1, grad.shape[-1])  # (N, out)
-        grad_x, *others = linear_backward(grad, rows, weight.data, needed(inputs))
+        grad_x, *others = linear_backward(as_rows(grad), rows, weight.data, needed(inputs))
         return None if grad_x is None else grad_x.reshape(x.shape), *others
 
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs,
@@ -297,7 +297,7 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
     """See reference.linear_gelu. The GELU's input is private to this op, so the derivative is
     written over it: two arrays of (N, out) are kept for backward instead of three (8 % of the
     memory of a training at demos/benchmark's MINI)."""
-    rows = x.data.reshape(-1, x.shape[-1])  # (N, in)
+    rows = as_rows(x.data)  # (N, in)
     inner = linear_forward(rows, weight.data, None if bias is None else bias.data)
     inputs = (x, weight) if bias is None else (x, weight, bias)
     output = np.empty_like(inner)
@@ -338,8 +338,7 @@ def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
     output = weight.data[ids]
 
     def embedding_node_backward(grad):
-        V, C = weight.shape
-        return (embedding_backward(grad.reshape(-1, C), ids.reshape(-1), V),)
+        return (embedding_backward(as_rows(grad), ids.reshape(-1), len(weight.data)),)
 
     return Tensor.from_op(output, (weight,), embedding_node_backward)
 

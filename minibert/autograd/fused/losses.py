@@ -15,7 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from minibert.autograd.fused.layers import linear_forward, needed
-from minibert.autograd.fused.row_reductions import column_sum, row_blocks, row_max, row_sum
+from minibert.autograd.fused.row_reductions import (as_rows, column_sum, row_blocks, row_max,
+                                                    row_sum)
 from minibert.autograd.tensor import Tensor, is_recorded
 
 
@@ -123,7 +124,7 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
                          ignore_index: int, reduction: str) -> Tensor:
     """See reference.linear_cross_entropy. The logits are private to this op, so their gradient
     overwrites them: one array of (N, V) instead of four."""
-    rows = x.data.reshape(-1, x.shape[-1])  # (N, C)
+    rows = as_rows(x.data)  # (N, C)
     inputs = (x, weight) if bias is None else (x, weight, bias)
     dlogits = linear_forward(rows, weight.data, None if bias is None else bias.data)  # (N, V)
     losses = class_cross_entropy_forward(dlogits, dlogits, targets.reshape(-1), None, ignore_index,

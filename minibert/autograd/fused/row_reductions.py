@@ -6,6 +6,7 @@ A ufunc's reduction pays some 50 ns for every row; BLAS and argmax do not (measu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,11 @@ import numpy as np
 # least. Smaller blocks mean more calls, and at each a worker may have to wait for the other: a step
 # of demos/benchmark's MINI with two workers took 178 ms with 2^16, 172 with 2^18.
 BLOCK = 1 << 18
+
+
+def as_rows(array: np.ndarray) -> np.ndarray:
+    """(..., C) -> (N, C), also where C or N is 0."""
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
 
 
 def row_blocks(rows: np.ndarray) -> Iterator[slice]:
