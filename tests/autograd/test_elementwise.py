@@ -220,11 +220,11 @@ def test_a_zero_gradient_stays_zero_beside_zero_infinity_and_nan(name):
         np.testing.assert_array_equal(grad[nonzero], expected)
 
 
-def test_a_nan_derivative_is_told_to_a_gradient_that_is_not_zero():
+def test_a_nan_derivative_makes_a_gradient_that_is_not_zero_nan():
     for op in (ops.mul, ops.div, ops.pow):
         a, b = leaf([2.0, 2.0]), leaf([math.nan, 3.0])
         op(a, b).backward(np.array([1.0, 1.0]))
-        assert np.isnan(a.grad).tolist() == np.isnan(b.grad).tolist() == [True, False]
+        assert np.isnan(a.grad).tolist() == [True, False]
 
 
 def test_sigmoid_and_tanh_of_large_numbers():

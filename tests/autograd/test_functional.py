@@ -269,7 +269,7 @@ def test_dropout_statistics(implementation):
 
 
 @given(st.floats(0, 1), SEEDS)
-def test_both_spellings_of_dropout_draw_the_same_bits(p, seed):
+def test_both_implementations_of_dropout_draw_the_same_bits(p, seed):
     x = np.random.default_rng(seed).normal(size=(3, 7))
     one, other = np.random.default_rng(seed), np.random.default_rng(seed)
     fast = F.dropout(x, p, rng=one)
@@ -303,7 +303,7 @@ def test_dropout_that_is_off(implementation):
 # ---- the two implementations -------------------------------------------------------------------
 
 
-def test_composed_is_a_context():
+def test_reference_is_a_context():
     x = Tensor(np.ones((2, 3)), requires_grad=True)
     assert op_name(F.softmax(x).grad_fn) == "softmax"
     with pytest.raises(RuntimeError, match="on purpose"), mb.reference():
