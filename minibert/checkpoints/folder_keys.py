@@ -27,6 +27,7 @@ FILES: dict[str, str] = {
     "2_Normalize/config.json": HARMLESS,  # sentence-transformers 6; the module has no options
     "pytorch_model.bin": HARMLESS,  # refused where it is the only file with weights
     "tf_model.h5": HARMLESS, "flax_model.msgpack": HARMLESS, "rust_model.ot": HARMLESS,
+    "adapter_config.json": "refused",
     "training_args.bin": HARMLESS, "chat_template.jinja": HARMLESS,
     "README.md": HARMLESS, ".gitattributes": HARMLESS,
 }
@@ -160,8 +161,9 @@ CONFIG_SENTENCE_TRANSFORMERS: dict[str, Rule] = {
 }
 
 
-def check_keys(path: Path, values: Mapping, rules: Mapping[str, Rule]) -> None:
-    """Hold the keys of a JSON file against a table of rules.
+def check_keys(where: object, values: Mapping, rules: Mapping[str, Rule],
+               stacklevel: int = 3) -> None:
+    """Hold the keys of a JSON file against a table of rules; `where` begins a message.
 
     Errors: InputError for a value that is not among those of its rule. Warns of keys that the
     table does not have.
@@ -173,10 +175,11 @@ def check_keys(path: Path, values: Mapping, rules: Mapping[str, Rule]) -> None:
             unknown.append(key)
         elif isinstance(rule, tuple) and not any(_same(value, known) for known in rule):
             known = " or ".join(repr(value) for value in rule)
-            raise InputError(f"{path}: {key} is {value!r:.60}: only {known} is supported")
+            raise InputError(f"{where}: {key} is {value!r:.60}: only {known} is supported")
     if unknown:
         names = ", ".join(f"{key!r:.60}" for key in unknown[:8])
-        warnings.warn(f"{path}: unknown keys, which have no effect: {names}", stacklevel=3)
+        warnings.warn(f"{where}: unknown keys, which have no effect: {names}",
+                      stacklevel=stacklevel)
 
 
 def _same(value: object, known: object) -> bool:

@@ -38,6 +38,7 @@ class Layout(NamedTuple):
     prefix: str  # what a class with a head puts before the names of the bare model
     table: dict[str, Place]
     nothing_new: re.Pattern  # buffers and tied copies, which may be in a file and are not needed
+    tied: dict[str, str]  # a tied copy -> the weights that it must equal
 
 
 _BERT_LAYER = "encoder.layer.{i}."
@@ -64,7 +65,9 @@ _BERT = Layout("bert", {
     "classifier.{p}": Place(("classifier.{p}",)),
     "qa_outputs.{p}": Place(("qa_outputs.{p}",)),
 }, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
-                r"|cls\.predictions\.decoder\.(weight|bias)"))
+                r"|cls\.predictions\.decoder\.(weight|bias)"),
+    {"cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
+     "cls.predictions.decoder.bias": "cls.predictions.bias"})
 
 _GPT2 = Layout("transformer", {
     "embeddings.word_embeddings.weight": Place(("wte.weight",)),
@@ -78,7 +81,8 @@ _GPT2 = Layout("transformer", {
     "stack.final_norm.{p}": Place(("ln_f.{p}",)),
     "lm_head": Place(("lm_head.weight",)),  # untied
     "score.{p}": Place(("score.{p}",)),
-}, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"))
+}, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"),
+    {"lm_head.weight": "wte.weight"})
 
 # Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this,
 # and has no use for cls.predictions.bias, which it keeps.
@@ -194,14 +198,36 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
         if all(text in stored for text in wanted):
             used.update(wanted)
             found[name] = Place(tuple([stored[text] for text in wanted]), place.transposed)
-    if "mlm_head.decoder" in found and _UNTIED_BIAS in stored:
-        found["mlm_head.bias"] = Place((stored[_UNTIED_BIAS],))
+    if "mlm_head.bias" in names and _UNTIED_BIAS in stored \
+            and ("mlm_head.decoder" in found or "mlm_head.bias" not in found):
+        found["mlm_head.bias"] = Place((stored[_UNTIED_BIAS],))  # tied: the bias's other name
+    if _has_tied_head(names):
+        _check_tied(layout, stored, file)
     for place in found.values():
         _check_weights(file, place.names)
     missing = [name for name in names if name not in found]
     unused = [name for bare, name in stored.items()
               if bare not in used and not layout.nothing_new.fullmatch(bare)]
     return StoredWeights(file, found), missing, unused
+
+
+def _has_tied_head(names: list[str]) -> bool:
+    """Whether parameters of these names are a model that predicts tokens with its embedding."""
+    is_gpt = all(name.startswith("transformer.") for name in names)
+    return is_gpt or ("mlm_head.bias" in names and "mlm_head.decoder" not in names)
+
+
+def _check_tied(layout: Layout, stored: Mapping[str, str], file: WeightFile) -> None:
+    """Errors: InputError for copies of tied weights that are no copies. (transformers 5 then unties
+    the weights, 4 takes the embedding.)"""
+    for copy, source in layout.tied.items():
+        if copy in stored and source in stored:
+            both = [file[stored[name]] for name in (copy, source)]
+            if both[0].shape != both[1].shape or not np.array_equal(*both, equal_nan=True):
+                raise InputError(f"{file.path}: {stored[copy]} and {stored[source]} differ, and "
+                                 "config.json ties them: set tie_word_embeddings to false there, "
+                                 "or remove one from the file")
+            file.let_go()
 
 
 def _check_weights(file: WeightFile, names: tuple[str, ...]) -> None:
@@ -246,10 +272,13 @@ def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:
         raise InputError(f"{folder}: there is no such folder: expected one with config.json and "
                          "model.safetensors")
     config = read_json(folder / "config.json")
-    try:
-        layout_of(config.get("model_type"))
+    try:  # files of the first years have no model_type: the model's class says it
+        layout_of(config["model_type"] if "model_type" in config else "bert")
     except InputError as error:
         raise InputError(f"{folder / 'config.json'}: {error}") from None
+    if (folder / "adapter_config.json").exists():
+        raise InputError(f"{folder / 'adapter_config.json'}: adapters (PEFT) are not applied here: "
+                         "merge them into the weights (merge_and_unload) and save the model")
     weights = folder / "model.safetensors"
     if weights.is_file():
         return config, SafetensorsFile(weights)

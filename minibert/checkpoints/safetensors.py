@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.atomic_files import replacing, shown
+from minibert.atomic_files import check_regular_file, replacing, shown
 from minibert.errors import InputError
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1",
@@ -31,6 +31,7 @@ class SafetensorsFile(Mapping):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        check_regular_file(self.path)
         with open(self.path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             header, self._start = _read_header(self.path, file, size)
@@ -116,11 +117,12 @@ def _read_header(path: Path, file, size: int) -> tuple[dict, int]:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"{twice!r:.60} stands there twice")
-    return dict(pairs)
+    seen: dict[str, object] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise ValueError(f"{name!r:.60} stands there twice")
+        seen[name] = value
+    return seen
 
 
 def _checked_metadata(path: Path, metadata: object) -> dict[str, str]:

@@ -51,6 +51,7 @@ class BertForSequenceClassification(BertWithClassifier):
     """
 
     __slots__ = ()
+    has_labels = True
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
         super().__init__(config, rng, config.num_labels)
@@ -63,6 +64,7 @@ class BertForTokenClassification(BertWithClassifier):
     """A tag for every token. `labels` (B, T) with -100 where none is asked; logits (B, T, K)."""
 
     __slots__ = ()
+    has_labels = True
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
         super().__init__(config, rng, config.num_labels, add_pooling_layer=False)

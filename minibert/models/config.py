@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from typing import ClassVar
 
+from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
 from minibert.models.labels import LabelFields
 from minibert.nn.layers import ACTIVATIONS
@@ -187,12 +188,6 @@ class GPT2Config(ModelConfig):
 
 # ---- config.json ---------------------------------------------------------------------------------
 
-# Switches of Hugging Face's configurations that change what a model computes, and the only value
-# that is built here. All other unknown fields of a config.json are about saving and generating.
-_ONLY = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute",
-         "scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False}
-
-
 def model_type_of(config_class: type[ModelConfig], values: Mapping) -> str:
     """The model_type of a config with these values (see ModelConfig.model_type)."""
     own = [one.name for one in fields(config_class) if one.metadata.get("own") == "computes"
@@ -211,10 +206,10 @@ def config_from_dict(config_class: type[ModelConfig], values: Mapping,
     if values.get("model_type", expected) != expected:
         raise InputError(f"a model of type {values['model_type']!r:.60} is none for "
                          f"{config_class.__name__}: expected {expected!r}")
-    for name, only in _ONLY.items():
-        if values.get(name, only) != only:
-            raise InputError(f"{name} = {values[name]!r:.60} is not supported, only {only!r}")
     known = {one.name for one in fields(config_class)}
+    others = {name: value for name, value in values.items() if name not in known}
+    rules = dict.fromkeys(GENERATION_CONFIG, USED) | CONFIG  # generate checks its own
+    check_keys(config_class.__name__, others, rules, stacklevel=5)
     values = {name: value for name, value in values.items() if name in known}
     changes = changes or {}
     for name in changes:

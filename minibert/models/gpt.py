@@ -146,6 +146,7 @@ class GPT2ForSequenceClassification(GPT2PretrainedModel):
     all of it, speaks for the text."""
 
     __slots__ = ("transformer", "score")
+    has_labels = True
 
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
         super().__init__()

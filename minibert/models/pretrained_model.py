@@ -15,6 +15,7 @@ from minibert.checkpoints.hugging_face import (StoredWeights, WeightFile, hf_arr
                                                our_arrays, save_folder, stored_layers, stored_shape)
 from minibert.errors import InputError
 from minibert.models.config import config_from_dict
+from minibert.models.labels import LabelFields
 from minibert.nn.block import TransformerStack
 from minibert.nn.masks import padding_mask
 from minibert.nn.module import Module
@@ -25,6 +26,7 @@ class PretrainedModel(Module):
 
     __slots__ = ("config",)
     config_class: type
+    has_labels = False  # whether num_labels is a size of the model
 
     @property
     def gradient_checkpointing(self) -> bool:
@@ -65,18 +67,21 @@ class PretrainedModel(Module):
         an InputError. `changes` are fields of the config that replace the folder's: num_labels=3.
         """
         values, file = load_folder(folder)
+        path = Path(folder) / "config.json"
+        if not cls.has_labels and not changes:
+            values = _without_wrong_labels(path, values)
         try:
             config = config_from_dict(cls.config_class, values, changes)
         except InputError as error:
-            raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
-        _check_sizes(config, Path(folder) / "config.json", file)
+            raise InputError(f"{path}: {error}") from None
+        _check_sizes(config, path, file)
         model = cls(config, rng=None)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
         if "F64" in arrays.dtype_names():
             model.double()
         if missing:
             model._draw_missing_heads(folder, missing, rng)
-        _load(model, Path(folder) / "config.json", file, arrays)
+        _load(model, path, file, arrays)
         model.eval()
         if output_loading_info:
             return model, {"missing_keys": missing, "unexpected_keys": unused}
@@ -219,6 +224,18 @@ def _check_sizes(config: object, path: Path, file: WeightFile) -> None:
     if asked > held:
         raise InputError(f"{path}: asks for a model of more than {asked:,} weights, and "
                          f"{file.path.name} holds {held:,}: they do not belong together")
+
+
+def _without_wrong_labels(path: Path, values: dict) -> dict:
+    """A config.json for a model without labels: those that contradict each other are left out."""
+    labels = {name: values.get(name) for name in ("num_labels", "id2label", "problem_type")}
+    try:
+        LabelFields(**labels).name_labels()
+    except InputError as error:
+        warnings.warn(f"{path}: {error}; the labels are left out, this model has none",
+                      stacklevel=3)
+        return {name: value for name, value in values.items() if name not in labels}
+    return values
 
 
 def _load(model: PretrainedModel, config_path: Path, file: WeightFile,

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -345,8 +346,8 @@ def test_names_with_and_without_prefix_at_once(tmp_path):
     ("hidden_act = 'swish': expected one", {"hidden_act": "swish"}),
     ("hidden_act = .'gelu'.: expected one", {"hidden_act": ["gelu"]}),
     ("tie_word_embeddings = 'no'", {"tie_word_embeddings": "no"}),
-    ("is_decoder = True is not supported", {"is_decoder": True}),
-    ("position_embedding_type = 'relative_key'", {"position_embedding_type": "relative_key"}),
+    ("is_decoder is True: only False is supported", {"is_decoder": True}),
+    ("position_embedding_type is 'relative'", {"position_embedding_type": "relative"}),
     ("hidden_size = 'wide'", {"hidden_size": "wide"}),
     ("cannot be split into 5 heads", {"num_attention_heads": 5}),
 ])
@@ -388,3 +389,86 @@ def test_saving_leaves_other_files_alone_and_the_model_is_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors",
                                                                 "vocab.txt"]
     assert (tmp_path / "vocab.txt").read_text() == "[PAD]"
+
+
+def test_a_tied_bias_under_its_other_name(tmp_path):
+    def rename(arrays):
+        bias = arrays.pop("cls.predictions.bias")
+        return arrays | {"cls.predictions.decoder.bias": bias + 3}
+
+    expected = mb.BertForMaskedLM.from_pretrained(REFERENCE / "BertForMaskedLM").mlm_head.bias.data
+    model = mb.BertForMaskedLM.from_pretrained(rewritten(tmp_path, mb.BertForMaskedLM, rename))
+    np.testing.assert_array_equal(model.mlm_head.bias.data, expected + 3)
+
+
+@pytest.mark.parametrize("model_class, copy, source", [
+    (mb.BertForMaskedLM, "cls.predictions.decoder.weight",
+     "bert.embeddings.word_embeddings.weight"),
+    (mb.BertForMaskedLM, "cls.predictions.decoder.bias", "cls.predictions.bias"),
+    (mb.GPT2LMHeadModel, "lm_head.weight", "transformer.wte.weight")])
+def test_tied_weights_that_differ_are_refused(tmp_path, model_class, copy, source):
+    def equal(arrays):
+        return arrays | {copy: arrays[source]}
+
+    def different(arrays):
+        return arrays | {copy: arrays[source] + 1}
+
+    def shorter(arrays):
+        return arrays | {copy: arrays[source][1:]}
+
+    model_class.from_pretrained(rewritten(tmp_path, model_class, equal))
+    for change in (different, shorter):
+        with pytest.raises(InputError, match=f"{copy} and {source} differ, and config.json ties"):
+            model_class.from_pretrained(rewritten(tmp_path, model_class, change))
+    bare = mb.BertModel if model_class is mb.BertForMaskedLM else mb.GPT2Model
+    with pytest.warns(UserWarning) if bare is mb.BertModel else nullcontext():
+        bare.from_pretrained(tmp_path)  # which has no such head
+
+
+def test_adapters_are_refused(tmp_path):
+    rewritten(tmp_path, mb.BertModel, dict)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match="adapter_config.json: adapters .PEFT. are not applied"):
+        mb.BertModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("model_class", [mb.BertModel, mb.GPT2LMHeadModel])
+def test_a_config_of_the_first_years(tmp_path, model_class):
+    rewritten(tmp_path, model_class, dict, num_labels=2, do_sample=False, top_k=50)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["model_type"], config["architectures"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model = model_class.from_pretrained(tmp_path)
+    expected = model_class.from_pretrained(REFERENCE / model_class.__name__)
+    for name, array in expected.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], array)
+
+
+@pytest.mark.parametrize("labels", [{"id2label": ["a", "b"]}, {"id2label": {"1": "a", "2": "b"}},
+                                    {"num_labels": 3, "id2label": {"0": "a", "1": "b"}},
+                                    {"id2label": {"0": "a", "1": "a"}}, {"num_labels": "2"}])
+def test_wrong_labels_are_left_out_of_models_without_labels(tmp_path, labels):
+    rewritten(tmp_path, mb.BertModel, dict, **labels)
+    with pytest.warns(UserWarning, match="config.json: .*the labels are left out"):
+        assert mb.BertModel.from_pretrained(tmp_path).config.num_labels == 2
+    with pytest.raises(InputError, match="config.json"):
+        mb.BertForSequenceClassification.from_pretrained(tmp_path)
+
+
+def test_new_labels_replace_the_old_problem_type(tmp_path):
+    config = mb.BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                           intermediate_size=8, max_position_embeddings=8, num_labels=1,
+                           problem_type="regression")
+    mb.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    for changes in ({"num_labels": 3}, {"id2label": {0: "a", 1: "b", 2: "c"}}):
+        model = mb.BertModel.from_pretrained(tmp_path, **changes)
+        assert (model.config.num_labels, model.config.problem_type) == (3, None)
+    kept = mb.BertForSequenceClassification.from_pretrained(tmp_path, hidden_dropout_prob=0.0)
+    assert kept.config.problem_type == "regression"
+
+
+def test_unknown_keys_of_config_json_are_named(tmp_path):
+    with pytest.warns(UserWarning, match="unknown keys, which have no effect: 'use_rotary'"):
+        mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, dict, use_rotary=True))

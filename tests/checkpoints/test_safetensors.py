@@ -214,5 +214,21 @@ def test_a_written_file_may_be_read_by_others_as_any_new_file(tmp_path):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match="x: there is no such file"):
         load_file(tmp_path / "x")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="pipe: this is a pipe or device"):
+        load_file(tmp_path / "pipe")
+
+
+def test_a_header_with_many_names_and_one_twice(tmp_path):
+    entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    names = [f'"w{i}":{entry}' for i in range(20_000)]
+    for extra, words in (([], None), ([f'"w7":{entry}'], "'w7' stands there twice")):
+        header = ("{" + ",".join(names + extra) + "}").encode()
+        (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header)
+        if words is None:
+            assert len(load_file(tmp_path / "x")) == 20_000
+        else:
+            with pytest.raises(InputError, match=words):
+                load_file(tmp_path / "x")
