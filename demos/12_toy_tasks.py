@@ -43,7 +43,7 @@ def shown(toy, example) -> list[str]:
         return ["  ".join([name.ljust(width) for name, width in zip(row, widths)]).rstrip()
                 for row in (example.words, example.tags)]
     if toy.name == "answer":
-        return [example.context, f"  asked: {example.question}",
+        return [example.passage, f"  asked: {example.question}",
                 f"  answer: {example.answers[0].text}"]
     return [*(text for text in (example.text, example.text_pair) if text),
             f"  -> {example.label}"]

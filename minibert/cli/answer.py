@@ -10,9 +10,9 @@ from minibert.cli.arguments import add_run, add_threshold, path
 from minibert.cli.highlight import can_colour, marked
 from minibert.cli.predict import set_threshold
 from minibert.cli.tasks import open_finetuned
+from minibert.data.text_files import read_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import QuestionExample
-from minibert.finetuning.files.records import text_of
 from minibert.finetuning.tasks.base import predict
 
 
@@ -38,7 +38,7 @@ def run(options: Options) -> int:
         set_threshold(found, options.null_threshold, options.run)
     if not options.question.strip():
         raise InputError("--question is empty: expected a question")
-    context = text_of(options.context)
+    context = read_text(options.context)
     [best] = predict(found.task, found.model, [QuestionExample("", options.question, context)])
     if best.answer is None:
         print(f"the text does not say ({best.probability:.1%})")

@@ -11,7 +11,7 @@ from minibert.cli.highlight import can_colour, marked
 from minibert.cli.tasks import open_finetuned
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Reading
-from minibert.finetuning.entity_metrics import entities_of
+from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.examples import TagExample
 from minibert.finetuning.tasks.base import predict
 
@@ -37,7 +37,7 @@ def run(options: Options) -> int:
     [tags] = predict(found.task, found.model, [TagExample(words)])
     if found.task.metric_for_best_model == "f1":
         marks = [(spans[entity.start][0], spans[entity.end - 1][1], entity.kind)
-                 for entity in entities_of(tags)]
+                 for entity in get_entities(tags)]
     else:
         marks = [(start, end, tag) for (start, end), tag in zip(spans, tags)]
     print(marked(options.text, marks, can_colour(sys.stdout)))

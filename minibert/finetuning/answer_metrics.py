@@ -87,7 +87,7 @@ def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
     if example.answers is None:
         raise InputError(f"{example.where}: the question has no answers to score by")
     accepted = [right.text for right in example.answers if normalized(right.text)] or [""]
-    chinese = is_chinese(example.context)
+    chinese = is_chinese(example.passage)
     match, overlap = (chinese_exact_match, chinese_f1) if chinese else (exact_match, f1)
     return (max([match(answer, right) for right in accepted]),
             max([overlap(answer, right) for right in accepted]))

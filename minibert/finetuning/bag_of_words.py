@@ -129,7 +129,7 @@ def predictions_of(task, examples: Sequence, chosen: Sequence[int]) -> list:
         return [tuple(next(tags) for _ in example.words) for example in examples]
     if task.name == "answer":
         answers = [Answer(text, start) for start, text, _ in
-                   [spans_of(example.context)[k] for example, k in zip(examples, chosen)]]
+                   [spans_of(example.passage)[k] for example, k in zip(examples, chosen)]]
         return [Found(answer, answer, 1.0, 0.0) for answer in answers]
     classes = len(examples[0].endings) if task.name == "choice" else len(task.labels)
     return list(np.eye(classes)[chosen])
@@ -169,7 +169,7 @@ def span_choices(example: QuestionExample) -> list[Choice]:
     and how many words its sentence shares with the question. Right is the first answer."""
     question, answer = example.question.split(), example.answers[0]
     bags, right = [], None
-    for start, text, sentence in spans_of(example.context):
+    for start, text, sentence in spans_of(example.passage):
         if (start, text) == (answer.start, answer.text):
             right = len(bags)
         words = text.split()
@@ -179,10 +179,10 @@ def span_choices(example: QuestionExample) -> list[Choice]:
     return [(bags, right)]
 
 
-def spans_of(context: str) -> list[tuple[int, str, str]]:
+def spans_of(passage: str) -> list[tuple[int, str, str]]:
     """(first character, text, sentence) of each span of at most three words."""
     spans, start = [], 0
-    for sentence in context.removesuffix(" .").split(" . "):
+    for sentence in passage.removesuffix(" .").split(" . "):
         words = sentence.split(" ")
         for k, word in enumerate(words):
             longest = min(LONGEST_SPAN, len(words) - k)

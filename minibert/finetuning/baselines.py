@@ -9,7 +9,7 @@ from minibert.finetuning.examples import QuestionExample
 
 def first_sentences(examples: Sequence[QuestionExample]) -> dict[str, str]:
     """By question id the first sentence of the context, as the answer to whatever was asked."""
-    return {example.id: split_sentences(example.context)[0] for example in examples}
+    return {example.id: split_sentences(example.passage)[0] for example in examples}
 
 
 def no_answers(examples: Sequence[QuestionExample]) -> dict[str, str]:

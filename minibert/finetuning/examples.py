@@ -1,7 +1,8 @@
-"""What a labelled example is, for each of the four task families (Devlin et al. 2019, figure 4).
+"""Labelled examples of the task families: sentences and pairs, choices, tags, questions (Devlin et
+al. 2019, figure 4).
 
-A label is None where it is to be predicted. `where` says where an example was read ("dev.tsv, line
-12"), for messages about it.
+A label is None where it is to be predicted. `where` is the place of an example in its file
+("dev.tsv, line 12"), for messages.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ class SentenceExample:
 
 @dataclass(frozen=True)
 class ChoiceExample:
-    """Which of `endings` goes on best after `context`? Each ending begins with `start`, the words
-    that all of them share ("" if none); `label` is the number of the right one."""
+    """A context and several `endings`, of which one is right: number `label`. Each ending begins
+    with `start`, the words that all of them share ("" if none)."""
 
     context: str
     start: str
@@ -40,7 +41,7 @@ class TagExample:
 
 @dataclass(frozen=True)
 class Answer:
-    """A stretch of the context: context[start:start + len(text)] == text."""
+    """A part of a passage: passage[start:start + len(text)] == text."""
 
     text: str
     start: int
@@ -48,11 +49,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class QuestionExample:
-    """A question to a text. `answers` are the accepted ones: empty for a question that the text
-    does not answer (SQuAD 2.0), None where they are to be predicted."""
+    """A question on a passage. `answers` are the accepted ones: empty for a question that the
+    passage does not answer (SQuAD 2.0), None where they are to be predicted."""
 
     id: str
     question: str
-    context: str
+    passage: str
     answers: tuple[Answer, ...] | None = None
     where: str = ""

@@ -9,8 +9,8 @@ from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample
                                           TagExample)
 
 
-def _answered(id: str, question: str, context: str, *answers: str) -> QuestionExample:
-    return QuestionExample(id, question, context, tuple(Answer(answer, context.index(answer))
+def _answered(id: str, question: str, passage: str, *answers: str) -> QuestionExample:
+    return QuestionExample(id, question, passage, tuple(Answer(answer, passage.index(answer))
                                                         for answer in answers))
 
 

@@ -72,7 +72,7 @@ class Span(NamedTuple):
 
 
 def best_spans(start_scores: Sequence[np.ndarray], end_scores: Sequence[np.ndarray],
-               in_context: Sequence[np.ndarray], is_best: Sequence[np.ndarray],
+               in_passage: Sequence[np.ndarray], is_best: Sequence[np.ndarray],
                longest: int = 30, n_best: int = 20) -> list[Span]:
     """The `n_best` valid spans of all windows by start score + end score, the best first.
 
@@ -85,7 +85,7 @@ def best_spans(start_scores: Sequence[np.ndarray], end_scores: Sequence[np.ndarr
     """
     found = []
     for window, (starts, ends) in enumerate(zip(start_scores, end_scores)):
-        inside = np.asarray(in_context[window], bool)
+        inside = np.asarray(in_passage[window], bool)
         places = np.arange(len(starts))
         last = places[:, None] + np.arange(min(longest, len(starts)))  # (T, longest): ends to try
         within = last < len(starts)

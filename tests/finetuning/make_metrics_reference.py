@@ -43,7 +43,7 @@ def numbers(right, predicted):
 def entities(right, predicted):
     precision, recall, f1, support = seq.precision_recall_fscore_support(right, predicted,
                                                                          zero_division=0)
-    kinds = sorted({tag[2:] for tags in right + predicted for tag in tags if tag != "O"})
+    kinds = sorted({tag[2:] or "_" for tags in right + predicted for tag in tags if tag != "O"})
     return {"right": right, "predicted": predicted, "kinds": kinds,
             "precision": precision.tolist(), "recall": recall.tolist(), "f1": f1.tolist(),
             "support": support.tolist(),
@@ -87,5 +87,10 @@ if __name__ == "__main__":
                           entities(nothing, nothing),
                           entities([["B-A-B", "I-A-B", "I-A", "O"]],
                                    [["I-A-B", "I-A-B", "B-A", "O"]])]
+    for share in (0.2, 1.0):  # without types, and mixed with tags that have one
+        right = sentences(["O", "B", "I"], [0.5, 0.25, 0.25])
+        cases["entities"].append(entities(right, [disturbed(["O", "B", "I"], s, share)
+                                                  for s in right]))
+    cases["entities"].append(entities(right, [disturbed(tags, s, 0.5) for s in right]))
     text = json.dumps(cases, separators=(",", ":"))
     (Path(__file__).parent / "metrics_reference.json").write_text(text + "\n")

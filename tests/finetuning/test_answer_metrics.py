@@ -90,7 +90,7 @@ def test_the_text_and_not_the_answer_says_which_rules_hold():
     in_english = question("1", "2009", context="In 2009 all under heaven (天下) was well.")
     assert answer_scores(in_chinese, "2009年") == (0.0, 2 / 3)
     assert answer_scores(in_english, "2009年") == (0.0, 0.0)
-    named = question("2", "the 天下", context=in_english.context)
+    named = question("2", "the 天下", context=in_english.passage)
     assert answer_scores(named, "天下") == (1.0, 1.0), "an article makes no difference"
 
 

@@ -140,4 +140,4 @@ def test_spans_and_their_bags():
     assert "sentence shares" not in bags[0]
     again = QuestionExample("2", "he .", "she sings . he sings .", (Answer("sings", 15),))
     [(_, right)] = span_choices(again)
-    assert spans_of(again.context)[right][:2] == (15, "sings")  # and not the first "sings"
+    assert spans_of(again.passage)[right][:2] == (15, "sings")  # and not the first "sings"

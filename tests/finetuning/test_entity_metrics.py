@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibert.errors import InputError
-from minibert.finetuning.entity_metrics import Entity, entities_of, entity_counts
+from minibert.finetuning.entity_metrics import (Entity, entity_counts, get_entities,
+                                                has_entity_tags)
 from minibert.finetuning.metrics import Counts, macro_f1, total
 
 REFERENCE = json.loads((Path(__file__).parent / "metrics_reference.json").read_text())
@@ -35,9 +36,10 @@ def test_entities_as_seqeval_counts_them(case):
     ("I-A I-A O I-A", [("A", 0, 2), ("A", 3, 4)]),  # ill-formed: I- begins one
     ("B-A I-B I-B", [("A", 0, 1), ("B", 1, 3)]),  # another type begins another
     ("I-A B-A I-A", [("A", 0, 1), ("A", 1, 3)]), ("B-A-b I-A-b", [("A-b", 0, 2)]),
+    ("B I B O I I", [("_", 0, 2), ("_", 2, 3), ("_", 4, 6)]), ("B I-A", [("_", 0, 1), ("A", 1, 2)]),
 ])
 def test_where_entities_begin_and_end(tags, entities):
-    assert entities_of(tags.split()) == [Entity(*entity) for entity in entities]
+    assert get_entities(tags.split()) == [Entity(*entity) for entity in entities]
 
 
 def by_conllevals_questions(tags):
@@ -58,15 +60,22 @@ def by_conllevals_questions(tags):
 
 @given(st.lists(st.sampled_from(TAGS), max_size=10))
 def test_against_the_rules_of_conlleval(tags):
-    assert entities_of(tags) == by_conllevals_questions(tags)
+    assert get_entities(tags) == by_conllevals_questions(tags)
 
 
 @given(st.lists(st.lists(st.sampled_from(TAGS), max_size=6), max_size=4))
 def test_perfect_predictions(sentences):
     counts = entity_counts(sentences, sentences)
     assert all(count.precision == count.recall == 1.0 for count in counts.values())
-    there = [entity for tags in sentences for entity in entities_of(tags)]
+    there = [entity for tags in sentences for entity in get_entities(tags)]
     assert total(counts.values()).there == len(there)
+
+
+@pytest.mark.parametrize("tags, are_entities", [
+    ("O B-A", True), ("O I-A NN", True), ("B I O", True), ("B O", True), ("I", True), ("O", False),
+    ("B I E S O", False), ("B NN", False), ("DT NN", False), ("B- I- O", False), ("", False)])
+def test_which_tags_mark_entities(tags, are_entities):
+    assert has_entity_tags(tags.split()) == are_entities
 
 
 def test_type_and_both_ends_must_be_right():
@@ -82,7 +91,8 @@ def test_type_and_both_ends_must_be_right():
     ("tags of 1 sentences were predicted, there are 2", [["O"], ["O"]], [["O"]]),
     ("sentence 1 has 2 words, but 1 predicted", [["O"], ["O", "O"]], [["O"], ["O"]]),
     ("the tag 'E-PER' is neither O nor", [["E-PER"]], [["O"]]),
-    ("the tag 'B-' is neither", [["O"]], [["B-"]]), ("the tag '' is neither", [[""]], [["O"]]),
+    ("the tag 'B-' is neither", [["O"]], [["B-"]]), ("the tag 'Bx' is", [["Bx"]], [["O"]]),
+    ("the tag 'I-' is neither", [["I-"]], [["O"]]), ("the tag '' is neither", [[""]], [["O"]]),
 ])
 def test_what_cannot_be_scored(message, right, predicted):
     with pytest.raises(InputError, match=message):

@@ -7,7 +7,7 @@ from tests.finetuning.small_tasks import bert_config
 from minibert.autograd.functional import IGNORE_INDEX
 from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading
-from minibert.finetuning.entity_metrics import entities_of
+from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.hand_examples import (CHOICES, PAIRS, QUESTIONS, SENTENCES, SU_SHI,
                                                SU_SHI_CHINESE, TAGGED)
 from minibert.finetuning.labels import class_names
@@ -30,7 +30,7 @@ READING = Reading(TOKENIZER, 64, 16)
 
 def test_what_is_said_about_entities():
     kinds = [[(entity.kind, example.words[entity.start:entity.end])
-              for entity in entities_of(example.tags)] for example in TAGGED]
+              for entity in get_entities(example.tags)] for example in TAGGED]
     assert kinds[0] == [("ORG", ("Apple",)), ("LOC", ("Cupertino",))]
     assert kinds[1] == [("LOC", ("New", "York"))]
     assert kinds[2] == [("ORG", tuple("苹果公司")), ("LOC", tuple("库比蒂诺"))]
@@ -43,21 +43,21 @@ def test_where_su_shi_came_from():
     assert [answer.text for answer in QUESTIONS[3].answers] == ["眉州眉山", "眉山"]
     for example in QUESTIONS:
         for answer in example.answers:
-            assert example.context[answer.start:answer.start + len(answer.text)] == answer.text
+            assert example.passage[answer.start:answer.start + len(answer.text)] == answer.text
     assert [example.id for example in QUESTIONS if not example.answers] == ["su-shi-3", "su-shi-6"]
 
 
 @pytest.mark.parametrize("example", [e for e in QUESTIONS if e.answers], ids=lambda e: e.id)
 def test_answers_are_whole_tokens(example):
     """From characters to tokens and back gives the very answer; a Chinese character is a token."""
-    encoded = TOKENIZER(example.context, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = TOKENIZER(example.passage, add_special_tokens=False, return_offsets_mapping=True)
     pieces = [(token, start, end) for token, (start, end)
               in zip(encoded["input_ids"], encoded["offset_mapping"])]
     for answer in example.answers:
         (first, last), note = aligned(pieces, answer)
         assert note == ""
-        assert example.context[pieces[first][1]:pieces[last][2]] == answer.text
-        if "苏" in example.context:
+        assert example.passage[pieces[first][1]:pieces[last][2]] == answer.text
+        if "苏" in example.passage:
             assert last - first + 1 == len(answer.text)
 
 

@@ -92,12 +92,12 @@ def scored_windows(draw):
             for kind in (numbers, numbers, yes_or_no, yes_or_no)]
 
 
-def all_valid_spans(starts, ends, in_context, is_best, longest):
+def all_valid_spans(starts, ends, in_passage, is_best, longest):
     for window in range(len(starts)):
         for start in range(len(starts[window])):
             for end in range(len(starts[window])):
-                if start <= end < start + longest and in_context[window][start] \
-                        and in_context[window][end] and is_best[window][start]:
+                if start <= end < start + longest and in_passage[window][start] \
+                        and in_passage[window][end] and is_best[window][start]:
                     yield Span(float(starts[window][start] + ends[window][end]), window, start, end)
 
 

@@ -1,38 +1,46 @@
 """Multiple choice: SWAG's CSV files, and JSONL (Zellers et al. 2018, "SWAG").
 
-SWAG's columns are sent1 (the context), sent2 (how every ending begins), ending0 to ending3 and
-label. In JSONL the endings may also be a list; context and start are our names for the others,
+SWAG's columns are sent1 (the context), sent2 (the first words of every ending), ending0 to ending3
+and label. In JSONL the endings may also be a list; context and start are our names for the others,
 ctx_a and ctx_b those of HellaSwag (Zellers et al. 2019).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import ChoiceExample
-from minibert.finetuning.files.records import Record, records, text_in, whole_number
+from minibert.finetuning.files.faults import raise_faults, read_each
+from minibert.finetuning.files.records import (Record, parse_whole_number, records,
+                                               text_field)
 
 CONTEXTS = ("context", "sent1", "ctx_a")
 STARTS = ("start", "sent2", "ctx_b")
 
 
-def read_choices(path: str | Path, labelled: bool = True) -> list[ChoiceExample]:
-    """The examples of a .csv, .tsv or .jsonl file, all with as many endings as the first one.
-    `labelled` False reads texts only, whatever else is there.
+def read_choices(path: str | Path, labelled: bool = True, strict: bool = False
+                 ) -> list[ChoiceExample]:
+    """Read the examples of a .csv, .tsv or .jsonl file, all with as many endings as the first one.
+    `labelled` False: texts only, whatever the file has besides; `strict`: see records.
 
     Errors: a column that is not there, an empty context or ending, choices that differ in number, a
     label that is none of them.
     """
-    examples = [_example(record, labelled) for record in records(path)]
+    examples = read_each(_labelled_example if labelled else _example, records(path, strict=strict))
     first = examples[0]
-    for example in examples:
-        if len(example.endings) != len(first.endings):
-            raise InputError(f"{example.where}: {len(example.endings)} endings, but {first.where} "
-                             f"has {len(first.endings)}; give every example as many")
+    raise_faults([(example.where, f": {len(example.endings)} endings, but {first.where} has "
+                                  f"{len(first.endings)}; give every example as many")
+                  for example in examples if len(example.endings) != len(first.endings)])
     return examples
 
 
-def _example(record: Record, labelled: bool) -> ChoiceExample:
-    where, values = record
+def _labelled_example(where: str, values: dict) -> ChoiceExample:
+    example = _example(where, values)
+    return replace(example, label=_label(where, values.get("label"), len(example.endings)))
+
+
+def _example(where: str, values: dict) -> ChoiceExample:
+    record = where, values
     context = next((name for name in CONTEXTS if name in values), None)
     if context is None:
         raise InputError(f"{where}: neither {' nor '.join(CONTEXTS[:2])} is there: there are "
@@ -41,15 +49,14 @@ def _example(record: Record, labelled: bool) -> ChoiceExample:
     if not isinstance(start, str):
         raise InputError(f"{where}: the start of the endings is {start!r:.60}; expected a text")
     endings = _endings(record)
-    label = _label(where, values.get("label"), len(endings)) if labelled else None
-    return ChoiceExample(text_in(record, context), start, endings, label, where)
+    return ChoiceExample(text_field(record, context), start, endings, None, where)
 
 
 def _label(where: str, value: object, endings: int) -> int:
     if value is None or value == "":
         raise InputError(f"{where}: the label is empty; write the number of the right ending, or "
                          "take the line out")
-    label = whole_number(where, "the label", value)
+    label = parse_whole_number(where, "the label", value)
     if not 0 <= label < endings:
         raise InputError(f"{where}: the label is {label}; expected the number of an ending, 0 to "
                          f"{endings - 1}")
@@ -72,4 +79,4 @@ def _endings(record: Record) -> tuple[str, ...]:
         raise InputError(f"{where}: {len(names)} endings; expected two or more, as ending0, "
                          'ending1... or, in JSONL, as a list "endings"'
                          + ("; of SWAG take train.csv, not train_full.csv" if full else ""))
-    return tuple(text_in((where, values), name) for name in names)
+    return tuple(text_field((where, values), name) for name in names)

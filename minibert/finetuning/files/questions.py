@@ -1,11 +1,12 @@
-"""Questions to texts: SQuAD's JSON files, 1.1 and 2.0 (Rajpurkar et al. 2016 and 2018).
+"""Questions on passages: SQuAD's JSON files, 1.1 and 2.0 (Rajpurkar et al. 2016 and 2018).
 
     {"data": [{"paragraphs": [{"context": "...", "qas": [
         {"id": "...", "question": "...", "is_impossible": false,
          "answers": [{"text": "...", "answer_start": 17}]}]}]}]}
 
-answer_start counts characters of the context. In 2.0 a question that the text does not answer has
-is_impossible true and no answers. JSON has no lines: a fault is named by its place in the file.
+The context is the passage; answer_start counts its characters. In 2.0 a question that the passage
+does not answer has is_impossible true and no answers. JSON has no lines: `where` is the place in
+the file.
 
 In a .jsonl file, as Hugging Face's data sets write them, every line is a question with its context;
 its answers are an object of two lists, empty ones if there is none:
@@ -17,62 +18,96 @@ its answers are an object of two lists, empty ones if there is none:
 from collections.abc import Iterator
 from pathlib import Path
 
+from minibert.data.text_files import read_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.files.records import (checked_text, json_value, records, text_of,
-                                               whole_number)
+from minibert.finetuning.files.faults import raise_faults, warn_or_refuse
+from minibert.finetuning.files.records import check_text, json_value, parse_whole_number, records
+
+Fault = tuple[str, str]  # where, and what is wrong with its cure
 
 
-def read_questions(path: str | Path, labelled: bool = True) -> list[QuestionExample]:
-    """All questions of a file. `labelled` False reads questions only, whatever else is there.
+def read_questions(path: str | Path, labelled: bool = True, strict: bool = False
+                   ) -> list[QuestionExample]:
+    """Read all questions of a file. `labelled` False: questions only, whatever the file has
+    besides.
 
-    Errors: what is not laid out like SQuAD, an empty context or question, an answer that does not
-    stand where it is said to, an id that occurs twice.
+    An answer whose text does not stand at answer_start is left out, and its question with it if it
+    has no other; a warning counts them, `strict` refuses them. Errors: another layout, an empty
+    passage or question, an id that occurs twice, no question.
     """
     examples: list[QuestionExample] = []
+    faults: list[Fault] = []
+    misplaced: list[Fault] = []
+    left_out = 0
     place_of_id: dict[str, str] = {}
     in_lines = Path(path).suffix.lower() == ".jsonl"
-    for where, question, context in _in_lines(path) if in_lines else _in_paragraphs(path):
-        example = _example(where, question, context, labelled)
-        if example.id in place_of_id:
-            raise InputError(f"{example.where}: {place_of_id[example.id]} has the same id; give "
-                             "each question its own")
-        place_of_id[example.id] = where
-        examples.append(example)
+    for where, question in _in_lines(path) if in_lines else _in_paragraphs(path, faults):
+        place = where
+        try:
+            where = _with_id(place, question)
+            example = _example(where, question, labelled, misplaced)
+            if example.id in place_of_id:
+                raise InputError(f"{where}: {place_of_id[example.id]} has the same id; give each "
+                                 "question its own")
+            place_of_id[example.id] = place
+        except InputError as error:
+            faults.append((where, str(error).removeprefix(where)))
+            continue
+        if labelled and example.answers == () and question["answers"]:
+            left_out += 1
+        else:
+            examples.append(example)
+    if strict or not examples:
+        faults += misplaced
+    raise_faults(faults)
     if not examples:
         raise InputError(f"{path}: there is no question in it; expected SQuAD's layout")
+    warn_or_refuse(f"{path}: {len(misplaced):,} answers do not stand at their answer_start: they "
+                   f"are left out, and {left_out:,} questions that have no other; the first"
+                   f"{misplaced[0][1] if misplaced else ''}",
+                   [where for where, _ in misplaced], strict)
     return examples
 
 
-def _in_paragraphs(path: str | Path) -> Iterator[tuple[str, object, str]]:
-    """(place, question, context) of SQuAD's own files."""
-    content = json_value(str(path), text_of(path), "give a file in SQuAD's layout (and call it "
-                                                   ".jsonl if every line is a question)")
+def _in_paragraphs(path: str | Path, faults: list[Fault]) -> Iterator[tuple[str, object]]:
+    """(where, question with its context) of SQuAD's own files; `faults` gets those of articles and
+    paragraphs."""
+    content = json_value(str(path), read_text(path), "give a file in SQuAD's layout (and call it "
+                                                     ".jsonl if every line is a question)")
     for where, article in _items(str(path), content, "data"):
-        for where_paragraph, paragraph in _items(where, article, "paragraphs"):
-            questions = _items(where_paragraph, paragraph, "qas")
-            context = checked_text(where_paragraph, "the context", paragraph.get("context"))
+        try:
+            paragraphs = _items(where, article, "paragraphs")
+        except InputError as error:
+            faults.append((where, str(error).removeprefix(where)))
+            continue
+        for where_paragraph, paragraph in paragraphs:
+            try:
+                questions = _items(where_paragraph, paragraph, "qas")
+                passage = check_text(where_paragraph, "the context", paragraph.get("context"))
+            except InputError as error:
+                faults.append((where_paragraph, str(error).removeprefix(where_paragraph)))
+                continue
             for where_question, question in questions:
-                yield where_question, question, context
+                if isinstance(question, dict):
+                    question = question | {"context": passage}
+                yield where_question, question
 
 
-def _in_lines(path: str | Path) -> Iterator[tuple[str, object, str]]:
+def _in_lines(path: str | Path) -> Iterator[tuple[str, dict]]:
     """The same of a file with a question a line, its answers turned into SQuAD's."""
     for where, values in records(path):
-        context = checked_text(where, "the context", values.get("context"))
         answers = values.get("answers")
         if isinstance(answers, dict):
             texts, starts = (answers.get(name) for name in ("text", "answer_start"))
-            if not (isinstance(texts, list) and isinstance(starts, list)
-                    and len(texts) == len(starts)):
-                raise InputError(f"{where}: answers is {answers!r:.60}; expected two lists of one "
-                                 "length, text and answer_start")
-            answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts)]
-        yield where, values | {"answers": answers, "is_impossible": answers == []}, context
+            if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
+                answers = [{"text": text, "answer_start": start}
+                           for text, start in zip(texts, starts)]
+        yield where, values | {"answers": answers, "is_impossible": answers == []}
 
 
 def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:
-    """(place, item) of a list in an object: `data[0].paragraphs[3]`."""
+    """(where, item) of a list in an object: `data[0].paragraphs[3]`."""
     listed = holder.get(name) if isinstance(holder, dict) else None
     if not isinstance(listed, list):
         raise InputError(f"{where}: there is no list {name!r} here; expected SQuAD's layout: data, "
@@ -81,39 +116,46 @@ def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:
     return [(f"{where}{joint}{name}[{i}]", item) for i, item in enumerate(listed)]
 
 
-def _example(where: str, question: object, context: str, labelled: bool) -> QuestionExample:
+def _with_id(where: str, question: object) -> str:
     if not isinstance(question, dict) or not isinstance(question.get("id"), (str, int)):
         raise InputError(f"{where}: the question has no id; expected an object with id and "
                          "question")
-    name = str(question["id"])
-    where = f"{where} (id {name:.40})"
-    text = checked_text(where, "the question", question.get("question"))
-    answers = _answers(where, question, context) if labelled else None
-    return QuestionExample(name, text, context, answers, where)
+    return f"{where} (id {question['id']!s:.40})"
 
 
-def _answers(where: str, question: dict, context: str) -> tuple[Answer, ...]:
+def _example(where: str, question: dict, labelled: bool, misplaced: list[Fault]
+             ) -> QuestionExample:
+    passage = check_text(where, "the context", question.get("context"))
+    text = check_text(where, "the question", question.get("question"))
+    answers = _answers(where, question, passage, misplaced) if labelled else None
+    return QuestionExample(str(question["id"]), text, passage, answers, where)
+
+
+def _answers(where: str, question: dict, passage: str, misplaced: list[Fault]
+             ) -> tuple[Answer, ...]:
+    """The answers that stand where they are said to; the others are added to `misplaced`."""
     listed, impossible = question.get("answers"), question.get("is_impossible", False)
     if not isinstance(listed, list) or not isinstance(impossible, bool):
         raise InputError(f"{where}: answers is {listed!r:.40}, is_impossible {impossible!r:.40}; "
-                         "expected a list and true or false")
+                         "expected a list (in .jsonl also an object of two lists of one length, "
+                         "text and answer_start) and true or false")
     if bool(listed) == impossible:
         raise InputError(f"{where}: is_impossible is {str(impossible).lower()}, but there are "
                          f"{len(listed)} answers; a question has answers, or is_impossible is true "
                          "and it has none")
-    return tuple(_answer(f"{where}.answers[{i}]", answer, context)
-                 for i, answer in enumerate(listed))
-
-
-def _answer(where: str, answer: object, context: str) -> Answer:
-    text = answer.get("text") if isinstance(answer, dict) else None
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{where}: the text is {text!r:.60}; expected a stretch of the context")
-    start = whole_number(where, "answer_start", answer.get("answer_start"))
-    if start < 0 or context[start:start + len(text)] != text:
-        found = context.find(text)
+    answers = []
+    for i, answer in enumerate(listed):
+        here = f"{where}.answers[{i}]"
+        text = answer.get("text") if isinstance(answer, dict) else None
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f"{here}: the text is {text!r:.60}; expected a part of the context")
+        start = parse_whole_number(here, "answer_start", answer.get("answer_start"))
+        if start >= 0 and passage[start:start + len(text)] == text:
+            answers.append(Answer(text, start))
+            continue
+        found = passage.find(text)
         cure = (f"it does at {found}" if found >= 0 else "it is nowhere in the context; copy it "
                 "from there, character by character")
-        raise InputError(f"{where}: {text!r:.60} does not stand at answer_start {start} of the "
-                         f"context; {cure}")
-    return Answer(text, start)
+        misplaced.append((here, f": {text!r:.60} does not stand at answer_start {start} of the "
+                                f"context; {cure}"))
+    return tuple(answers)

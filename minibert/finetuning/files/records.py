@@ -1,48 +1,43 @@
-"""What the readers share: the text of a file, its records, and how a fault in it is told.
+"""The records of a .tsv, .csv or .jsonl file, and the parsing of their values.
 
-A fault names the file, the line and the cure; `where` ("dev.tsv, line 12") is the first half of it
-and goes with every example, for faults that show only later.
+`where` ("dev.tsv, line 12") begins every message about a record and is stored in the example, for
+faults that show only later.
 """
 
 import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from minibert.data.corpora import read_text
+from minibert.data.text_files import read_text, split_lines
 from minibert.errors import InputError
+from minibert.finetuning.files.faults import raise_faults, read_each, warn_or_refuse
 
 Record = tuple[str, dict]  # where it was read, and its values by the names of the columns
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
-MOST_LINES = 5  # that a message lists
-LONGEST_FIELD = 2**31 - 1  # Python's csv has room for 131,072 characters, less than a novel
+MAX_FIELD = 2**31 - 1  # characters; Python's csv takes 131,072 by default, less than a novel
+MAX_DIGITS = 18  # of a whole number: Python refuses to parse some thousand
 
 
-def text_of(path: str | Path) -> str:
-    """The text of a UTF-8 file, without its byte-order mark. Errors: missing, empty, not text."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; check the path")
-    return read_text(path)
-
-
-def lines_of(path: str | Path) -> Iterator[tuple[str, str]]:
-    """(where, line) for all lines that are not blank, without their ends (\\n or \\r\\n)."""
-    for number, line in enumerate(text_of(path).split("\n"), 1):
-        line = line.removesuffix("\r")
+def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield (where, line) for all lines that are not blank, without their line ends."""
+    for number, line in enumerate(split_lines(read_text(path)), 1):
         if line.strip():
             yield f"{path}, line {number}", line
 
 
-def records(path: str | Path, has_header: bool = True) -> list[Record]:
-    """The records of a file, by its ending: .csv (quoted where needed, RFC 4180), .tsv (a quote is
-    a character as any other, as in GLUE's files) or .jsonl (an object a line).
+def records(path: str | Path, has_header: bool = True, strict: bool = False) -> list[Record]:
+    """Read the records of a file by its ending: .csv (RFC 4180, quoted where needed), .tsv (without
+    quotes, as in GLUE's files) or .jsonl (an object a line).
 
-    Without a header the columns are called "1", "2"... Errors: another ending, a line with more or
-    fewer fields than the first, a broken quote, a broken object, no record at all.
+    Without a header the columns are called "1", "2"... Rows of a .tsv file that a line break cut
+    into several lines (as in GLUE's QQP) are passed over with a warning, or refused (`strict`).
+    Errors: another ending, other lines with more or fewer fields than the first, a broken quote, a
+    broken object, no record at all.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
@@ -50,12 +45,17 @@ def records(path: str | Path, has_header: bool = True) -> list[Record]:
                          "the file to .tsv (tabs between the columns), .csv (commas) or .jsonl (a "
                          "JSON object a line)")
     if suffix == ".jsonl":
-        found = [(where, _object(where, line)) for where, line in lines_of(path)]
-    elif suffix == ".csv":
-        found = _with_names(list(_csv_rows(path)), has_header)
+        return read_each(_object, read_lines(path))
+    if suffix == ".csv":
+        rows = list(_csv_rows(path))
     else:
-        rows = [(where, line.split("\t")) for where, line in lines_of(path)]
-        found = _with_names(rows, has_header)
+        rows = [(where, line.split("\t")) for where, line in read_lines(path)]
+        broken = _broken_rows([len(row) for _, row in rows])
+        places = [where for i, (where, _) in enumerate(rows) if i in broken]
+        warn_or_refuse(f"{path}: {len(broken):,} lines are parts of rows that a line break cut: "
+                       "they are passed over", places, strict)
+        rows = [row for i, row in enumerate(rows) if i not in broken]
+    found = _with_names(rows, has_header)
     if not found:
         raise InputError(f"{path}: there is no line after the names of the columns; add examples")
     return found
@@ -64,8 +64,8 @@ def records(path: str | Path, has_header: bool = True) -> list[Record]:
 def _csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
     """The rows that are not blank. A quoted field may hold line breaks: a row is called by its
     first line."""
-    reader = csv.reader(io.StringIO(text_of(path), newline=""), strict=True)
-    csv.field_size_limit(LONGEST_FIELD)
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    csv.field_size_limit(MAX_FIELD)
     first = 1
     while True:
         try:
@@ -80,41 +80,53 @@ def _csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
         first = reader.line_num + 1
 
 
+def _broken_rows(widths: Sequence[int]) -> set[int]:
+    """The numbers of the lines that are parts of one row: neighbours with fewer fields than the
+    first line, which together have as many (a field that was cut counts once in each part)."""
+    broken: set[int] = set()
+    start, joined = 0, 0  # of the run of short lines that ends here; its number of fields
+    for i, width in enumerate(widths):
+        start, joined = (i, width) if not joined else (start, joined + width - 1)
+        if width >= widths[0]:
+            joined = 0
+        elif joined > widths[0]:
+            start, joined = i, width
+        elif joined == widths[0]:
+            broken.update(range(start, i + 1))
+            joined = 0
+    return broken
+
+
 def _with_names(rows: list[tuple[str, list[str]]], has_header: bool) -> list[Record]:
     """Each row as a dictionary under the names in the first one."""
     where, names = rows[0]
     if has_header:
         rows = rows[1:]
-        twice = [name for name in names if name and names.count(name) > 1]
+        twice = [name for name, count in Counter(names).items() if name and count > 1]
         if twice:
             raise InputError(f"{where}: two columns are called {twice[0]!r:.60}; rename one")
     else:
         names = [str(number) for number in range(1, len(names) + 1)]
-    ragged = [(here, len(row)) for here, row in rows if len(row) != len(names)]
-    if ragged:
-        here, fields = ragged[0]
-        others = [other.rsplit(" ", 1)[1] for other, _ in ragged[1:]]
-        raise InputError(f"{here}: {fields} fields, but the first line has {len(names)}; write as "
-                         "many, empty ones included, or take the line out"
-                         + (f" (so it is in line {_listed(others)}, too)" if others else "")
-                         + only_one_column(names))
+    raise_faults([(here, f": {len(row)} fields, but the first line has {len(names)}; write as "
+                         f"many, empty ones included, or take the line out"
+                         f"{single_column_hint(names)}")
+                  for here, row in rows if len(row) != len(names)])
     return [(here, dict(zip(names, row))) for here, row in rows]
 
 
-def _listed(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - MOST_LINES:,} more" if len(lines) > MOST_LINES else ""
-    return ", ".join(lines[:MOST_LINES]) + more
-
-
-def only_one_column(names: Sequence[str]) -> str:
-    """A hint where a file seems to have one column: what stands between the columns?"""
-    if len(names) > 1:
+def single_column_hint(names: Sequence[str]) -> str:
+    """A hint for a file that seems to have one column: the separator that its first line has."""
+    if len(names) != 1:
         return ""
-    return "; only one column was found: there are tabs between those of a .tsv, commas in a .csv"
+    other = {"\t": "tabs: rename the file to .tsv", ",": "commas: rename the file to .csv",
+             ";": "semicolons: write commas (.csv) or tabs (.tsv)"}
+    hints = [hint for separator, hint in other.items() if separator in names[0]]
+    return ("; only one column was found: " + (f"its name has {hints[0]}" if hints else
+            "there are tabs between those of a .tsv, commas in a .csv"))
 
 
 def json_value(where: str, text: str, expected: str) -> object:
-    """What a JSON text says. Errors: no JSON (`expected` is the cure), half a character in it."""
+    """Parse a JSON text. Errors: no JSON (`expected` is the cure), a lone surrogate in it."""
     try:
         value = json.loads(text)
         if "\\u" in text:
@@ -127,40 +139,45 @@ def json_value(where: str, text: str, expected: str) -> object:
     return value
 
 
-def _object(where: str, line: str) -> dict:
+def _object(where: str, line: str) -> Record:
     value = json_value(where, line, "write one object a line")
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(value).__name__}; write "
                          'such as {"text": "...", "label": "..."}')
-    return value
+    return where, value
 
 
-def text_in(record: Record, column: str) -> str:
-    """The text in a column. Errors: it is missing, blank, or no text."""
+def text_field(record: Record, column: str, may_be_empty: bool = False) -> str:
+    """The text in a column. Errors: it is missing, no text, or blank and may not be."""
     where, values = record
-    return checked_text(where, f"{column!r:.60}", values.get(column))
+    return check_text(where, f"{column!r:.60}", values.get(column), may_be_empty)
 
 
-def checked_text(where: str, name: str, value: object) -> str:
-    """A text that is not blank."""
+def check_text(where: str, name: str, value: object, may_be_empty: bool = False) -> str:
+    """Return `value`, a text. Errors: it is none, or it is blank and may not be."""
     if not isinstance(value, str):
         raise InputError(f"{where}: {name} is {value!r:.60}; expected a text")
-    if not value.strip():
+    if not value.strip() and not may_be_empty:
         raise InputError(f"{where}: {name} is empty; write a text, or take the example out")
     return value
 
 
-def whole_number(where: str, name: str, value: object) -> int:
-    """A whole number, from JSON or from the text of a column."""
-    if isinstance(value, str) and value.strip().isdecimal():
+def parse_whole_number(where: str, name: str, value: object) -> int:
+    """Parse a whole number, from JSON or from the text of a column."""
+    if isinstance(value, str) and is_whole_number(value.strip()):
         return int(value)
     if type(value) is not int:
         raise InputError(f"{where}: {name} is {value!r:.60}; expected a whole number")
     return value
 
 
-def finite_number(where: str, name: str, value: object) -> float:
-    """A number that is neither NaN nor infinite, from JSON or from the text of a column."""
+def is_whole_number(text: str) -> bool:
+    """Whether a text is decimal digits alone, not more than MAX_DIGITS."""
+    return text.isdecimal() and len(text) <= MAX_DIGITS
+
+
+def parse_number(where: str, name: str, value: object) -> float:
+    """Parse a number that is neither NaN nor infinite, from JSON or from the text of a column."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -4,15 +4,16 @@ The columns are found by the names that GLUE's files and others have, or by the 
 given. A file without a header has numbers for names: --text-column 4 --label-column 2 reads CoLA's.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.files.records import (Record, finite_number, only_one_column, records,
-                                               text_in)
+from minibert.finetuning.files.faults import read_each, warn_or_refuse
+from minibert.finetuning.files.records import (Record, is_whole_number, parse_number, records,
+                                               single_column_hint, text_field)
 
 TEXTS = ("sentence", "text", "review", "content", "text_a")
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"),
@@ -25,49 +26,64 @@ UNDECIDED = ("gold_label", "-")  # SNLI and MNLI, where no three annotators agre
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns are called; None where one of the usual names is to be looked for."""
+    """The names of the columns; None: one of the usual names."""
 
     text: str | None = None
     pair: str | None = None
     label: str | None = None
 
     def are_numbers(self) -> bool:
-        """Whether the columns are counted: the file then begins with its first example."""
+        """Whether all names that are given are numbers: the file then has no header."""
         given = [name for name in (self.text, self.pair, self.label) if name is not None]
-        return bool(given) and all(name.isdecimal() for name in given)
+        return bool(given) and all(map(is_whole_number, given))
 
 
 def read_sentences(path: str | Path, columns: Columns = Columns(), pairs: bool = False,
-                   numbers: bool = False, labelled: bool = True) -> list[SentenceExample]:
-    """The examples of a file. `pairs`: two texts each; `numbers`: labels are numbers, to be
-    predicted as such; `labelled` False reads texts only, whatever else is there. A warning counts
-    what is left out because its annotators did not agree.
+                   numbers: bool = False, labelled: bool = True, strict: bool = False
+                   ) -> list[SentenceExample]:
+    """Read the examples of a file. `pairs`: two texts each; `numbers`: labels are numbers, for
+    regression; `labelled` False: texts only, whatever the file has besides.
 
-    Errors: a column that is not there, an empty text, a label that is missing or no finite number.
+    Warnings count rows that a line break cut, examples without a decided label (both are passed
+    over) and pairs of which one text is empty (QQP has some: read as they are); `strict` refuses
+    them. Errors: a column that is not there, an empty text, a label that is missing or no finite
+    number.
     """
     if not labelled:
         columns = replace(columns, label=None)
-    found = records(path, has_header=not columns.are_numbers())
+    found = records(path, not columns.are_numbers(), strict)
     names = list(found[0][1])
     text, pair = _text_columns(path, names, columns, pairs)
     label = _usual_or_given(path, names, columns.label, LABELS, "label") if labelled else None
     if label == UNDECIDED[0]:
-        found = _decided(path, found)
-    return [SentenceExample(text_in(record, text), text_in(record, pair) if pair else None,
-                            _label(record, label, numbers) if labelled else None, record[0])
-            for record in found]
+        found = _decided(path, found, strict)
+    examples = read_each(partial(_example, text=text, pair=pair, label=label, numbers=numbers),
+                         found)
+    halves = [example.where for example in examples
+              if pair is not None and not (example.text.strip() and example.text_pair.strip())]
+    warn_or_refuse(f"{path}: of {len(halves):,} of {len(examples):,} pairs one text is empty: they "
+                   "are read as they are", halves, strict)
+    return examples
 
 
-def _decided(path: str | Path, found: Sequence[Record]) -> list[Record]:
-    """The records about whose label the annotators agreed, as SNLI is used."""
+def _example(where: str, values: dict, text: str, pair: str | None, label: str | None,
+             numbers: bool) -> SentenceExample:
+    record = where, values
+    first = text_field(record, text, may_be_empty=pair is not None)
+    second = None if pair is None else text_field(record, pair, may_be_empty=bool(first.strip()))
+    return SentenceExample(first, second, None if label is None else _label(record, label, numbers),
+                           where)
+
+
+def _decided(path: str | Path, found: Sequence[Record], strict: bool) -> list[Record]:
+    """The records with a label on which the annotators agreed, as SNLI is used."""
     column, mark = UNDECIDED
     kept = [record for record in found if record[1].get(column) != mark]
     if not kept:
-        raise InputError(f"{path}: {column} is {mark!r} on every line: nobody says what is right")
-    if len(kept) < len(found):
-        warnings.warn(f"{path}: {len(found) - len(kept):,} of {len(found):,} examples are left "
-                      f"out, on whose {column} the annotators did not agree ({mark!r})",
-                      stacklevel=2)
+        raise InputError(f"{path}: {column} is {mark!r} on every line: there is no label")
+    undecided = [where for where, values in found if values.get(column) == mark]
+    warn_or_refuse(f"{path}: {len(undecided):,} of {len(found):,} examples are left out, on whose "
+                   f"{column} the annotators did not agree ({mark!r})", undecided, strict)
     return kept
 
 
@@ -94,7 +110,7 @@ def _usual_or_given(path: str | Path, names: Sequence[str], given: str | None,
     raise InputError(f"{path}: no column is called {' or '.join(map(repr, wanted))}: there are "
                      f"{', '.join(map(repr, names))[:200]}; name the right one with "
                      f"--{what}-column (a number, if the file has no line of names)"
-                     f"{only_one_column(names)}")
+                     f"{single_column_hint(names)}")
 
 
 def _label(record: Record, column: str, numbers: bool) -> str | float:
@@ -104,7 +120,7 @@ def _label(record: Record, column: str, numbers: bool) -> str | float:
         raise InputError(f"{where}: the label ({column!r:.60}) is empty; write one, or take the "
                          "line out")
     if numbers:
-        return finite_number(where, f"the label ({column!r:.60})", value)
+        return parse_number(where, f"the label ({column!r:.60})", value)
     if isinstance(value, bool):
         return str(value).lower()  # as it is written in JSON
     if not isinstance(value, (str, int)):

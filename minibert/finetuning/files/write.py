@@ -55,10 +55,10 @@ def write_questions(path: str | Path, examples: Sequence[QuestionExample]) -> No
     for example in examples:
         answers = [{"text": answer.text, "answer_start": answer.start}
                    for answer in example.answers or ()]
-        paragraphs.setdefault(example.context, []).append(
+        paragraphs.setdefault(example.passage, []).append(
             {"id": example.id, "question": example.question, "answers": answers,
              "is_impossible": example.answers == ()})
     data = [{"title": Path(path).stem, "paragraphs": [
-        {"context": context, "qas": qas} for context, qas in paragraphs.items()]}]
+        {"context": passage, "qas": qas} for passage, qas in paragraphs.items()]}]
     content = {"version": "v2.0", "data": data}
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

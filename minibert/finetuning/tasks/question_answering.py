@@ -67,7 +67,7 @@ class QuestionAnswering:
     def _windows(self, number: int, example: QuestionExample) -> list[Window]:
         """The windows of one question. Places (T, 3): where a token starts and ends in the context,
         and whether it has its most context here; -1 for other tokens."""
-        context = self.reading.pieces(example.context)
+        context = self.reading.pieces(example.passage)
         whole_question = self.reading.ids(example.question)
         room = self.reading.room(2)
         question = whole_question[:min(LONGEST_QUESTION, room // 2)]
@@ -130,14 +130,14 @@ class QuestionAnswering:
                scores: Sequence[np.ndarray]) -> Found:
         """The best span of all windows of a question, or none."""
         starts, ends = [score[0] for score in scores], [score[1] for score in scores]
-        in_context = [row.places[:, 0] >= 0 for row in rows]
+        in_passage = [row.places[:, 0] >= 0 for row in rows]
         is_best = [row.places[:, 2] == 1 for row in rows]
-        spans = best_spans(starts, ends, in_context, is_best, LONGEST_ANSWER)
+        spans = best_spans(starts, ends, in_passage, is_best, LONGEST_ANSWER)
         difference = null_difference(spans, starts, ends)
         if not spans:
             return Found(None, None, 1.0, difference)
         places = rows[spans[0].window].places[spans[0].start:spans[0].end + 1]
-        best = answer_at(example.context, places[:, :2].tolist())
+        best = answer_at(example.passage, places[:, :2].tolist())
         weighed = [span.score for span in spans]
         if self.may_be_empty:
             weighed.append(spans[0].score + difference)

@@ -14,7 +14,7 @@ from minibert.autograd.functional import IGNORE_INDEX
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Batch, Reading, Window, batch_of, padded
-from minibert.finetuning.entity_metrics import entity_counts
+from minibert.finetuning.entity_metrics import entity_counts, has_entity_tags
 from minibert.finetuning.examples import TagExample
 from minibert.finetuning.labels import class_details, commonest, counted, number_of
 from minibert.finetuning.metrics import accuracy, confusion_matrix, total
@@ -28,21 +28,16 @@ NOTHING = -1  # the place of a token at which no tag is asked
 
 def tag_names(examples: Sequence[TagExample], where: str = "the training examples"
               ) -> tuple[str, ...]:
-    """The tags of the examples; for entities O first, then B- and I- of every type, also where only
-    one of the two occurs. Errors: a single tag."""
+    """List the tags of the examples; for entities O first, then B- and I- of every type, also where
+    only one of the two occurs. Errors: a single tag."""
     tags = {tag for example in examples for tag in example.tags}
     if len(tags) < 2:
-        raise InputError(f"{where}: {' '.join(tags)!r} is the only tag there: nothing is to be "
-                         "learned; check that the tag stands in the last column")
-    if not is_about_entities(tags):
+        raise InputError(f"{where}: {' '.join(tags)!r} is the only tag there: there is nothing to "
+                         "learn; check that the tag stands in the last column")
+    if not has_entity_tags(tags):
         return tuple(sorted(tags))
-    kinds = sorted({tag[2:] for tag in tags if tag != "O"})
-    return ("O", *(f"{letter}-{kind}" for kind in kinds for letter in "BI"))
-
-
-def is_about_entities(tags: Sequence[str]) -> bool:
-    """Whether the tags are BIO2's, and not parts of speech or the like."""
-    return any(tag.startswith(("B-", "I-")) for tag in tags)
+    types = sorted({tag[1:] for tag in tags if tag != "O"})  # "-PER", or "" for B and I alone
+    return ("O", *(letter + name for name in types for letter in "BI"))
 
 
 class Tagging:
@@ -57,7 +52,7 @@ class Tagging:
         self.reading, self.labels = reading, tuple(labels)
         self.weights = None if weights is None else np.asarray(weights, np.float32)
         self.numbers = {label: number for number, label in enumerate(labels)}
-        self.metric_for_best_model = "f1" if is_about_entities(labels) else "accuracy"
+        self.metric_for_best_model = "f1" if has_entity_tags(labels) else "accuracy"
 
     def rows(self, examples: Sequence[TagExample]) -> list[Window]:
         return [row for number, example in enumerate(examples)

@@ -10,7 +10,7 @@ import numpy as np
 
 from minibert.finetuning.answer_metrics import normalized
 from minibert.finetuning.encoding import Reading
-from minibert.finetuning.entity_metrics import entities_of
+from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.examples import Answer, QuestionExample, TagExample
 from minibert.finetuning.tasks.question_answering import Found, QuestionAnswering
 from minibert.finetuning.tasks.tagging import Tagging
@@ -76,7 +76,7 @@ class Entities:
         p = self.stories.oracle.word_states(told, np.eye(len(self.labels))[self.tag])
         predictions = [tuple(self.labels[k] for k in words.argmax(axis=1)) for words in p]
         found = [words[entity.start].max() for words, tags in zip(p, predictions)
-                 for entity in entities_of(tags)]
+                 for entity in get_entities(tags)]
         return Best(predictions, float(np.mean(found)))
 
 
@@ -136,7 +136,7 @@ class Questions:
         the question names him or her; and where the things stand is, too: in this world the verbs
         before them have no other use."""
         oracle, world = self.stories.oracle, self.stories.world
-        told = [split_story(example.context) for example in examples]
+        told = [split_story(example.passage) for example in examples]
         sentences = [[sentence] for passage in told for sentence in passage]
         owned = oracle.word_states(sentences, self.owned[:, None].astype(np.float64))
         owned = np.concatenate(owned)[:, 0] > 0.5

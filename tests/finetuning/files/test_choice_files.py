@@ -40,6 +40,8 @@ def test_without_labels_and_without_a_start(tmp_path):
     [example] = read_choices(path, labelled=False)
     assert example.label is None and example.start == ""
     assert "line 2: the label is empty" in fault(read_choices, path)
+    empty = write(tmp_path, "b.tsv", "context\tending0\tending1\tlabel\nA man.\truns\tsits\t\n")
+    assert "line 2: the label is empty" in fault(read_choices, empty)
     odd = write(tmp_path, "a.jsonl", '{"context": "a", "endings": ["b", "c"], "label": "?"}\n')
     assert read_choices(odd, labelled=False)[0].label is None
 
@@ -55,6 +57,7 @@ def test_without_labels_and_without_a_start(tmp_path):
     ('{"context": "a", "endings": ["x", "y"], "label": -1}', "the label is -1"),
     ('{"context": "a", "endings": ["x", "y"], "label": true}', "the label is True"),
     ('{"context": "a", "endings": ["x", "y"], "label": "b"}', "the label is 'b'"),
+    (f'{{"context": "a", "endings": ["x", "y"], "label": "{"9" * 5_000}"}}', "the label is '999"),
     ('{"context": "", "endings": ["x", "y"], "label": 0}', "'context' is empty"),
     ('{"context": "a", "start": 3, "endings": ["x", "y"], "label": 0}', "start of the endings"),
     ('{"text": "a", "endings": ["x", "y"], "label": 0}', "neither context nor sent1"),

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import warnings
 
 import pytest
 from hypothesis import given
@@ -113,6 +114,7 @@ def test_what_the_annotators_did_not_agree_on_is_left_out_and_counted(tmp_path):
     with pytest.warns(UserWarning, match="1 of 2 examples are left out"):
         [example] = read_sentences(path, pairs=True)
     assert (example.text, example.where) == ("c", f"{path}, line 3")
+    assert "refused because of --strict" in fault(read_sentences, path, pairs=True, strict=True)
     assert len(read_sentences(path, pairs=True, labelled=False)) == 2
     none = write(tmp_path, "b.tsv", "sentence1\tsentence2\tgold_label\na\tb\t-\n")
     assert "on every line" in fault(read_sentences, none, pairs=True)
@@ -138,7 +140,7 @@ def test_numbers_and_missing_labels(tmp_path):
     assert read_sentences(test, labelled=False)[0].label is None
     some = write(tmp_path, "some.jsonl", '{"text": "a", "label": 3}\n\n{"text": "b"}\n')
     assert [e.label for e in read_sentences(some, labelled=False)] == [None, None]
-    assert "some.jsonl, line 3: the label" in fault(read_sentences, some)
+    assert "some.jsonl, line 3: the label ('label') is empty" in fault(read_sentences, some)
     zero = write(tmp_path, "zero.jsonl", '{"text": "a", "label": 0}\n')  # which is not empty
     assert read_sentences(zero)[0].label == "0" and read_sentences(zero, numbers=True)[0].label == 0
 
@@ -146,16 +148,20 @@ def test_numbers_and_missing_labels(tmp_path):
 @pytest.mark.parametrize("name, content, words", [
     ("a.txt", "text\n", "ending '.txt' does not say how to read it: rename the file to .tsv"),
     ("a.tsv", "", "empty"),
-    ("a.tsv", b"\xff\xfea\x00", "binary"),
+    ("a.tsv", b"\xff\xfea\x00", "UTF-16"),
     ("a.tsv", "caf\xe9\n".encode("latin-1"), "UTF-8"),
     ("a.tsv", "sentence\tlabel\n", "no line after the names"),
     ("a.tsv", "sentence\tlabel\nfine\n", "line 2: 1 fields, but the first line has 2"),
     ("a.tsv", "sentence\tlabel\na\tb\n\nfine\tx\ty\n", "line 4: 3 fields"),
     ("a.tsv", "sentence\tlabel\na\nb\tc\n" + "d\n" * 7,
-     "(so it is in line 4, 5, 6, 7, 8 and 2 more, too)"),
+     "(so it is in line 4, line 5, line 6, line 7, line 8 and 2 more, too)"),
     ("a.csv", "text;label\na, b;c\n", "line 2: 2 fields, but the first line has 1; write as many,"
-     " empty ones included, or take the line out; only one column was found: there are tabs"),
-    ("a.csv", "text\tlabel\na\tc\n", "commas in a .csv"),
+     " empty ones included, or take the line out; only one column was found: its name has "
+     "semicolons: write commas (.csv) or tabs (.tsv)"),
+    ("a.csv", "text\tlabel\na\tc\n", "only one column was found: its name has tabs: rename the"),
+    ("a.tsv", "text,label\na,c\n", "one column was found: its name has commas: rename the file"),
+    ("a.tsv", "sentence\na\n", "there are tabs between those of a .tsv, commas in a .csv"),
+    ("a.tsv", "a\tb\ta\tb\nc\td\te\tf\n", "line 1: two columns are called 'a'"),
     ("a.tsv", "sentence\tsentence\tlabel\na\tb\tc\n", "line 1: two columns are called 'sentence'"),
     ("a.tsv", "said\tlabel\na\tb\n", "there are 'said', 'label'; name the right one with --text"),
     ("a.tsv", "sentence\tmood\na\tb\n", "--label-column"),
@@ -171,6 +177,90 @@ def test_numbers_and_missing_labels(tmp_path):
 ])
 def test_faults_are_named_with_their_line(tmp_path, name, content, words):
     assert words in fault(read_sentences, write(tmp_path, name, content))
+
+
+QQP = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+ROW = "5\t6\t7\twho?\twhere?\t1\n"
+
+
+@pytest.mark.parametrize("broken, lines", [
+    ('7\t7\t7\twas he real? "\n"\twas he a figure?\t0\n', 2),  # in the first question
+    ("7\t7\t7\twas he?\twas\nhe?\t0\n", 2), ("7\t7\t7\twas\n\nhe\n?\twas he?\t0\n", 3),
+    ("7\t7\t7\twas\nhe\twas he\n?\t0\n", 3),  # in both
+])
+def test_rows_that_a_line_break_cut_are_passed_over_and_counted(tmp_path, broken, lines):
+    """As in GLUE's QQP, whose readers leave them out, too."""
+    path = write(tmp_path, "a.tsv", QQP + ROW + broken + ROW + broken)
+    with pytest.warns(UserWarning, match=rf": {2 * lines} lines are parts of rows .* \(line 3, "):
+        examples = read_sentences(path, pairs=True)
+    assert [(e.text, e.text_pair, e.label) for e in examples] == [("who?", "where?", "1")] * 2
+    assert "line 3" in fault(read_sentences, path, pairs=True, strict=True)
+    with pytest.warns(UserWarning, match="parts of rows"):
+        assert "no line after" in fault(read_sentences, write(tmp_path, "b.tsv", QQP + broken),
+                                        pairs=True)
+
+
+@pytest.mark.parametrize("rows, line", [
+    ("7\t7\t7\twas he?\n", 3), ("7\t7\twas he?\n" + ROW + "a\tb\tc\td\n", 3),
+    ("7\t7\t7\twas\the\n7\t7\t7\twas\n", 3), ("7\t7\t7\twas\the\t1\t2\n", 3),
+    ("a\tb\tc\td\te\n7\t7\t7\twas\nhe?\twas he?\t0\n", 3)])  # a short row before a broken one
+def test_other_short_and_long_rows_are_refused(tmp_path, rows, line):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the broken row after the short one
+        message = fault(read_sentences, write(tmp_path, "a.tsv", QQP + ROW + rows), pairs=True)
+    assert f"line {line}: {rows.splitlines()[0].count(chr(9)) + 1} fields" in message
+    assert "line 4" not in message or "a\tb" not in rows
+
+
+def test_an_empty_text_of_a_pair_is_a_text_and_counted(tmp_path):
+    path = write(tmp_path, "a.tsv", QQP + ROW + "8\t8\t8\t\thow?\t0\n8\t8\t8\thow?\t \t0\n")
+    with pytest.warns(UserWarning, match=r"of 2 of 3 pairs one text is empty.*\(line 3, line 4\)"):
+        examples = read_sentences(path, pairs=True)
+    assert [(e.text, e.text_pair) for e in examples[1:]] == [("", "how?"), ("how?", " ")]
+    assert "line 3, line 4" in fault(read_sentences, path, pairs=True, strict=True)
+    both = write(tmp_path, "b.tsv", QQP + ROW + "8\t8\t8\t\t\t0\n")
+    assert "line 3: 'question2' is empty" in fault(read_sentences, both, pairs=True)
+
+
+def test_all_faults_of_a_file_are_told_together(tmp_path):
+    lines = [f"t{i}\tneg" if i not in (3, 50, 90) else "\tpos" for i in range(100)]
+    path = write(tmp_path, "a.tsv", "\n".join(["sentence\tlabel", *lines, "a\t", "b\t"]))
+    assert fault(read_sentences, path) == (
+        f"{path}, line 5: 'sentence' is empty; write a text, or take the example out (so it is in "
+        "line 52, line 92, too); line 102: the label ('label') is empty; write one, or take the "
+        "line out (so it is in line 103, too)")
+    path = write(tmp_path, "a.jsonl", "".join(f'{{"text": {i}, "label": 0}}\n' for i in range(9)))
+    message = fault(read_sentences, path)
+    assert "line 5: 'text' is 4; expected a text; and 4 more faults" in message
+    broken = write(tmp_path, "b.jsonl", "{\n[]\n{\n")
+    assert "is in line 3, too); line 2: expected a JSON object" in fault(read_sentences, broken)
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\r\n", "\r\n"])
+def test_line_ends_of_every_kind(tmp_path, end):
+    """Python's csv writer gives the second on Windows without newline="", old Macs the first."""
+    for name, lines in (("a.tsv", ["sentence\tlabel", "a b\tpos", "c\u2028\x0b\tneg"]),
+                        ("a.csv", ["sentence,label", "a b,pos", "c\u2028\x0b,neg"]),
+                        ("a.jsonl", ['{"text": "a b", "label": "pos"}',
+                                     '{"text": "c\u2028\\u000b", "label": "neg"}'])):
+        path = write(tmp_path, name, end.join([*lines, ""]))
+        assert [(e.text, e.label) for e in read_sentences(path)] == [
+            ("a b", "pos"), ("c\u2028\x0b", "neg")]
+    mixed = write(tmp_path, "b.tsv", f"sentence\tlabel\na\tneg{end}b\tneg\r\nc\tneg\n")
+    assert [e.label for e in read_sentences(mixed)] == ["neg"] * 3
+
+
+def test_many_columns_and_long_numbers(tmp_path):
+    """20,000 names took 5 seconds, since each was compared with all others."""
+    names = [f"c{i}" for i in range(20_000)]
+    path = write(tmp_path, "a.tsv", "\t".join([*names, "text"]) + "\n" + "\t".join("x" * 20_001))
+    [example] = read_sentences(path, Columns(None, None, "c0"))
+    assert (example.text, example.label) == ("x", "x")
+    digits = "9" * 5_000
+    path = write(tmp_path, "b.tsv", f"{digits}\tlabel\na\tb\n")
+    assert read_sentences(path, Columns(digits, None, "label"))[0].text == "a"
+    path = write(tmp_path, "b.jsonl", f'{{"text": "a", "label": {digits}}}\n')
+    assert "line 1: this is no JSON" in fault(read_sentences, path)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "good", "", "1,5"])
@@ -194,3 +284,5 @@ def test_missing_file_and_missing_pair(tmp_path):
     path = write(tmp_path, "a.tsv", "sentence1\tlabel\na\tb\n")
     assert "--pair-column" in fault(read_sentences, path, pairs=True)
     assert "--text-column" in fault(read_sentences, path)
+    second = write(tmp_path, "b.tsv", "sentence2\tlabel\na\tb\n")
+    assert "--text-column" in fault(read_sentences, second, pairs=True)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.finetuning.files.test_sentence_files import fault, write
 
+from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.files.tags import read_tags
 
 ENTITIES = st.lists(st.tuples(st.sampled_from([None, "PER", "LOC", "X-Y"]), st.integers(1, 3)),
@@ -68,6 +69,8 @@ def test_words_with_blanks_stand_between_tabs(tmp_path):
     """As in WNUT-17, where a hash mark is a word, and a line with one tab is blank."""
     path = write(tmp_path, "a.conll", "New York\tB-LOC\n#now\tO\n#\tO\n\t\n10 000\tO\n")
     assert [e.words for e in read_tags(path)] == [("New York", "#now", "#"), ("10 000",)]
+    cities = write(tmp_path, "c.conll", "New York\tB-LOC\nis\tO\n")
+    assert read_tags(cities)[0].words == ("New York", "is")
     ragged = write(tmp_path, "b.conll", "New York\tB-LOC\nis O\n")
     assert "line 2: 2 columns, but" in fault(read_tags, ragged)
 
@@ -104,6 +107,8 @@ def test_columns_that_cannot_be(tmp_path, more, words):
 
 def test_numbers_may_be_words(tmp_path):
     assert read_tags(write(tmp_path, "a.txt", "1 O\nkilo O\n"))[0].words == ("1", "kilo")
+    assert read_tags(write(tmp_path, "a.txt", "kilo O\n2 O\n"))[0].words == ("kilo", "2")
+    assert read_tags(write(tmp_path, "a.txt", "3-4 O\ngoals O\n"))[0].words == ("3-4", "goals")
     path = write(tmp_path, "b.txt", "1\n2\n")
     assert read_tags(path, labelled=False)[0].words == ("1", "2")
 
@@ -125,10 +130,12 @@ def test_words_alone(tmp_path):
 @pytest.mark.parametrize("content, words", [
     ("a O\nb\n", "line 2: 1 columns, but"),
     ("a X O\n\nb X O\nc O\n", "line 4: 2 columns, but"),
-    ("a B-PER\nb O\nc I-LOC\nd B-LOC\n", "line 3: I-LOC begins an entity"),
-    ("a B-PER\nb I-LOC\n", "line 2: I-LOC begins an entity"),
-    ("a I-PER\nb O\n\nc B-LOC\n", "line 1: I-PER begins an entity"),
-    ("a I-PER\nb O\nc I-LOC\nd O\ne B-LOC\n", "line 1: I-PER begins an entity"),
+    ("a B-PER\nb B\n", "line 2: the tag 'B' is neither"),
+    ("a X-PER\nb I-PER\n\nc Y\nd X-PER\n", "line 1: the tag 'X-PER' is neither O nor B-type nor I-"
+     "type: other schemes (BIOES, BILOU) must be turned into BIO2 (so it is in line 5, too); line "
+     "4: the tag 'Y'"),
+    ("a O\nb O O\n\nc O O\n", "line 2: 3 columns, but"),
+    ("a O\nb O O\n\nc O O\n", "sentences (so it is in line 4, too)"),
     ("a B-PER\nb E-PER\n", "line 2: the tag 'E-PER' is neither"),
     ("a B-PER\nb B-\n", "line 2: the tag 'B-' is neither"),
     ("a B-PER\nb o\n", "line 2: the tag 'o' is neither"),
@@ -139,9 +146,40 @@ def test_faults_are_named_with_their_line(tmp_path, content, words):
     assert words in fault(read_tags, write(tmp_path, "a.txt", content))
 
 
-def test_a_broken_sequence_says_how_to_write_it(tmp_path):
-    message = fault(read_tags, write(tmp_path, "a.txt", "a B-PER\nb O\nc I-LOC\n"))
-    assert "write B-LOC here" in message and "line 1: B-PER where BIO writes I-" in message
+@pytest.mark.parametrize("content, tags, lines", [
+    ("a B-PER\nb O\nc I-LOC\nd B-LOC\n", "B-PER O B-LOC B-LOC", "line 3"),
+    ("a B-PER\nb I-LOC\nc I-LOC\n", "B-PER B-LOC I-LOC", "line 2"),
+    ("a I-PER\nb O\nc I-LOC\nd O\ne B-LOC\n", "B-PER O B-LOC O B-LOC", "line 1, line 3"),
+    ("a B\nb I\nc O\nd I\n", "B I O B", "line 4"),
+])
+def test_a_stray_i_begins_an_entity_and_is_counted(tmp_path, content, tags, lines):
+    """As conlleval, seqeval and our own entities of predictions have it."""
+    path = write(tmp_path, "a.txt", content)
+    count = lines.count("line")
+    with pytest.warns(UserWarning, match=rf"{count} entities begin with I- where BIO2 writes B-: "
+                                         rf"they are read so, .*\({lines}\)"):
+        [example] = read_tags(path)
+    assert example.tags == tuple(tags.split())
+    given = [line.split()[1] for line in content.splitlines()]
+    assert get_entities(example.tags) == get_entities(given)
+    assert lines in fault(read_tags, path, strict=True)
+
+
+@pytest.mark.parametrize("content, tags", [
+    ("a B\nb I\nc O\nd B\n", "B I O B"), ("a I\nb I\nc O\n", "B I O"), ("a I\nb B\n", "B B"),
+    ("a B\nb NN\n", "B NN"), ("a O\nb O\n", "O O"), ("a I\nb E\n", "I E"), ("a B\n", "B")])
+def test_tags_without_a_type_are_entities_if_there_are_no_others(tmp_path, content, tags, recwarn):
+    assert read_tags(write(tmp_path, "a.txt", content))[0].tags == tuple(tags.split())
+    assert len(recwarn) == 0
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\r\n", "\r\n", "\n"])
+def test_line_ends_of_every_kind(tmp_path, end):
+    path = write(tmp_path, "a.conll", end.join(["EU B-ORG", "is O", "", "Peter B-PER", ""]))
+    assert [(e.words, e.tags) for e in read_tags(path)] == [
+        (("EU", "is"), ("B-ORG", "O")), (("Peter",), ("B-PER",))]
+    words = write(tmp_path, "a.txt", end.join(["EU\u2028", "is", "", "Peter"]))
+    assert [e.words for e in read_tags(words, labelled=False)] == [("EU\u2028", "is"), ("Peter",)]
 
 
 # ---- a JSON object a line ------------------------------------------------------------------------
@@ -168,7 +206,8 @@ def test_lists_in_json_by_name(tmp_path):
     ('{"tokens": ["a"], "ner_tags": [3]}', "3 in 'ner_tags' is no text"),
     ('{"tokens": ["a", "b"], "ner_tags": ["O"]}', "2 words, but 1 tags"),
     ('{"tokens": ["a", " "], "ner_tags": ["O", "O"]}', "' ' in 'tokens' is no text"),
-    ('{"tokens": [], "ner_tags": []}', "no list 'tokens'"),
+    ('{"tokens": [], "ner_tags": ["O"]}', "0 words, but 1 tags"),
+    ('{"tokens": "a", "ner_tags": ["O"]}', "no list 'tokens'"),
     ('{"words": ["a"], "ner": ["O"]}', "no list 'ner_tags'; the names are ['words', 'ner']: "
                                        "say which with --label-column"),
 ])
@@ -176,3 +215,15 @@ def test_faults_in_json(tmp_path, content, words):
     path = write(tmp_path, "a.jsonl", '{"words": ["a"], "ner_tags": ["O"]}\n' + content)
     assert f"{path}, line 2: " in fault(read_tags, path)
     assert words in fault(read_tags, path)
+
+
+def test_sentences_without_words_are_passed_over_and_counted(tmp_path):
+    empty = '{"tokens": [], "ner_tags": []}\n'
+    path = write(tmp_path, "a.jsonl", empty + '{"tokens": ["a"], "ner_tags": ["O"]}\n' + empty)
+    for labelled in (True, False):
+        with pytest.warns(UserWarning, match=r"2 of 3 sentences have no .*\(line 1, line 3\)"):
+            [example] = read_tags(path, labelled)
+        assert (example.words, example.where) == (("a",), f"{path}, line 2")
+    assert "--strict" in fault(read_tags, path, strict=True)
+    with pytest.warns(UserWarning, match="1 of 1"):
+        assert "there is no sentence" in fault(read_tags, write(tmp_path, "b.jsonl", empty))

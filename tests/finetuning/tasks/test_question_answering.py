@@ -59,7 +59,7 @@ def test_labels_point_at_the_answer_and_perfect_scores_give_it_back(example, see
         assert len(row) <= 20
         start, end = row.label
         if start:
-            text = example.context[row.places[start][0]:row.places[end][1]]
+            text = example.passage[row.places[start][0]:row.places[end][1]]
             assert text == example.answers[0].text
         else:
             assert end == 0
@@ -70,9 +70,9 @@ def test_labels_point_at_the_answer_and_perfect_scores_give_it_back(example, see
     assert found.text == (example.answers[0].text if example.answers else "")
     if found.answer:
         start = found.answer.start
-        assert example.context[start:start + len(found.text)] == found.text
+        assert example.passage[start:start + len(found.text)] == found.text
         assert found.null_difference < 0 and found.probability > 0.5
-        if example.context.count(found.text) == 1:
+        if example.passage.count(found.text) == 1:
             assert start == example.answers[0].start
 
 
@@ -247,7 +247,7 @@ def test_overfitting_a_handful_of_questions_gives_the_very_answers():
         for question, answer in questions:
             answers = () if answer is None else (Answer(answer, context.index(answer)),)
             examples.append(QuestionExample(str(len(examples)), question, context, answers))
-    tokenizer = BertTokenizer.train([e.context + e.question for e in examples], 200)
+    tokenizer = BertTokenizer.train([e.passage + e.question for e in examples], 200)
     task = QuestionAnswering(type(TASK.reading)(tokenizer, 48, 8), True)
     config = bert_config(vocab_size=tokenizer.vocab_size, hidden_size=32, num_attention_heads=4,
                          intermediate_size=64, max_position_embeddings=48,
@@ -263,5 +263,5 @@ def test_overfitting_a_handful_of_questions_gives_the_very_answers():
         assert found.text == (example.answers[0].text if example.answers else "")
         if found.answer:
             start = found.answer.start
-            assert example.context.encode()[len(example.context[:start].encode()):].startswith(
+            assert example.passage.encode()[len(example.passage[:start].encode()):].startswith(
                 found.text.encode())

@@ -95,6 +95,7 @@ def test_the_loss_counts_words_and_weighs_tags():
 def test_tag_names_of_entities_and_of_others():
     assert tag_names([example("a b", "O B-PER"), example("a", "B-LOC")]) == LABELS
     assert tag_names([example("a b", "NN DT")]) == ("DT", "NN")
+    assert tag_names([example("a b", "O B")]) == ("O", "B", "I")
     with pytest.raises(InputError, match="'O' is the only tag there"):
         tag_names([example("a b", "O O")])
     with pytest.raises(InputError, match=r"dev.txt, line 3, word 2 .'b'.: the label 'B-ORG' did"):
@@ -130,6 +131,16 @@ def test_figures_baseline_and_file():
     assert words.metric_for_best_model == "accuracy"
     assert words.figures(right, predicted) == {"accuracy": 0.5}
     assert words.details(right, predicted)["confusion"] == [[1, 0], [1, 0]]
+
+
+def test_tags_without_a_type_are_entities_of_one_kind():
+    """NCBI-disease and others: as seqeval counts them, and the best checkpoint is chosen so."""
+    right = [example("a b c d", "B I I O"), example("a b c d", "B I O B")]
+    task = Tagging(reading(), tag_names(right))
+    assert task.metric_for_best_model == "f1"
+    predicted = [("B", "I", "I", "O"), ("O", "O", "O", "B")]
+    assert task.figures(right, predicted)["f1"] == pytest.approx(0.8)
+    assert list(task.details(right, predicted)["per_class"]) == ["_"]
 
 
 def test_words_without_a_token_are_told_and_still_tagged():

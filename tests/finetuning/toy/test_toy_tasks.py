@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.finetuning.toy.tiny_toy_world import TinyToyWorld, paths
 
 from minibert.finetuning.encoding import Reading
-from minibert.finetuning.entity_metrics import entities_of
+from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.toy.sentences import Endings, Mood, SameTopic
 from minibert.finetuning.toy.stories import ToyStories, split_story
 from minibert.finetuning.toy.words import Entities, Questions
@@ -116,9 +116,9 @@ def test_entities_equal_enumeration(seed):
         for story, q in all_paths:
             right = [task.labels[task.tag[state]] for sentence in story for state in sentence]
             share[np.arange(len(right)), [task.labels.index(tag) for tag in right]] += q / mass
-            found += q / mass * len(set(entities_of(right)) & set(entities_of(tags)))
-            there += q / mass * len(entities_of(right))
-        predicted += len(entities_of(tags))
+            found += q / mass * len(set(get_entities(right)) & set(get_entities(tags)))
+            there += q / mass * len(get_entities(right))
+        predicted += len(get_entities(tags))
         chosen = share[np.arange(len(tags)), [task.labels.index(tag) for tag in tags]]
         np.testing.assert_allclose(chosen, share.max(axis=1))
     assert best.expected == pytest.approx(2 * found / (predicted + there))
@@ -133,7 +133,7 @@ def test_questions_equal_enumeration(seed):
     chances = []
     for example, found in zip(examples, best.predictions):
         [asked] = {word for word in example.question.split() if word in task.stories.characters}
-        sentences = split_story(example.context)
+        sentences = split_story(example.passage)
         told = [[(world.states[path[0][-1]][1], q) for path, q in paths(world, [sentence])]
                 for sentence in sentences]
         joint = []
@@ -146,7 +146,7 @@ def test_questions_equal_enumeration(seed):
             joint.append(mass)
         joint = np.array(joint) / sum(joint)
         things = [" ".join(sentence.split()[-3:-1]) for sentence in sentences]
-        assert found.answer.start == example.context.index(found.text)
+        assert found.answer.start == example.passage.index(found.text)
         assert joint[things.index(found.text)] == pytest.approx(joint.max())
         assert found.probability == pytest.approx(joint.max())
         chances.append(joint.max())
@@ -226,7 +226,7 @@ def test_entities_of_a_sentence_by_hand(world):
     task = Entities(ToyStories(world))
     seen = {}
     for example in task.draw(400, np.random.default_rng(0)):
-        for kind, start, end in entities_of(example.tags):
+        for kind, start, end in get_entities(example.tags):
             assert example.tags[start].startswith("B-")
             seen.setdefault(" ".join(example.words[start:end]), set()).add(kind)
     assert seen["the captain"] == {"CAPTAIN"}
@@ -241,7 +241,7 @@ def test_answers_stand_in_their_context(world):
     task = Questions(ToyStories(world))
     for example in task.draw(200, np.random.default_rng(0)):
         [answer] = example.answers
-        assert example.context[answer.start:answer.start + len(answer.text)] == answer.text
+        assert example.passage[answer.start:answer.start + len(answer.text)] == answer.text
         assert len(answer.text.split()) == 2
 
 
