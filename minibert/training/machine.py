@@ -1,7 +1,7 @@
-"""What training asks of the process it runs in: the allocator, memory, cores.
+"""The process that trains: its allocator, memory and cores.
 
 Nothing here happens at import. The command line calls `keep_freed_memory`; a program that uses
-minibert as a library is left as it is unless it asks.
+minibert as a library is unchanged unless it calls it, too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 
 
 def keep_freed_memory() -> bool:
-    """Let the process keep what it frees, instead of giving it back and asking for it again.
+    """Keep freed memory in the process, instead of returning it to the kernel after each step.
 
     A training step frees and allocates the same large arrays each time; by default glibc returns
     them to the kernel, which clears every page anew. At the sizes of demos/benchmark that was up
@@ -41,14 +41,15 @@ def keep_freed_memory() -> bool:
 
 
 def core_count() -> int:
-    """The cores that this process may run on."""
+    """The number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def peak_memory() -> int | None:
-    """The most bytes of memory that this process has held so far; None where it is not known."""
+    """The largest memory in bytes that this process has held so far; None where the system does not
+    say."""
     if resource is None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -90,7 +90,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
     whose norm is not finite are left unchanged: check the returned value. Errors: max_norm is
     negative or not a number.
     """
-    if not (isinstance(max_norm, float) and max_norm == math.inf):
+    if max_norm != math.inf:
         max_norm = number("clip_grad_norm_: max_norm", max_norm, at_least=0)
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = list({id(p): p.grad for p in parameters if p.grad is not None}.values())

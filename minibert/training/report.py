@@ -1,4 +1,4 @@
-"""What a person sees of a training run: an estimate before, a line while, a curve after."""
+"""Reports of a training run for people: an estimate before it, a line during it, a curve after."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TextIO
 from minibert.training.machine import peak_memory
 
 REFRESH = 0.25  # seconds between two states of the progress line on a terminal
-QUIET = 10.0  # seconds between two plain lines where there is no terminal
-SMOOTHING = 0.95  # how slowly the shown training loss follows the single steps
+QUIET = 10.0  # seconds between two lines in a file or a pipe
+SMOOTHING = 0.95  # the weight of the earlier losses in the shown average
 
 
 class SilentReport:
-    """A report for a trainer that nobody watches."""
+    """A report that shows nothing: the methods that a trainer calls."""
 
     def start(self, trainer) -> None:
         """Before the first step."""
@@ -30,7 +30,8 @@ class SilentReport:
 
 
 class Report(SilentReport):
-    """One line that renews itself on a terminal, a line now and then elsewhere."""
+    """Progress on `stream` (stdout): one line that is overwritten on a terminal, a line every QUIET
+    seconds elsewhere."""
 
     def __init__(self, stream: TextIO | None = None):
         self.stream = sys.stdout if stream is None else stream
@@ -59,7 +60,7 @@ class Report(SilentReport):
             self._show(f"            {line}")
 
     def line(self, text: str = "") -> None:
-        """Any other line of a run, in its place above the progress line."""
+        """Write another line of a run, above the progress line."""
         self._show(text)
 
     def _line(self, trainer, now: float) -> str:
@@ -71,18 +72,18 @@ class Report(SilentReport):
                 f"{rate:,.0f} tokens/s  {in_words(left)} left")
 
     def _show(self, text: str, passing: bool = False) -> None:
-        """Write over the progress line; a passing text is written over in its turn."""
+        """Overwrite the progress line; a `passing` text is overwritten by the next."""
         over = "\r" + text.ljust(self.width) if self.on_terminal else text
         self.width = len(text) if passing else 0
         try:
             self.stream.write(over if passing else over.rstrip(" ") + "\n")
             self.stream.flush()
-        except BrokenPipeError:  # the reader, such as `head`, has had enough; the training goes on
+        except BrokenPipeError:  # the reader, such as `head`, has ended; the training goes on
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 def in_words(seconds: float) -> str:
-    """A time as people say it: 8 s, 2 min 5 s, 3 h 20 min."""
+    """A time in words: 8 s, 2 min 5 s, 3 h 20 min."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
@@ -92,9 +93,10 @@ def in_words(seconds: float) -> str:
 
 
 def estimate(trainer) -> dict:
-    """Parameters, bytes of memory and seconds that the run will take, from a step tried out here.
+    """{"parameters", "bytes" of memory, "seconds" of the whole run, "step_seconds"}, from two steps
+    that are tried here.
 
-    The step leaves no trace: its gradients are dropped. Memory is the process's peak after it (None
+    They change nothing: their gradients are dropped. Memory is the process's peak after it (None
     where the system does not say) plus the optimizer's moments, which it has not touched yet.
     """
     seconds = math.inf
@@ -128,8 +130,8 @@ def estimate_line(figures: dict, steps: int) -> str:
 
 def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int, float]],
                width: int = 72, height: int = 12) -> list[str]:
-    """A small picture of (step, loss): `.` the training loss, averaged within each column, `o` the
-    held-out loss. Empty without points."""
+    """Draw pairs (step, loss) as lines of text: `.` the training loss, averaged within each of
+    `width` columns, `o` the held-out loss. No lines without points."""
     if not points:
         return []
     last = max(step for step, _ in [*points, *held_out])

@@ -54,7 +54,7 @@ class Trainer:
         self.run_folder, self.tokenizer, self.about = run, tokenizer, about or {}
         self.report, self.samples = report or SilentReport(), samples
         groups, self.decayed, self.exempt = decay_groups(model, settings.weight_decay)
-        groups, self.lr_shares = layer_groups(model, groups, settings.layer_decay)
+        groups, self.lr_factors = layer_groups(model, groups, settings.layer_decay)
         self.optimizer = OPTIMIZERS[settings.optimizer].from_settings(groups, settings)
         self.parameters = list(model.parameters())
         self.workers = Workers(self.parameters, settings.workers)
@@ -81,8 +81,8 @@ class Trainer:
         grad_norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
         self._check_finite(losses["loss"], grad_norm)
         lr = self.learning_rate(self.steps_done)
-        for group, share in zip(self.optimizer.param_groups, self.lr_shares):
-            group["lr"] = lr * share
+        for group, factor in zip(self.optimizer.param_groups, self.lr_factors):
+            group["lr"] = lr * factor
         self.optimizer.step()
         self.steps_done += 1
         return {"kind": "step", "step": self.steps_done, **losses, "lr": lr, "grad_norm": grad_norm}

@@ -11,6 +11,7 @@ from tests.training.kills import (DONE, KILLED, REFUSED, Process, go_on, kill_at
 
 from minibert.atomic_files import write_json
 from minibert.errors import InputError
+from minibert.file_locks import try_lock
 from minibert.training.run_folder import Run, new_runs
 from minibert.training.run_records import STATE_SCHEMA
 
@@ -218,6 +219,30 @@ def test_two_beginnings_in_one_folder(root):
     while process.status is None:
         process.go_on()
     assert process.status == DONE and Run(path).checkpoint("latest")
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_made_anew(root, monkeypatch):
+    """The holder before removes its file after we have opened it, before we lock it."""
+    Run.create(root / "run")
+
+    def late(file):
+        if not removed:
+            removed.append(os.unlink(root / "run" / ".lock"))
+        return try_lock(file)
+
+    removed = []
+    monkeypatch.setattr("minibert.training.run_lock.try_lock", late)
+    Run(root / "run").hold()
+    assert events_free(lambda: Run(root / "run").hold(), root) == REFUSED
+    Run(root / "run").release()
+
+
+def test_a_folder_that_is_filled_before_it_is_locked(root, monkeypatch):
+    monkeypatch.setattr("minibert.training.run_lock.take",
+                        lambda folder: (folder / "baseline.json").write_text("another's"))
+    with pytest.raises(InputError, match="exists already"):
+        Run(root / "run").begin()
+    assert (root / "run" / "baseline.json").read_text() == "another's"
 
 
 def test_a_file_system_without_locks_takes_none(root, monkeypatch):

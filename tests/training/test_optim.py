@@ -292,6 +292,8 @@ def test_clipping_takes_the_norm_of_all_and_keeps_their_directions():
     assert np.array_equal(tensors[0].grad, small), "a norm below the limit changes nothing"
     tensors[1].grad[0, 0] = np.nan
     assert np.isnan(clip_grad_norm_(tensors, 0.5)) and np.array_equal(tensors[0].grad, small)
+    tensors[1].grad[0, 0] = np.inf
+    assert np.isinf(clip_grad_norm_(tensors, 0.5)) and np.array_equal(tensors[0].grad, small)
 
 
 def test_no_limit_leaves_the_gradients():

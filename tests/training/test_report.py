@@ -30,6 +30,13 @@ def test_the_estimate_leaves_no_trace():
         assert np.array_equal(array, estimated.model.state_dict()[name]), name
 
 
+def test_the_estimate_counts_the_optimizers_moments(monkeypatch):
+    monkeypatch.setattr("minibert.training.report.peak_memory", lambda: 1000)
+    trainer = Trainer(small_model(), SmallObjective(), SETTINGS)
+    weights = sum([parameter.data.nbytes for parameter in trainer.parameters])
+    assert estimate(trainer)["bytes"] == 1000 + 2 * weights
+
+
 def test_a_terminal_sees_one_line_that_renews_itself_and_a_file_whole_lines(monkeypatch):
     monkeypatch.setattr("minibert.training.report.REFRESH", 0.0)
     monkeypatch.setattr("minibert.training.report.QUIET", 0.0)

@@ -189,6 +189,15 @@ def test_new_runs_leave_nothing_behind_if_they_cannot_begin(tmp_path):
     assert (places[1] / "weights").read_text() == "years of work" and places[0].is_dir()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full device")
+def test_a_full_disk_is_named_by_the_log(tmp_path):
+    run = Run.create(tmp_path / "run")
+    (run.path / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError) as error:
+        run.log({"kind": "step", "step": 1})
+    assert error.value.filename == str(run.path / "log.jsonl")
+
+
 def test_the_summary_is_written_whole(tmp_path, monkeypatch):
     run = Run.create(tmp_path / "run")
     assert run.summary() is None
