@@ -1,23 +1,26 @@
-"""What can be asked of `generate`, under Hugging Face's names and with its defaults."""
+"""Options of `generate`, under Hugging Face's names and with its defaults."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from pathlib import Path
 
+from minibert.atomic_files import read_json
+from minibert.checkpoints.folder_keys import GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
+from minibert.validate import flag, number, shown_value, whole_number
 
 DEFAULT_NEW_TOKENS = 20  # as in Hugging Face, where neither length is given
+FILE_NAME = "generation_config.json"
 
 
 @dataclass(frozen=True)
 class GenerationConfig:
     """How a text is continued. Without `do_sample` and with one beam: greedily.
 
-    An option that would have no effect (a temperature without `do_sample`, a length penalty
-    without beams) is an InputError.
+    Errors: InputError for a value out of range, and for an option that would have no effect (a
+    temperature without `do_sample`, a length penalty without beams).
     """
 
     max_new_tokens: int | None = None
@@ -29,7 +32,7 @@ class GenerationConfig:
     repetition_penalty: float = 1.0
     num_beams: int = 1
     length_penalty: float = 1.0  # a beam's log-probability is divided by its length to this power
-    early_stopping: bool | str = False  # True, False or "never": see beams.py
+    early_stopping: bool | str = False  # True, False or "never": see beam_search.py
     num_return_sequences: int = 1
     eos_token_id: int | Sequence[int] | None = None  # None: the model's; (): a text never ends
     pad_token_id: int | None = None  # what follows the end of a row; None: the end token
@@ -40,49 +43,35 @@ class GenerationConfig:
     def __post_init__(self):
         for name in ("max_new_tokens", "max_length"):
             if getattr(self, name) is not None:
-                self._check_whole(name, 1)
+                self._set(name, whole_number(name, getattr(self, name), 1))
         for name, least in (("top_k", 0), ("num_beams", 1), ("num_return_sequences", 1)):
-            self._check_whole(name, least)
+            self._set(name, whole_number(name, getattr(self, name), least))
         for name in ("do_sample", "sliding_window"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"{name} is {getattr(self, name)!r:.60}: expected True or False")
-        for name in ("temperature", "top_p", "repetition_penalty", "length_penalty"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-                raise InputError(f"{name} is {value!r:.60}: expected a finite number")
-        if self.temperature < 0:
-            raise InputError(f"temperature is {self.temperature}: expected at least 0")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p is {self.top_p}: expected more than 0 and at most 1")
-        if self.repetition_penalty <= 0:
-            raise InputError(f"repetition_penalty is {self.repetition_penalty}: expected more than "
-                             "0 (1: none)")
+            self._set(name, flag(name, getattr(self, name)))
+        self._set("temperature", number("temperature", self.temperature, 0))
+        self._set("top_p", number("top_p", self.top_p, at_most=1, above=0))
+        self._set("repetition_penalty", number("repetition_penalty", self.repetition_penalty,
+                                               above=0))
+        self._set("length_penalty", number("length_penalty", self.length_penalty))
         if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
-            raise InputError(f"early_stopping is {self.early_stopping!r:.60}: expected True, False "
-                             "or 'never'")
+            raise InputError(f"early_stopping = {shown_value(self.early_stopping)}: expected True, "
+                             "False or 'never'")
         self._check_combination()
 
-    def _check_whole(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise InputError(f"{name} is {value!r:.60}: expected a whole number from {least}")
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # the dataclass is frozen
 
     def _check_combination(self) -> None:
-        """What would be ignored is a mistake."""
+        """Errors: options without an effect, and those that exclude each other."""
         defaults = {field.name: field.default for field in fields(self)}
         beams = self.num_beams > 1
         if self.do_sample and beams:
             raise InputError(f"do_sample with num_beams = {self.num_beams}: beam search draws "
                              "nothing: leave one of them out")
-        unused = []
-        if not self.do_sample:
-            unused += [(name, "do_sample=True") for name in ("temperature", "top_k", "top_p")]
-        if not beams:
-            unused += [(name, "num_beams above 1") for name in ("length_penalty", "early_stopping")]
-        for name, needed in unused:
+        for name, needed in _without_effect(self.do_sample, self.num_beams):
             if getattr(self, name) != defaults[name]:
                 raise InputError(f"{name} = {getattr(self, name)} has no effect without {needed}: "
-                                 "ask for that, too, or leave it out")
+                                 "set that, too, or leave it out")
         if self.num_return_sequences > (self.num_beams if beams else 1) and not self.do_sample:
             raise InputError(f"num_return_sequences = {self.num_return_sequences}: only so many "
                              f"as num_beams ({self.num_beams}) can differ: raise it, or sample")
@@ -97,3 +86,67 @@ class GenerationConfig:
             raise InputError(f"generate: a prompt of {prompt} tokens has reached max_length = "
                              f"{self.max_length}: pass max_new_tokens")
         return self.max_length - prompt
+
+
+def _without_effect(do_sample: bool, num_beams: int) -> list[tuple[str, str]]:
+    """[(option that has no effect, what it needs), ...]"""
+    unused = []
+    if not do_sample:
+        unused += [(name, "do_sample=True") for name in ("temperature", "top_k", "top_p")]
+    if num_beams == 1:
+        unused += [(name, "num_beams above 1") for name in ("length_penalty", "early_stopping")]
+    return unused
+
+
+@dataclass(frozen=True)
+class StoredOptions:
+    """The options of `generate` that a model's folder holds, and the file that they are in."""
+
+    path: Path
+    values: Mapping[str, object]
+
+    def with_options(self, options: Mapping[str, object]) -> GenerationConfig:
+        """The stored options, replaced by those of a call.
+
+        Stored options that have no effect beside those of the call are left out. Errors:
+        InputError for a stored option that is not supported, or that excludes one of the call.
+        """
+        check_keys(self.path, self.values, GENERATION_CONFIG)
+        stored = {name: value for name, value in self.values.items() if value is not None
+                  and name not in options and GENERATION_CONFIG.get(name) == USED}
+        if "max_new_tokens" in options or "max_length" in options:
+            stored.pop("max_new_tokens", None)
+            stored.pop("max_length", None)
+        merged = stored | dict(options)
+        for name, _ in _without_effect(bool(merged.get("do_sample", False)),
+                                       merged.get("num_beams", 1)):
+            if name in stored:
+                del merged[name]
+        try:
+            return GenerationConfig(**merged)
+        except InputError as error:
+            names = ", ".join(name for name in stored if name in merged)
+            raise InputError(f"{error} ({self.path} sets {names})") from None
+
+
+def read_stored_options(folder: Path, config: Mapping) -> StoredOptions | None:
+    """The options in a folder: those of generation_config.json, else those that `config`, an older
+    config.json, has beside the model's; None where there are none."""
+    path = folder / FILE_NAME
+    if path.exists():
+        return StoredOptions(path, read_json(path))
+    values = {name: value for name, value in config.items()
+              if name in GENERATION_CONFIG and name not in _OF_THE_MODEL
+              and value != _OLD_DEFAULTS.get(name)}
+    return StoredOptions(folder / "config.json", values) if values else None
+
+
+# In a config.json these are read by the model; and transformers 2 and 3 wrote these defaults.
+_OF_THE_MODEL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id",
+                 "output_attentions", "output_hidden_states", "use_cache", "transformers_version")
+_OLD_DEFAULTS = {"max_length": 20, "top_k": 50, "temperature": 1.0, "top_p": 1.0, "num_beams": 1,
+                 "do_sample": False, "early_stopping": False, "repetition_penalty": 1.0,
+                 "length_penalty": 1.0, "num_return_sequences": 1, "min_length": 0,
+                 "no_repeat_ngram_size": 0, "num_beam_groups": 1, "diversity_penalty": 0.0,
+                 "typical_p": 1.0, "encoder_no_repeat_ngram_size": 0, "output_scores": False,
+                 "remove_invalid_values": False, "return_dict_in_generate": False}

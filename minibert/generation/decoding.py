@@ -1,4 +1,4 @@
-"""Rows of tokens that grow at their ends, and a model that reads them no more than once."""
+"""Decoding state: token ids, padding mask and key/value cache; checks of prompts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from minibert.nn.kv_cache import KeyValueCache
 class GrowingTexts:
     """B rows of tokens, the short ones padded on the left, with room for `new_tokens` more.
 
-    `model` is called as a GPT2LMHeadModel is. As long as its positions suffice, a cache spares it
-    reading anything twice. After that it reads a window over the last tokens anew at each step,
-    since each of them has moved to another position.
+    `model` is called as a GPT2LMHeadModel is. As long as its positions suffice, each token is
+    computed once and its keys and values are cached. After that the window over the last tokens is
+    computed anew at each step, since the position of each of them has changed.
     """
 
     def __init__(self, model, ids: np.ndarray, mask: np.ndarray, new_tokens: int):
@@ -26,7 +26,7 @@ class GrowingTexts:
         self._cache = KeyValueCache(len(ids), room)
 
     def next_logits(self) -> np.ndarray:
-        """(B, V): the logits of the token that follows each row."""
+        """(B, V): the logits of the token that follows each row. Errors: they are not finite."""
         if self.mask.sum(axis=1).max() <= self.positions:
             new = slice(self._read, None)
             outputs = self.model(self.ids[:, new], attention_mask=self.mask[:, new],
@@ -38,7 +38,7 @@ class GrowingTexts:
             position_ids = np.maximum(mask.cumsum(axis=1) - 1, 0)
             outputs = self.model(self.ids[:, -self.positions:], attention_mask=mask,
                                  position_ids=position_ids, logits_to_keep=1)
-        return outputs.logits.data[:, -1]
+        return checked_logits("generate", outputs.logits.data[:, -1])
 
     def append(self, tokens: np.ndarray) -> None:
         """One more token (B,) for each row."""
@@ -50,6 +50,33 @@ class GrowingTexts:
         self.ids, self.mask = self.ids[rows], self.mask[rows]
         if self._cache is not None:
             self._cache.reorder(rows)
+
+
+def mask_of_padding(ids: np.ndarray, pad: int | None, ends: np.ndarray) -> np.ndarray:
+    """The attention mask (B, T) of a batch that came without one: False at the token `pad`.
+
+    Where `pad` ends texts as well (`ends`), it may be a part of a text: then all tokens count, as
+    in Hugging Face. Errors: rows that begin or end with different numbers of such tokens, which
+    are most likely padding.
+    """
+    is_pad = ids == (-1 if pad is None else pad)
+    if pad not in ends:
+        return ~is_pad
+    for side, columns in (("begin", is_pad), ("end", is_pad[:, ::-1])):
+        counts = np.logical_and.accumulate(columns, axis=1).sum(axis=1)
+        if counts.min() != counts.max():
+            raise InputError(f"generate: the rows {side} with {counts.min()} to {counts.max()} "
+                             f"tokens {pad}, which may be padding or the end of a text: pass the "
+                             "attention_mask")
+    return np.ones(ids.shape, bool)
+
+
+def checked_logits(name: str, logits: np.ndarray) -> np.ndarray:
+    """`logits`, which must be finite. Errors: InputError that begins with `name`."""
+    if not np.isfinite(logits).all():
+        raise InputError(f"{name}: the model's logits are NaN or infinite: its weights are damaged "
+                         "or too large")
+    return logits
 
 
 def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None

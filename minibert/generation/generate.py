@@ -11,7 +11,7 @@ from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.generation.beam_search import FinishedTexts, beam_search
 from minibert.generation.config import GenerationConfig
-from minibert.generation.decoding import GrowingTexts, checked_prompt
+from minibert.generation.decoding import GrowingTexts, checked_prompt, mask_of_padding
 from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
                                           with_temperature, without_tokens)
 from minibert.nn.module import evaluating
@@ -21,25 +21,30 @@ def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = N
              rng: np.random.Generator | int = 0, streamer=None, **options) -> np.ndarray:
     """Continue each row of `input_ids` (B, T): -> ids (B * num_return_sequences, T + new).
 
-    `options` are those of GenerationConfig. `attention_mask` (B, T) is 0 at the padding of short
-    prompts, on the left. A row ends with an end token, or after `max_new_tokens`; what follows in a
-    longer array is `pad_token_id`. `rng`, a generator or a seed, is where samples come from: the
-    same seed gives the same text. `streamer` has put(ids) and end(), as TextStreamer has. Errors:
-    an empty prompt, options out of range, more tokens than the model has positions (unless
-    `sliding_window`).
+    `options` are those of GenerationConfig; they replace those of the model's folder
+    (`model.generation_config`). `attention_mask` (B, T) is 0 at the padding of short prompts, on
+    the left; without it a padding token that ends no text is taken as padding. A row ends with an
+    end token, or after `max_new_tokens`; what follows in a longer array is `pad_token_id`. `rng`, a
+    generator or a seed, draws the samples: the same seed gives the same text. `streamer` has
+    put(ids) and end(), as TextStreamer has. Errors: an empty prompt, options out of range, padding
+    that cannot be told from end tokens, more tokens than the model has positions (unless
+    `sliding_window`), logits that are not finite.
     """
-    config = GenerationConfig(**options)
+    stored = getattr(model, "generation_config", None)
+    config = GenerationConfig(**options) if stored is None else stored.with_options(options)
     _check_vocabulary(model.config.vocab_size, config)
+    ends, pad = _end_tokens(model, config)
     ids, mask = checked_prompt(model, input_ids, attention_mask)
+    if attention_mask is None:
+        ids, mask = checked_prompt(model, ids, mask_of_padding(ids, pad, ends))
     new_tokens = config.new_tokens(ids.shape[1])
     _check_length(model, config, int(mask.sum(axis=1).max()), new_tokens)
-    ends, pad = _end_tokens(model, config)
     copies = config.num_beams if config.num_beams > 1 else config.num_return_sequences
     texts = GrowingTexts(model, ids.repeat(copies, axis=0), mask.repeat(copies, axis=0), new_tokens)
     with evaluating(model), no_grad():
         if config.num_beams > 1:
             if streamer is not None:
-                raise InputError("streamer: beam search knows its text only at the end: leave one "
+                raise InputError("streamer: beam search has its text only at the end: leave one "
                                  "of them out")
             finished = beam_search(texts, config, new_tokens, ends)
             return _as_array(ids, finished, config.num_return_sequences, pad)
@@ -106,7 +111,7 @@ def _check_length(model, config: GenerationConfig, prompt: int, new_tokens: int)
 
 
 def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
-    """(the tokens that end a text, what follows an end)."""
+    """(the tokens that end a text, the token that follows an end)."""
     ends = config.eos_token_id
     if ends is None:
         ends = getattr(model.config, "eos_token_id", None)
@@ -116,7 +121,7 @@ def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
         pad = getattr(model.config, "pad_token_id", None)
     if pad is not None:
         return ends, int(_ids("pad_token_id", [pad])[0])
-    return ends, int(ends[0]) if len(ends) else 0
+    return ends, int(ends[0]) if len(ends) else -1
 
 
 def _ids(name: str, value: object) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
-from minibert.generation.decoding import checked_prompt
+from minibert.generation.decoding import checked_logits, checked_prompt
 from minibert.generation.sampling import log_probabilities
 from minibert.nn.module import evaluating
 
@@ -15,12 +15,13 @@ def score(model, input_ids: np.ndarray) -> np.ndarray:
     """log p(token t | the tokens before it) for t = 1, 2, ...: (T,) -> (T - 1,), in nats.
 
     By the chain rule their sum is the log-probability of the text given its first token. More
-    tokens than the model has positions are an error.
+    tokens than the model has positions, and logits that are not finite, are an InputError.
     """
     ids, _ = checked_prompt(model, np.asarray(input_ids)[None])
     if ids.shape[1] > model.config.max_position_embeddings:
         raise InputError(f"score: {ids.shape[1]} tokens are more than the model's "
                          f"{model.config.max_position_embeddings} positions: give a shorter text")
     with evaluating(model), no_grad():
-        log_p = log_probabilities(model(ids).logits.data[0, :-1])  # (T - 1, V)
+        logits = checked_logits("score", model(ids).logits.data[0, :-1])  # (T - 1, V)
+        log_p = log_probabilities(logits)
     return log_p[np.arange(len(log_p)), ids[0, 1:]]

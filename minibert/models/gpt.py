@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 
+from minibert.atomic_files import write_json
 from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
+from minibert.generation.config import FILE_NAME, StoredOptions, read_stored_options
 from minibert.generation.generate import generate
 from minibert.models.config import GPT2Config
 from minibert.models.heads import vocabulary_weight
@@ -89,11 +93,12 @@ class GPT2Model(GPT2PretrainedModel):
 class GPT2LMHeadModel(GPT2PretrainedModel):
     """Predicts the next token: each vector is compared with those of all words."""
 
-    __slots__ = ("transformer", "lm_head")
+    __slots__ = ("transformer", "lm_head", "generation_config")
 
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
         super().__init__()
         self.config = config
+        self.generation_config: StoredOptions | None = None  # of the folder, for generate
         self.transformer = GPT2Model(config, None)
         words = self.transformer.embeddings.word_embeddings.weight
         self.lm_head = vocabulary_weight(config.vocab_size, config.n_embd,
@@ -117,6 +122,20 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         logits = F.linear(x[:, -logits_to_keep:] if logits_to_keep else x, self.lm_head)
         loss = None if labels is None else self._shifted_loss(logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+
+    def read_settings(self, folder: Path, values: dict) -> None:
+        """See PretrainedModel: here generation_config.json."""
+        self.generation_config = read_stored_options(folder, values)
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Write config.json and model.safetensors, and generation_config.json for a model that was
+        opened with such options."""
+        super().save_pretrained(folder)
+        path = Path(folder) / FILE_NAME
+        if self.generation_config is None:
+            path.unlink(missing_ok=True)  # of a model that lay there before
+        else:
+            write_json(path, dict(self.generation_config.values))
 
     def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
                  ) -> np.ndarray:

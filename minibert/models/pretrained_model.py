@@ -82,6 +82,7 @@ class PretrainedModel(Module):
         if missing:
             model._draw_missing_heads(folder, missing, rng)
         _load(model, path, file, arrays)
+        model.read_settings(Path(folder), values)
         model.eval()
         if output_loading_info:
             return model, {"missing_keys": missing, "unexpected_keys": unused}
@@ -101,6 +102,9 @@ class PretrainedModel(Module):
             raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                              + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
         self.initialize(rng)  # of everything; what the file holds then takes its place
+
+    def read_settings(self, folder: Path, values: dict) -> None:
+        """Read what else a folder says of a model of this class; `values` is its config.json."""
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write config.json and model.safetensors: Hugging Face's class of this name opens them."""

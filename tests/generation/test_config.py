@@ -18,7 +18,7 @@ NAN = float("nan")
 def test_values_out_of_range_are_named(name, values):
     for value in values:
         for others in ({"do_sample": True}, {"num_beams": 2}):
-            with pytest.raises(InputError, match=f"^{name} is "):
+            with pytest.raises(InputError, match=f"^{name} = "):
                 GenerationConfig(**{**others, name: value})
 
 

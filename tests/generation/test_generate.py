@@ -246,5 +246,5 @@ def test_a_prompt_of_any_whole_numbers_goes_on_alike(gpt, dtype):
 
 @pytest.mark.parametrize("value", [1, 0, None, "always"])
 def test_early_stopping_is_true_false_or_never(gpt, value):
-    with pytest.raises(InputError, match="early_stopping is .*: expected True, False or 'never'"):
+    with pytest.raises(InputError, match="early_stopping = .*: expected True, False or 'never'"):
         generate(gpt, np.array([[3]]), num_beams=2, early_stopping=value)
