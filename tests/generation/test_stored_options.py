@@ -88,9 +88,9 @@ def test_options_in_an_older_config_json(folder):
     (folder / "generation_config.json").unlink(missing_ok=True)
     assert plain.generation_config is None
     model = opened(folder, "config", repetition_penalty=1.9, pad_token_id=6, use_cache=True)
-    assert np.array_equal(model.generate(IDS), generate(
-        random_gpt(end=0), IDS, repetition_penalty=1.9))
-    assert not np.array_equal(model.generate(IDS), plain.generate(IDS))
+    expected = generate(random_gpt(end=0), IDS, repetition_penalty=1.9, eos_token_id=())
+    assert np.array_equal(model.generate(IDS, eos_token_id=()), expected)
+    assert not np.array_equal(plain.generate(IDS, eos_token_id=()), expected)
     assert "config.json" in str(model.generation_config.path)
     with pytest.raises(InputError, match="config.json: min_length is 9"):
         opened(folder, "config", min_length=9).generate(IDS)
