@@ -1,1 +1,1 @@
-"""What BERT and GPT are trained on: from documents to batches, and from a batch to its losses."""
+"""Pre-training objectives of BERT and GPT: from text to batches, from a batch to losses."""

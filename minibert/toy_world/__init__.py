@@ -1,1 +1,1 @@
-"""A probabilistic world that generates text, and its exact answer key."""
+"""Text with known probabilities: a hidden Markov model, and its exact predictions."""

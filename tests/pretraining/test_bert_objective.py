@@ -1,4 +1,4 @@
-"""BERT's objective as a whole: batches by number, what is held out, losses."""
+"""BERT's objective: batches by number, held-out examples, losses."""
 
 import numpy as np
 import pytest
@@ -37,15 +37,15 @@ def same(first, second):
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_a_batch_is_a_function_of_seed_and_step():
+def test_a_batch_is_a_function_of_seed_and_number():
     first, again, other = objective(), objective(), objective(seed=4)
     later = [again.batch(step) for step in (40, 7, 0)]
     for step, batch in zip((0, 7, 40), reversed(later)):
-        assert same(first.batch(step), batch), "whatever was asked for before"
+        assert same(first.batch(step), batch), "in any order"
     assert not same(first.batch(0), other.batch(0))
 
 
-def test_every_seed_purpose_and_step_has_numbers_of_its_own():
+def test_every_seed_purpose_and_number_has_its_own_generator():
     first = {generator(seed, purpose, step).random()
              for seed in range(3) for purpose in Purpose.__members__.values() for step in range(4)}
     assert len(first) == 3 * 7 * 4
@@ -60,24 +60,25 @@ def test_evaluation_changes_no_batch_and_is_always_the_same():
     assert all(same(task.batch(step), batch) for step, batch in enumerate(batches))
 
 
-def test_an_epoch_has_every_gap_once_and_the_next_one_has_fresh_pairs_and_masks():
+def test_an_epoch_has_every_boundary_once_and_the_next_one_has_new_pairs():
     task = objective(batch_size=4)
     n = task.n_per_epoch
     rows = task._rows(0, 3 * n)
-    gap = (rows.a_start + rows.a_length).reshape(3, n)
-    assert (np.sort(gap, axis=1) == np.sort(gap[0])).all()
-    assert len(np.unique(gap[0])) == n
-    assert not np.array_equal(gap[0], gap[1]) and not np.array_equal(gap[1], gap[2])
+    boundary = (rows.a_start + rows.a_length).reshape(3, n)
+    assert (np.sort(boundary, axis=1) == np.sort(boundary[0])).all()
+    assert len(np.unique(boundary[0])) == n
+    assert not np.array_equal(boundary[0], boundary[1])
+    assert not np.array_equal(boundary[1], boundary[2])
     labels = rows.label.reshape(3, n)
-    by_gap = np.take_along_axis(labels, np.argsort(gap, axis=1), axis=1)
-    assert (by_gap[0] != by_gap[1]).any(), "a gap is now true, now false"
-    strangers = [set(zip(g[lab == 1], b[lab == 1])) for g, lab, b
-                 in zip(gap, labels, rows.b_start.reshape(3, n))]
-    assert strangers[0] != strangers[1]
+    by_boundary = np.take_along_axis(labels, np.argsort(boundary, axis=1), axis=1)
+    assert (by_boundary[0] != by_boundary[1]).any(), "a boundary changes its label between epochs"
+    negatives = [set(zip(g[lab == 1], b[lab == 1])) for g, lab, b
+                 in zip(boundary, labels, rows.b_start.reshape(3, n))]
+    assert negatives[0] != negatives[1]
     assert not np.array_equal(objective(seed=4)._rows(0, n).a_start, rows.a_start[:n])
 
 
-def test_masks_are_fresh_though_the_sentence_is_the_same():
+def test_masks_are_new_though_the_sentence_is_the_same():
     task_text = [["w1 w2 w3 w4 w5 w6 w7"]]
     task = objective(train=task_text, next_sentence=False, batch_size=1)
     batches = [task.batch(step) for step in range(40)]
@@ -156,7 +157,7 @@ def test_held_out_batches_come_from_the_held_out_text_whatever_the_batch_size():
         assert set(tokens) <= {"w1", "w11", "[CLS]", "[SEP]", "[PAD]"}
 
 
-def test_as_many_held_out_pairs_as_are_asked_for():
+def test_the_number_of_held_out_pairs():
     task = objective(n_held_out=501)
     batches = list(task.held_out_batches())
     labels = np.concatenate([batch.next_sentence_label for batch in batches])
@@ -164,8 +165,8 @@ def test_as_many_held_out_pairs_as_are_asked_for():
     assert abs(labels.mean() - 0.5) < 0.02
     assert len(objective(n_held_out=3)._held_out_segments) == 3
     plan, once = task._held_out_segments, len(objective()._held_out_segments)
-    strangers = set(zip(plan.a_start[plan.label == 1], plan.b_start[plan.label == 1]))
-    assert once < 501 and len(strangers) > once / 2 + 1, "each time round has pairs of its own"
+    negatives = set(zip(plan.a_start[plan.label == 1], plan.b_start[plan.label == 1]))
+    assert once < 501 and len(negatives) > once / 2 + 1, "each round has its own pairs"
 
 
 @pytest.mark.parametrize("masked_lm, next_sentence", [(True, True), (True, False), (False, True)])
@@ -253,7 +254,7 @@ def test_one_document_only():
     assert len(list(task.held_out_batches())) == 1
 
 
-def test_what_cannot_be_trained_on_is_told():
+def test_what_cannot_be_trained_on_is_an_error():
     with pytest.raises(InputError, match="training text has no sentence"):
         objective(train=[[""]])
     with pytest.raises(InputError, match="held-out text has no sentence"):
@@ -266,6 +267,6 @@ def test_what_cannot_be_trained_on_is_told():
         objective(tokenizer=CharTokenizer.train(["w1"]))
 
 
-def test_shortened_pairs_are_told():
+def test_truncated_pairs_are_reported():
     assert not any("shortened" in line for line in objective(context=60).describe())
     assert any("shortened" in line for line in objective(context=8).describe())

@@ -1,4 +1,4 @@
-"""GPT's objective: windows, shift, what is held out, bits per character."""
+"""GPT's objective: windows, shift, held-out windows, bits per character."""
 
 import math
 
@@ -109,7 +109,7 @@ def test_each_epoch_cuts_the_text_at_other_places_and_in_another_order():
     assert all([np.array_equal(np.sort(s), s.min() + 10 * np.arange(n)) for s in starts])
 
 
-def test_a_batch_is_a_function_of_seed_and_step():
+def test_a_batch_is_a_function_of_seed_and_number():
     first, again, other = objective(), objective(), objective(seed=4)
     list(again.held_out_batches())
     for step in (7, 0, 3):
@@ -167,7 +167,7 @@ def test_a_text_of_one_letter_is_no_error():
 
 
 def test_bits_per_character_of_a_model_that_knows_nothing():
-    """Uniform logits: ln V for each token; characters and tokens differ by the pieces' lengths."""
+    """Uniform logits: ln V a token, and log2 V times tokens per character."""
     for tokenizer in (TOKENIZER, BertTokenizer.train(TRAIN, 40, min_frequency=1)):
         task = objective(tokenizer=tokenizer)
         model = GPT2LMHeadModel(GPT2Config(
@@ -190,7 +190,7 @@ def test_bits_per_character_of_a_model_that_knows_nothing():
         assert summary["bits_per_character"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_texts_that_are_too_short_are_told():
+def test_texts_that_are_too_short_are_an_error():
     with pytest.raises(InputError, match="4 tokens, too short for one window of 10"):
         objective(train=["abc"])
     assert objective(train=["abc"], context=3).batch(0).input_ids.shape == (5, 3)
@@ -219,7 +219,7 @@ def test_the_first_examples_can_be_read():
 
 
 def test_a_memorised_text_comes_back():
-    """One shift too many or too few, and a letter is lost or said twice."""
+    """With one shift too many or too few a letter is lost or repeated."""
     text = "pack my box with five dozen liquor jugs"
     task = objective(train=[text], held_out=[text], context=len(text), batch_size=1)
     model = GPT2LMHeadModel(GPT2Config(

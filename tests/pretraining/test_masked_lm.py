@@ -1,4 +1,4 @@
-"""Which tokens are chosen, and what becomes of them."""
+"""The choice of masked tokens, and their replacement."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_ordinary_ids_are_all_but_the_special_ones():
 
 @given(ids=st.lists(st.lists(st.integers(0, 24), min_size=6, max_size=6), min_size=1, max_size=5),
        seed=st.integers(0, 99), probability=st.sampled_from([0.0, 0.15, 0.6, 1.0]))
-def test_what_holds_for_every_batch(ids, seed, probability):
+def test_laws_of_every_batch(ids, seed, probability):
     ids = np.array(ids)
     before = ids.copy()
     shown, places, labels = mask_tokens(ids, ORDINARY, MASK, np.random.default_rng(seed),
@@ -60,7 +60,7 @@ def test_fifteen_percent_of_the_ordinary_tokens_each_on_its_own(big_batch):
 
 
 def test_eighty_ten_ten(big_batch):
-    """A kept token and a random one that happens to be the same cannot be told apart."""
+    """A kept token and an equal random one are indistinguishable, so they are counted together."""
     _, shown, places, labels = big_batch
     seen = shown.ravel()[places]
     counts = [(seen == MASK).sum(), ((seen != MASK) & (seen != labels)).sum(),

@@ -1,4 +1,4 @@
-"""Pairs of segments, looked at token by token: every token says where it comes from."""
+"""Pairs of segments, token by token: every token of the test documents occurs once."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ lengths_of_documents = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size
 
 
 class Numbered:
-    """A tokenizer of texts like "10 11 12"."""
+    """A tokenizer whose tokens are their own ids: "10 11 12"."""
 
     def encode(self, text, add_special_tokens):
         assert not add_special_tokens
@@ -27,7 +27,7 @@ class Numbered:
 
 
 def numbered_documents(lengths):
-    """Documents whose tokens are all different, and the sentence (document, number) of each."""
+    """Documents whose tokens are all different, and the (document, sentence) of each token."""
     texts, owner, n = [], {}, WORDS_FROM
     for d, document in enumerate(lengths):
         texts.append([])
@@ -40,8 +40,8 @@ def numbered_documents(lengths):
 
 def segments(documents, pairs):
     """The tokens of A and of B, row by row."""
-    ids, types, attended = build_inputs(documents.ids, pairs, CLS, SEP, PAD)
-    for row, kinds, real in zip(ids, types, attended):
+    ids, types, attention_mask = build_inputs(documents.ids, pairs, CLS, SEP, PAD)
+    for row, kinds, real in zip(ids, types, attention_mask):
         tokens = row[real].tolist()
         assert not (row[~real] != PAD).any() and not kinds[~real].any()
         assert tokens[0] == CLS and tokens[-1] == SEP
@@ -64,7 +64,7 @@ def test_documents_keep_sentences_apart_and_drop_empty_ones():
 def test_laws_of_all_pairs(lengths, room, seed):
     documents, owner = numbered_documents(lengths)
     pairs = sample_pairs(documents, room + 3, np.random.default_rng(seed))
-    assert len(pairs) == sum(len(document) - 1 for document in lengths), "every gap once"
+    assert len(pairs) == sum(len(document) - 1 for document in lengths), "one pair for each boundary"
     assert (pairs.label == IS_NEXT).sum() - (pairs.label == NOT_NEXT).sum() in (0, 1)
     for (a, b), label, truncated in zip(segments(documents, pairs), pairs.label, pairs.truncated):
         assert a and b and len(a) + len(b) <= room
@@ -97,12 +97,12 @@ def test_with_room_for_all_nothing_is_lost(lengths, seed):
         assert owner[a[0]][1] == 0 and owner[b[-1]][1] == len(lengths[owner[b[-1]][0]]) - 1
 
 
-def test_a_longer_pair_loses_sentences_far_from_the_gap():
+def test_a_longer_pair_loses_sentences_far_from_the_boundary():
     documents, _ = numbered_documents([[4, 3, 2, 2, 3, 4], [1]])
     pairs = sample_pairs(documents, 3 + 12, np.random.default_rng(0))
     pairs = dict(zip([int(a[-1]) for a, _ in segments(documents, pairs)],
                      zip(segments(documents, pairs), pairs.label)))
-    (a, b), label = pairs[20]  # the gap after the third and the fourth sentence
+    (a, b), label = pairs[20]  # the boundary after the fourth sentence
     assert a == [17, 18, 19, 20], "two sentences of 2; the one of 3 is more than half of the room"
     if label == IS_NEXT:
         assert b == [21, 22, 23, 24, 25, 26, 27]
@@ -120,7 +120,7 @@ def test_one_sentence_too_long_is_cut_the_longer_one_first():
 
 @given(lengths=st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=9), min_size=2, max_size=6)
        .filter(lambda ds: any(len(d) >= 4 for d in ds) and sum(len(d) >= 2 for d in ds) >= 2))
-def test_exactly_so_many_sentences_where_they_are_asked_for(lengths):
+def test_exactly_so_many_sentences_where_they_are_required(lengths):
     documents, owner = numbered_documents(lengths)
     pairs = sample_pairs(documents, 16 + 3, np.random.default_rng(0), sentences=2)
     assert len(pairs) == sum(max(len(document) - 3, 0) for document in lengths)
@@ -129,14 +129,14 @@ def test_exactly_so_many_sentences_where_they_are_asked_for(lengths):
         assert not truncated
 
 
-def test_too_little_room_for_the_sentences_asked_for_is_reported():
+def test_too_little_room_for_the_required_sentences_is_reported():
     documents, owner = numbered_documents([[6] * 8, [6] * 8])
     pairs = sample_pairs(documents, 3 + 13, np.random.default_rng(0), sentences=2)
     assert pairs.truncated.all()
     assert all(len({owner[t] for t in a + b}) == 2 for a, b in segments(documents, pairs))
 
 
-def test_strangers_come_from_all_other_documents_alike():
+def test_random_segments_are_uniform_over_all_other_documents():
     lengths = [[1] * 40, [1] * 10, [1], [1] * 10]
     documents, owner = numbered_documents(lengths)
     found = np.zeros((4, 61))
@@ -149,10 +149,10 @@ def test_strangers_come_from_all_other_documents_alike():
     assert found[0, 40:].min() > 0 and found[1, :40].min() > 0 and found[1, 50:].min() > 0
     share = found[0, 40:] / found[0].sum()
     assert abs(share - 1 / 21).max() < 0.02, "every sentence of another document alike"
-    assert not found[2].any(), "one sentence has no gap"
+    assert not found[2].any(), "one sentence has no boundary"
 
 
-def test_documents_of_one_sentence_do_not_upset_the_halves():
+def test_half_of_each_label_with_documents_of_one_sentence():
     documents, _ = numbered_documents([[3]] * 50 + [[3] * 11])
     pairs = sample_pairs(documents, 40, np.random.default_rng(0))
     assert np.bincount(pairs.label).tolist() == [5, 5]
@@ -180,9 +180,9 @@ def test_single_segments_start_at_every_sentence_and_are_whole(lengths, room):
     documents, owner = numbered_documents(lengths)
     pairs = sample_segments(documents, room + 2, np.random.default_rng(0))
     assert sorted(pairs.a_start) == documents.sentence_starts[:-1].tolist()
-    ids, types, attended = build_inputs(documents.ids, pairs, CLS, SEP, PAD)
+    ids, types, attention_mask = build_inputs(documents.ids, pairs, CLS, SEP, PAD)
     assert not types.any()
-    for row, real, truncated in zip(ids, attended, pairs.truncated):
+    for row, real, truncated in zip(ids, attention_mask, pairs.truncated):
         tokens = row[real].tolist()
         assert tokens[0] == CLS and tokens[-1] == SEP and SEP not in tokens[:-1]
         body = tokens[1:-1]
@@ -195,10 +195,10 @@ def test_layout_to_the_letter():
     ids = np.array([10, 11, 12, 13, 14, 15], np.int32)
     pairs = Segments(*(np.array(column) for column in
                   ([0, 4], [1, 2], [2, 0], [3, 1], [0, 1], [False, False])))
-    input_ids, types, attended = build_inputs(ids, pairs, CLS, SEP, PAD)
+    input_ids, types, attention_mask = build_inputs(ids, pairs, CLS, SEP, PAD)
     assert input_ids.tolist() == [[1, 10, 2, 12, 13, 14, 2], [1, 14, 15, 2, 10, 2, 0]]
     assert types.tolist() == [[0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 0, 1, 1, 0]]
-    assert attended.tolist() == [[True] * 7, [True] * 6 + [False]]
+    assert attention_mask.tolist() == [[True] * 7, [True] * 6 + [False]]
 
 
 def test_is_next_is_zero_as_in_bert():

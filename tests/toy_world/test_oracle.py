@@ -1,4 +1,4 @@
-"""The oracle against enumeration of all hidden paths, and against what the toy world writes."""
+"""The oracle against enumeration of all hidden paths, and its calibration on the toy world."""
 
 from itertools import product
 
@@ -72,7 +72,7 @@ def channel(tokenizer, shown, word, chosen):
 
 
 def seen(world, tokenizer, state, shown):
-    """p(shown | state) where nobody knows whether the position was chosen."""
+    """p(shown | state) where it is not known whether the position was chosen."""
     total = 0.0
     for word in tokenizer.ordinary_ids:
         either = 0.85 * channel(tokenizer, shown, word, False)
@@ -203,7 +203,7 @@ def enumerate_pair(world, tokenizer, a, b, sentences, scored=None):
 @given(worlds(), seeds, st.integers(1, 2), st.booleans())
 @settings(max_examples=20)
 def test_pairs_equal_enumeration(world, seed, sentences, unused):
-    """Segments of any tokens, corrupted or not; a position is scored with every possible label."""
+    """Segments of any tokens, corrupted or clean; a position is scored with every label."""
     rng = np.random.default_rng(seed)
     tokenizer = WordTokenizer(world.words, ["unused", "words"] if unused else [])
     shown_ids = [*tokenizer.ordinary_ids, tokenizer.mask_token_id]
@@ -269,8 +269,8 @@ def pairs(toy):
     return shown, types, attention, positions, words, labels, answers
 
 
-def test_the_world_is_worth_it(toy, pairs):
-    """The figures that the README shows, on small samples."""
+def test_context_is_worth_what_demos_readme_says(toy, pairs):
+    """On small samples, with margins."""
     world, tokenizer, documents = toy
     stream = np.concatenate([[tokenizer.sep_token_id, *sum(d, [])] for d in documents])
     windows = stream[: len(stream) // 49 * 49].reshape(-1, 49)[:300]
@@ -288,7 +288,7 @@ def test_the_world_is_worth_it(toy, pairs):
 
 
 def test_next_sentence_probabilities_are_calibrated(pairs):
-    """An exact posterior is as often right as it says. (Three standard errors.)"""
+    """The accuracy of an exact posterior is its own expectation. (Three standard errors.)"""
     labels, log_p = pairs[5], pairs[6][1]
     p = np.exp(log_p)
     np.testing.assert_allclose(p.sum(axis=1), 1.0, rtol=1e-12)
@@ -323,7 +323,7 @@ def test_a_block_of_rows_does_not_change_its_neighbours(pairs, toy):
     np.testing.assert_allclose(got[1], next_sentence[rows], rtol=1e-9)
 
 
-# ---- what it refuses ----
+# ---- errors ----
 
 
 def test_a_tokenizer_that_splits_words_is_refused():

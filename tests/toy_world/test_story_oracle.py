@@ -1,4 +1,4 @@
-"""The story oracle against enumeration of all hidden paths, and against what the toy world told."""
+"""The story oracle against enumeration of hidden paths; its calibration on the toy world."""
 
 from itertools import product
 
@@ -27,7 +27,7 @@ def short_stories(world, seed, sentences, count):
 
 
 def paths(world, story):
-    """(path of states, p(path and words)) for every path that may stand behind the story."""
+    """(path of states, p(path and words)) for every path of states of the story."""
     words = [word for sentence in story for word in sentence.split()]
     is_last = [place == len(sentence.split()) - 1 for sentence in story
                for place in range(len(sentence.split()))]
@@ -91,9 +91,9 @@ def test_forward_and_backward_carry_one_matrix(world, seed):
         assert there[row] == pytest.approx(total, rel=1e-9)
 
 
-def test_stories_of_the_toy_world_are_known_as_well_as_the_oracle_says():
-    """Who acts, and where? An exact posterior is as often right as it says. (Three standard
-    errors.)"""
+def test_posteriors_of_the_toy_world_are_calibrated():
+    """Topic and character: the accuracy of an exact posterior is its own expectation. (Three
+    standard errors.)"""
     world = ToyWorld()
     stories, states = world.stories([3] * 400, np.random.default_rng(4))
     for about in (0, 1):  # topic, character
@@ -120,7 +120,7 @@ def test_rows_do_not_touch_each_other():
     np.testing.assert_allclose(few[1], every[3], rtol=1e-9, atol=1e-15)
 
 
-def test_what_it_refuses():
+def test_errors():
     world = random_world(0)
     oracle = StoryOracle(world)
     told = short_stories(world, 0, 2, 1)

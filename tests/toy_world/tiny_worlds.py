@@ -1,4 +1,4 @@
-"""Tiny random worlds, small enough to enumerate, and the least tokenizer that the oracle needs."""
+"""Tiny random worlds, small enough to enumerate, and a minimal tokenizer for the oracle."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 
 
 class WordTokenizer:
-    """One id per word; the special tokens stand among the words, so no place is sure."""
+    """One id per word, the special tokens among the words: no code can rely on their place."""
 
     def __init__(self, words, unused=()):
         self.vocab = ["[PAD]", "[UNK]", *words[:1], "[SEP]", "[MASK]", *words[1:], "[CLS]", *unused]
