@@ -64,7 +64,7 @@ def test_documents_keep_sentences_apart_and_drop_empty_ones():
 def test_laws_of_all_pairs(lengths, room, seed):
     documents, owner = numbered_documents(lengths)
     pairs = sample_pairs(documents, room + 3, np.random.default_rng(seed))
-    assert len(pairs) == sum(len(document) - 1 for document in lengths), "one pair for each boundary"
+    assert len(pairs) == sum(len(document) - 1 for document in lengths), "one pair a boundary"
     assert (pairs.label == IS_NEXT).sum() - (pairs.label == NOT_NEXT).sum() in (0, 1)
     for (a, b), label, truncated in zip(segments(documents, pairs), pairs.label, pairs.truncated):
         assert a and b and len(a) + len(b) <= room
