@@ -157,6 +157,17 @@ def test_held_out_batches_come_from_the_held_out_text_whatever_the_batch_size():
         assert set(tokens) <= {"w1", "w11", "[CLS]", "[SEP]", "[PAD]"}
 
 
+def test_as_many_sentences_in_a_segment_as_required():
+    texts = [["w1 w2", "w3", "w4 w5 w6", "w7", "w8"] for _ in range(4)]
+    task = objective(train=texts, held_out=texts, sentences_per_segment=2)
+    assert task.n_per_epoch == 8, "5 sentences have 2 boundaries with 2 before and 2 after them"
+    ends = {"w2", "w3", "w6", "w7", "w8"}
+    for batch in [task.batch(0), *task.held_out_batches()]:
+        for row in batch.original_ids:
+            tokens = " ".join(TOKENIZER.convert_ids_to_tokens(row)).split("[SEP]")
+            assert [len(ends & set(segment.split())) for segment in tokens[:2]] == [2, 2]
+
+
 def test_the_number_of_held_out_pairs():
     task = objective(n_held_out=501)
     batches = list(task.held_out_batches())
@@ -171,7 +182,8 @@ def test_the_number_of_held_out_pairs():
 
 @pytest.mark.parametrize("masked_lm, next_sentence", [(True, True), (True, False), (False, True)])
 def test_losses_of_both_tasks_or_of_one(masked_lm, next_sentence):
-    task = objective(masked_lm=masked_lm, next_sentence=next_sentence)
+    # An odd number of pairs: a model that always predicts the same class has 4 or 5 of 9 right.
+    task = objective(masked_lm=masked_lm, next_sentence=next_sentence, batch_size=9)
     model = tiny_bert()
     batch = task.batch(0)
     names = {name for name, there in (("mlm", masked_lm), ("nsp", next_sentence)) if there}
