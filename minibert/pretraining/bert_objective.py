@@ -15,6 +15,7 @@ from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.sentence_pairs import (IS_NEXT, Segments, build_inputs, sample_pairs,
                                                  sample_segments)
 from minibert.tokenizers.base import Tokenizer
+from minibert.validate import whole_number
 
 HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same examples
 
@@ -64,15 +65,18 @@ class PretrainingObjective:
                  sentences_per_segment: int | None = None, n_held_out: int | None = None):
         if not (masked_lm or next_sentence):
             raise InputError("BERT's objective: neither masked LM nor sentence pairs; give one")
-        if context < 5:
-            raise InputError(f"context {context}: too short for [CLS] A [SEP] B [SEP]; give 5+")
         if not hasattr(tokenizer, "mask_token_id"):
             raise InputError(f"BERT's objective: {tokenizer!r} has no mask token; use wordpiece")
         self.tokenizer = tokenizer
-        self.context, self.batch_size, self.seed = context, batch_size, seed
+        self.context = whole_number("context, for [CLS] A [SEP] B [SEP]", context, at_least=5)
+        self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
         self.mask_probability = MASK_PROBABILITY if masked_lm else 0.0
         self.next_sentence = next_sentence
         self.sentences_per_segment = sentences_per_segment
+        for name, count in (("sentences_per_segment", sentences_per_segment),
+                            ("n_held_out", n_held_out)):
+            if count is not None:
+                whole_number(name, count, at_least=1)
         self.ordinary = ordinary_ids(tokenizer)
         self.train = EncodedDocuments(tokenizer, train, "training")
         self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")

@@ -15,6 +15,7 @@ from minibert.pretraining.descriptions import describe_stream
 from minibert.pretraining.objective import LossesAndMetrics, shard_rows
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.tokenizers.base import Tokenizer
+from minibert.validate import whole_number
 
 HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same windows
 # A line with the line break before it. Indented and empty lines stay with the line above, since
@@ -63,10 +64,9 @@ class NextTokenObjective:
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[str], held_out: Sequence[str],
                  context: int, batch_size: int, seed: int = 0):
-        if context < 1:
-            raise InputError(f"context {context}: a window needs at least 1 token")
         self.tokenizer = tokenizer
-        self.context, self.batch_size, self.seed = context, batch_size, seed
+        self.context = whole_number("context", context, at_least=1)
+        self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
         self.train_ids = token_stream(tokenizer, train)
         self.held_out_ids = token_stream(tokenizer, held_out)
         self.n_held_out_characters = n_characters(held_out)

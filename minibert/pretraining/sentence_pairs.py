@@ -155,11 +155,11 @@ def _fit(starts: np.ndarray, boundary: np.ndarray, low: np.ndarray, b_first: np.
     # half, but never less than A's one sentence, nor so much that B's one has no room
     a_room = np.where(fits, np.clip(room // 2, a_one, np.maximum(room - b_one, a_one)), a_one)
     a_first = np.searchsorted(starts, starts[boundary] - a_room, side="left")
-    a_first = np.clip(a_first, low, boundary - 1)
+    a_first = np.maximum(a_first, low)
     a_length = starts[boundary] - starts[a_first]
     b_room = np.where(fits, room - a_length, b_one)
     b_end = np.searchsorted(starts, starts[b_first] + b_room, side="right") - 1
-    b_end = np.clip(b_end, b_first + 1, high)
+    b_end = np.minimum(b_end, high)
     b_length = starts[b_end] - starts[b_first]
     # one sentence each and still too long: the longer one loses its end, then both do
     a_cut = np.minimum(a_length, np.maximum(room // 2, room - b_length))

@@ -123,7 +123,7 @@ def test_workers_are_stored_and_reused(text, tmp_path, capsys, monkeypatch):
     ("gpt", ("--threads", "0"), "--threads = 0"),
     ("gpt", ("--workers", "0"), "workers = 0"),
     ("gpt", ("--context", "100000"), "too short"),
-    ("bert", ("--context", "4"), "context 4"),
+    ("bert", ("--context", "4"), "= 4: expected a whole number from 5"),
     ("bert", ("--vocab-size", "6"), "--vocab-size"),
     ("gpt", ("--norm-first",), "--norm-first"),
     ("gpt", ("--no-next-sentence",), "--no-next-sentence"),

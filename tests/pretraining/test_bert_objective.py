@@ -271,8 +271,10 @@ def test_what_cannot_be_trained_on_is_an_error():
         objective(train=[[""]])
     with pytest.raises(InputError, match="held-out text has no sentence"):
         objective(held_out=[])
-    with pytest.raises(InputError, match="context 4"):
-        objective(context=4)
+    for name, value in (("context", 4), ("batch_size", 0), ("sentences_per_segment", 0),
+                        ("n_held_out", 0), ("n_held_out", 2.5)):
+        with pytest.raises(InputError, match=f"{name}.* = {value}: expected a whole number"):
+            objective(**{name: value})
     with pytest.raises(InputError, match="neither"):
         objective(masked_lm=False, next_sentence=False)
     with pytest.raises(InputError, match="no mask token"):

@@ -199,8 +199,9 @@ def test_texts_that_are_too_short_are_an_error():
     for nothing in ([], [""]):
         with pytest.raises(InputError, match="held-out text has no token"):
             objective(held_out=nothing)
-    with pytest.raises(InputError, match="context 0"):
-        objective(context=0)
+    for name in ("context", "batch_size"):
+        with pytest.raises(InputError, match=f"{name} = 0: expected a whole number from 1"):
+            objective(**{name: 0})
 
 
 def test_the_first_examples_can_be_read():
