@@ -140,6 +140,7 @@ def test_the_stored_text_is_never_written():
     for step in range(10):
         task.batch(step)
     list(task.held_out_batches())
+    assert not task.train.ids.flags.writeable
     assert np.array_equal(task.train.ids, before[0])
     assert np.array_equal(task.held_out.ids, before[1])
 

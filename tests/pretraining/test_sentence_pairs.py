@@ -108,6 +108,14 @@ def test_a_longer_pair_loses_sentences_far_from_the_boundary():
         assert b == [21, 22, 23, 24, 25, 26, 27]
 
 
+def test_a_leaves_room_for_the_one_sentence_of_b():
+    documents, _ = numbered_documents([[2, 2, 8], [8]])
+    for seed in range(4):  # the boundary before the sentence of 8, with both labels
+        pairs = sample_pairs(documents, 3 + 10, np.random.default_rng(seed))
+        sizes = {a[-1]: (len(a), len(b)) for a, b in segments(documents, pairs)}
+        assert sizes[13] == (2, 8) and not pairs.truncated.any()
+
+
 def test_one_sentence_too_long_is_cut_the_longer_one_first():
     documents, _ = numbered_documents([[20, 3], [18, 16]])
     pairs = sample_pairs(documents, 3 + 10, np.random.default_rng(3))
