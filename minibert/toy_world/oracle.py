@@ -303,7 +303,7 @@ def _normalised(message: np.ndarray) -> np.ndarray:
 
 
 def _log_possible(p: np.ndarray) -> np.ndarray:
-    if (p <= 0.0).any() or np.isnan(p).any():
+    if not (p > 0.0).all():  # NaN: 0 / 0
         raise InputError(
             "oracle: this text has probability 0 in the toy world: give the world's own documents, "
             "for pairs in whole sentences"

@@ -34,6 +34,14 @@ def test_bigram_by_hand():
         (bigram_loss(text, np.array([0, 1]), 4) + bigram_loss(text, np.array([1, 0]), 4)) / 2)
 
 
+@pytest.mark.parametrize("text", [[0, 1, 2, 3], [0, 1, 0, 1, 0]])
+def test_half_is_taken_off_where_no_pair_or_all_pairs_occur_once(text):
+    """01, 12, 23 once each; 01 and 10 twice each: D = 0.5 for the pairs."""
+    n, count = (1, 1) if text[2] == 2 else (2, 2)  # tokens after 0, of which are 1
+    p = (count - 0.5) / n + 0.5 * 1 / n * np.exp(-unigram_loss(text, np.array([1]), 4))
+    assert bigram_loss(text, np.array([0, 1]), 4) == pytest.approx(-np.log(p))
+
+
 def test_ample_text_of_a_chain_reaches_its_entropy():
     rng = np.random.default_rng(0)
     moves = rng.dirichlet(np.full(V, 0.5), V)

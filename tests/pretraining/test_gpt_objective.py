@@ -219,6 +219,11 @@ def test_the_first_examples_can_be_read():
         "1.250 tokens for each of the 4 held-out characters"]
 
 
+def test_gpt2s_separator_is_not_unknown():
+    lines = objective(tokenizer=BYTES, train=[CODE] * 9, held_out=[CODE]).describe()
+    assert all("0.00% of them unknown" in line for line in lines[:2])
+
+
 def test_a_memorised_text_comes_back():
     """With one shift too many or too few a letter is lost or repeated."""
     text = "pack my box with five dozen liquor jugs"

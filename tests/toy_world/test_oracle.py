@@ -348,10 +348,13 @@ def test_what_is_not_a_pair_is_refused():
     word = tokenizer.ordinary_ids[0]
     oracle = Oracle(world, tokenizer, sentences=1)
     good = pair_arrays(tokenizer, [([word, word], [word, word])])
-    for column, token in ((0, word), (3, word), (4, tokenizer.sep_token_id)):
+    for column, token in ((0, word), (3, word), (4, tokenizer.sep_token_id), (6, word)):
         ids = good[0].copy()
         ids[0, column] = token
         with pytest.raises(InputError, match="no pairs|expected pairs"):
             oracle.pairs(ids, *good[1:], [], [])
     with pytest.raises(InputError, match="no pairs|expected pairs"):
         oracle.pairs(good[0], np.zeros_like(good[1]), good[2], [], [])
+    for pair in (([word, word], []), ([], [word, word])):
+        with pytest.raises(InputError, match="no pairs"):
+            oracle.pairs(*pair_arrays(tokenizer, [([word, word], [word, word]), pair]), [], [])
