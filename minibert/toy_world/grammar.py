@@ -21,10 +21,6 @@ import numpy as np
 
 from minibert.toy_world.hidden_markov_model import HiddenMarkovModel
 
-# Every pair of segments is drawn as 2 + 2 whole sentences: the oracle's prior is exact only where
-# the choice of the segments does not depend on their words.
-SENTENCES_PER_SEGMENT = 2
-
 # Probabilities after a sentence
 TOPIC_STAYS = 0.97
 CHARACTER_STAYS = 0.92
@@ -97,17 +93,14 @@ def _even(words) -> dict[str, float]:
     return {word: 1 / len(words) for word in words}
 
 
-def grammar(
-    topic: Topic, character: Character
-) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+def grammar(topic: Topic, character: Character
+            ) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
     """Maps each place in the sentence to (probabilities of words, probabilities of next places).
 
     The last place, ".", has no next place.
     """
     plural = character.pronoun == "they"
-    places = {topic.home: HOME} | {
-        place: (1 - HOME) / len(topic.places) for place in topic.places
-    }
+    places = {topic.home: HOME} | dict.fromkeys(topic.places, (1 - HOME) / len(topic.places))
     objects = [thing for action in topic.actions for thing in action[2]]
     predicate = {
         "manner": 0.24, "verb 0": 0.13, "verb 1": 0.13, "verb 2": 0.13, "verb 3": 0.13,
@@ -159,14 +152,12 @@ def grammar(
 class ToyWorld(HiddenMarkovModel):
     """The English toy world. `states` lists (topic, character's noun, place in the sentence)."""
 
-    sentences_per_segment = SENTENCES_PER_SEGMENT
+    # Pairs are 2 + 2 whole sentences, whatever their words: then the oracle's prior is exact.
+    sentences_per_segment = 2
 
     def __init__(self):
-        grammars = {
-            (name, character.noun): grammar(topic, character)
-            for name, topic in TOPICS.items()
-            for character in CHARACTERS
-        }
+        grammars = {(name, character.noun): grammar(topic, character)
+                    for name, topic in TOPICS.items() for character in CHARACTERS}
         self.states = [(*about, place) for about, places in grammars.items() for place in places]
         number = {state: index for index, state in enumerate(self.states)}
         rules = [rule for places in grammars.values() for rule in places.values()]
@@ -182,10 +173,8 @@ class ToyWorld(HiddenMarkovModel):
                 inner[here, number[(*about, next_place)]] = probability
         starts = [index for index, state in enumerate(self.states) if state[2] in SAME_CHARACTER]
         ends = [index for index, state in enumerate(self.states) if state[2] == "."]
-        between = [
-            [self._start_probability(self.states[end], self.states[start]) for start in starts]
-            for end in ends
-        ]
+        between = [[self._start_probability(self.states[end], self.states[start])
+                    for start in starts] for end in ends]
         super().__init__(words, emission, inner, starts, ends, between, DOCUMENT_END)
 
     @staticmethod

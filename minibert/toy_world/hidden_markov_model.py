@@ -27,16 +27,8 @@ class HiddenMarkovModel:
     to 1, words repeat or document_end is not inside (0, 1).
     """
 
-    def __init__(
-        self,
-        words: list[str],
-        emission: np.ndarray,
-        inner: np.ndarray | sparse.spmatrix,
-        starts: np.ndarray,
-        ends: np.ndarray,
-        between: np.ndarray,
-        document_end: float,
-    ):
+    def __init__(self, words: list[str], emission: np.ndarray, inner: np.ndarray | sparse.spmatrix,
+                 starts: np.ndarray, ends: np.ndarray, between: np.ndarray, document_end: float):
         self.words = list(words)
         self.emission = np.asarray(emission, dtype=np.float64)
         self.inner = _canonical(inner)
@@ -60,12 +52,8 @@ class HiddenMarkovModel:
         if not 0.0 < self.document_end < 1.0:
             raise ValueError(f"HiddenMarkovModel: document_end is {self.document_end}: expected a "
                              "number between 0 and 1")
-        sums = {
-            "emission": self.emission.sum(axis=1),
-            "inner": leaving,
-            "between": self.between.sum(axis=1),
-        }
-        for name, rows in sums.items():
+        for name, rows in (("emission", self.emission.sum(axis=1)), ("inner", leaving),
+                           ("between", self.between.sum(axis=1))):
             if not np.allclose(rows, 1.0, atol=1e-12):
                 raise ValueError(f"HiddenMarkovModel: the rows of {name} must sum to 1 (those of "
                                  "end states in inner to 0: between leads on from there)")

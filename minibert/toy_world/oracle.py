@@ -44,16 +44,14 @@ class Oracle:
 
     def __init__(self, world: HiddenMarkovModel, tokenizer, sentences: int = 2):
         self.world, self.sentences = world, sentences
-        self.cls_id, self.sep_id, self.mask_id = (
-            tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id,
-        )
+        self.cls_id, self.sep_id = tokenizer.cls_token_id, tokenizer.sep_token_id
+        self.mask_id = tokenizer.mask_token_id
         ids = []
         for word in world.words:
             if tokenizer.tokenize(word) != [word]:
                 raise InputError(
                     f"oracle: the tokenizer splits {word!r} into {tokenizer.tokenize(word)}: every "
-                    "word must be one piece; train the tokenizer on this world's text"
-                )
+                    "word must be one piece; train the tokenizer on this world's text")
             ids.append(tokenizer.convert_tokens_to_ids(word))
         S, V = world.num_states, tokenizer.vocab_size
         special = np.isin(np.arange(V), tokenizer.all_special_ids)
@@ -134,14 +132,8 @@ class Oracle:
 
     # ---- pairs of segments: masked words, and whether B continues A ----
 
-    def pairs(
-        self,
-        input_ids: np.ndarray,
-        token_type_ids: np.ndarray,
-        attention_mask: np.ndarray,
-        positions: np.ndarray,
-        labels: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self, input_ids: np.ndarray, token_type_ids: np.ndarray, attention_mask: np.ndarray,
+              positions: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns log p(labels | corrupted ids), (M,), at the scored positions, and log p(label of
         the pair | corrupted ids), (B, 2); column 0 is "B continues A", as in BERT.
 
@@ -168,9 +160,8 @@ class Oracle:
         joint = np.where((shown == self.mask_id)[:, None], prior * REPLACED_BY_MASK, joint)
         return _log_possible(joint[each, labels] / joint.sum(axis=1))
 
-    def _pair_block(
-        self, pairs: "_AlignedPairs", row: np.ndarray, column: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _pair_block(self, pairs: "_AlignedPairs", row: np.ndarray, column: np.ndarray
+                    ) -> tuple[np.ndarray, np.ndarray]:
         """-> prior (M, V) over the words at (row, column), given all other positions; and the
         next-sentence log-probabilities (B, 2)."""
         B, columns = pairs.ids.shape
@@ -247,28 +238,18 @@ class _AlignedPairs:
     ids (B, columns), [MASK] (equally likely in every state) where there is no word; boundary: the
     column of B's first word; first_column, last_column (B,): of A's first and B's last word."""
 
-    def __init__(
-        self,
-        oracle: Oracle,
-        input_ids: np.ndarray,
-        token_type_ids: np.ndarray,
-        attention_mask: np.ndarray,
-    ):
+    def __init__(self, oracle: Oracle, input_ids: np.ndarray, token_type_ids: np.ndarray,
+                 attention_mask: np.ndarray):
         real = np.asarray(attention_mask) == 1
         second = real & (np.asarray(token_type_ids) == 1)
         self.length_a = (real & ~second).sum(axis=1) - 2  # without [CLS] and [SEP]
         self.length_b = second.sum(axis=1) - 1
-        B = len(input_ids)
-        each = np.arange(B)
-        separators = (
-            input_ids[each, self.length_a + 1],
-            input_ids[each, self.length_a + self.length_b + 2],
-        )
-        if (
-            min(self.length_a.min(), self.length_b.min()) < 1
-            or (input_ids[:, 0] != oracle.cls_id).any()
-            or any((ids != oracle.sep_id).any() for ids in separators)
-        ):
+        each = np.arange(len(input_ids))
+        separators = (input_ids[each, self.length_a + 1],
+                      input_ids[each, self.length_a + self.length_b + 2])
+        if (min(self.length_a.min(), self.length_b.min()) < 1
+                or (input_ids[:, 0] != oracle.cls_id).any()
+                or any((ids != oracle.sep_id).any() for ids in separators)):
             raise InputError("oracle: these ids are no pairs: expected [CLS] A [SEP] B [SEP], "
                              "padding on the right")
         self.boundary = self.length_a.max()
@@ -304,8 +285,6 @@ def _normalised(message: np.ndarray) -> np.ndarray:
 
 def _log_possible(p: np.ndarray) -> np.ndarray:
     if not (p > 0.0).all():  # NaN: 0 / 0
-        raise InputError(
-            "oracle: this text has probability 0 in the toy world: give the world's own documents, "
-            "for pairs in whole sentences"
-        )
+        raise InputError("oracle: this text has probability 0 in the toy world: give the world's "
+                         "own documents, for pairs in whole sentences")
     return np.log(p)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minibert.data.ngram_baselines import bigram_loss
 from minibert.errors import InputError
-from minibert.toy_world.grammar import SENTENCES_PER_SEGMENT, ToyWorld
+from minibert.toy_world.grammar import ToyWorld
 from minibert.toy_world.oracle import Oracle
 from tests.toy_world.tiny_worlds import WordTokenizer, random_world, stream_matrix, worlds
 
@@ -248,7 +248,7 @@ def pairs(toy):
     """800 corrupted pairs, as in pre-training: input, labels, and the oracle's answers."""
     world, tokenizer, documents = toy
     rng = np.random.default_rng(8)
-    n = SENTENCES_PER_SEGMENT
+    n = world.sentences_per_segment
     runs = [(d, i) for d, doc in enumerate(documents) for i in range(len(doc) - 2 * n + 1)]
     halves = [(d, i) for d, doc in enumerate(documents) for i in range(len(doc) - n + 1)]
     texts, labels = [], rng.integers(0, 2, 800)
