@@ -1,5 +1,5 @@
-"""Arrays that remember how they were computed, and the functions that Transformers are made of.
+"""Tensors with gradients, and the functions that Transformers are made of.
 
 Every op goes the same way: `functional` or `ops` -> `Tensor.from_op`, and back by `Tensor.backward`
-(tensor.py). README.md lists the files in reading order.
+(tensor.py). minibert/README.md lists the files in reading order.
 """

@@ -17,7 +17,7 @@ import numpy as np
 from minibert.autograd import reference as reference_functions
 from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors, refuse_dim
 from minibert.autograd.attention_masks import LOWEST
-from minibert.autograd.elementwise import relu as relu_op
+from minibert.autograd.elementwise import relu  # noqa: F401 (public here too)
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
 from minibert.autograd.fused import losses as fused_losses
@@ -131,11 +131,6 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     if reference_is_on():
         return reference_functions.gelu(x, approximate)
     return fused.gelu(x, approximate)
-
-
-def relu(x: TensorLike) -> Tensor:
-    """x where it is positive, else 0."""
-    return relu_op(x)
 
 
 def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:

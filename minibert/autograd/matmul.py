@@ -16,13 +16,13 @@ from minibert.autograd.tensor import Tensor
 
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
-    """a @ b, as np.matmul. Errors: a 0-d operand, inner sizes that differ, batches that do not
-    broadcast."""
+    """a @ b, as np.matmul. Errors (ValueError): a 0-d operand, inner sizes that differ, batches
+    that do not broadcast."""
     a, b = as_tensors("matmul", a, b)
     output = product("matmul", a.data, b.data)
 
     def matmul_backward(grad):
-        # rows and columns are written out: (n, k) (k, m) -> (n, m), each with its batch in front
+        # C = A B: dA = dC B^T, dB = A^T dC, with (n, k) (k, m) -> (n, m) behind the batch axes
         a_matrix = a.data if a.ndim > 1 else a.data[None, :]
         b_matrix = b.data if b.ndim > 1 else b.data[:, None]
         if a.ndim == 1:

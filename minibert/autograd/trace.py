@@ -30,7 +30,7 @@ from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_nam
 
 
 class Observer(Protocol):
-    """What `watch` takes: an object with these three methods. What they raise ends the op."""
+    """The argument of `watch`: an object with these three methods. Their exceptions end the op."""
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:
@@ -38,10 +38,10 @@ class Observer(Protocol):
         (tensor.op_name gives the op's name), the same object in all three methods."""
 
     def before_backward(self, tensor: Tensor, grad: np.ndarray) -> None:
-        """`tensor.grad_fn(grad)` is called next; grad has the shape of the op's result."""
+        """`tensor.grad_fn(grad)` is called next; `grad` has the shape of the op's result."""
 
     def after_backward(self, tensor: Tensor, grad: np.ndarray, input_grads: tuple) -> None:
-        """It has returned a gradient, or None, for each of `tensor.inputs`."""
+        """`tensor.grad_fn` has returned a gradient, or None, for each of `tensor.inputs`."""
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Is a gradient right? The complex step against backward."""
+"""Gradients compared with numerical derivatives."""

@@ -1,14 +1,13 @@
-"""Is a gradient right? Backward against derivatives taken numerically, without any backward.
+"""Gradients of backward compared with numerical derivatives, which use no backward.
 
 - The complex step, f'(x) = Im f(x + ih) / h with h = 1e-30 (Squire & Trapp 1998, "Using Complex
   Variables to Estimate Derivatives of Real Functions"), subtracts nothing, so it is exact to
-  rounding. It needs a function whose every op takes complex numbers, as all of ours do.
+  rounding. Every op of the function must accept complex numbers, as all of ours do.
 - Central differences, (f(x + h) - f(x - h)) / 2h, work for any function, to about 1e-9.
 
 A random upstream gradient u makes any output one number, f = sum(u * output): with ones instead,
 the gradient of a softmax would vanish, for right and wrong formulas alike. The largest difference
-is compared with a tolerance times the gradient's scale, so that small gradients do not pass unseen
-and large ones may round.
+may be a tolerance times the gradient's scale, so small gradients are held to the same digits.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ Outputs = Union[Tensor, Sequence[Tensor]]
 
 
 class GradcheckError(RuntimeError):
-    """Backward and the numerical derivative disagree: the message names where, and both values."""
+    """Backward and the numerical derivative differ: the message has the index and both values."""
 
 
 @dataclass(frozen=True)
 class CheckedInput:
-    """What was compared for one input."""
+    """The comparison for one input."""
     name: str
     shape: tuple[int, ...]
-    compared: int  # how many numbers
+    compared: int  # numbers
     error: float  # the largest |backward - numerical|
-    scale: float  # the largest gradient, of this input or of all: what the error is measured by
+    scale: float  # the largest gradient of all inputs
 
     @property
     def relative_error(self) -> float:
@@ -49,7 +48,7 @@ class CheckedInput:
 
 @dataclass(frozen=True)
 class GradcheckReport:
-    """What `gradcheck` compared, all of it within the tolerance. Printed, it is a small table."""
+    """The comparisons of `gradcheck`, all within the tolerance; str() is a small table."""
     method: str
     inputs: tuple[CheckedInput, ...]
 
@@ -90,10 +89,10 @@ def gradcheck_parameters(fn: Callable[[], Outputs], parameters: Mapping[str, Ten
                          tolerance: float | None = None, seed: int = 0) -> GradcheckReport:
     """Check the gradient of fn(), a model's loss, with respect to `parameters` (name -> tensor).
 
-    There are too many numbers to try each: of every parameter `coordinates` indices are drawn, and
-    along `directions` random directions through all parameters together the slope is compared, in
-    which every number has its part. The parameters must be float64 and are restored afterwards; any
-    `.grad` they had is dropped. Raises GradcheckError.
+    A model has too many numbers to check each: `coordinates` indices of every parameter are drawn,
+    and the slope is compared along `directions` random directions through all parameters together.
+    The parameters must be float64 and are restored afterwards; their `.grad` is dropped. Raises
+    GradcheckError.
     """
     for name, tensor in parameters.items():
         if tensor.dtype != np.float64:
@@ -103,7 +102,7 @@ def gradcheck_parameters(fn: Callable[[], Outputs], parameters: Mapping[str, Ten
 
 
 class _Check:
-    """One function at one point: its gradient by backward, and the means to take slopes there."""
+    """One function at one point: its gradient by backward, and its numerical slopes."""
 
     def __init__(self, fn, arguments, tensors, method, tolerance, seed):
         if method not in TOLERANCES:

@@ -140,7 +140,6 @@ FUNCTIONS = (
     Case("layer_norm (two axes)", _layer_norm, ((2, 3, 4), (3, 4), (3, 4))),
     Case("gelu", functional.gelu, ((3, 4),)),
     Case("gelu (tanh)", partial(functional.gelu, approximate="tanh"), ((3, 4),)),
-    Case("relu", functional.relu, ((3, 4),)),
     Case("linear", functional.linear, ((2, 3, 4), (5, 4), (5,))),
     Case("linear_gelu", functional.linear_gelu, ((2, 3, 4), (5, 4), (5,))),
     Case("embedding", partial(functional.embedding, IDS), ((7, 4),)),
