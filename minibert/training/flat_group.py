@@ -17,7 +17,8 @@ import numpy as np
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 
-ALIGNMENT = 16  # elements: a parameter's part starts at a multiple of it, for whole vector loads
+PADDING = np.zeros(16, np.float32)
+ALIGNMENT = len(PADDING)  # each parameter's part starts at a multiple, for whole vector loads
 
 
 class FlatGroup:
@@ -72,15 +73,13 @@ class FlatGroup:
         if block.stop <= self.starts[i] + self.parameters[i].size:
             return self.parameters[i].grad.reshape(-1)[block.start - self.starts[i]:
                                                        block.stop - self.starts[i]]
+        parts = []
         while i < len(self.starts) and self.starts[i] < block.stop:
-            start = self.starts[i]
-            low, high = max(start, block.start), min(self.ends[i], block.stop)
-            part = self.parameters[i].grad.reshape(-1)[low - start:high - start]
-            target = scratch[low - block.start:high - block.start]
-            target[:len(part)] = part
-            target[len(part):] = 0  # padding
+            low, high = max(self.starts[i], block.start), min(self.ends[i], block.stop)
+            part = self.parameters[i].grad.reshape(-1)[low - self.starts[i]:high - self.starts[i]]
+            parts += [part, PADDING[:high - low - len(part)]]
             i += 1
-        return scratch[:block.stop - block.start]
+        return np.concatenate(parts, out=scratch[:block.stop - block.start])
 
     def runs(self) -> list[tuple[int, int, int]]:
         """(start, end, step number) of each stretch of neighbours to be stepped alike.
