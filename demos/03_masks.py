@@ -1,9 +1,9 @@
-"""Demo 3: the mask is the whole difference, and why a model that sees both sides needs [MASK].
+"""Demo 3: attention masks: bidirectional, causal, prefix; and why BERT needs [MASK].
 
     python demos/03_masks.py
 
-One and the same block reads with three masks. Gradients tell who sees whom: the gradient of what is
-said at one place with respect to the input at another is zero exactly where the mask forbids it.
+Runs one block with three masks. The gradient of the output at one position with respect to the
+input at another is zero exactly where the mask forbids attention.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ C = 8
 
 
 def influence(block, mask) -> np.ndarray:
-    """(T, T): the size of the gradient of output t with respect to input s."""
+    """Returns (T, T): the size of the gradient of output t with respect to input s."""
     T = len(WORDS)
     rng = np.random.default_rng(1)
     table = np.zeros((T, T))
@@ -61,15 +61,15 @@ def main() -> None:
             raise SystemExit("a gradient is not zero where the mask forbids it")
 
     both, left = influence(block, bidirectional), influence(block, causal)
-    print("Seeing oneself. To predict a word, the model must not have read it.")
-    print(f"  GPT predicts word t+1 at place t, where the gradient of word t+1 is "
+    print("Look at the diagonal: a word to be predicted must not be among the inputs.")
+    print(f"  GPT predicts word t+1 at position t, where the gradient of word t+1 is "
           f"{max(left[t, t + 1] for t in range(T - 1)):.0f}:\n"
-          "  it can be trained on every word at once.")
-    print("  BERT's place t sees word t itself "
+          "  every position is a training example.")
+    print("  BERT's position t reads word t itself "
           f"(gradient {min(both[t, t] for t in range(T)):.3f} and more):\n"
-          "  asked to predict it, it would copy it.")
-    print("  So BERT is shown [MASK] instead of the word, "
-          "and is scored only there (15 % of the words).")
+          "  its prediction of word t would be a copy.")
+    print("  So BERT reads [MASK] in place of the word, and the loss counts only those positions "
+          "(15 %).")
 
     print("\nClaim: gradients are exactly zero where the mask forbids attention, and nowhere else.")
 
