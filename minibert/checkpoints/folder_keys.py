@@ -139,10 +139,10 @@ GENERATION_CONFIG: dict[str, Rule] = {
     "_from_model_config": HARMLESS, "transformers_version": HARMLESS, "_commit_hash": HARMLESS,
 }
 
-# sentence-transformers: modules.json is a list, its paths and types are read by cli/embed.py.
+# sentence-transformers: modules.json is a list, its paths and types are read by cli/pooling.py.
 SENTENCE_BERT_CONFIG: dict[str, Rule] = {
     "max_seq_length": USED, "do_lower_case": (False,), "transformer_task": ("feature-extraction",),
-    "modality_config": HARMLESS, "module_output_name": ("token_embeddings",),
+    "modality_config": HARMLESS, "module_output_name": ("token_embeddings", None),
     "model_args": HARMLESS, "tokenizer_args": HARMLESS, "config_args": HARMLESS,
     "processing_kwargs": (None, {}), "unpad_inputs": HARMLESS, "message_format": HARMLESS,
     "track_media_counts": HARMLESS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -12,12 +13,11 @@ from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
 from minibert.cli.folders import open_model
+from minibert.cli.pooling import Pooling, pool, read_pooling
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
 from minibert.nn.module import evaluating
 from minibert.tokenizers.wordpiece import BertTokenizer
-
-LONGEST = 256  # tokens of a text that count, as sentence-transformers has it for MiniLM
 
 
 @dataclass(frozen=True)
@@ -34,31 +34,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: Options) -> int:
     """Print a line of numbers for each text, as np.loadtxt reads them; in comments the cosines of
     each text with all."""
-    model, tokenizer = open_model(options.run, (BertModel,), "embed")
+    folder, pooling = read_pooling(Path(options.run))
+    model, tokenizer = open_model(str(folder), (BertModel,), "embed")
     if not isinstance(tokenizer, BertTokenizer):
         raise InputError(f"{options.run}: its tokenizer is no BertTokenizer: embed needs one")
-    vectors = embed(model, tokenizer, list(options.texts))
+    vectors = embed(model, tokenizer, list(options.texts), pooling)
     np.savetxt(sys.stdout, vectors, fmt="%9.6f")
     if len(vectors) > 1:
         print("# cosines")
-        for text, row in zip(options.texts, vectors @ vectors.T):
+        units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        for text, row in zip(options.texts, units @ units.T):
             print("#", " ".join([f"{cosine:6.3f}" for cosine in row]), f" {text!r}")
     return 0
 
 
-def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str], batch_size: int = 32
-          ) -> np.ndarray:
-    """One vector of length 1 per text, (N, C): the mean of its tokens' last hidden states (Reimers
-    and Gurevych 2019, "Sentence-BERT", section 3), divided by its length.
+def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str],
+          pooling: Pooling = Pooling(), batch_size: int = 32) -> np.ndarray:
+    """One vector per text, (N, C times the number of modes): the last hidden states, pooled.
 
-    Texts of like length go together, so that little is padded; what is beyond 256 tokens, or the
-    model's positions, is cut off.
+    Texts of similar length share a batch, so that little is padded; what is beyond
+    `pooling.longest` tokens, the tokenizer's model_max_length or the model's positions is cut off.
     """
-    longest = min(LONGEST, model.config.max_position_embeddings)
+    limits = (pooling.longest, tokenizer.model_max_length, model.config.max_position_embeddings)
+    longest = min(limit for limit in limits if limit is not None)
     encoded = [tokenizer(text, truncation=True, max_length=longest) for text in texts]
     order = sorted(range(len(texts)), key=[len(row["input_ids"]) for row in encoded].__getitem__)
     batches = [order[start:start + batch_size] for start in range(0, len(order), batch_size)]
-    vectors = np.empty((len(texts), model.config.hidden_size), np.float32)
+    width = model.config.hidden_size * len(pooling.modes)
+    vectors = np.empty((len(texts), width), np.float32)
 
     def fill(rows: list[int]) -> None:
         T = len(encoded[rows[-1]]["input_ids"])
@@ -67,9 +70,10 @@ def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str], batch_si
             n = len(encoded[i]["input_ids"])
             ids[b, :n], mask[b, :n] = encoded[i]["input_ids"], 1
         hidden = model(ids, attention_mask=mask).last_hidden_state.data  # (B, T, C)
-        share = (mask / mask.sum(1, keepdims=True)).astype(hidden.dtype)  # (B, T)
-        mean = np.matmul(share[:, None], hidden)[:, 0]  # (B, C)
-        vectors[rows] = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        pooled = pool(hidden, mask, pooling.modes)
+        if pooling.normalize:
+            pooled = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+        vectors[rows] = pooled
 
     with evaluating(model), no_grad():
         parallel_for(fill, batches)

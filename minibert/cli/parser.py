@@ -16,7 +16,7 @@ SUMMARIES = {
     "info": "What a run is, what it reached, and its loss curve.",
     "compare": "Two runs side by side: settings that differ, held-out figures.",
     "fill-mask": "The likeliest words at each [MASK] of a text.",
-    "embed": "The vectors of texts, of length 1, and their cosines.",
+    "embed": "The vectors of texts, pooled as the folder says, and their cosines.",
     "next-sentence": "Whether the second text follows the first.",
     "generate": "Continue a text with a GPT: sampling, or beam search.",
     "score": "The log-probability of a text under a GPT, token by token.",
