@@ -38,7 +38,7 @@ def run(options: Options) -> int:
     model, tokenizer = open_model(str(folder), (BertModel,), "embed")
     if not isinstance(tokenizer, BertTokenizer):
         raise InputError(f"{options.run}: its tokenizer is no BertTokenizer: embed needs one")
-    vectors = embed(model, tokenizer, list(options.texts), pooling)
+    vectors = embed(model, tokenizer, list(options.texts), pooling=pooling)
     np.savetxt(sys.stdout, vectors, fmt="%9.6f")
     if len(vectors) > 1:
         print("# cosines")
@@ -49,7 +49,7 @@ def run(options: Options) -> int:
 
 
 def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str],
-          pooling: Pooling = Pooling(), batch_size: int = 32) -> np.ndarray:
+          batch_size: int = 32, pooling: Pooling = Pooling()) -> np.ndarray:
     """One vector per text, (N, C times the number of modes): the last hidden states, pooled.
 
     Texts of similar length share a batch, so that little is padded; what is beyond
