@@ -88,6 +88,7 @@ def test_what_info_and_compare_show(world, tmp_path, capsys, name, content, word
 
 @pytest.mark.parametrize("task, guess", [
     ("classify", "unheard of"), ("classify", [1]), ("tag", 3), ("tag", {"other": "O"}),
+    ("tag", {"other": 0.5, "words": {}}),
     ("choice", "first")])
 def test_a_baseline_that_is_none(world, runs, tmp_path, capsys, task, guess):
     shutil.copytree(runs[task], tmp_path / "run")
