@@ -100,8 +100,8 @@ def _damage_line(log: Path, rng: random.Random) -> None:
     log.write_bytes(b"\n".join(lines) + b"\n")
 
 
-def run(seed: int, runs: dict[str, Path], root: Path) -> str:
-    """One damaged run, and one command on it: "done", or the line of the refusal."""
+def run(seed: int, runs: dict[str, Path], world: Path, root: Path) -> str:
+    """One damaged run, in `root`, and one command on it: "done", or the line of the refusal."""
     rng = random.Random(seed)
     name = rng.choice(list(runs))
     copy = root / "damaged"
@@ -109,7 +109,7 @@ def run(seed: int, runs: dict[str, Path], root: Path) -> str:
     command: list[str] = []
     try:
         damage(copy, rng)
-        command = rng.choice(commands_for(name, copy, root))
+        command = rng.choice(commands_for(name, copy, world))
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         out, errors = io.StringIO(), io.StringIO()
@@ -140,7 +140,7 @@ def main() -> None:
         for seed in range(first, first + count):
             faulthandler.dump_traceback_later(60, exit=True)  # a hang ends here
             try:
-                seen["done" if run(seed, runs, root) == "done" else "refused"] += 1
+                seen["done" if run(seed, runs, root, root) == "done" else "refused"] += 1
             except AssertionError as failure:
                 seen["failed"] += 1
                 print(failure, *traceback.format_exception(failure.__cause__)[-3:], sep="\n")
