@@ -37,7 +37,7 @@ def test_a_state_that_cannot_be_gone_on_from(world, tmp_path, capsys, damage, wo
     ("log.jsonl", b"no json\n" * 2000, "log.jsonl, line 1"),
     ("log.jsonl", b'{"kind": "step"}\n' * 2000, "line 1: there is no step in it"),
     ("log.jsonl", b"", "fewer than the"),
-    ("latest/optimizer.safetensors", None, "optimizer.safetensors: No such file"),
+    ("latest/optimizer.safetensors", None, "optimizer.safetensors: there is no such file"),
     ("latest/optimizer.safetensors", b"oops", "optimizer.safetensors"),
     ("latest/model.safetensors", b"oops", "model.safetensors")])
 def test_files_that_a_resume_reads(world, tmp_path, capsys, name, content, words):
