@@ -9,7 +9,8 @@ input at another is zero exactly where the mask forbids attention.
 import numpy as np
 
 import minibert as mb
-from minibert.nn import masks
+from minibert.autograd import attention_masks as masks
+from minibert.nn.attention import AttentionInputs, BlockConfig
 from minibert.nn.block import TransformerBlock
 
 WORDS = "the river bank was muddy".split()
@@ -25,7 +26,7 @@ def influence(block, mask) -> np.ndarray:
         x = mb.Tensor(rng.normal(size=(1, T, C)), requires_grad=True)
         upstream = np.zeros((1, T, C))
         upstream[0, t] = rng.normal(size=C)
-        block(x, attn_mask=mask).backward(upstream)
+        block(x, AttentionInputs(attn_mask=mask)).backward(upstream)
         table[t] = np.abs(x.grad[0]).sum(-1)
     return table
 
@@ -37,22 +38,21 @@ def show(table: np.ndarray) -> None:
 
 
 def main() -> None:
-    block = TransformerBlock(hidden_size=C, num_heads=2, intermediate_size=16, activation="gelu",
-                             norm_first=False, dropout=0.0, attention_dropout=0.0,
-                             eps=1e-12).double()
+    block = TransformerBlock(BlockConfig(hidden_size=C, num_heads=2, intermediate_size=16,
+                                         layer_norm_eps=1e-12)).double()
     rng = np.random.default_rng(0)
     for parameter in block.parameters():
         parameter.data = rng.normal(scale=0.5, size=parameter.shape)
     T = len(WORDS)
     bidirectional = masks.padding_mask(np.ones((1, T)))
-    causal = masks.causal_mask(T)
+    causal = masks.causal_mask(np.arange(T), np.arange(T))
     prefix = masks.prefix_mask([2], T)
 
     for name, mask in (("bidirectional, as BERT reads", bidirectional),
                        ("causal, as GPT reads", causal),
                        ("prefix: two words are read, the rest is written", prefix)):
         print(f"{name} (rows ask, # = may attend):\n")
-        print(masks.picture(np.broadcast_to(mask, (1, 1, T, T)), WORDS))
+        print(masks.format_mask(np.broadcast_to(mask, (1, 1, T, T)), WORDS))
         print("\n   what the gradients say, row = output, column = input:\n")
         table = influence(block, mask)
         show(table)

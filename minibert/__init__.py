@@ -12,9 +12,9 @@ from minibert.autograd.functional import reference
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace, watch
 from minibert.generation.streaming import TextStreamer
-from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
-                                  BertForPreTraining, BertModel)
-from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
+from minibert.models.bert import BertForPreTraining, BertModel
+from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
+                                        BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model

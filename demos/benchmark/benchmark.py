@@ -88,11 +88,11 @@ def share_of_loss(model, case: Case, batch: dict[str, np.ndarray], worker: int, 
         total = model.next_token_loss(batch["ids"][rows], batch["targets"][rows], rng)
         return total * (1 / batch["targets"].size)
     first, last = np.searchsorted(batch["positions"], (rows.start * T, rows.stop * T))
-    words, _, pairs, _ = model.pretraining_losses(
+    losses = model.pretraining_losses(
         batch["ids"][rows], None, batch["segments"][rows],
         batch["positions"][first:last] - rows.start * T, batch["labels"][first:last],
         batch["follows"][rows], rng)
-    return words * (1 / len(batch["labels"])) + pairs * (1 / B)
+    return losses.mlm_loss * (1 / len(batch["labels"])) + losses.nsp_loss * (1 / B)
 
 
 def build(case: Case, rng: int | None = None):

@@ -47,7 +47,7 @@ def products_of_a_share(model, case: Case, batch: dict[str, np.ndarray], worker:
             y, grad = x @ weight.T, x @ weight.T
             forward.append((x, weight.T, y))
             backward = [(grad, weight, x.copy()), (grad.T, x, weight.copy()), *backward]
-        elif record.op == "scaled_dot_product_attention":
+        elif record.op == "multi_head_attention":
             B, T, C = record.output
             query, key, value = [filled((B, case.heads, T, C // case.heads)) for _ in "qkv"]
             weights, output = query @ key.mT, query.copy()

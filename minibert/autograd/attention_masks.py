@@ -1,88 +1,121 @@
-"""Attention masks and dropout masks, shared by the reference and the fused implementation."""
+"""Attention masks: boolean arrays, True = the query (row) may attend to the key (column).
+
+A mask broadcasts to the attention scores (B, H, T, S): it has 1 where it is the same for all, is
+built once per batch and serves every layer. Masks combine by `&`. The mask is the only difference
+between attention to both sides (BERT) and next-token prediction (GPT).
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+
+from minibert.autograd.dropout_masks import DropoutKey
+from minibert.errors import InputError
 
 # Stands for "minus infinity" in masked scores: its exponential is exactly zero next to any real
 # score, and unlike an infinity it never turns into NaN (a row with nothing to attend to).
 LOWEST = -1e30
 
 
-def allowed_positions(queries: int, keys: int, attn_mask: np.ndarray | None, is_causal: bool,
-                      query_offset: int) -> np.ndarray | None:
-    """True where a query may attend to a key, broadcastable to (..., T, S); None: everywhere.
-    `attn_mask` is boolean.
+# ---- masks -------------------------------------------------------------------------------------
 
-    Causal: query t stands at position `query_offset` + t and sees the keys up to its own position.
+
+def causal_mask(query_positions: np.ndarray, key_positions: np.ndarray) -> np.ndarray:
+    """A query attends to the keys up to its own position: (..., T) and (S,) -> (..., T, S)."""
+    return key_positions <= query_positions[..., None]
+
+
+def padding_mask(attention_mask: np.ndarray) -> np.ndarray:
+    """No query attends to padding: (B, S) of ones (tokens) and zeros (padding) -> (B, 1, 1, S).
+
+    Errors: another number of axes, other values than 0 and 1.
     """
-    allowed = attn_mask
-    if is_causal:
-        causal = np.tri(queries, keys, query_offset, dtype=bool)  # (T, S)
-        allowed = causal if allowed is None else allowed & causal
-    return allowed
+    attention_mask = np.asarray(attention_mask)
+    if attention_mask.ndim != 2:
+        raise InputError(f"attention_mask: got shape {attention_mask.shape}: expected (batch, "
+                         "tokens)")
+    keep = attention_mask.astype(bool)
+    if not np.array_equal(keep, attention_mask):
+        raise InputError("attention_mask: got other values than 1 (a token) and 0 (padding)")
+    return keep[:, None, None, :]
 
 
-def added_to_scores(queries: int, keys: int, attn_mask: np.ndarray | None, is_causal: bool,
-                    query_offset: int, dtype: type
-                    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+def prefix_mask(prefix_lengths: Sequence[int], tokens: int) -> np.ndarray:
+    """The first tokens of each row attend to each other in both directions, the rest is causal
+    (Dong et al. 2019, "Unified Language Model Pre-training", section 2.3): (B,) lengths ->
+    (B, 1, T, T). Errors: a length that is not a whole number from 0 to `tokens`."""
+    lengths = np.asarray(prefix_lengths)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu" or (lengths < 0).any() \
+            or (lengths > tokens).any():
+        raise InputError(f"prefix_mask: expected one length from 0 to {tokens} per row, "
+                         f"got {prefix_lengths!r}")
+    positions = np.arange(tokens)
+    in_prefix = positions < lengths[:, None]  # (B, S)
+    return causal_mask(positions, positions) | in_prefix[:, None, None, :]
+
+
+def format_mask(mask: np.ndarray, tokens: Sequence[str] | None = None) -> str:
+    """The mask of the first row and head as text: a line per query, a sign per key, # = may attend.
+
+    `tokens`, one for each query, are written before the lines. Errors: another number of tokens.
+    """
+    mask = np.asarray(mask, dtype=bool)
+    mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)[0, 0]  # (T, S)
+    names = list(tokens) if tokens is not None else [str(i) for i in range(len(mask))]
+    if len(mask) == 1:
+        names = ["every query"]  # the mask is the same for all
+    if len(names) != len(mask):
+        raise InputError(f"format_mask: got {len(names)} tokens for a mask of {len(mask)} queries")
+    width = max(map(len, names), default=0)
+    return "\n".join(f"{name:>{width}} " + " ".join("#" if may else "." for may in row)
+                     for name, row in zip(names, mask))
+
+
+# ---- what both implementations make of them ------------------------------------------------------
+
+
+class ScoreOptions(NamedTuple):
+    """What turns scores (..., T, S) into weights, the same in forward and backward."""
+
+    scale: float  # of the products of queries and keys
+    mask: np.ndarray | None = None  # boolean, broadcasts to the scores
+    bias: np.ndarray | None = None  # float, added to the scores
+    is_causal: bool = False
+    dropout: DropoutKey | None = None  # of the weights
+
+
+def allowed_positions(queries: int, keys: int, mask: np.ndarray | None, is_causal: bool,
+                      first_query: int = 0) -> np.ndarray | None:
+    """`mask` (boolean) and causality together, broadcastable to (..., T, S); None: all allowed.
+    `first_query` is the position of the first query, counted from the first key."""
+    if not is_causal:
+        return mask
+    causal = causal_mask(first_query + np.arange(queries), np.arange(keys))  # (T, S)
+    return causal if mask is None else causal & mask
+
+
+def additive_mask(queries: int, keys: int, mask: np.ndarray | None, is_causal: bool, dtype: type,
+                  first_query: int = 0) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(added, seen): what is added to the scores, 0 or LOWEST (much faster than writing LOWEST
-    where needed), and which rows may attend to anything (..., T, 1). None, None: all positions."""
-    if is_causal and attn_mask is None:
-        return _causal_scores(queries, keys, query_offset, dtype)
-    allowed = allowed_positions(queries, keys, attn_mask, is_causal, query_offset)
-    return (None, None) if allowed is None else _scores(allowed, dtype)
+    where needed), and which queries may attend to anything (..., T, 1). None, None: all allowed."""
+    if is_causal and mask is None:
+        return _causal_additive_mask(queries, keys, dtype, first_query)
+    allowed = allowed_positions(queries, keys, mask, is_causal, first_query)
+    return (None, None) if allowed is None else _as_additive(allowed, dtype)
 
 
 @lru_cache(maxsize=8)  # one and the same for all layers and batches
-def _causal_scores(queries: int, keys: int, query_offset: int, dtype: type
-                   ) -> tuple[np.ndarray, np.ndarray]:
-    return _scores(allowed_positions(queries, keys, None, True, query_offset), dtype)
+def _causal_additive_mask(queries: int, keys: int, dtype: type, first_query: int
+                          ) -> tuple[np.ndarray, np.ndarray]:
+    return _as_additive(allowed_positions(queries, keys, None, True, first_query), dtype)
 
 
-def _scores(allowed: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+def _as_additive(allowed: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
     added = ~allowed * dtype(LOWEST)  # np.where takes twice as long
     seen = allowed.any(-1, keepdims=True)
     added.flags.writeable = seen.flags.writeable = False
     return added, seen
-
-
-def dropout_mask(shape: tuple[int, ...], p: float,
-                 rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """(keep, scale): each element is kept with probability 1/scale on its own (scale 0: never).
-
-    16 random bits decide about an element, a quarter of what a float64 takes, so p is rounded to
-    a multiple of 2^-16; `scale` is exact for the rounded p.
-    """
-    key, dropped, scale = dropout_key(p, rng)
-    return kept(key, dropped, 0, math.prod(shape)).reshape(shape), scale
-
-
-class DropoutKey(NamedTuple):
-    """All that is needed to make any part of one dropout mask, and to make it again."""
-
-    key: int
-    dropped: int  # of 65536
-    scale: float
-
-
-def dropout_key(p: float, rng: np.random.Generator) -> DropoutKey:
-    """The key is the only thing that is drawn from `rng`."""
-    dropped = round(p * 65536)
-    scale = 65536 / (65536 - dropped) if dropped < 65536 else 0.0
-    return DropoutKey(int(rng.integers(2**63)), dropped, scale)
-
-
-def kept(key: int, dropped: int, start: int, count: int) -> np.ndarray:
-    """(count,) of the mask, from element `start` of the flat array on: the key names a stream of
-    random bits, and the element's number is its address there."""
-    skipped, first = divmod(start, 4)  # four elements of 16 bits in one number of 64
-    stream = np.random.PCG64(key)
-    if skipped:
-        stream.advance(skipped)
-    bits = stream.random_raw((first + count + 3) // 4).view(np.uint16)
-    return bits[first:first + count] >= dropped

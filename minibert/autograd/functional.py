@@ -21,7 +21,9 @@ from minibert.autograd.elementwise import relu  # noqa: F401 (public here too)
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
 from minibert.autograd.fused import losses as fused_losses
+from minibert.autograd.head_layout import HeadLayout, merge_heads
 from minibert.autograd.reductions import Axis, reduced_axes, reduced_count
+from minibert.autograd.shapes import broadcast_to
 from minibert.autograd.tensor import Tensor
 from minibert.validate import number, one_of
 
@@ -164,15 +166,16 @@ def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> No
                          f"{weight.shape}: expected ({weight.shape[0]},)")
 
 
-def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
-    """The rows of weight (V, C) that the integer array `ids` (...) names -> (..., C)."""
+def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """The rows of weight (V, C) that the integer array `ids` (...) names -> (..., C). The row
+    `padding_idx` gets no gradient."""
     ids = _integers("embedding", "ids", ids).copy()  # the caller may write into it before backward
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
     _check_range("embedding", "id", ids, len(weight))
     if reference_is_on():
-        return reference_functions.embedding(ids, weight)
-    return fused.embedding(ids, weight)
+        return reference_functions.embedding(ids, weight, padding_idx)
+    return fused.embedding(ids, weight, padding_idx)
 
 
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
@@ -300,63 +303,78 @@ def _check_targets(op: str, targets: np.ndarray, expected: tuple[int, ...], clas
 def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: TensorLike,
                                  attn_mask: Tensor | np.ndarray | None = None,
                                  dropout_p: float = 0.0, is_causal: bool = False,
-                                 scale: float | None = None, query_offset: int = 0,
+                                 scale: float | None = None,
                                  rng: np.random.Generator | None = None) -> Tensor:
     """softmax(Q K^T * scale) V; scale is 1 / sqrt(D) unless given.
 
-    query (B, H, T, D), key (B, H, S, D), value (B, H, S, D) -> (B, H, T, D). `attn_mask` has a
-    shape that broadcasts to (B, H, T, S) (two axes mean (T, S)): booleans, True = may attend, or
-    finite floats that are added to the scores and may require a gradient. `is_causal` adds to it
-    that query t sees the keys up to `query_offset` + t. A query that may attend to nothing yields
-    zeros. dropout_p drops weights, and needs `rng`. A boolean mask must stay as it is until the
-    backward is done: long texts look at it again.
+    query (B, H, T, D), key (B, H, S, D), value (B, H, S, D) -> (B, H, T, D); the axes before the
+    last two broadcast. `attn_mask` has a shape that broadcasts to (B, H, T, S) (two axes mean
+    (T, S)): booleans, True = may attend, or finite floats that are added to the scores and may
+    require a gradient. `is_causal` adds to it that query t attends to the keys 0 to t. A query that
+    may attend to nothing yields zeros. dropout_p drops weights, and needs `rng`. A boolean mask
+    must stay as it is until the backward is done: the version for long texts reads it again.
     """
     op = "scaled_dot_product_attention"
     query, key, value = as_tensors(op, query, key, value)
-    lead = query.shape[:-2]
-    if (min(query.ndim, key.ndim, value.ndim) < 2 or key.shape[:-2] != lead
-            or value.shape[:-2] != lead or query.shape[-1] != key.shape[-1]
-            or key.shape[-2] != value.shape[-2] or not key.shape[-2] or not key.shape[-1]):
+    try:
+        batch = np.broadcast_shapes(*[tensor.shape[:-2] for tensor in (query, key, value)])
+    except ValueError:
+        batch = None
+    if (batch is None or min(query.ndim, key.ndim, value.ndim) < 2
+            or query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]
+            or not key.shape[-2] or not key.shape[-1]):
         raise ValueError(f"{op}: query {query.shape}, key {key.shape} and value {value.shape} do "
                          "not fit: expected (..., T, D), (..., S, D) and (..., S, D) with S and D "
-                         "> 0")
+                         "> 0, and axes before them that broadcast")
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         _check_precision(op, name, tensor)
-    if not isinstance(query_offset, (int, np.integer)):
-        raise TypeError(f"{op}: query_offset is a number of keys, got {query_offset!r}")
+    query, key, value = [tensor if tensor.shape[:-2] == batch
+                         else broadcast_to(tensor, (*batch, *tensor.shape[-2:]))
+                         for tensor in (query, key, value)]
     _check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
     scale = None if scale is None else float(scale)  # a NumPy scalar would widen float32
-    arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, query_offset, rng)
+    arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, rng)
     if reference_is_on():
         return reference_functions.scaled_dot_product_attention(*arguments)
     return fused_attention.scaled_dot_product_attention(*arguments)
 
 
-def multi_head_attention(qkv: TensorLike, num_heads: int, attn_mask: np.ndarray | None = None,
-                         dropout_p: float = 0.0, is_causal: bool = False,
-                         rng: np.random.Generator | None = None) -> Tensor:
-    """scaled_dot_product_attention of `num_heads` heads at once: qkv (B, T, 3C), the queries, then
-    the keys, then the values of all heads -> (B, T, C). The mask is boolean."""
+def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout: HeadLayout,
+                         attn_mask: np.ndarray | None = None, dropout_p: float = 0.0,
+                         is_causal: bool = False, rng: np.random.Generator | None = None,
+                         attentions: list[Tensor] | None = None) -> Tensor:
+    """scaled_dot_product_attention of all heads at once (Vaswani et al. 2017, section 3.2.2).
+
+    query (B, T, H D) and key_value (B, S, 2 K D), or all three in `query` (B, T, (H + 2 K) D), as
+    `layout` says -> (B, T, H D). The mask is boolean. To `attentions`, if there is such a list, the
+    weights (B, H, T, S) before dropout are appended: then the reference implementation runs.
+    """
     op = "multi_head_attention"
-    qkv = as_tensor(op, qkv)
-    if (qkv.ndim != 3 or num_heads < 1 or qkv.shape[-1] % (3 * num_heads)
-            or not qkv.shape[1] or not qkv.shape[2]):
-        raise ValueError(f"{op}: qkv of shape {qkv.shape} does not fit {num_heads} heads: expected "
-                         "(B, T, 3 * heads * width) with at least one head, T and width > 0")
-    _check_precision(op, "qkv", qkv)
+    query = as_tensor(op, query)
+    tensors, widths = [query], [layout.query_width + layout.key_value_width]
+    if key_value is not None:
+        tensors = [query, as_tensor(op, key_value)]
+        widths = [layout.query_width, layout.key_value_width]
+    for tensor, width in zip(tensors, widths):
+        if tensor.ndim != 3 or tensor.shape[2] != width or not tensor.shape[1]:
+            raise ValueError(f"{op}: got shape {tensor.shape}, expected (B, T, {width}) with T > 0 "
+                             f"for {layout}")
+        _check_precision(op, "query", tensor)
     _check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
-        B, T, _ = qkv.shape
-        attn_mask = _attention_mask(op, attn_mask, (B, num_heads, T, T), qkv.dtype)
+        (B, T, _), S = query.shape, tensors[-1].shape[1]
+        attn_mask = _attention_mask(op, attn_mask, (B, layout.num_heads, T, S), query.dtype)
         if isinstance(attn_mask, Tensor):
             raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
                             f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
-    arguments = (qkv, num_heads, attn_mask, dropout_p, is_causal, rng)
-    if reference_is_on():
-        return reference_functions.multi_head_attention(*arguments)
-    return fused_attention.multi_head_attention(*arguments)
+    if reference_is_on() or attentions is not None:
+        query, key, value = layout.split(*tensors)
+        return merge_heads(reference_functions.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, None, rng, attentions))
+    return fused_attention.multi_head_attention(tensors, layout, attn_mask, dropout_p, is_causal,
+                                                rng)
 
 
 def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],

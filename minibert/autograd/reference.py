@@ -12,9 +12,10 @@ import math
 
 import numpy as np
 
-from minibert.autograd.attention_masks import LOWEST, allowed_positions, dropout_mask
-from minibert.autograd.ops import erf, exp, log, masked_fill, matmul, sqrt, squeeze
-from minibert.autograd.ops import swapaxes, take_along_axis, tanh
+from minibert.autograd.attention_masks import LOWEST, allowed_positions
+from minibert.autograd.dropout_masks import dropout_mask
+from minibert.autograd.ops import (erf, exp, log, masked_fill, sqrt, squeeze, take_along_axis, tanh,
+                                   where)
 from minibert.autograd.reductions import Axis
 from minibert.autograd.tensor import Tensor
 
@@ -83,9 +84,11 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
     return gelu(linear(x, weight, bias), approximate)
 
 
-def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
-    """Rows of `weight` (V, C): ids (...) -> (..., C)."""
-    return weight[ids]
+def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """Rows of `weight` (V, C): ids (...) -> (..., C); row `padding_idx` is a constant."""
+    if padding_idx is None:
+        return weight[ids]
+    return where((ids == padding_idx)[..., None], weight.detach()[ids], weight[ids])
 
 
 def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
@@ -160,58 +163,45 @@ def adamw_step(w: np.ndarray, grad: np.ndarray, m: np.ndarray, v: np.ndarray, st
 # ---- attention ---------------------------------------------------------------------------------
 
 
-def attention_weights(query: Tensor, key: Tensor, attn_mask: Tensor | np.ndarray | None = None,
-                      is_causal: bool = False, scale: float | None = None,
-                      query_offset: int = 0) -> Tensor:
-    """softmax(Q K^T / sqrt(D)): what each query takes from each key (Vaswani et al. 2017, eq. 1).
-
-    query (..., T, D), key (..., S, D) -> (..., T, S). The rows add up to 1, or are all zero where a
-    query may attend to nothing.
-    """
-    queries, width = query.shape[-2:]
-    keys = key.shape[-2]
-    scale = 1 / math.sqrt(width) if scale is None else scale
-    scores = matmul(query, swapaxes(key, -1, -2)) * scale  # (..., T, S)
-    if attn_mask is not None and attn_mask.dtype != bool:
-        scores = scores + attn_mask
-        attn_mask = None
-    allowed = allowed_positions(queries, keys, attn_mask, is_causal, query_offset)
-    if allowed is None:
-        return softmax(scores, -1)
-    weights = softmax(masked_fill(scores, ~allowed, LOWEST), -1)
-    return masked_fill(weights, ~allowed, 0.0)  # changes only the rows that have nothing allowed
-
-
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                                  attn_mask: Tensor | np.ndarray | None = None,
                                  dropout_p: float = 0.0, is_causal: bool = False,
-                                 scale: float | None = None, query_offset: int = 0,
-                                 rng: np.random.Generator | None = None) -> Tensor:
-    """Each query's mixture of the values: value (..., S, D) -> (..., T, D)."""
-    weights = attention_weights(query, key, attn_mask, is_causal, scale, query_offset)
+                                 scale: float | None = None,
+                                 rng: np.random.Generator | None = None,
+                                 attentions: list[Tensor] | None = None) -> Tensor:
+    """softmax(Q K^T / sqrt(D)) V (Vaswani et al. 2017, eq. 1).
+
+    query (..., T, D), key (..., S, D), value (..., S, D) -> (..., T, D). The rows of the weights
+    (..., T, S) add up to 1, or are all zero where a query may attend to nothing; before dropout
+    they are appended to `attentions`, if there is such a list.
+    """
+    T, S, D = query.shape[-2], *key.shape[-2:]
+    scale = 1 / math.sqrt(D) if scale is None else scale
+    scores = query @ key.swapaxes(-1, -2) * scale  # (..., T, S)
+    if attn_mask is not None and attn_mask.dtype != bool:
+        scores, attn_mask = scores + attn_mask, None
+    allowed = allowed_positions(T, S, attn_mask, is_causal)
+    if allowed is not None:
+        scores = masked_fill(scores, ~allowed, LOWEST)
+    weights = softmax(scores, -1)
+    if allowed is not None:
+        weights = masked_fill(weights, ~allowed, 0.0)  # the rows that have nothing allowed
+    if attentions is not None:
+        attentions.append(weights)
     if dropout_p:
         weights = dropout(weights, dropout_p, rng)
-    return matmul(weights, value)
+    return weights @ value
 
 
-def multi_head_attention(qkv: Tensor, num_heads: int, attn_mask: np.ndarray | None = None,
-                         dropout_p: float = 0.0, is_causal: bool = False,
-                         rng: np.random.Generator | None = None) -> Tensor:
-    """Each head attends by itself, with its share of the width (Vaswani et al. 2017, section
-    3.2.2): (B, T, 3C), the queries, then the keys, then the values of all heads -> (B, T, C)."""
-    query, key, value = split_heads(qkv, num_heads)
-    return merge_heads(scaled_dot_product_attention(query, key, value, attn_mask, dropout_p,
-                                                    is_causal, rng=rng))
-
-
-def split_heads(qkv: Tensor, num_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, T, 3C) -> queries, keys and values, each (B, H, T, D)."""
-    B, T, width = qkv.shape
-    heads = qkv.reshape(B, T, 3, num_heads, width // 3 // num_heads).transpose(2, 0, 3, 1, 4)
-    return heads[0], heads[1], heads[2]
-
-
-def merge_heads(mixed: Tensor) -> Tensor:
-    """(B, H, T, D) -> (B, T, C), the heads side by side."""
-    B, H, T, D = mixed.shape
-    return mixed.transpose(0, 2, 1, 3).reshape(B, T, H * D)
+def attention_by_loops(query: np.ndarray, key: np.ndarray, value: np.ndarray,
+                       allowed: np.ndarray) -> np.ndarray:
+    """The same of one head, one query and one key at a time: (T, D), (S, D), (S, D) and a boolean
+    mask (T, S) -> (T, D). The definition by plain numbers, which the tests compare with."""
+    output = np.zeros((len(query), value.shape[1]))
+    for t in range(len(query)):
+        keys = [s for s in range(len(key)) if allowed[t, s]]
+        scores = [query[t] @ key[s] / math.sqrt(len(query[t])) for s in keys]
+        total = sum([math.exp(score - max(scores)) for score in scores])
+        for s, score in zip(keys, scores):
+            output[t] += math.exp(score - max(scores)) / total * value[s]
+    return output

@@ -131,17 +131,6 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
     return theirs
 
 
-def stored_shape(model_type: str, name: str, file: WeightFile) -> tuple[int, ...] | None:
-    """The shape that our parameter `name` has in the file, None if it is not there. Only for one
-    that is stored as a whole."""
-    layout = layout_of(model_type)
-    (wanted,), transposed = place_of(layout, name)
-    for text in file:
-        if _bare(layout, text) == _bare(layout, wanted):
-            return file.shape(text)[::-1] if transposed else file.shape(text)
-    return None
-
-
 def stored_layers(model_type: str, file: WeightFile) -> int:
     """How many layers the file holds weights of."""
     layout = layout_of(model_type)
@@ -173,6 +162,13 @@ class StoredWeights(Mapping):
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array, which is not read."""
+        names, transposed = self._places[name]
+        rows, *rest = [self._file.shape(text) for text in names]
+        shape = (sum([rows[0], *[more[0] for more in rest]]), *rows[1:])
+        return shape[::-1] if transposed else shape
 
     def dtype_names(self) -> set[str]:
         return {self._file.dtype_name(text) for place in self._places.values()

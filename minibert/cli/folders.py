@@ -10,8 +10,8 @@ from minibert.atomic_files import read_json
 from minibert.checkpoints.hugging_face import load_folder
 from minibert.errors import InputError
 from minibert.models.architectures import BERT, GPT, Architecture, architecture_of, class_name
-from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
-                                  BertForPreTraining)
+from minibert.models.bert import BertForPreTraining
+from minibert.models.bert_tasks import BertForMaskedLM, BertForNextSentencePrediction
 from minibert.models.config import ModelConfig, config_from_dict, option_values
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minibert.errors import InputError
-from minibert.models.bert import (BertForMaskedLM, BertForNextSentencePrediction,
-                                  BertForPreTraining, BertModel)
-from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
+from minibert.models.bert import BertForPreTraining, BertModel
+from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
+                                        BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
 from minibert.models.config import BertConfig, GPT2Config, ModelConfig
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model

@@ -1,7 +1,7 @@
-"""BERT for the four task families: one small head each on the same encoder.
+"""BERT with one head: a pre-training task alone, or one of the four families of tasks.
 
-Figure 4 of Devlin et al. 2019: the class of a text or of a pair, the best of several endings, the
-span of a text that answers a question, a tag for every token.
+The families are those of Devlin et al. 2018, figure 4: the class of a text or of a pair, the best
+of several endings, the span of a text that answers a question, a tag for every token.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import numpy as np
 
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.models.bert import BertModel, BertPretrainedModel, BertWithHead
+from minibert.models.bert import BertModel, BertPretrainedModel
 from minibert.models.config import BertConfig
+from minibert.models.heads import MaskedLMHead
 from minibert.models.losses import classification_loss, sequence_loss, span_loss, token_loss
 from minibert.models.outputs import (BaseModelOutputWithPooling, LossAndLogits,
                                      QuestionAnsweringModelOutput)
@@ -20,16 +21,81 @@ from minibert.nn.layers import Dropout, Linear
 Rng = np.random.Generator
 
 
+class BertWithHead(BertPretrainedModel):
+    """BERT and one head. A subclass defines the head's logits and their loss."""
+
+    __slots__ = ("bert",)
+
+    def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
+                token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
+                inputs_embeds: Tensor | None = None, labels: np.ndarray | None = None,
+                output_hidden_states: bool = False, output_attentions: bool = False,
+                rng: Rng | None = None) -> LossAndLogits:
+        """The inputs of BertModel, and `labels` as the class describes them."""
+        outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
+                            output_hidden_states, output_attentions, rng)
+        logits = self.predict(outputs, rng)
+        loss = None if labels is None else self.loss(logits, labels)
+        return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        """The logits, from the encoder's outputs; `rng` is for dropout."""
+        raise NotImplementedError
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        """The mean loss of the logits."""
+        raise NotImplementedError
+
+
+class BertForMaskedLM(BertWithHead):
+    """BERT with the masked LM head, without a pooler. `labels` (B, T): the words at the masked
+    positions, -100 elsewhere. logits (B, T, V)."""
+
+    __slots__ = ("mlm_head",)
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
+        super().__init__(config)
+        self.bert = BertModel(config, None, add_pooling_layer=False)
+        self.mlm_head = MaskedLMHead(config, self.bert.embeddings.word_embeddings.weight)
+        if rng is not None:
+            self.initialize(rng)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.mlm_head(outputs.last_hidden_state)
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return token_loss(logits, labels)
+
+
+class BertForNextSentencePrediction(BertWithHead):
+    """BERT with the next-sentence head. `labels` (B,): 0 where the second sentence follows the
+    first, else 1. logits (B, 2)."""
+
+    __slots__ = ("nsp_head",)
+
+    def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
+        super().__init__(config)
+        self.bert = BertModel(config, None)
+        self.nsp_head = Linear(config.hidden_size, 2)
+        if rng is not None:
+            self.initialize(rng)
+
+    def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        return self.nsp_head(outputs.pooler_output)
+
+    def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
+        return classification_loss(logits, labels)
+
+
 class BertWithClassifier(BertWithHead):
-    """BERT, dropout and one linear layer, which gives `scores` numbers to a text or, without the
-    pooler, to each token."""
+    """BERT, dropout and one linear layer with `scores` outputs for a text or, without the pooler,
+    for each token."""
 
     __slots__ = ("dropout", "classifier")
 
     def __init__(self, config: BertConfig, rng: Rng | int | None, scores: int,
                  add_pooling_layer: bool = True):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.bert = BertModel(config, None, add_pooling_layer)
         p = config.classifier_dropout
         self.dropout = Dropout(config.hidden_dropout_prob if p is None else p)
@@ -47,7 +113,7 @@ class BertForSequenceClassification(BertWithClassifier):
     """The class of a text or of a pair of texts, or a number if `num_labels` is 1.
 
     `labels`: (B,) classes; (B,) numbers for one label; (B, K) of 0.0 and 1.0 for several classes at
-    once (see task_losses.problem_type). logits (B, K).
+    once (see losses.problem_type). logits (B, K).
     """
 
     __slots__ = ()
@@ -61,7 +127,7 @@ class BertForSequenceClassification(BertWithClassifier):
 
 
 class BertForTokenClassification(BertWithClassifier):
-    """A tag for every token. `labels` (B, T) with -100 where none is asked; logits (B, T, K)."""
+    """A tag for every token. `labels` (B, T) with -100 where none is scored; logits (B, T, K)."""
 
     __slots__ = ()
     has_labels = True
@@ -74,8 +140,8 @@ class BertForTokenClassification(BertWithClassifier):
 
 
 class BertForMultipleChoice(BertWithClassifier):
-    """Which of several endings goes on best? Each is read after the context as a pair of its own
-    and gets one score, and a softmax over the scores of one question compares them."""
+    """The best of several endings: each is paired with the passage and gets one score; the loss is
+    over the softmax of the scores of one question."""
 
     __slots__ = ()
 
@@ -104,17 +170,16 @@ class BertForMultipleChoice(BertWithClassifier):
 
 
 class BertForQuestionAnswering(BertPretrainedModel):
-    """The span of the text that answers a question: each token is scored as its start and as its
-    end. The text comes second, after the question."""
+    """The span of a passage that answers a question: each token is scored as its start and as its
+    end. The passage comes second, after the question."""
 
     __slots__ = ("bert", "qa_outputs")
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
-        super().__init__()
+        super().__init__(config)
         if config.num_labels != 2:
             raise InputError("BertForQuestionAnswering gives two scores to a token, start and end, "
                              f"but num_labels = {config.num_labels}: set it to 2")
-        self.config = config
         self.bert = BertModel(config, None, add_pooling_layer=False)
         self.qa_outputs = Linear(config.hidden_size, 2)
         if rng is not None:
@@ -140,7 +205,7 @@ class BertForQuestionAnswering(BertPretrainedModel):
 
 
 def _choices(array: np.ndarray | Tensor, axes: int) -> int:
-    """How many choices each question has: (B, choices, ...)."""
+    """The number of choices of each question: (B, choices, ...)."""
     shape = np.shape(array.data if isinstance(array, Tensor) else array)
     if len(shape) != axes or 0 in shape:
         raise InputError(f"BertForMultipleChoice: got shape {shape}: expected (batch, choices, "

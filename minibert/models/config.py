@@ -14,6 +14,7 @@ from typing import ClassVar
 from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
 from minibert.models.labels import LabelFields
+from minibert.nn.attention import BlockConfig
 from minibert.nn.layers import ACTIVATIONS
 from minibert.validate import flag, number, one_of, whole_number
 
@@ -139,6 +140,15 @@ class BertConfig(ModelConfig):
 
     family: ClassVar = "bert"
 
+    @property
+    def block_config(self) -> BlockConfig:
+        """The config of each block."""
+        return BlockConfig(hidden_size=self.hidden_size, num_heads=self.num_attention_heads,
+                           intermediate_size=self.intermediate_size, activation=self.hidden_act,
+                           norm_first=self.norm_first, dropout=self.hidden_dropout_prob,
+                           attention_dropout=self.attention_probs_dropout_prob,
+                           layer_norm_eps=self.layer_norm_eps)
+
 
 @dataclass(frozen=True)
 class GPT2Config(ModelConfig):
@@ -162,6 +172,15 @@ class GPT2Config(ModelConfig):
     tie_word_embeddings: bool = _field(flag, True)
 
     family: ClassVar = "gpt2"
+
+    @property
+    def block_config(self) -> BlockConfig:
+        """The config of each block."""
+        return BlockConfig(hidden_size=self.n_embd, num_heads=self.n_head,
+                           intermediate_size=self.intermediate_size,
+                           activation=self.activation_function, norm_first=True,
+                           dropout=self.resid_pdrop, attention_dropout=self.attn_pdrop,
+                           layer_norm_eps=self.layer_norm_epsilon)
 
     # BERT's names for the same sizes, as Hugging Face has them.
 

@@ -1,4 +1,4 @@
-"""GPT-2: reads from left to right and predicts the next token (Radford et al. 2019)."""
+"""GPT-2: causal attention, and next-token prediction (Radford et al. 2019)."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ from minibert.errors import InputError
 from minibert.generation.config import FILE_NAME, StoredOptions, read_stored_options
 from minibert.generation.generate import generate
 from minibert.models.config import GPT2Config
-from minibert.models.heads import vocabulary_weight
 from minibert.models.losses import sequence_loss
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
-from minibert.models.pretrained_model import PretrainedModel, attended, checked_ids, collected
+from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
+                                              make_padding_mask)
+from minibert.nn.attention import AttentionInputs
 from minibert.nn.block import TransformerStack
 from minibert.nn.embeddings import GPT2Embeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
+from minibert.nn.module import new_parameter
 
 Rng = np.random.Generator
 
 
 class GPT2PretrainedModel(PretrainedModel):
-    """What GPT-2's classes share."""
+    """The base of GPT-2's classes: how their weights are drawn."""
 
     __slots__ = ()
     config_class = GPT2Config
 
     def draw(self, name: str, shape: tuple[int, ...], rng: Rng) -> np.ndarray:
-        """Normal with standard deviation `initializer_range`; what a branch adds to the stream is
-        scaled by 1/sqrt(N), N the number of branches (Radford et al. 2019, section 2.3). Hugging
-        Face too draws the positions like the rest (OpenAI's code with half of that)."""
+        """Normal with standard deviation `initializer_range`; the last matrix of a branch is scaled
+        by 1/sqrt(N), N the number of branches (Radford et al. 2019, section 2.3). Hugging Face too
+        draws the positions like the rest (OpenAI's code with half of that)."""
         values = rng.standard_normal(shape, np.float32) * np.float32(self.config.initializer_range)
         if name.endswith(("attention.output.weight", "feed_forward.output.weight")):
             values /= np.float32(math.sqrt(2 * self.config.n_layer))
@@ -50,14 +52,10 @@ class GPT2Model(GPT2PretrainedModel):
 
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
         """`rng` None leaves the weights at zero, to be loaded."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.embeddings = GPT2Embeddings(config.vocab_size, config.n_embd, config.n_positions,
                                          config.embd_pdrop)
-        self.stack = TransformerStack(config.n_layer, config.n_embd, config.n_head,
-                                      config.intermediate_size, config.activation_function, True,
-                                      config.resid_pdrop, config.attn_pdrop,
-                                      config.layer_norm_epsilon)
+        self.stack = TransformerStack(config.n_layer, config.block_config)
         if rng is not None:
             self.initialize(rng)
 
@@ -71,38 +69,39 @@ class GPT2Model(GPT2PretrainedModel):
 
         With `past_key_values` these are the tokens (and the mask) after those in the cache, which
         is filled in place; positions then are counted without the padding. Within no_grad only.
+        Errors: InputError for shapes that differ and for ids that the model does not have.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
-        mask = attended(attention_mask, (B, T))
+        mask = make_padding_mask(attention_mask, (B, T))
         if past_key_values is not None:
             tokens = np.ones((B, T), bool) if mask is None else mask[:, 0, 0]
             positions, mask = past_key_values.begin(tokens)
             self._check_length(positions.max(initial=-1) + 1)
             position_ids = positions if position_ids is None else position_ids
-        position_ids = self._positions(position_ids, (B, T))
+        inputs = AttentionInputs(attn_mask=mask, is_causal=past_key_values is None,
+                                 position_ids=self._positions(position_ids, (B, T)), rng=rng,
+                                 cache=past_key_values,
+                                 attentions=[] if output_attentions else None)
         hidden_states = [] if output_hidden_states else None
-        attentions = [] if output_attentions else None
-        x = self.embeddings(input_ids, position_ids, inputs_embeds, rng)  # (B, T, C)
-        x = self.stack(x, mask, is_causal=past_key_values is None, rng=rng,
-                       hidden_states=hidden_states, attentions=attentions, cache=past_key_values)
+        x = self.embeddings(input_ids, inputs, inputs_embeds)  # (B, T, C)
+        x = self.stack(x, inputs, hidden_states)
         if past_key_values is not None:
             past_key_values.commit()
-        return BaseModelOutput(x, collected(hidden_states), collected(attentions))
+        return BaseModelOutput(x, as_tuple(hidden_states), as_tuple(inputs.attentions))
 
 
 class GPT2LMHeadModel(GPT2PretrainedModel):
-    """Predicts the next token: each vector is compared with those of all words."""
+    """GPT-2 with a language model's head: each vector times those of all words gives the logits of
+    the next token. The head is the word embedding itself unless the config unties them."""
 
     __slots__ = ("transformer", "lm_head", "generation_config")
 
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.generation_config: StoredOptions | None = None  # of the folder, for generate
         self.transformer = GPT2Model(config, None)
         words = self.transformer.embeddings.word_embeddings.weight
-        self.lm_head = vocabulary_weight(config.vocab_size, config.n_embd,
-                                         words if config.tie_word_embeddings else None)
+        self.lm_head = words if config.tie_word_embeddings else new_parameter(*words.shape)
         if rng is not None:
             self.initialize(rng)
 
@@ -113,8 +112,8 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
                 past_key_values: KeyValueCache | None = None, logits_to_keep: int = 0
                 ) -> LossAndLogits:
         """logits (B, T, V), or those of the last `logits_to_keep` tokens. `labels` (B, T) may be
-        the input ids themselves, with -100 where nothing is asked: the shift is made here, the
-        logits at t are held against label t + 1.
+        the input ids themselves, with -100 where none is scored: the logits at t are scored against
+        label t + 1. A training step calls next_token_loss instead.
         """
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
                                    output_hidden_states, output_attentions, rng, past_key_values)
@@ -151,8 +150,9 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
 
     def next_token_loss(self, input_ids: np.ndarray, targets: np.ndarray, rng: Rng | None = None
                         ) -> Tensor:
-        """What training computes: the sum of the losses at `targets` (B, T), which are shifted
-        already (the token after each input token; -100 is ignored)."""
+        """The forward of a training step: the sum of the losses at `targets` (B, T), which are
+        shifted already (the token after each input token; -100 is ignored). The loss is fused with
+        the head, so there are no logits; loss and gradients equal those of `forward`."""
         with self.scope():
             x = self.transformer(input_ids, rng=rng).last_hidden_state
             targets = checked_ids("targets", targets, self.config.vocab_size, x.shape[:2],
@@ -161,15 +161,14 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
 
 
 class GPT2ForSequenceClassification(GPT2PretrainedModel):
-    """The class of a text, or a number if `num_labels` is 1: the last token, which alone has read
-    all of it, speaks for the text."""
+    """The class of a text, or a number if `num_labels` is 1, from the vector of the last token, the
+    only one that attends to the whole text."""
 
     __slots__ = ("transformer", "score")
     has_labels = True
 
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.transformer = GPT2Model(config, None)
         self.score = Linear(config.n_embd, config.num_labels, bias=False)
         if rng is not None:
@@ -190,8 +189,8 @@ class GPT2ForSequenceClassification(GPT2PretrainedModel):
 
     def _last_tokens(self, input_ids: np.ndarray | None, attention_mask: np.ndarray | None,
                      shape: tuple[int, int]) -> np.ndarray:
-        """Where each row has its last token that is not `config.pad_token_id`: (B,). As in Hugging
-        Face the ids decide, not the mask, so that padding may stand on either side."""
+        """The column of each row's last token that is not `config.pad_token_id`: (B,). As in
+        Hugging Face the ids decide, not the mask, so padding may stand on either side."""
         B, T = shape
         pad = self.config.pad_token_id
         if pad is None and B > 1:

@@ -1,18 +1,18 @@
-"""What stands on top of a stack of blocks and turns vectors into predictions."""
+"""The heads: what stands on top of a stack of blocks and turns vectors into predictions."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from minibert.autograd import functional as F
 from minibert.autograd.ops import tanh
 from minibert.autograd.tensor import Tensor
+from minibert.models.config import BertConfig
 from minibert.nn.layers import LayerNorm, Linear
-from minibert.nn.module import Module, Parameter
+from minibert.nn.module import Module, Parameter, new_parameter
 
 
 class Pooler(Module):
-    """The first token ([CLS]) speaks for the whole text: (B, T, C) -> (B, C)."""
+    """tanh(W h + b) of the first token's vector h ([CLS]): (B, T, C) -> (B, C) (Devlin et al. 2018,
+    section 3.1)."""
 
     __slots__ = ("dense",)
 
@@ -21,36 +21,31 @@ class Pooler(Module):
         self.dense = Linear(hidden_size, hidden_size)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, T, C) -> (B, C)"""
         return tanh(self.dense(hidden_states[:, 0]))
 
 
 class MaskedLMHead(Module):
-    """Which word stands here? (..., C) -> (..., V).
+    """The logits of every word: (..., C) -> (..., V) (Devlin et al. 2018, section 3.1, task 1).
 
-    The vector is transformed once more and compared with the vectors of all words: the decoder is
-    the word embedding (V, C) itself, the very same Parameter, unless the config unties them.
+    The vector is transformed once more and multiplied with the vectors of all words: the decoder is
+    the word embedding (V, C) itself, the same Parameter, unless the config unties them.
     """
 
     __slots__ = ("dense", "norm", "decoder", "bias")
 
-    def __init__(self, hidden_size: int, vocab_size: int, activation: str, eps: float,
-                 tied_to: Parameter | None):
+    def __init__(self, config: BertConfig, word_embeddings: Parameter):
         super().__init__()
-        self.dense = Linear(hidden_size, hidden_size, activation=activation)
-        self.norm = LayerNorm(hidden_size, eps)
-        self.decoder = vocabulary_weight(vocab_size, hidden_size, tied_to)
-        self.bias = Parameter(np.zeros(vocab_size, np.float32))
+        V, C = word_embeddings.shape
+        self.dense = Linear(C, C, activation=config.hidden_act)
+        self.norm = LayerNorm(C, config.layer_norm_eps)
+        self.decoder = word_embeddings if config.tie_word_embeddings else new_parameter(V, C)
+        self.bias = new_parameter(V)
 
     def transform(self, hidden_states: Tensor) -> Tensor:
-        """(..., C) -> (..., C): what is compared with the words."""
+        """(..., C) -> (..., C): what is multiplied with the words' vectors."""
         return self.norm(self.dense(hidden_states))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
+        """(..., C) -> (..., V)"""
         return F.linear(self.transform(hidden_states), self.decoder, self.bias)
-
-
-def vocabulary_weight(vocab_size: int, hidden_size: int, tied_to: Parameter | None) -> Parameter:
-    """The weight (V, C) that compares vectors with all words: the embedding's, or a new one."""
-    if tied_to is not None:
-        return tied_to
-    return Parameter(np.zeros((vocab_size, hidden_size), np.float32))

@@ -1,4 +1,4 @@
-"""The losses, one function for each kind of label. Training asks for sums, not means.
+"""The losses, one function for each kind of label. Training uses sums, not means.
 
 Letters: B examples, T tokens, K classes.
 """
@@ -16,17 +16,18 @@ from minibert.models.pretrained_model import checked_ids
 
 
 def classification_loss(logits: Tensor, labels: np.ndarray, weight: np.ndarray | None = None,
-                        reduction: str = "mean") -> Tensor:
+                        reduction: str = "mean", name: str = "labels") -> Tensor:
     """Each example is of one class: logits (B, K), labels (B,), `weight` (K,) of the classes. The
-    mean is over the weights of the labels, as in PyTorch."""
-    labels = checked_ids("labels", labels, logits.shape[1], logits.shape[:1])
+    mean is over the weights of the labels, as in PyTorch. `name` is that of the labels in errors.
+    """
+    labels = checked_ids(name, labels, logits.shape[1], logits.shape[:1])
     return F.cross_entropy(logits, labels, weight, reduction=reduction)
 
 
 def token_loss(logits: Tensor, labels: np.ndarray, weight: np.ndarray | None = None,
                reduction: str = "mean") -> Tensor:
-    """Each token is of one class (a tag, a word), or is not asked for: logits (B, T, K), labels
-    (B, T) with -100 where nothing is asked, `weight` (K,). The mean is over the asked tokens."""
+    """Each token is of one class (a tag, a word), or is not scored: logits (B, T, K), labels (B, T)
+    with -100 where it is not, `weight` (K,). The mean is over the scored tokens."""
     B, T, K = logits.shape
     labels = checked_ids("labels", labels, K, (B, T), ignored=F.IGNORE_INDEX)
     return F.cross_entropy(logits.reshape(B * T, K), labels.reshape(B * T), weight,
@@ -35,9 +36,9 @@ def token_loss(logits: Tensor, labels: np.ndarray, weight: np.ndarray | None = N
 
 def span_loss(start_logits: Tensor, end_logits: Tensor, start_positions: np.ndarray,
               end_positions: np.ndarray, reduction: str = "mean") -> Tensor:
-    """Where an answer starts and where it ends (its last token), half of the loss each: logits
-    (B, T), positions (B,) from 0. A position of T or more lies outside the window and is not asked
-    for; the mean is over the others."""
+    """The start of an answer and its end (the last token), half of the loss each: logits (B, T),
+    positions (B,) from 0. A position of T or more lies outside the window and is not scored; the
+    mean is over the others."""
     start_loss = _position_loss("start_positions", start_logits, start_positions, reduction)
     end_loss = _position_loss("end_positions", end_logits, end_positions, reduction)
     return (start_loss + end_loss) / 2
@@ -58,9 +59,9 @@ def regression_loss(logits: Tensor, labels: np.ndarray, reduction: str = "mean")
 
 
 def multi_label_loss(logits: Tensor, labels: np.ndarray, reduction: str = "mean") -> Tensor:
-    """Each class is a yes-or-no question of its own: logits (B, K), labels (B, K) from 0 to 1.
+    """Each class is a binary decision of its own: logits (B, K), labels (B, K) from 0 to 1.
 
-    The sigmoid of x is the softmax of (x, 0), so that this is cross entropy between two classes.
+    The sigmoid of x is the softmax of (x, 0), so this is cross entropy between two classes.
     """
     labels = _numbers(labels, logits)
     if ((labels < 0) | (labels > 1)).any():
@@ -84,9 +85,9 @@ def _numbers(labels: np.ndarray, logits: Tensor) -> np.ndarray:
 
 
 def problem_type(config: BertConfig | GPT2Config, labels: np.ndarray) -> str:
-    """What a sequence classifier is asked: what the config says, or else, as in Hugging Face, a
-    number if there is one label alone, one class if the labels are whole numbers, and several
-    classes at once otherwise."""
+    """The kind of a sequence classifier: config.problem_type, or else, as in Hugging Face,
+    "regression" with one label, "single_label_classification" if `labels` are whole numbers, and
+    "multi_label_classification" otherwise."""
     if config.problem_type is not None:
         return config.problem_type
     if config.num_labels == 1:

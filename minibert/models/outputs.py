@@ -1,8 +1,8 @@
-"""What the models return, under Hugging Face's names. What was not asked for is None.
+"""The models' outputs, under Hugging Face's names. A field that was not requested is None.
 
 Letters: B batch, T tokens, H heads, C width, V vocabulary. `hidden_states` are one more than there
-are layers, (B, T, C) each, the first what enters the first block; `attentions` are one per layer,
-(B, H, T, T).
+are layers, (B, T, C) each, the first is the input of the first block; `attentions` are one per
+layer, (B, H, T, T).
 """
 
 from __future__ import annotations
@@ -40,6 +40,20 @@ class BertForPreTrainingOutput:
     seq_relationship_logits: Tensor
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class PreTrainingLosses:
+    """The outputs of BertForPreTraining.pretraining_losses: sums, not means, of the losses.
+
+    mlm_loss over the M masked positions, mlm_logits (M, V) (None where gradients are recorded: the
+    logits' gradient overwrites them); nsp_loss, nsp_logits (B, 2) (None without labels).
+    """
+
+    mlm_loss: Tensor
+    mlm_logits: Tensor | None
+    nsp_loss: Tensor | None = None
+    nsp_logits: Tensor | None = None
 
 
 @dataclass

@@ -1,36 +1,43 @@
-"""What all models share: drawing the first weights, checking inputs, and model folders."""
+"""The base of all models: initial weights, input checks, model folders, sizes."""
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from collections import ChainMap
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.tensor import Tensor
 from minibert.checkpoints.hugging_face import (StoredWeights, WeightFile, hf_arrays, load_folder,
-                                               our_arrays, save_folder, stored_layers, stored_shape)
+                                               our_arrays, save_folder, stored_layers)
 from minibert.errors import InputError
-from minibert.models.config import config_from_dict
+from minibert.models.config import LAYERS, ModelConfig, config_from_dict, option_fields
 from minibert.models.labels import LabelFields
 from minibert.nn.block import TransformerStack
-from minibert.nn.masks import padding_mask
-from minibert.nn.module import Module
+from minibert.nn.module import Module, without_memory
+
+MOST_PARAMETERS = 10**11  # 400 GB in float32: larger configs are refused before anything is built
 
 
 class PretrainedModel(Module):
-    """A model that has a config and can be kept in a folder. Subclasses name `config_class`."""
+    """A model that has a config and can be saved in a folder. Subclasses name `config_class`."""
 
     __slots__ = ("config",)
-    config_class: type
+    config_class: type[ModelConfig]
     has_labels = False  # whether num_labels is a size of the model
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
 
     @property
     def gradient_checkpointing(self) -> bool:
-        """Whether the blocks' activations are computed again in backward instead of kept."""
+        """Whether the blocks' activations are computed again in backward instead of kept (Chen et
+        al. 2016, "Training Deep Nets with Sublinear Memory Cost"). Can be set at any time."""
         return all([stack.gradient_checkpointing for stack in self._stacks()])
 
     @gradient_checkpointing.setter
@@ -42,8 +49,7 @@ class PretrainedModel(Module):
         return [module for module in self.modules() if isinstance(module, TransformerStack)]
 
     def initialize(self, rng: np.random.Generator | int) -> None:
-        """Draw all matrices anew; vectors keep what they were built with (biases and shifts zeros,
-        scales ones)."""
+        """Draw all matrices; vectors keep their values (biases and shifts zeros, scales ones)."""
         rng = np.random.default_rng(rng)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
@@ -51,7 +57,7 @@ class PretrainedModel(Module):
                 parameter.data = array.astype(parameter.dtype, copy=False)
 
     def draw(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """First values for the matrix `name`."""
+        """Initial values for the matrix `name`."""
         raise NotImplementedError
 
     @classmethod
@@ -74,14 +80,20 @@ class PretrainedModel(Module):
             config = config_from_dict(cls.config_class, values, changes)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        _check_sizes(config, path, file)
-        model = cls(config, rng=None)
+        _check_layers(config, path, file)
+        with without_memory():
+            model = cls(config, rng=None)
         arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
+        _check_shapes(model, path, file, arrays)
         if "F64" in arrays.dtype_names():
             model.double()
         if missing:
             model._draw_missing_heads(folder, missing, rng)
-        _load(model, path, file, arrays)
+        try:
+            model.load_state_dict(ChainMap(arrays, model.state_dict()))
+        except InputError as error:
+            raise InputError(f"{path} does not fit {file.path.name}: {error}") from None
+        _check_finite(model, file)
         model.read_settings(Path(folder), values)
         model.eval()
         if output_loading_info:
@@ -96,12 +108,12 @@ class PretrainedModel(Module):
 
     def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str],
                             rng: np.random.Generator | int) -> None:
-        """Draw what a file without heads does not hold; anything else must be there."""
+        """Draw the heads that are not in a file. Errors: InputError if anything else is missing."""
         vital = [name for name in missing if ".stack." in f".{name}" or "embeddings." in name]
         if vital:
             raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                              + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
-        self.initialize(rng)  # of everything; what the file holds then takes its place
+        self.initialize(rng)  # all matrices; those of the file are loaded over them
 
     def read_settings(self, folder: Path, values: dict) -> None:
         """Read what else a folder says of a model of this class; `values` is its config.json."""
@@ -178,8 +190,10 @@ def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] |
     return ids
 
 
-def attended(attention_mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
-    """The padding mask (B, 1, 1, T) of a batch, built once for all layers; None without padding."""
+def make_padding_mask(attention_mask: np.ndarray | None, shape: tuple[int, int]
+                      ) -> np.ndarray | None:
+    """The padding mask (B, 1, 1, T) of a batch, built once for all layers; None without padding.
+    Errors: InputError for another shape than the tokens' (B, T)."""
     if attention_mask is None:
         return None
     mask = padding_mask(attention_mask)
@@ -189,45 +203,45 @@ def attended(attention_mask: np.ndarray | None, shape: tuple[int, int]) -> np.nd
     return None if mask.all() else mask
 
 
-def collected(states: list | None) -> tuple | None:
+def as_tuple(states: list | None) -> tuple | None:
+    """The list as a tuple, None as None."""
     return None if states is None else tuple(states)
 
 
-# The parameters that show the sizes of a model, and the names of these sizes.
-_SIZES = {"embeddings.word_embeddings.weight": ("vocab_size", "hidden_size"),
-          "embeddings.position_embeddings.weight": ("max_position_embeddings", "hidden_size"),
-          "embeddings.token_type_embeddings.weight": ("type_vocab_size", "hidden_size"),
-          "stack.blocks.0.feed_forward.expand.weight": ("intermediate_size", "hidden_size")}
-_GPT2_WORDS = {"hidden_size": "n_embd", "max_position_embeddings": "n_positions",
-               "intermediate_size": "n_inner", "num_hidden_layers": "n_layer"}
+# ---- sizes -------------------------------------------------------------------------------------
 
 
-def _check_sizes(config: object, path: Path, file: WeightFile) -> None:
-    """Hold config.json against the file before any memory is taken: what the config asks for must
-    be there, so that no model is larger than its file."""
-    words = _GPT2_WORDS if hasattr(config, "n_embd") else {}
-    L, C, I = config.num_hidden_layers, config.hidden_size, config.intermediate_size
-    for name, fields in _SIZES.items():
-        shape = stored_shape(config.model_type, name, file) if hasattr(config, fields[0]) else None
-        for axis, field in enumerate(fields if shape is not None and len(shape) == 2 else ()):
-            value = getattr(config, field)
-            if value != shape[axis]:
-                raise InputError(f"{path}: {words.get(field, field)} = {value}, but {name} has "
-                                 f"shape {shape} in {file.path.name}; set it to {shape[axis]}, "
-                                 "if the weights belong to this model")
+def parameter_count(model_class: type[PretrainedModel], config: ModelConfig) -> int:
+    """The number of parameters of model_class(config), from models of one and two layers that take
+    no memory. Errors: InputError for more than MOST_PARAMETERS."""
+    layers = option_fields(type(config))[LAYERS][0].name
+    counts = []
+    for number in (1, 2):
+        with without_memory():
+            model = model_class(replace(config, **{layers: number}), rng=None)
+        counts.append(sum([parameter.size for parameter in model.parameters()]))
+    one, two = counts
+    count = one + (config.num_hidden_layers - 1) * (two - one)
+    if count > MOST_PARAMETERS:
+        sizes = ", ".join([f"{one.name} = {getattr(config, one.name):,}" for one in fields(config)
+                           if type(getattr(config, one.name)) is int
+                           and getattr(config, one.name) > 1000 or one.name == layers])
+        raise InputError(f"{type(config).__name__}: {sizes} make a model of {count:,} parameters: "
+                         f"at most {MOST_PARAMETERS:,} are built")
+    return count
+
+
+def _check_layers(config: ModelConfig, path: Path, file: WeightFile) -> None:
+    """Refuse more layers than the file holds, before one of them is built."""
     stored = stored_layers(config.model_type, file)
     if not stored:
         raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no layer "
                          "of such a model: they are not of one model")
-    if L > stored:
-        layers = words.get("num_hidden_layers", "num_hidden_layers")
-        raise InputError(f"{path}: {layers} = {L}, but {file.path.name} holds weights of {stored} "
-                         f"layers; set it to {stored}, if the weights belong to this model")
-    asked = (config.vocab_size + config.max_position_embeddings) * C + L * (4 * C * C + 2 * C * I)
-    held = sum(math.prod(file.shape(name)) for name in file)
-    if asked > held:
-        raise InputError(f"{path}: asks for a model of more than {asked:,} weights, and "
-                         f"{file.path.name} holds {held:,}: they do not belong together")
+    if config.num_hidden_layers > stored:
+        layers = option_fields(type(config))[LAYERS][0].name
+        raise InputError(f"{path}: {layers} = {config.num_hidden_layers}, but {file.path.name} "
+                         f"holds weights of {stored} layers; set it to {stored}, if the weights "
+                         "belong to this model")
 
 
 def _without_wrong_labels(path: Path, values: dict) -> dict:
@@ -242,13 +256,43 @@ def _without_wrong_labels(path: Path, values: dict) -> dict:
     return values
 
 
-def _load(model: PretrainedModel, config_path: Path, file: WeightFile,
-          arrays: StoredWeights) -> None:
-    """Fill the model, as far as `arrays` go."""
-    try:
-        model.load_state_dict(ChainMap(arrays, model.state_dict()))
-    except InputError as error:
-        raise InputError(f"{config_path} does not fit {file.path.name}: {error}") from None
+def _check_shapes(model: PretrainedModel, path: Path, file: WeightFile, arrays: StoredWeights
+                  ) -> None:
+    """Compare the shapes of a model without memory with those of the file: no model is larger than
+    its file."""
+    for name, array in model.state_dict().items():
+        if name not in arrays or arrays.shape(name) == array.shape:
+            continue
+        stored = arrays.shape(name)
+        cure = _field_for_shape(model, name, stored)
+        if cure is None:
+            raise InputError(f"{path} does not fit {file.path.name}: {name} has shape {stored} "
+                             f"there, but the config gives {array.shape}")
+        field, size = cure
+        raise InputError(f"{path}: {field} = {getattr(model.config, field)}, but {name} has shape "
+                         f"{stored} in {file.path.name}; set it to {size}, if the weights belong "
+                         "to this model")
+
+
+def _field_for_shape(model: PretrainedModel, name: str, shape: tuple[int, ...]
+                     ) -> tuple[str, int] | None:
+    """(field of the config, size) that would give the parameter `name` one of the sizes in `shape`
+    that it has not; found by trying."""
+    config, layers = model.config, option_fields(type(model.config))[LAYERS][0].name
+    for axis, (size, asked) in enumerate(zip(shape, model.state_dict()[name].shape)):
+        for field in [one.name for one in fields(config) if size != asked and one.name != layers]:
+            try:
+                with without_memory():
+                    other = type(model)(replace(config, **{field: size}), rng=None)
+            except (InputError, TypeError, ValueError):
+                continue  # the field does not take this size
+            other_shape = other.state_dict()[name].shape if name in other.state_dict() else ()
+            if other_shape[axis:axis + 1] == (size,):
+                return field, size
+    return None
+
+
+def _check_finite(model: PretrainedModel, file: WeightFile) -> None:
     for name, array in model.state_dict().items():
         if array.size and not np.isfinite([array.min(), array.max()]).all():
             raise InputError(f"{file.path}: {name} holds NaN or an infinity: its training failed, "

@@ -1,89 +1,95 @@
-"""Multi-head attention: every token looks up what it needs among the others.
-
-Each head asks with a query, finds by a key and takes away a value; softmax(q k^T / sqrt(D)) v is
-computed in `functional.scaled_dot_product_attention` (Vaswani et al. 2017, section 3.2).
-"""
+"""Multi-head attention, and the two values that a block is given: its config and its inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from minibert.autograd import functional as F
-from minibert.autograd import reference
-from minibert.autograd.ops import split
-from minibert.autograd.tensor import Tensor, is_recorded
+from minibert.autograd.head_layout import HeadLayout
+from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 from minibert.nn.module import Module
 
 
-class MultiHeadAttention(Module):
-    """(B, T, C) -> (B, T, C) with H heads of width D = C / H.
+@dataclass(frozen=True)
+class BlockConfig:
+    """The sizes and options of a Transformer block. `norm_first`: layer norm before each branch
+    instead of after each addition."""
 
-    One linear layer computes queries, keys and values: the rows of its weight (3C, C) are those of
-    the queries, then those of the keys, then those of the values.
+    hidden_size: int
+    num_heads: int
+    intermediate_size: int
+    activation: str = "gelu"
+    norm_first: bool = False
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    layer_norm_eps: float = 1e-5
+
+    @property
+    def head_layout(self) -> HeadLayout:
+        """The heads of an attention of this width; an InputError where they do not divide it."""
+        if self.hidden_size % self.num_heads:
+            raise InputError(f"attention: a width of {self.hidden_size} cannot be split into "
+                             f"{self.num_heads} heads: choose a multiple")
+        return HeadLayout(self.num_heads, self.num_heads, self.hidden_size // self.num_heads)
+
+
+@dataclass(frozen=True)
+class AttentionInputs:
+    """What a call of the model hands to every block, besides the vectors x (B, T, C)."""
+
+    attn_mask: np.ndarray | None = None  # boolean, True = may attend, broadcasts to (B, H, T, S)
+    is_causal: bool = False  # hide later tokens
+    position_ids: np.ndarray | None = None  # (1 or B, T)
+    rng: np.random.Generator | None = None  # for dropout
+    cache: KeyValueCache | None = None  # keys and values of the tokens before x
+    attentions: list[Tensor] | None = None  # each block appends its weights (B, H, T, S)
+
+
+class MultiHeadAttention(Module):
+    """(B, T, C) -> (B, T, C): softmax(Q K^T / sqrt(D)) V with H heads of width D = C / H (Vaswani
+    et al. 2017, section 3.2).
+
+    One linear layer computes queries, keys and values: the rows of its weight are those of the
+    queries of all heads, then those of the keys, then those of the values.
     """
 
-    __slots__ = ("qkv", "output", "num_heads", "dropout")
+    __slots__ = ("qkv", "output", "layout", "dropout")
 
-    def __init__(self, hidden_size: int, num_heads: int, dropout: float = 0.0):
+    def __init__(self, config: BlockConfig):
         super().__init__()
-        if hidden_size % num_heads:
-            raise InputError(f"attention: a width of {hidden_size} cannot be split into "
-                             f"{num_heads} heads: choose a multiple")
-        self.qkv = Linear(hidden_size, 3 * hidden_size)
-        self.output = Linear(hidden_size, hidden_size)
-        self.num_heads = num_heads
-        self.dropout = dropout
+        self.layout = layout = config.head_layout
+        self.qkv = Linear(config.hidden_size, layout.query_width + layout.key_value_width)
+        self.output = Linear(layout.query_width, config.hidden_size)
+        self.dropout = config.attention_dropout
 
-    def forward(self, x: Tensor, context: Tensor | None = None, attn_mask: np.ndarray | None = None,
-                is_causal: bool = False, rng: np.random.Generator | None = None,
-                attentions: list | None = None, cache: KeyValueCache | None = None) -> Tensor:
-        """Queries come from `x`, keys and values from `context` (B, S, C), or from `x` as well.
-
-        `attn_mask` is boolean and broadcasts to (B, H, T, S); `is_causal` hides later positions.
-        The weights (B, H, T, S) are appended to `attentions`, if there is such a list. With a
-        `cache` the S keys are those of earlier calls and of x.
-        """
+    def forward(self, x: Tensor, inputs: AttentionInputs = AttentionInputs(),
+                encoder_hidden_states: Tensor | None = None) -> Tensor:
+        """x (B, T, C) -> (B, T, C). Keys and values come from x and, with a cache, from the tokens
+        before it; or from `encoder_hidden_states` (B, S, C): cross-attention."""
+        if encoder_hidden_states is not None:
+            query, key_value = self._cross(x, encoder_hidden_states, inputs)
+        else:
+            query, key_value = self.qkv(x), None  # (B, T, (H + 2 K) D): all in one
+            if inputs.cache is not None:
+                width = self.layout.query_width
+                key_value = inputs.cache.update(self, query[..., width:])  # (B, S, 2 K D)
+                query = query[..., :width]  # (B, T, H D)
         p = self.dropout if self.training else 0.0
-        if context is None and attentions is None and cache is None:
-            return self.output(F.multi_head_attention(self.qkv(x), self.num_heads, attn_mask, p,
-                                                      is_causal, rng))
-        query, key, value = self._queries_keys_values(x, context, cache)
-        if attentions is not None:
-            attentions.append(reference.attention_weights(query, key, attn_mask, is_causal))
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask, p, is_causal, rng=rng)
-        return self.output(reference.merge_heads(mixed))
+        mixed = F.multi_head_attention(query, key_value, self.layout, inputs.attn_mask, p,
+                                       inputs.is_causal, inputs.rng, inputs.attentions)
+        return self.output(mixed)  # (B, T, H D) -> (B, T, C)
 
-    def _queries_keys_values(self, x: Tensor, context: Tensor | None, cache: KeyValueCache | None
-                             ) -> Sequence[Tensor]:
-        """(B, H, T, D) and twice (B, H, S, D)"""
-        if cache is not None:
-            return self._after_the_past(x, context, cache)
-        if context is None:
-            return reference.split_heads(self.qkv(x), self.num_heads)
-        C = x.shape[-1]
-        weight, bias = self.qkv.weight, self.qkv.bias
-        parts = [F.linear(x, weight[:C], bias[:C]),
-                 *split(F.linear(context, weight[C:], bias[C:]), 2, axis=-1)]
-        return [self._heads(part) for part in parts]
-
-    def _after_the_past(self, x: Tensor, context: Tensor | None, cache: KeyValueCache
-                        ) -> Sequence[Tensor]:
-        if context is not None:
-            raise InputError("attention: a cache is for a text that sees itself, not a context")
-        C = x.shape[-1]
-        qkv = self.qkv(x)
-        if is_recorded(qkv):
-            raise InputError("attention: a cache holds no gradients: call the model within "
-                             "minibert.no_grad()")
-        kept = Tensor(cache.update(self, qkv.data[..., C:]))  # (B, S, 2C)
-        return [self._heads(part) for part in (qkv[..., :C], kept[..., :C], kept[..., C:])]
-
-    def _heads(self, x: Tensor) -> Tensor:
-        B, T, C = x.shape
-        H = self.num_heads
-        return x.reshape(B, T, H, C // H).transpose(0, 2, 1, 3)  # (B, H, T, D)
+    def _cross(self, x: Tensor, encoder_hidden_states: Tensor, inputs: AttentionInputs
+               ) -> tuple[Tensor, Tensor]:
+        """Queries (B, T, H D) of x, keys and values (B, S, 2 K D) of the encoder's output."""
+        if inputs.cache is not None:
+            raise InputError("attention: the cache is for self-attention: call cross-attention "
+                             "with inputs that have none")
+        width, weight, bias = self.layout.query_width, self.qkv.weight, self.qkv.bias
+        return (F.linear(x, weight[:width], bias[:width]),
+                F.linear(encoder_hidden_states, weight[width:], bias[width:]))

@@ -1,7 +1,7 @@
 """From token ids to the vectors that enter the first block.
 
-A block without positions cannot tell one order of its tokens from another, so both models add a
-learned vector for each position. BERT adds one more that says which of two sentences a token is in.
+Without positions a block cannot tell one order of its tokens from another, so both models add a
+learned vector for each position. BERT adds one more for the segment (which of two sentences).
 """
 
 from __future__ import annotations
@@ -9,36 +9,39 @@ from __future__ import annotations
 import numpy as np
 
 from minibert.autograd.tensor import Tensor
+from minibert.nn.attention import AttentionInputs
 from minibert.nn.layers import Dropout, Embedding, LayerNorm
 from minibert.nn.module import Module
 
 
 class BertEmbeddings(Module):
-    """Token + segment + position, then layer norm and dropout (Devlin et al. 2018, section 3)."""
+    """Token + segment + position, then layer norm and dropout (Devlin et al. 2018, section 3).
+
+    The row `padding_idx` of the word embeddings gets no gradient from a look-up.
+    """
 
     __slots__ = ("word_embeddings", "position_embeddings", "token_type_embeddings", "norm",
                  "dropout")
 
     def __init__(self, vocab_size: int, hidden_size: int, max_positions: int, type_vocab_size: int,
-                 eps: float, dropout: float):
+                 eps: float, dropout: float, padding_idx: int | None = None):
         super().__init__()
-        self.word_embeddings = Embedding(vocab_size, hidden_size)
+        self.word_embeddings = Embedding(vocab_size, hidden_size, padding_idx)
         self.position_embeddings = Embedding(max_positions, hidden_size)
         self.token_type_embeddings = Embedding(type_vocab_size, hidden_size)
         self.norm = LayerNorm(hidden_size, eps)
         self.dropout = Dropout(dropout)
 
     def forward(self, input_ids: np.ndarray | None, token_type_ids: np.ndarray,
-                position_ids: np.ndarray, inputs_embeds: Tensor | None = None,
-                rng: np.random.Generator | None = None) -> Tensor:
-        """Ids (B, T), token_type_ids (B, T), position_ids (B or 1, T) -> (B, T, C).
+                inputs: AttentionInputs, inputs_embeds: Tensor | None = None) -> Tensor:
+        """Ids (B, T), token_type_ids (B or 1, T), inputs.position_ids (B or 1, T) -> (B, T, C).
 
-        `inputs_embeds` (B, T, C) stand in for the word embeddings of `input_ids`.
+        `inputs_embeds` (B, T, C) replace the word embeddings of `input_ids`.
         """
         words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
         x = words + self.token_type_embeddings(token_type_ids)
-        x = x + self.position_embeddings(position_ids)
-        return self.dropout(self.norm(x), rng)
+        x = x + self.position_embeddings(inputs.position_ids)
+        return self.dropout(self.norm(x), inputs.rng)
 
 
 class GPT2Embeddings(Module):
@@ -52,9 +55,8 @@ class GPT2Embeddings(Module):
         self.position_embeddings = Embedding(max_positions, hidden_size)
         self.dropout = Dropout(dropout)
 
-    def forward(self, input_ids: np.ndarray | None, position_ids: np.ndarray,
-                inputs_embeds: Tensor | None = None,
-                rng: np.random.Generator | None = None) -> Tensor:
-        """Ids (B, T), position_ids (B or 1, T) -> (B, T, C); see BertEmbeddings for the rest."""
+    def forward(self, input_ids: np.ndarray | None, inputs: AttentionInputs,
+                inputs_embeds: Tensor | None = None) -> Tensor:
+        """Ids (B, T), inputs.position_ids (B or 1, T) -> (B, T, C); see BertEmbeddings."""
         words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        return self.dropout(words + self.position_embeddings(position_ids), rng)
+        return self.dropout(words + self.position_embeddings(inputs.position_ids), inputs.rng)

@@ -1,13 +1,15 @@
-"""What attention has computed of the tokens so far, so that a new token asks only for itself.
+"""The keys and values that attention has computed so far, kept while a text is generated.
 
-Keys and values of a causal model never change once they are computed: later tokens do not influence
-earlier ones. So they are kept, and a text grows at the cost of one token a step.
+Keys and values of a causal model never change once they are computed: no later token has an
+influence on them. So only the new token is computed at each step of decoding.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.attention_masks import causal_mask
+from minibert.autograd.tensor import Tensor, is_recorded
 from minibert.errors import InputError
 from minibert.nn.module import Module
 
@@ -15,25 +17,27 @@ from minibert.nn.module import Module
 class KeyValueCache:
     """The keys and values of B rows of tokens, for every attention that they passed.
 
-    Room for `capacity` tokens in each row is taken at once, so that nothing is ever moved. Row b
-    holds `lengths[b]` tokens, each at the place that is its position: padding is not kept, and a
-    query sees the places up to its own. The cache is filled in place; nothing in it has a gradient.
+    Memory for `capacity` tokens in each row is allocated at once. Row b holds `lengths[b]` tokens,
+    each at the index that is its position: padding is not kept, and a query attends to the indices
+    up to its own. The cache is filled in place; nothing in it has a gradient. A forward is
+    begin(tokens), update(...) by each attention, commit().
     """
 
-    __slots__ = ("lengths", "capacity", "_kept", "_new", "_grown")
+    __slots__ = ("lengths", "capacity", "_kept", "_new", "_new_lengths")
 
     def __init__(self, rows: int, capacity: int):
         self.lengths = np.zeros(rows, np.int64)
         self.capacity = capacity
-        self._kept: dict[Module, np.ndarray] = {}  # (B, capacity, 2C) of each attention
-        self._new = None  # where the tokens of this call come from, and where they go
-        self._grown = self.lengths  # what the lengths will be when they are all in
+        self._kept: dict[Module, np.ndarray] = {}  # (B, capacity, 2 K D) of each attention
+        self._new = None  # (rows, columns, positions) of the new tokens
+        self._new_lengths = self.lengths
 
     def begin(self, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Make room for new tokens (B, T), True for one and False for padding, which may stand on
-        either side; they count from `commit` on, so that a call which fails leaves no trace.
-        -> (their positions (B, T), 0 for padding; who may attend to whom (B, 1, T, S), None where
-        all may to all). Errors: other rows, more tokens than there is room for.
+        """Begin a forward over new tokens (B, T), True for one and False for padding, which may
+        stand on either side. They count from `commit` on: a forward that fails changes nothing.
+
+        -> (their positions (B, T), 0 for padding; the attention mask (B, 1, T, S), None where all
+        may attend to all). Errors: other rows, more tokens than there is room for.
         """
         if len(tokens) != len(self.lengths):
             raise InputError(f"cache: got {len(tokens)} rows of tokens for a cache of "
@@ -45,26 +49,29 @@ class KeyValueCache:
         positions = np.where(tokens, self.lengths[:, None] + tokens.cumsum(axis=1) - 1, 0)
         rows, columns = tokens.nonzero()
         self._new = rows, columns, positions[rows, columns]
-        self._grown = lengths
-        seen = np.arange(lengths.max(initial=0)) <= positions[:, None, :, None]
-        return positions, None if seen.all() else seen
+        self._new_lengths = lengths
+        allowed = causal_mask(positions, np.arange(lengths.max(initial=0)))  # (B, T, S)
+        return positions, None if allowed.all() else allowed[:, None]
 
-    def update(self, attention: Module, keys_values: np.ndarray) -> np.ndarray:
-        """Keep the keys and values (B, T, 2C) that `attention` computed of the tokens admitted
-        last; -> those of all tokens so far (B, S, 2C), a view."""
+    def update(self, attention: Module, key_value: Tensor) -> Tensor:
+        """Keep the keys and values (B, T, 2 K D) of the new tokens that `attention` computed;
+        -> those of all tokens so far (B, S, 2 K D), a view. Errors: a recorded tensor."""
+        if is_recorded(key_value):
+            raise InputError("attention: a cache holds no gradients: call the model within "
+                             "minibert.no_grad()")
+        new = key_value.data
         if attention not in self._kept:
-            B, _, width = keys_values.shape
-            self._kept[attention] = np.zeros((B, self.capacity, width), keys_values.dtype)
-        kept, (rows, columns, places) = self._kept[attention], self._new
-        kept[rows, places] = keys_values[rows, columns]
-        return kept[:, :self._grown.max()]
+            self._kept[attention] = np.zeros((len(new), self.capacity, new.shape[2]), new.dtype)
+        kept, (rows, columns, positions) = self._kept[attention], self._new
+        kept[rows, positions] = new[rows, columns]
+        return Tensor(kept[:, :self._new_lengths.max()])
 
     def commit(self) -> None:
-        """All attentions have what was admitted last: it belongs to the text now."""
-        self.lengths = self._grown
+        """End a forward: the new tokens belong to the text now."""
+        self.lengths = self._new_lengths
 
     def reorder(self, rows: np.ndarray) -> None:
-        """Row b goes on with what row rows[b] (B,) has held. Only rows that change are copied."""
+        """Replace row b by row rows[b] (B,). Only rows that change are copied."""
         rows = np.asarray(rows)
         if rows.shape != self.lengths.shape or rows.dtype.kind not in "iu":
             raise InputError(f"cache: reorder expects a row's number for each of the "

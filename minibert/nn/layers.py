@@ -1,7 +1,7 @@
-"""The layers that everything is made of: Linear, Embedding, LayerNorm, Dropout.
+"""The layers of every model: Linear, Embedding, LayerNorm, Dropout.
 
-Their weights are zeros (a layer norm's are ones) until a model's `initialize` draws them: how they
-are drawn is part of an architecture, and stands with the models.
+Their weights are zeros (a layer norm's are ones) until a model's `initialize` draws them: the
+distribution is part of an architecture, see models/.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ import numpy as np
 from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.nn.module import Module, Parameter
-
+from minibert.nn.module import Module, new_parameter
 
 # Under the names that Hugging Face's configurations use: x Phi(x), with Phi the normal distribution
-# function, as BERT has it; the same curve through tanh, at most 4.7e-4 away, as GPT-2 does.
+# function, as BERT has it; its approximation by tanh, at most 4.7e-4 away, as GPT-2 has it.
 GELUS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
 ACTIVATIONS = (*GELUS, "relu")
 
 
 class Linear(Module):
-    """y = x W^T + b: (..., in_features) -> (..., out_features), with W of shape (out, in). Then the
-    `activation`, one of ACTIVATIONS, if there is one."""
+    """y = x W^T + b: (..., in_features) -> (..., out_features), with W of shape (out, in), followed
+    by the `activation`, one of ACTIVATIONS, if there is one. Errors: an unknown activation."""
 
     __slots__ = ("weight", "bias", "activation")
 
@@ -33,10 +32,11 @@ class Linear(Module):
             raise InputError(f"activation: {activation!r} is unknown: use one of "
                              f"{', '.join(ACTIVATIONS)}")
         self.activation = activation
-        self.weight = Parameter(np.zeros((out_features, in_features), np.float32))
-        self.bias = Parameter(np.zeros(out_features, np.float32)) if bias else None
+        self.weight = new_parameter(out_features, in_features)
+        self.bias = new_parameter(out_features) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., in_features) -> (..., out_features)"""
         if self.activation in GELUS:
             return F.linear_gelu(x, self.weight, self.bias, GELUS[self.activation])
         y = F.linear(x, self.weight, self.bias)
@@ -44,35 +44,48 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A table of vectors: integer ids of any shape (...) -> (..., embedding_dim)."""
+    """A table of vectors: integer ids of any shape (...) -> (..., embedding_dim).
 
-    __slots__ = ("weight",)
+    The row `padding_idx`, if given, gets no gradient from a look-up, as in PyTorch (a negative one
+    counts from the end). Errors: a row that the table does not have.
+    """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int):
+    __slots__ = ("weight", "padding_idx")
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
         super().__init__()
-        self.weight = Parameter(np.zeros((num_embeddings, embedding_dim), np.float32))
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise InputError(f"padding_idx (pad_token_id) = {padding_idx}: the table has the "
+                                 f"rows 0 to {num_embeddings - 1}: set it to one, or to None")
+            padding_idx %= num_embeddings
+        self.weight = new_parameter(num_embeddings, embedding_dim)
+        self.padding_idx = padding_idx
 
     def forward(self, ids: np.ndarray) -> Tensor:
-        return F.embedding(ids, self.weight)
+        """ids (...) -> (..., embedding_dim)"""
+        return F.embedding(ids, self.weight, self.padding_idx)
 
 
 class LayerNorm(Module):
-    """Each vector of the last axis to mean 0 and variance 1, then scaled and shifted."""
+    """Normalize each vector of the last axis to mean 0 and variance 1, then scale and shift it."""
 
     __slots__ = ("weight", "bias", "eps")
 
     def __init__(self, normalized_shape: int, eps: float = 1e-5):
         super().__init__()
-        self.weight = Parameter(np.ones(normalized_shape, np.float32))
-        self.bias = Parameter(np.zeros(normalized_shape, np.float32))
+        self.weight = new_parameter(normalized_shape, value=1.0)
+        self.bias = new_parameter(normalized_shape)
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        """(..., normalized_shape), the same shape."""
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 class Dropout(Module):
-    """In training each element is zeroed with probability p and the others divided by 1 - p."""
+    """In training mode, set each element to zero with probability p and divide the others by 1 - p.
+    Errors: p outside [0, 1)."""
 
     __slots__ = ("p",)
 
@@ -83,5 +96,5 @@ class Dropout(Module):
         self.p = p
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        """The same shape. A training step with p > 0 must be given `rng`."""
+        """The same shape. In training mode p > 0 needs `rng`."""
         return F.dropout(x, self.p, self.training, rng)

@@ -1,14 +1,15 @@
-"""Module: a part of a model, which may hold parameters and other parts.
+"""Module: a part of a model, which may hold parameters and other modules.
 
 The attributes of a module are named in its class's `__slots__`, so that plain Python refuses a
-misspelt one, in reading and in writing. Parameters and parts are found by walking the attributes in
-that order; lists and tuples of modules are walked too, their items are called `blocks.0`...
+misspelt one, in reading and in writing. Parameters and modules are found by walking the attributes
+in that order; lists and tuples of modules are walked too, their items are called `blocks.0`...
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from itertools import groupby
 
@@ -17,6 +18,12 @@ import numpy as np
 from minibert.autograd.tensor import Tensor, observers
 from minibert.autograd.trace import module_scope
 from minibert.errors import InputError
+
+
+# The modes within in_modes, which take precedence over the modules' own. A context variable: of
+# several threads with one model, one can evaluate while another trains.
+_modes: ContextVar[dict[Module, bool]] = ContextVar("modes", default={})
+_without_memory: ContextVar[bool] = ContextVar("without_memory", default=False)
 
 
 class Parameter(Tensor):
@@ -28,10 +35,32 @@ class Parameter(Tensor):
         super().__init__(array, requires_grad=True)
 
 
+def new_parameter(*shape: int, value: float = 0.0) -> Parameter:
+    """A float32 parameter filled with one value, until it is drawn or loaded. Errors: InputError
+    for a shape that is too large for any array."""
+    if _without_memory.get():
+        try:
+            return Parameter(np.broadcast_to(np.float32(value), shape))
+        except ValueError as error:
+            raise InputError(f"a parameter of shape {shape}: {error}") from None
+    return Parameter(np.full(shape, value, np.float32) if value else np.zeros(shape, np.float32))
+
+
+@contextmanager
+def without_memory() -> Iterator[None]:
+    """Within it new parameters are read-only views of one number, so a model of any size shows its
+    names and shapes without memory for its weights."""
+    token = _without_memory.set(True)
+    try:
+        yield
+    finally:
+        _without_memory.reset(token)
+
+
 class Module:
     """A part of a model. A subclass names its attributes in `__slots__` and defines `forward`."""
 
-    __slots__ = ("training", "__weakref__")
+    __slots__ = ("_training", "__weakref__")
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -40,19 +69,24 @@ class Module:
                             "__slots__ = (\"weight\", \"bias\")")
 
     def __init__(self):
-        self.training = True
+        self._training = True
+
+    @property
+    def training(self) -> bool:
+        """Whether dropout is on (training mode) or off (evaluation mode)."""
+        return _modes.get().get(self, self._training)
 
     def forward(self, *args, **kwargs):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args, **kwargs):
-        if observers.get():  # somebody watches, and wants to know where
+        if observers.get():  # a trace records in which module an op ran
             with module_scope(self):
                 return self.forward(*args, **kwargs)
         return self.forward(*args, **kwargs)
 
     def scope(self) -> AbstractContextManager:
-        """For methods other than `forward`: within it, observers know that this module runs."""
+        """For methods other than `forward`: within it, a trace records ops under this module."""
         return module_scope(self) if observers.get() else nullcontext()
 
     # ---- walking the attributes ------------------------------------------------------------------
@@ -68,17 +102,18 @@ class Module:
                     yield name, value
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module (its name is the prefix) and all parts within, parents before their parts."""
+        """This module (its name is the prefix) and all within it, parents before their parts."""
         yield prefix, self
         for name, value in self._attributes():
             if isinstance(value, Module):
                 yield from value.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator[Module]:
+        """This module and all within it."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(name, parameter); one that occurs twice (tied) comes once, under its first name."""
+        """(name, parameter); a tied one, which occurs twice, once under its first name."""
         seen = set()
         for name, parameter in self._all_parameters():
             if id(parameter) not in seen:
@@ -94,12 +129,13 @@ class Module:
                 yield from ((f"{name}.{rest}", part) for rest, part in value._all_parameters())
 
     def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
     # ---- values ----------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The parameters' arrays by name (not copies); a tied parameter stands there once."""
+        """The parameters' arrays by name (not copies); a tied parameter is there once."""
         return {name: parameter.data for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
@@ -123,49 +159,49 @@ class Module:
             parameter.data = np.array(state[name], dtype=parameter.dtype)
 
     def astype(self, dtype: np.dtype | type) -> Module:
-        """Turn all parameters into `dtype`, in place, and forget their gradients."""
+        """Convert all parameters to `dtype`, in place, and drop their gradients."""
         for parameter in self.parameters():
             parameter.data = parameter.data.astype(dtype)
             parameter.grad = None
         return self
 
     def double(self) -> Module:
-        """float64, to check."""
+        """Convert all parameters to float64 (for gradient checks)."""
         return self.astype(np.float64)
 
     def float(self) -> Module:
-        """float32, to train."""
+        """Convert all parameters to float32 (for training)."""
         return self.astype(np.float32)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Drop all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
 
     # ---- modes -----------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Module:
-        """Switch dropout on (or off), here and in all parts."""
+        """Set training mode (dropout on), or evaluation mode, here and in all parts."""
         for module in self.modules():
-            module.training = bool(mode)
+            module._training = bool(mode)
         return self
 
     def eval(self) -> Module:
-        """Switch dropout off, here and in all parts."""
+        """Set evaluation mode (dropout off), here and in all parts."""
         return self.train(False)
 
     def freeze(self, *patterns: str) -> None:
         """Stop training the parameters whose names match a pattern: `freeze("bert.embeddings.*")`.
 
-        `*` stands for anything, dots too; without a pattern all are frozen. A pattern that fits no
-        name is an InputError.
+        `*` matches anything, dots too; without a pattern all are frozen. Errors: InputError for a
+        pattern that matches no name.
         """
         for parameter in self._matching(patterns):
             parameter.requires_grad = False
             parameter.grad = None
 
     def unfreeze(self, *patterns: str) -> None:
-        """Train them again."""
+        """Train the parameters whose names match a pattern again: see freeze."""
         for parameter in self._matching(patterns):
             parameter.requires_grad = True
 
@@ -180,16 +216,16 @@ class Module:
             chosen.update((name, parameters[name]) for name in names)
         return list(chosen.values())
 
-    # ---- reading ---------------------------------------------------------------------------------
+    # ---- printing --------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        """The parts as a tree with the shapes and the number of their parameters; equal neighbours
-        are shown once."""
+        """The modules as a tree with the shapes and the number of their parameters; equal
+        neighbours are shown once."""
         return "\n".join(self._tree())
 
     def _tree(self) -> list[str]:
         settings = ", ".join(f"{name}={value}" for name, value in self._attributes()
-                             if isinstance(value, (int, float, str)) and name != "training")
+                             if isinstance(value, (int, float, str)) and name != "_training")
         count = sum(parameter.size for parameter in self.parameters())
         words = [f"{type(self).__name__}({settings})"]
         words += [f"{count:,} parameters"] if count else []
@@ -210,27 +246,22 @@ def _second(pair: tuple) -> object:
     return pair[1]
 
 
-# ---- modes for a while -------------------------------------------------------------------------
+# ---- modes within a context ----------------------------------------------------------------------
 
 
 @contextmanager
-def evaluating(model) -> Iterator[None]:
-    """Within it `model` is in evaluation mode: dropout off."""
-    with in_modes([(module, False) for module in model.modules()]):
+def evaluating(model: Module) -> Iterator[None]:
+    """Within it all modules of `model` are in evaluation mode, for this thread (and for threads
+    that run in a copy of its context); the modes that train() and eval() set stay as they are."""
+    with in_modes(dict.fromkeys(model.modules(), False)):
         yield
 
 
 @contextmanager
-def in_modes(modes: list[tuple]) -> Iterator[None]:
-    """Within it each module of these pairs (module, training) is in the mode beside it."""
-    before = [(module, module.training) for module, _ in modes]
-    _set(modes)
+def in_modes(modes: Mapping[Module, bool]) -> Iterator[None]:
+    """Within it each module has the mode (`training`) that `modes` says."""
+    token = _modes.set({**_modes.get(), **modes})
     try:
         yield
     finally:
-        _set(before)
-
-
-def _set(modes: list[tuple]) -> None:
-    for module, training in modes:
-        module.training = training
+        _modes.reset(token)

@@ -119,18 +119,19 @@ class PretrainingObjective:
     def losses(self, model: BertForPreTraining, batch: PretrainingBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
         """Returns the loss sums, and the correct predictions where the model returns logits."""
-        mlm_loss, mlm_logits, nsp_loss, nsp_logits = model.pretraining_losses(
+        outputs = model.pretraining_losses(
             batch.input_ids, batch.attention_mask, batch.token_type_ids, batch.masked_positions,
             batch.masked_labels, batch.next_sentence_label, rng=rng)
         losses, metrics = {}, {}
         if self.mask_probability:
-            losses["mlm"] = mlm_loss
-            if mlm_logits is not None:
-                metrics["mlm_correct"] = n_correct(mlm_logits.data, batch.masked_labels)
+            losses["mlm"] = outputs.mlm_loss
+            if outputs.mlm_logits is not None:
+                metrics["mlm_correct"] = n_correct(outputs.mlm_logits.data, batch.masked_labels)
         if self.next_sentence:
-            losses["nsp"] = nsp_loss
-            if nsp_logits is not None:
-                metrics["nsp_correct"] = n_correct(nsp_logits.data, batch.next_sentence_label)
+            losses["nsp"] = outputs.nsp_loss
+            if outputs.nsp_logits is not None:
+                metrics["nsp_correct"] = n_correct(outputs.nsp_logits.data,
+                                                   batch.next_sentence_label)
         return losses, metrics
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],

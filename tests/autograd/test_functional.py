@@ -17,7 +17,8 @@ import minibert as mb
 from minibert import functional as F
 from minibert.autograd import ops
 from minibert.autograd import reference as definitions
-from minibert.autograd.attention_masks import dropout_mask
+from minibert.autograd.dropout_masks import dropout_mask
+from minibert.autograd.head_layout import HeadLayout
 from minibert.autograd.fused import layers as fused
 from minibert.autograd.tensor import Tensor, no_grad, op_name
 from tests.autograd.implementations import check_reference, each_implementation
@@ -367,7 +368,8 @@ def test_errors_name_the_op_and_the_cure(implementation, function, error, words)
     (lambda x: F.dropout(x, 0.5, rng=np.random.default_rng(0)), "dropout: x"),
     (lambda x: F.cross_entropy(x, np.array([0, 1])), "cross_entropy: logits"),
     (lambda x: F.mse_loss(x, x), "mse_loss: x"),
-    (lambda x: F.multi_head_attention(x.reshape(1, 2, 3), 1), "multi_head_attention: qkv"),
+    (lambda x: F.multi_head_attention(x.reshape(1, 2, 3), None, HeadLayout(1, 1, 1)),
+     "multi_head_attention: query"),
 ])
 def test_what_has_no_exponentials_is_refused(implementation, dtype, function, words):
     message = f"{words} is {np.dtype(dtype)}, expected float32 or float64"

@@ -4,10 +4,12 @@ import json
 import shutil
 import warnings
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.models.small_models import each_variant, variant_changes
 
 import minibert as mb
 from minibert.checkpoints.safetensors import load_file, save_file
@@ -38,13 +40,22 @@ def same(one, other):
         np.testing.assert_array_equal(other.state_dict()[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("model_class", CLASSES)
-@pytest.mark.parametrize("changes", [{}, {"tie_word_embeddings": False}, {"norm_first": True}])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_round_trip_changes_nothing(tmp_path, model_class, changes, dtype):
+@each_variant(CLASSES)
+def test_a_round_trip_changes_nothing(tmp_path, model_class, variant):
     config = BERT if model_class.config_class is mb.BertConfig else GPT2
-    if config is BERT or "norm_first" not in changes:
-        config = type(config)(**vars(config) | changes)
+    sizes = {"hidden_size": 12, "num_hidden_layers": 2} if config is BERT else \
+        {"n_embd": 12, "n_layer": 2}
+    check_round_trip(tmp_path, model_class, replace(
+        config, **sizes | variant_changes(model_class, variant)), np.float32)
+
+
+@pytest.mark.parametrize("model_class", [mb.BertForPreTraining, mb.GPT2LMHeadModel])
+def test_a_round_trip_of_twelve_layers_in_float64(tmp_path, model_class):
+    config = BERT if model_class.config_class is mb.BertConfig else GPT2
+    check_round_trip(tmp_path, model_class, config, np.float64)
+
+
+def check_round_trip(tmp_path, model_class, config, dtype):
     model = model_class(config, rng=1).astype(dtype)
     for parameter in model.parameters():
         parameter.data += np.arange(parameter.size, dtype=dtype).reshape(parameter.shape)
@@ -105,7 +116,7 @@ def test_a_new_head_takes_new_labels():
         np.testing.assert_array_equal(model.bert.state_dict()[name], array)
 
     three = REFERENCE / "BertForSequenceClassification"
-    with pytest.raises(InputError, match="classifier.weight has shape .3, 12., expected .5, 12."):
+    with pytest.raises(InputError, match="num_labels = 5, but classifier.weight has .*3, 12."):
         mb.BertForSequenceClassification.from_pretrained(three, num_labels=5)
     with pytest.raises(InputError, match="there is no field num_label of BertConfig"):
         mb.BertForSequenceClassification.from_pretrained(three, num_label=5)
@@ -251,11 +262,11 @@ def test_sizes_that_are_not_those_of_the_weights(tmp_path, model_class, changes,
 
 
 def test_a_model_larger_than_its_file_is_not_built(tmp_path):
-    """Layers that are there in name only: they would take memory before they were missed."""
+    """Layers that are there in name only: no memory is taken before they are missed."""
     def change(arrays):
         return arrays | {f"encoder.layer.{i}.nothing": np.zeros(0) for i in range(10**4)}
 
-    with pytest.raises(InputError, match="asks for a model of more than [0-9,]+ weights"):
+    with pytest.raises(InputError, match="stack.blocks.2.* are missing, and 119972 more"):
         mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, change,
                                                num_hidden_layers=10**4))
 

@@ -5,10 +5,11 @@
 For each class: the folder that Hugging Face's `save_pretrained` writes, in float64, and
 expected.safetensors with the inputs, every output, the loss and the gradient of every parameter.
 Weights are N(0, 0.5^2), biases and layer norms random too; the batch has padding, segments, and
-labels of -100. BERT's first tokens are never padding: its pooler reads them, and Hugging Face's
-embedding has no gradient at the padding id. The losses are Hugging Face's own for the tasks of
-fine-tuning; those of pre-training are taken from the float64 logits, since some of Hugging Face's
-cast them to float32. Made with torch 2.13 and transformers 5.23; the tests need neither.
+labels of -100. In question answering padding is scored, too (as the end of an answer), and a token
+that attention sees has the padding id: its word embedding gets no gradient. The losses are Hugging
+Face's own for the tasks of fine-tuning; those of pre-training are taken from the float64 logits,
+since some of Hugging Face's cast them to float32. Made with torch 2.13 and transformers 5.23; the
+tests need neither.
 
     python tests/models/make_reference.py Question
 
@@ -48,8 +49,9 @@ def make(folder, config, with_labels):
             parameter.normal_(1.0 if is_scale else 0.0, 0.5)
     mask = MASKS[name[:4]]
     inputs = {"input_ids": torch.randint(1, V, (B, T)), "attention_mask": mask}
-    if name != "BertForQuestionAnswering":  # where padding too is scored: as the end of an answer
-        inputs["input_ids"] *= mask
+    inputs["input_ids"] *= mask
+    if name == "BertForQuestionAnswering":
+        inputs["input_ids"][0, 2] = 0
     if name.startswith("Bert"):
         inputs["token_type_ids"] = torch.randint(0, 2, (B, T))
     if name in ("BertForMaskedLM", "GPT2Model"):

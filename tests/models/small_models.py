@@ -1,6 +1,7 @@
-"""Small models with random weights of honest size, for the tests of this room."""
+"""Small models with random weights of honest size, and the variants that every law runs over."""
 
 import numpy as np
+import pytest
 
 import minibert as mb
 
@@ -12,14 +13,14 @@ BERT_CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
                 mb.BertForTokenClassification, mb.BertForQuestionAnswering]
 GPT2_CLASSES = [mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification]
 CLASSES = BERT_CLASSES + GPT2_CLASSES
-PAD = V - 1  # GPT-2's: no batch has it
+PAD = V - 1  # no batch has it: its word embedding has no gradient
 
 
 def bert_config(**changes):
     return mb.BertConfig(**(dict(
         vocab_size=V, hidden_size=C, num_hidden_layers=2, num_attention_heads=3,
         intermediate_size=10, max_position_embeddings=9, hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5) | changes))
+        attention_probs_dropout_prob=0.0, layer_norm_eps=1e-5, pad_token_id=PAD) | changes))
 
 
 def gpt2_config(**changes):
@@ -29,10 +30,49 @@ def gpt2_config(**changes):
         | changes))
 
 
-def small(model_class, seed=0, **changes):
+# What a config or a model may have otherwise than bert_config() and gpt2_config(), one thing each:
+# (changes of a BERT, changes of a GPT-2, None where there is nothing to change).
+VARIANTS = {
+    "plain": ({}, {}),
+    "norm first": ({"norm_first": True}, None),
+    "the other GELU": ({"hidden_act": "gelu_new"}, {"activation_function": "gelu"}),
+    "relu": ({"hidden_act": "relu"}, {"activation_function": "relu"}),
+    "untied": ({"tie_word_embeddings": False}, {"tie_word_embeddings": False}),
+    "dropout": ({"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
+                {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}),
+    "recomputed": ({}, {}),  # gradient checkpointing, see small()
+    "recomputed dropout": ({"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
+                           {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}),
+    "one segment": ({"type_vocab_size": 1}, None),
+    "four times as wide inside": ({"intermediate_size": 4 * C}, {"n_inner": None}),
+    "narrower inside": ({"intermediate_size": 5}, {"n_inner": 5}),
+    "one head": ({"num_attention_heads": 1}, {"n_head": 1}),
+    "heads of width one": ({"num_attention_heads": C}, {"n_head": C}),
+    "one layer": ({"num_hidden_layers": 1}, {"n_layer": 1}),
+    "no padding row": ({"pad_token_id": None}, None),
+    "large eps": ({"layer_norm_eps": 0.1}, {"layer_norm_epsilon": 0.1}),
+}
+
+
+def variant_changes(model_class, variant):
+    """The changes of a variant for a class; None where it has none."""
+    return VARIANTS[variant][0 if model_class.config_class is mb.BertConfig else 1]
+
+
+def each_variant(classes):
+    """Run a test for every class in every variant that it has."""
+    return pytest.mark.parametrize("model_class, variant", [
+        pytest.param(model_class, variant, id=f"{model_class.__name__}-{variant}")
+        for model_class in classes for variant in VARIANTS
+        if variant_changes(model_class, variant) is not None])
+
+
+def small(model_class, seed=0, variant="plain", **changes):
     """A float64 model of the class: matrices and biases N(0, 0.5^2), scales N(1, 0.5^2)."""
     is_bert = issubclass(model_class.config_class, mb.BertConfig)
+    changes = {**(variant_changes(model_class, variant) or {}), **changes}
     model = model_class((bert_config if is_bert else gpt2_config)(**changes), rng=None).double()
+    model.gradient_checkpointing = variant.startswith("recomputed")
     rng = np.random.default_rng(seed)
     for name, parameter in model.named_parameters():
         mean = 1.0 if name.endswith("norm.weight") else 0.0
@@ -47,12 +87,13 @@ def dropout(model_class, p):
     return {"resid_pdrop": p, "embd_pdrop": p, "attn_pdrop": p}
 
 
-def batch(model_class, seed=0, rows=B, tokens=T):
+def batch(model_class, seed=0, rows=B, tokens=T, variant="plain"):
     """Ids, and for BERT segments."""
     rng = np.random.default_rng(seed)
     inputs = {"input_ids": rng.integers(0, PAD, (rows, tokens))}
     if model_class in BERT_CLASSES:
-        inputs["token_type_ids"] = rng.integers(0, 2, (rows, tokens))
+        segments = 1 if variant == "one segment" else 2
+        inputs["token_type_ids"] = rng.integers(0, segments, (rows, tokens))
     return inputs
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.small_models import T, V, small
+from tests.models.small_models import T, V, each_variant, small
 
 import minibert as mb
 from minibert.errors import InputError
@@ -28,9 +28,12 @@ def in_pieces(model, ids, cuts, **arguments):
 
 
 @pytest.mark.parametrize("implementation", ["fused", "reference"])
+@each_variant([mb.GPT2LMHeadModel])
+@settings(max_examples=4)
 @given(seed=SEEDS, cuts=st.sets(st.integers(1, T - 1)))
-def test_every_way_of_cutting_equals_the_full_forward(implementation, seed, cuts):
-    model, ids = small(mb.GPT2LMHeadModel, seed), texts(seed)
+def test_every_way_of_cutting_equals_the_full_forward(implementation, model_class, variant, seed,
+                                                      cuts):
+    model, ids = small(model_class, seed, variant).eval(), texts(seed)
     asked = dict(output_hidden_states=True, output_attentions=True)
     whole = model(ids, **asked)
     if implementation == "reference":
@@ -52,9 +55,12 @@ def test_every_way_of_cutting_equals_the_full_forward(implementation, seed, cuts
         begin += queries
 
 
+@each_variant([mb.GPT2LMHeadModel])
+@settings(max_examples=4)
 @given(seed=SEEDS, lengths=st.lists(st.integers(1, 4), min_size=3, max_size=3), left=st.booleans())
-def test_rows_of_different_lengths_go_on_as_if_each_were_alone(seed, lengths, left):
-    model, ids = small(mb.GPT2LMHeadModel, seed), texts(seed, tokens=9)
+def test_rows_of_different_lengths_go_on_as_if_each_were_alone(model_class, variant, seed, lengths,
+                                                               left):
+    model, ids = small(model_class, seed, variant).eval(), texts(seed, tokens=9)
     width = max(lengths)
     rng, prompt = np.random.default_rng(seed), np.zeros((3, width), int)
     mask = np.zeros((3, width), int)

@@ -6,7 +6,8 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from tests.models.small_models import CLASSES, batch, dropout, small, weighted_sum
+from tests.models.small_models import (CLASSES, batch, dropout, each_variant, small, tensors_of,
+                                       weighted_sum)
 
 import minibert as mb
 from minibert.autograd.gradient_checkpointing import checkpoint
@@ -31,12 +32,11 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("forward_in", [nullcontext, mb.reference], ids=["fused", "reference"])
-@pytest.mark.parametrize("p", [0.0, 0.3])
-@pytest.mark.parametrize("model_class", CLASSES)
-def test_gradients_are_the_same_to_the_bit(model_class, p, forward_in):
+@each_variant(CLASSES)
+def test_gradients_are_the_same_to_the_bit(model_class, variant, forward_in):
     """In backward the blocks run as they ran in forward: implementation and dropout alike."""
-    model = small(model_class, **dropout(model_class, p)).train()
-    inputs = batch(model_class) | {"attention_mask": np.tri(3, 7, 3, dtype=int)}
+    model = small(model_class, 0, variant).train()
+    inputs = batch(model_class, variant=variant) | {"attention_mask": np.tri(3, 7, 3, dtype=int)}
     outcomes = []
     for model.gradient_checkpointing in (False, True):
         rng = np.random.default_rng(1)

@@ -4,24 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.small_models import (BERT_CLASSES, CLASSES, T, V, batch, dropout, gradients,
-                                       small, weighted_sum)
+from tests.models.small_models import (CLASSES, T, V, batch, each_variant, gradients, small,
+                                       weighted_sum)
 
 import minibert as mb
 
 
-@pytest.mark.parametrize("model_class", CLASSES)
-@settings(max_examples=4)
-@given(seed=st.integers(0, 2**32 - 1), heads=st.integers(1, 3), width=st.integers(2, 3),
-       p=st.sampled_from([0.0, 0.3]), reference=st.booleans())
-def test_gradcheck(model_class, seed, heads, width, p, reference):
-    changes = dropout(model_class, p)
-    if model_class in BERT_CLASSES:
-        changes |= {"hidden_size": heads * width, "num_attention_heads": heads,
-                    "norm_first": bool(seed % 2)}
-    else:
-        changes |= {"n_embd": heads * width, "n_head": heads}
-    model, inputs = small(model_class, seed, **changes), batch(model_class, seed)
+@each_variant(CLASSES)
+@settings(max_examples=1)
+@given(seed=st.integers(0, 2**32 - 1), reference=st.booleans())
+def test_gradcheck(model_class, variant, seed, reference):
+    model = small(model_class, seed, variant)
+    inputs = batch(model_class, seed, variant=variant)
     inputs["attention_mask"] = (np.arange(T) < np.array([[T], [3], [5]])).astype(int)
 
     def loss():

@@ -48,9 +48,9 @@ def test_inputs_of_bert():
     model = small(mb.BertForPreTraining)
     refused("token_type_ids: 2 is out of range", model, IDS, token_type_ids=np.full((B, T), 2))
     refused("token_type_ids: got shape", model, IDS, token_type_ids=np.zeros((1, T), int))
-    refused("next-sentence labels: 2 is out of range", model, IDS, next_sentence_label=[0, 1, 2])
-    refused("next-sentence labels: -100", model, IDS, next_sentence_label=[0, 1, -100])
-    refused("next-sentence labels: got shape", model, IDS, next_sentence_label=[0, 1])
+    refused("next_sentence_label: 2 is out of range", model, IDS, next_sentence_label=[0, 1, 2])
+    refused("next_sentence_label: -100", model, IDS, next_sentence_label=[0, 1, -100])
+    refused("next_sentence_label: got shape", model, IDS, next_sentence_label=[0, 1])
     refused("masked_positions: 21 is out of range", model.pretraining_losses, IDS, None, None,
             np.array([3, 21]), np.array([1, 1]), None)
     refused(r"masked_labels: got shape \(3,\): expected \(2,\)", model.pretraining_losses, IDS,

@@ -36,10 +36,10 @@ def test_scored_tokens_only_equal_the_full_logits(seed, tied, norm_first, p):
                  rng=np.random.default_rng(1)).loss
     expected = gradients(model, full)
     positions = np.flatnonzero(labels.ravel() != -100)
-    word_sum, _, pair_sum, _ = model.pretraining_losses(
+    losses = model.pretraining_losses(
         inputs["input_ids"], mask, inputs["token_type_ids"], positions, labels.ravel()[positions],
         pairs, rng=np.random.default_rng(1))
-    loss = word_sum / len(positions) + pair_sum / B
+    loss = losses.mlm_loss / len(positions) + losses.nsp_loss / B
     np.testing.assert_allclose(loss.item(), full.item(), rtol=1e-13)
     assert_equal_gradients(gradients(model, loss), expected)
 
@@ -59,24 +59,25 @@ def test_the_losses_are_what_the_logits_say():
     positions = np.flatnonzero(scored)
     arguments = (inputs["input_ids"], mask, inputs["token_type_ids"], positions,
                  labels.ravel()[positions], pairs)
-    word_sum, word_logits, pair_sum, pair_logits = model.pretraining_losses(*arguments)
-    assert word_logits is None  # they became their own gradient
-    np.testing.assert_allclose([word_sum.item(), pair_sum.item()], [words.sum(), pair.sum()])
+    sums = [words.sum(), pair.sum()]
+    losses = model.pretraining_losses(*arguments)
+    assert losses.mlm_logits is None  # they became their own gradient
+    np.testing.assert_allclose([losses.mlm_loss.item(), losses.nsp_loss.item()], sums)
     with mb.no_grad():
-        word_sum, word_logits, pair_sum, pair_logits = model.pretraining_losses(*arguments)
-    np.testing.assert_allclose([word_sum.item(), pair_sum.item()], [words.sum(), pair.sum()])
-    np.testing.assert_allclose(word_logits.data, output.prediction_logits.data[scored], atol=1e-12)
-    np.testing.assert_allclose(pair_logits.data, output.seq_relationship_logits.data, atol=1e-12)
+        losses = model.pretraining_losses(*arguments)
+    np.testing.assert_allclose([losses.mlm_loss.item(), losses.nsp_loss.item()], sums)
+    for ours, theirs in ((losses.mlm_logits, output.prediction_logits.data[scored]),
+                         (losses.nsp_logits, output.seq_relationship_logits.data)):
+        np.testing.assert_allclose(ours.data, theirs, atol=1e-12)
 
 
 def test_a_batch_without_a_gap_costs_nothing():
     model = small(mb.BertForPreTraining)
     ids = batch(mb.BertForPreTraining)["input_ids"]
     nothing = np.array([], dtype=np.int64)
-    word_sum, _, pair_sum, pair_logits = model.pretraining_losses(ids, None, None, nothing, nothing,
-                                                                  None)
-    assert word_sum.item() == 0.0 and pair_sum is None and pair_logits is None
-    assert all((gradient == 0).all() for gradient in gradients(model, word_sum).values())
+    losses = model.pretraining_losses(ids, None, None, nothing, nothing, None)
+    assert losses.mlm_loss.item() == 0.0 and losses.nsp_loss is losses.nsp_logits is None
+    assert all((gradient == 0).all() for gradient in gradients(model, losses.mlm_loss).values())
 
 
 def test_masked_lm_and_next_sentence_have_the_same_losses():

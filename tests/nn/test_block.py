@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minibert.nn.block
+from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
+from minibert.nn.attention import AttentionInputs, BlockConfig
 from minibert.nn.block import TransformerBlock, TransformerStack
-from minibert.nn.masks import padding_mask
 
 B, T, C = 2, 5, 12
 
@@ -26,8 +27,8 @@ def randomised(module, seed=0):
 
 
 def block(norm_first, dropout=0.0, activation="gelu", hidden=C, heads=3, inner=7):
-    return randomised(TransformerBlock(hidden, heads, inner, activation, norm_first, dropout, 0.0,
-                                       1e-5))
+    return randomised(TransformerBlock(BlockConfig(hidden, heads, inner, activation, norm_first,
+                                                   dropout)))
 
 
 def norm(x, layer):
@@ -64,7 +65,7 @@ def test_gradients_in_every_coordinate(norm_first, is_causal, padded, activation
     mask = padding_mask([[1, 1, 1, 1], [1, 1, 0, 0]]) if padded else None
 
     def forward():
-        return module(x, mask, is_causal)
+        return module(x, AttentionInputs(mask, is_causal))
 
     gradcheck_parameters(forward, dict(module.named_parameters()) | {"x": x}, coordinates=20,
                          directions=1)
@@ -76,7 +77,7 @@ def test_dropout_falls_on_the_branches_and_never_on_the_stream(norm_first):
     for part in (module.attention.output, module.feed_forward.output):
         part.weight.data = np.zeros(part.weight.shape)
         part.bias.data = np.zeros(part.bias.shape)
-    y = module(x, rng=np.random.default_rng(0)).data
+    y = module(x, AttentionInputs(rng=np.random.default_rng(0))).data
     expected = x if norm_first else norm(norm(x, module.attention_norm), module.feed_forward_norm)
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
@@ -90,26 +91,28 @@ def test_each_branch_is_dropped_element_by_element(branch):
         output.weight.data = np.zeros(output.weight.shape)
         output.bias.data = np.full(output.bias.shape, 3.0 if name == branch else 0.0)
     x = np.zeros((30, T, 40))
-    gained = module(x, rng=np.random.default_rng(0)).data
+    gained = module(x, AttentionInputs(rng=np.random.default_rng(0))).data
     assert set(np.unique(gained)) == {0.0, 4.0}
     assert abs((gained == 0).mean() - 0.25) < 0.03
     np.testing.assert_array_equal(module.eval()(x).data, np.full(x.shape, 3.0))
 
 
 def test_a_stack_collects_the_stream_and_the_weights():
-    stack = randomised(TransformerStack(2, C, 3, 7, "gelu", True, 0.0, 0.0, 1e-5))
+    stack = randomised(TransformerStack(2, BlockConfig(C, 3, 7, norm_first=True)))
     x = Tensor(np.random.default_rng(1).normal(size=(B, T, C)))
     states, weights = [], []
-    y = stack(x, is_causal=True, hidden_states=states, attentions=weights)
+    causal = AttentionInputs(is_causal=True)
+    y = stack(x, AttentionInputs(is_causal=True, attentions=weights), states)
     assert len(states) == 3 and len(weights) == 2 and states[0] is x and states[-1] is y
-    first = stack.blocks[0](x, is_causal=True)
-    np.testing.assert_array_equal(states[1].data, first.data)
-    np.testing.assert_array_equal(y.data, stack.final_norm(stack.blocks[1](first, None, True)).data)
+    first = stack.blocks[0](x, causal)
+    np.testing.assert_allclose(states[1].data, first.data, rtol=0, atol=1e-12)
+    last = stack.final_norm(stack.blocks[1](first, causal))
+    np.testing.assert_allclose(y.data, last.data, rtol=0, atol=1e-12)
     np.testing.assert_allclose(weights[1].data.sum(-1), 1.0)
 
 
 def test_post_norm_has_no_last_norm():
-    stack = TransformerStack(2, C, 3, 7, "gelu", False, 0.0, 0.0, 1e-5)
+    stack = TransformerStack(2, BlockConfig(C, 3, 7))
     assert not any("final_norm" in name for name, _ in stack.named_parameters())
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minibert.nn.attention import AttentionInputs
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
 
 B, T, C, V = 3, 5, 8, 11
@@ -38,21 +39,23 @@ def test_bert(places):
             centred = total - total.mean()
             expected[b, t] = (centred / np.sqrt((centred**2).mean() + 1e-3)
                               * state["norm.weight"] + state["norm.bias"])
-    np.testing.assert_allclose(module(IDS, SEGMENTS, places).data, expected, rtol=0, atol=1e-13)
+    output = module(IDS, SEGMENTS, AttentionInputs(position_ids=places))
+    np.testing.assert_allclose(output.data, expected, rtol=0, atol=1e-13)
 
 
 def test_gpt2():
     module = gpt()
     words, places = module.state_dict().values()
     expected = [[words[IDS[b, t]] + places[PLACES[b, t]] for t in range(T)] for b in range(B)]
-    np.testing.assert_allclose(module(IDS, PLACES).data, expected, rtol=0, atol=1e-13)
+    output = module(IDS, AttentionInputs(position_ids=PLACES))
+    np.testing.assert_allclose(output.data, expected, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("module, inputs", [(bert(0.25), (IDS, SEGMENTS, PLACES)),
-                                            (gpt(0.25), (IDS, PLACES))])
-def test_dropout_comes_last(module, inputs):
-    dropped = module(*inputs, rng=np.random.default_rng(0)).data
-    whole = module.eval()(*inputs).data
+@pytest.mark.parametrize("module, ids", [(bert(0.25), (IDS, SEGMENTS)), (gpt(0.25), (IDS,))])
+def test_dropout_comes_last(module, ids):
+    inputs = AttentionInputs(position_ids=PLACES, rng=np.random.default_rng(0))
+    dropped = module(*ids, inputs).data
+    whole = module.eval()(*ids, inputs).data
     kept = dropped != 0
     assert 0.6 < kept.mean() < 0.9
     np.testing.assert_allclose(dropped[kept], whole[kept] / 0.75, rtol=1e-12)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.errors import InputError
-from minibert.nn.attention import MultiHeadAttention
+from minibert.nn.attention import AttentionInputs, BlockConfig, MultiHeadAttention
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 
@@ -30,7 +30,7 @@ def test_it_holds_what_lists_would_hold(pieces):
         numbers, real = draw(np.random.default_rng(seed), tokens)
         positions, seen = cache.begin(real)
         for attention, given_numbers, rows in zip(attentions, numbers, lists):
-            kept = cache.update(attention, given_numbers)
+            kept = cache.update(attention, Tensor(given_numbers)).data
             for b in range(ROWS):
                 rows[b] += [given_numbers[b, t] for t in range(tokens) if real[b, t]]
                 assert np.array_equal(kept[b, :len(rows[b])], rows[b])
@@ -50,13 +50,13 @@ def test_rows_are_reordered_with_their_lengths(rows, seed):
     cache, attention = KeyValueCache(ROWS, 5), Linear(2, 2)
     numbers, real = draw(np.random.default_rng(seed), 4)
     cache.begin(real)
-    before = cache.update(attention, numbers[0]).copy()
+    before = cache.update(attention, Tensor(numbers[0])).data.copy()
     cache.commit()
     lengths = cache.lengths.copy()
     cache.reorder(np.array(rows))
     assert cache.lengths.tolist() == lengths[rows].tolist()
     cache.begin(np.ones((ROWS, 1), bool))
-    after = cache.update(attention, numbers[1][:, :1])
+    after = cache.update(attention, Tensor(numbers[1][:, :1])).data
     for b, source in enumerate(rows):
         n = lengths[source]
         assert np.array_equal(after[b, :n], before[source, :n])
@@ -68,7 +68,7 @@ def test_the_past_is_not_copied():
     views = []
     for _ in range(9):
         cache.begin(np.ones((1, 1), bool))
-        views.append(cache.update(attention, np.ones((1, 1, WIDTH), np.float32)))
+        views.append(cache.update(attention, Tensor(np.ones((1, 1, WIDTH), np.float32))).data)
         cache.commit()
     assert all([np.shares_memory(view[:, 0], views[0]) for view in views])
     assert views[-1].dtype == np.float32
@@ -77,7 +77,7 @@ def test_the_past_is_not_copied():
 def test_too_many_tokens_or_other_rows():
     cache = KeyValueCache(2, 4)
     cache.begin(np.array([[True, True, True], [False, False, True]]))
-    assert cache.lengths.tolist() == [0, 0], "what is not kept has left no trace"
+    assert cache.lengths.tolist() == [0, 0], "what is not committed changes nothing"
     cache.commit()
     with pytest.raises(InputError, match="3 rows of tokens for a cache of 2"):
         cache.begin(np.ones((3, 1), bool))
@@ -93,11 +93,12 @@ def test_reordering_takes_the_number_of_a_row_for_each_row(rows):
         KeyValueCache(2, 4).reorder(np.array(rows))
 
 
-def test_attention_with_a_cache_refuses_gradients_and_a_context():
-    attention, x = MultiHeadAttention(6, 2), Tensor(np.ones((1, 2, 6), np.float32))
+def test_attention_with_a_cache_refuses_gradients_and_cross_attention():
+    attention = MultiHeadAttention(BlockConfig(6, 2, intermediate_size=1))
+    x = Tensor(np.ones((1, 2, 6), np.float32))
     cache = KeyValueCache(1, 4)
     cache.begin(np.ones((1, 2), bool))
     with pytest.raises(InputError, match="no_grad"):
-        attention(x, cache=cache)
-    with no_grad(), pytest.raises(InputError, match="context"):
-        attention(x, x, cache=cache)
+        attention(x, AttentionInputs(cache=cache))
+    with no_grad(), pytest.raises(InputError, match="cross-attention"):
+        attention(x, AttentionInputs(cache=cache), x)

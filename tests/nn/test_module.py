@@ -1,6 +1,7 @@
 """Module: what is found by walking, what a misspelt name does, what state, modes and copies do."""
 
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import minibert as mb
 from minibert.errors import InputError
 from minibert.nn.layers import Dropout, LayerNorm, Linear
-from minibert.nn.module import Module, Parameter
+from minibert.nn.module import Module, Parameter, evaluating, in_modes, without_memory
 
 
 class Pair(Module):
@@ -120,6 +121,54 @@ def test_train_and_eval_reach_every_part():
     assert all(module.training for module in pair.modules())
     assert pair.eval() is pair and not any(module.training for module in pair.modules())
     assert pair.train() is pair and all(module.training for module in pair.modules())
+
+
+def test_evaluating_is_for_this_thread_and_changes_no_mode():
+    """Two threads with one model: each sees its own mode, whoever leaves first."""
+    pair, steps = Pair(), [threading.Event() for _ in range(3)]
+    seen = []
+
+    def evaluate():
+        with evaluating(pair):
+            steps[0].set()
+            steps[1].wait(10)  # the other thread enters, and leaves
+            seen.append(pair.first.training)
+            steps[2].set()
+
+    thread = threading.Thread(target=evaluate)
+    thread.start()
+    steps[0].wait(10)
+    seen.append(pair.first.training)
+    with evaluating(pair):
+        seen.append(pair.first.training)
+        pair.train()
+        seen.append(pair.second.training)
+    steps[1].set()
+    steps[2].wait(10)
+    thread.join()
+    assert seen == [True, False, False, False]
+    assert all(module.training for module in pair.modules())
+
+
+def test_modes_within_modes_and_after_an_error():
+    pair = Pair().eval()
+    with pytest.raises(ZeroDivisionError), in_modes({pair.first: True}):
+        assert pair.first.training and not pair.second.training
+        with evaluating(pair):
+            assert not pair.first.training
+        assert pair.first.training
+        1 / 0
+    assert not pair.first.training
+
+
+def test_without_memory_a_model_shows_its_names_and_shapes():
+    config = mb.BertConfig(vocab_size=10**6, hidden_size=1200)
+    with without_memory():
+        large = mb.BertModel(config, rng=None)
+    assert large.embeddings.word_embeddings.weight.shape == (10**6, 1200)
+    assert all([parameter.data.base is not None and parameter.data.strides == (0,) * parameter.ndim
+                for parameter in large.parameters()])
+    assert (large.embeddings.norm.weight.data == 1).all() and len(list(large.parameters())) == 151
 
 
 def test_freezing_by_pattern():

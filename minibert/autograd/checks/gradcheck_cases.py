@@ -15,6 +15,7 @@ from minibert.autograd import functional, ops
 from minibert.autograd.checks.gradcheck import GradcheckError, gradcheck
 from minibert.autograd.functional import reference
 from minibert.autograd.functional import scaled_dot_product_attention as attention
+from minibert.autograd.head_layout import HeadLayout
 from minibert.autograd.tensor import Tensor
 
 
@@ -73,8 +74,9 @@ def _attention_with_bias(query: Tensor, key: Tensor, value: Tensor, bias: Tensor
     return attention(query, key, value, attn_mask=bias)
 
 
-def _multi_head_attention(qkv: Tensor) -> Tensor:
-    return functional.multi_head_attention(qkv, 2, None, 0.3, True, np.random.default_rng(0))
+def _multi_head_attention(query: Tensor, key_value: Tensor | None = None) -> Tensor:
+    return functional.multi_head_attention(query, key_value, HeadLayout(2, 2, 2), None, 0.3, True,
+                                           np.random.default_rng(0))
 
 
 def _cross_entropy(logits: Tensor) -> Tensor:
@@ -159,6 +161,8 @@ FUNCTIONS = (
          (QUERY, KEY, VALUE, (3, 1, 6))),
     Case("scaled_dot_product_attention (dropout)", _attention_with_dropout, (QUERY, KEY, VALUE)),
     Case("multi_head_attention", _multi_head_attention, ((2, 3, 12),)),
+    Case("multi_head_attention (keys and values apart)", _multi_head_attention,
+         ((2, 3, 4), (2, 5, 8))),
 )
 
 

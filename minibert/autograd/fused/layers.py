@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from minibert.autograd.attention_masks import dropout_mask
+from minibert.autograd.dropout_masks import dropout_mask
 from minibert.autograd.fused.row_reductions import (BLOCK, as_rows, column_sum, row_blocks, row_dot,
                                                     row_sum)
 from minibert.autograd.reductions import Axis
@@ -333,12 +333,15 @@ def embedding_backward(dy: np.ndarray, ids: np.ndarray, count: int) -> np.ndarra
     return chosen @ dy
 
 
-def embedding(ids: np.ndarray, weight: Tensor) -> Tensor:
+def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """See reference.embedding."""
     output = weight.data[ids]
 
     def embedding_node_backward(grad):
-        return (embedding_backward(as_rows(grad), ids.reshape(-1), len(weight.data)),)
+        grad_weight = embedding_backward(as_rows(grad), ids.reshape(-1), len(weight.data))
+        if padding_idx is not None:
+            grad_weight[padding_idx] = 0
+        return (grad_weight,)
 
     return Tensor.from_op(output, (weight,), embedding_node_backward)
 

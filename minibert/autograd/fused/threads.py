@@ -1,8 +1,8 @@
-"""Who uses the cores: the threads of one matrix product, or several pieces of work side by side.
+"""Threads: several for one matrix product, or one for each of several independent pieces of work.
 
-By itself each matrix product takes all cores, and everything else (layer norm, softmax, GELU) takes
-one. Where work falls into pieces that do not touch each other (heads, batches, shares of a batch),
-one thread for each product and one piece for each core lets everything use them.
+By default each matrix product uses all cores, and everything else (layer norm, softmax, GELU) uses
+one. Where work falls into independent pieces (heads, batches, shards of a batch), one thread for
+each product and one piece for each core lets everything use all cores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 
 Item = TypeVar("Item")
 
-LEAST_PART = 1 << 18  # elements for which a thread is worth its start, if little is done to each
+LEAST_PART = 1 << 18  # elements from which a thread is worth its start, with little work for each
 
 # Names under which OpenBLAS exports its functions, in the builds that NumPy has shipped with.
 BLAS_PREFIXES = ("scipy_openblas_", "openblas_")
@@ -29,9 +29,9 @@ BLAS_SUFFIXES = ("64_", "")
 
 
 @cache
-def _blas_functions() -> tuple | None:
-    """(get, set) of the number of threads of the OpenBLAS that NumPy brought along, and what ends
-    its idle threads (or None); None where there is no such library."""
+def _blas_library() -> tuple | None:
+    """(OpenBLAS as NumPy ships it, its function that gets the number of threads, and the one that
+    sets it); None where there is no such library."""
     package = os.path.dirname(np.__file__)
     folders = (package + ".libs", os.path.join(package, ".dylibs"), os.path.join(package, ".libs"))
     libraries = [path for folder in folders
@@ -48,27 +48,28 @@ def _blas_functions() -> tuple | None:
                 if get is not None and set_ is not None:
                     get.argtypes, get.restype = [], ctypes.c_int
                     set_.argtypes, set_.restype = [ctypes.c_int], None
-                    return get, set_, getattr(library, "blas_thread_shutdown_", None)
+                    return library, get, set_
     return None
 
 
 def blas_threads() -> int | None:
-    """The threads that a matrix product may use; None where this BLAS cannot be asked."""
-    functions = _blas_functions()
-    return None if functions is None else functions[0]()
+    """The number of threads that a matrix product may use; None for another BLAS than OpenBLAS."""
+    found = _blas_library()
+    return None if found is None else found[1]()
 
 
 def set_blas_threads(count: int) -> int | None:
-    """Ask for `count` threads; returns what is set now, None where this BLAS cannot be asked."""
-    functions = _blas_functions()
-    if functions is None:
+    """Set the number of threads of a matrix product; -> the number that is set now, None for
+    another BLAS than OpenBLAS."""
+    found = _blas_library()
+    if found is None:
         return None
-    functions[1](count)
-    return functions[0]()
+    found[2](count)
+    return found[1]()
 
 
 class _One:
-    """Who is within `one_blas_thread` at the moment, and what is to be restored by the last."""
+    """The number of threads that are within `one_blas_thread`, and the number to be restored."""
 
     lock = threading.Lock()
     within = 0
@@ -77,9 +78,8 @@ class _One:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Within it a matrix product runs in the thread that asked for it. The number is one for the
-    whole process: of several threads that are within, the first changes and the last restores it.
-    """
+    """Within it a matrix product runs in the calling thread alone. The number is the process's: of
+    several threads that are within, the first changes it and the last restores it."""
     with _One.lock:
         if _One.within == 0:
             _One.before = blas_threads()
@@ -94,16 +94,19 @@ def one_blas_thread() -> Iterator[None]:
                 set_blas_threads(_One.before)
 
 
-def _end_waiting_threads() -> None:
-    """End BLAS's own threads; the next call that asks it for several starts them anew.
+def end_idle_blas_threads() -> None:
+    """End the threads that OpenBLAS keeps for its next product; that product starts new ones.
 
-    Not where other threads of the program might be in the middle of a product; nor on Windows,
-    where it was not tried.
+    After a product they look for work for 20 ms and more before they sleep, and slow down what
+    other threads do meanwhile: without them attention over 4,096 tokens, two heads at a time, took
+    293 ms instead of 336. OpenBLAS exports the function but does not document it, so nothing
+    happens where it is missing, on Windows (not tried), and while other threads of the program
+    might be in the middle of a product.
     """
-    functions = _blas_functions()
-    can_be_ended = functions is not None and functions[2] is not None and os.name == "posix"
-    if can_be_ended and threading.active_count() == 1:
-        functions[2]()
+    found = _blas_library()
+    shutdown = None if found is None else getattr(found[0], "blas_thread_shutdown_", None)
+    if shutdown is not None and os.name == "posix" and threading.active_count() == 1:
+        shutdown()
 
 
 def parallel_for(work: Callable[[Item], None], items: list[Item],
@@ -111,13 +114,11 @@ def parallel_for(work: Callable[[Item], None], items: list[Item],
     """Call work(item) for each item, with a thread for each core that a product may use, instead of
     all of them for each product. Vectors of 1,000 sentences by MiniLM: 2.5 -> 2.3 s on 2 cores.
 
-    `after_products`: products for all cores have just been. BLAS's threads wait for the next one
-    without going to sleep, for 20 ms and more, and keep a core from whoever could use it: they are
-    ended first (attention over 4,096 tokens, two heads at a time: 336 -> 293 ms). Not elsewhere,
-    since those that take their place afterwards wait like that, too.
+    `after_products`: call after multi-threaded matrix products; their idle threads are ended first
+    (see end_idle_blas_threads). Elsewhere the threads that replace them would be idle in turn.
 
-    A single item has the cores to itself. An exception in one of the calls is raised here, when the
-    calls that had begun are done. To step through `work` in a debugger, `set_blas_threads(1)`
+    A single item is worked on with all cores. An exception in one of the calls is raised here, when
+    the calls that had begun are done. To step through `work` in a debugger, `set_blas_threads(1)`
     first: then there are no threads.
     """
     count = min(blas_threads() or 1, len(items))
@@ -125,23 +126,23 @@ def parallel_for(work: Callable[[Item], None], items: list[Item],
         for item in items:
             work(item)
         return
-    waiting = iter(items)  # all threads take from it, the caller's too
+    waiting = iter(items)  # shared by all threads, the caller's too
     errors = []
 
     def take() -> None:
         try:
             for item in waiting:
                 work(item)
-        except BaseException as error:  # whatever it is: the caller raises it
+        except BaseException as error:  # raised below, by the caller
             errors.append(error)
-            for _ in waiting:  # nobody begins another
+            for _ in waiting:  # no other call begins
                 pass
 
     # each in a copy of the context: no_grad, reference, traces are as they are here
     threads = [threading.Thread(target=copy_context().run, args=(take,)) for _ in range(1, count)]
     with one_blas_thread():
-        if after_products:  # only now: asking for another number of threads starts them, too
-            _end_waiting_threads()
+        if after_products:  # only now: setting the number of threads starts them, too
+            end_idle_blas_threads()
         for thread in threads:
             thread.start()
         take()
@@ -155,8 +156,8 @@ def split_evenly(items: list[Item], sizes: list[int]) -> list[list[Item]]:
     """`items` for `parallel_for` where each is little work: as many lists of neighbours as there
     are cores, with about the same sum of `sizes` (elements); fewer lists below LEAST_PART.
 
-    What goes once over long arrays waits for memory most of the time, and two cores get more from
-    it than one: adding up, clipping and AdamW for 34 million parameters, 220 -> 120 ms.
+    A single pass over long arrays is bound by memory, of which two cores get more than one: adding,
+    clipping and AdamW for 34 million parameters, 220 -> 120 ms.
     """
     ends, total = np.cumsum(sizes), sum(sizes)
     count = max(1, min(blas_threads() or 1, total // LEAST_PART))

@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibert import functional as F
-from minibert.autograd import reference as definitions
-from minibert.autograd.attention_masks import allowed_positions
+from minibert.autograd.fused import attention as fused_attention
+from minibert.autograd.head_layout import HeadLayout
+from minibert.autograd.reference import attention_by_loops
+from minibert.autograd.reference import scaled_dot_product_attention as definition
 from minibert.autograd.tensor import Tensor
-from tests.autograd.implementations import (check_reference, each_implementation,
-                                            values_and_gradients)
+from tests.autograd.implementations import (check_implementations_agree, check_reference,
+                                            each_implementation, values_and_gradients)
 from tests.autograd.op_factory import SEEDS, assert_close, check_op, random_arrays
 
 B, H, T, S, D, V = 2, 3, 5, 7, 4, 6
@@ -23,38 +25,51 @@ def inputs(seed=0, queries=T, keys=S):
     return random_arrays(seed, (B, H, queries, D), (B, H, keys, D), (B, H, keys, V))
 
 
-def loop(query, key, value, may_attend, bias=None):
-    """One query, one head, one sentence at a time; may_attend(b, h, t, s) says what is allowed."""
-    batch, heads, queries, width = query.shape
-    output = np.zeros((batch, heads, queries, value.shape[-1]))
-    for b, h, t in np.ndindex(batch, heads, queries):
-        seen = [s for s in range(key.shape[2]) if may_attend(b, h, t, s)]
-        if not seen:
-            continue
-        scores = [query[b, h, t] @ key[b, h, s] / math.sqrt(width) for s in seen]
-        if bias is not None:
-            scores = [score + bias[b, h, t, s] for score, s in zip(scores, seen)]
-        largest = max(scores)
-        weights = [math.exp(score - largest) for score in scores]
-        for weight, s in zip(weights, seen):
-            output[b, h, t] += weight / sum(weights) * value[b, h, s]
+def loop(query, key, value, allowed):
+    """The slow definition for each head; its axes before the last two broadcast."""
+    batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
+    q, k, v = [np.broadcast_to(array, (*batch, *array.shape[-2:])) for array in (query, key, value)]
+    allowed = np.broadcast_to(allowed, (*batch, query.shape[-2], key.shape[-2]))
+    output = np.zeros((*batch, query.shape[-2], value.shape[-1]))
+    for head in np.ndindex(batch):
+        output[head] = attention_by_loops(q[head], k[head], v[head], allowed[head])
     return output
 
 
 @each_implementation
-@given(SEEDS, st.booleans(), st.booleans(), st.integers(0, 2))
-def test_a_loop_agrees(implementation, seed, masked, is_causal, offset):
+@given(SEEDS, st.booleans(), st.booleans())
+def test_a_loop_agrees(implementation, seed, masked, is_causal):
     rng = np.random.default_rng(seed)
     q, k, v = random_arrays(seed, (2, 1, 2, 3), (2, 1, 3, 3), (2, 1, 3, 2))
     mask = rng.random((2, 1, 2, 3)) < 0.5 if masked else np.ones((1, 1, 1, 3), bool)
-    full = np.broadcast_to(mask, (2, 1, 2, 3))
-
-    def may_attend(b, h, t, s):
-        return full[b, h, t, s] and (not is_causal or s <= t + offset)
-
+    allowed = mask & np.tri(2, 3, dtype=bool) if is_causal else mask
     with implementation():
-        check_op(lambda q, k, v: attention(q, k, v, mask, is_causal=is_causal, query_offset=offset),
-                 lambda q, k, v: loop(q, k, v, may_attend), [q, k, v], seed)
+        check_op(lambda q, k, v: attention(q, k, v, mask, is_causal=is_causal),
+                 lambda q, k, v: loop(q, k, v, allowed), [q, k, v], seed)
+
+
+BATCHES = st.sampled_from([((2, 1), (1, 3), (2, 3)), ((1, 3), (2, 1), (1, 1)), ((), (2,), (1,)),
+                           ((3,), (2, 1), ()), ((2, 2), (1, 2), (2, 2))])
+
+
+@each_implementation
+@given(SEEDS, BATCHES, st.booleans())
+def test_batch_axes_broadcast(implementation, seed, batches, is_causal):
+    """As in PyTorch, one key for several heads, say; each gradient has its input's shape."""
+    q, k, v = random_arrays(seed, (*batches[0], 2, 3), (*batches[1], 3, 3), (*batches[2], 3, 2))
+    allowed = np.tri(2, 3, dtype=bool) if is_causal else np.ones((2, 3), bool)
+    with implementation():
+        check_op(lambda q, k, v: attention(q, k, v, is_causal=is_causal),
+                 lambda q, k, v: loop(q, k, v, allowed), [q, k, v], seed)
+
+
+def biased(query, key, value, bias, allowed):
+    """A bias is a further dimension of the queries' and keys' products."""
+    D, shape = query.shape[-1], (*query.shape[:-1], key.shape[-2])
+    query = np.concatenate([query * np.sqrt((D + shape[-1]) / D), np.sqrt(D + shape[-1])
+                            * np.broadcast_to(bias, shape)], -1)
+    ones = np.broadcast_to(np.eye(shape[-1]), (*key.shape[:-2], shape[-1], shape[-1]))
+    return loop(query, np.concatenate([key, ones], -1), value, allowed)
 
 
 @each_implementation
@@ -63,8 +78,7 @@ def test_a_float_mask_is_added_and_has_a_gradient(implementation):
     bias = random_arrays(4, (2, 1, 3))[0]  # (heads, 1, keys): broadcast over sentences and queries
     with implementation():
         check_op(lambda q, k, v, m: attention(q, k, v, m, is_causal=True),
-                 lambda q, k, v, m: loop(q, k, v, lambda b, h, t, s: s <= t,
-                                         np.broadcast_to(m, (2, 2, 2, 3))), [q, k, v, bias])
+                 lambda q, k, v, m: biased(q, k, v, m, np.tri(2, 3, dtype=bool)), [q, k, v, bias])
 
 
 @each_implementation
@@ -78,47 +92,91 @@ def test_pytorch_agrees(implementation):
 
 
 def test_the_weights_are_what_the_values_are_mixed_with():
-    q, k, v = inputs(1)
+    q, k, v = [Tensor(array) for array in inputs(1)]
     mask = np.random.default_rng(2).random((B, 1, 1, S)) < 0.5
     mask[..., 0] = True
-    weights = definitions.attention_weights(Tensor(q), Tensor(k), mask, True, None, 1)
+    attentions = []
+    mixed = definition(q, k, v, mask, 0.0, True, attentions=attentions)
+    weights, = attentions
     assert weights.shape == (B, H, T, S)
     assert_close(weights.data.sum(-1), np.ones((B, H, T)), 1e-14)
     assert not weights.data[~np.broadcast_to(mask, weights.shape)].any()
-    mixed = attention(q, k, v, mask, is_causal=True, query_offset=1)
-    assert_close(weights.data @ v, mixed.data, 1e-12)
+    assert_close(weights.data @ v.data, mixed.data, 1e-12)
+    assert_close(attention(q, k, v, mask, is_causal=True).data, mixed.data, 1e-12)
 
 
-def test_the_weights_take_a_float_mask_as_an_array_too():
-    q, k = [Tensor(array) for array in inputs(12)[:2]]
-    bias = random_arrays(13, (T, S))[0]
-    weights = definitions.attention_weights(q, k, bias)
-    assert_close(weights.data, definitions.attention_weights(q, k, Tensor(bias)).data, 1e-14)
-    assert np.abs(weights.data - definitions.attention_weights(q, k).data).max() > 0.1
+# ---- fused and reference, plain and in blocks, heads apart and side by side ----------------------
+
+
+@pytest.mark.parametrize("flash_from", [1, 10**6])
+@given(SEEDS, st.sampled_from(["none", "boolean", "float"]), st.booleans(),
+       st.sampled_from([0.0, 0.4]), st.sampled_from([None, 0.3]))
+def test_both_implementations_agree(flash_from, seed, kind, is_causal, dropout_p, scale):
+    rng = np.random.default_rng(seed)
+    batch, heads, queries, keys, width, out = (int(size) for size in rng.integers(1, 6, 6))
+    inputs = random_arrays(seed, (batch, heads, queries, width), (batch, heads, keys, width),
+                           (batch, heads, keys, out))
+    sizes = [size if rng.random() < 0.6 else 1 for size in (batch, heads, queries, keys)]
+    mask = rng.random(sizes) < 0.6 if kind == "boolean" else None
+    if kind == "float":
+        inputs.append(rng.normal(size=sizes[int(rng.integers(3)):]))
+
+    def of_tensors(q, k, v, bias=None):
+        return attention(q, k, v, mask if bias is None else bias, dropout_p, is_causal, scale,
+                         np.random.default_rng(seed))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "FLASH_FROM", flash_from)
+        check_implementations_agree(of_tensors, *inputs, tolerance=1e-11)
+
+
+@pytest.mark.parametrize("flash_from", [1, 10**6])
+@given(SEEDS, st.booleans(), st.booleans(), st.sampled_from([0.0, 0.4]), st.booleans())
+def test_heads_side_by_side(flash_from, seed, masked, is_causal, dropout_p, apart):
+    """multi_head_attention, with keys and values in the queries' array or apart, is what
+    scaled_dot_product_attention computes of each head; also where they lie otherwise in memory."""
+    rng = np.random.default_rng(seed)
+    batch, heads, queries, width = (int(size) for size in rng.integers(1, 6, 4))
+    keys = int(rng.integers(1, 6)) if apart else queries
+    layout = HeadLayout(heads, heads, width)
+    mask = rng.random((batch, 1, rng.choice([1, queries]), keys)) < 0.6 if masked else None
+
+    def of_tensors(query, key_value=None):
+        return F.multi_head_attention(query, key_value, layout, mask, dropout_p, is_causal,
+                                      np.random.default_rng(seed))
+
+    width_of_all = heads * width
+    shapes = [(batch, queries, 3 * width_of_all)]
+    if apart:
+        shapes = [(batch, queries, width_of_all), (batch, keys, 2 * width_of_all)]
+    arrays = random_arrays(seed, *shapes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_attention, "FLASH_FROM", flash_from)
+        check_implementations_agree(of_tensors, *arrays, tolerance=1e-11)
+    if apart:
+        query, (key, value) = arrays[0], np.split(arrays[1], 2, -1)
+    else:
+        query, key, value = np.split(arrays[0], 3, -1)
+    expected = of_tensors(*map(Tensor, arrays)).data
+    for h in range(heads) if not dropout_p else ():
+        part = slice(h * width, (h + 1) * width)
+        one = attention(*[array[:, None, :, part] for array in (query, key, value)],
+                        mask, is_causal=is_causal).data[:, 0]
+        assert_close(expected[..., part], one, 1e-11)
+
+
+@pytest.mark.parametrize("shape, mask, error, words", [
+    ((2, 3, 16), None, ValueError, r"\(2, 3, 16\).*expected \(B, T, 12\).*num_heads=2"),
+    ((3, 12), None, ValueError, r"\(3, 12\).*num_heads=2"),
+    ((2, 3, 12), np.ones((4, 1, 1, 3), bool), ValueError, r"\(4, 1, 1, 3\)"),
+    ((2, 3, 12), np.zeros((3, 3)), TypeError, "float64"),
+])
+def test_multi_head_attention_refuses(shape, mask, error, words):
+    with pytest.raises(error, match=words):
+        F.multi_head_attention(np.zeros(shape), None, HeadLayout(2, 2, 2), mask)
 
 
 # ---- masks -------------------------------------------------------------------------------------
-
-
-def test_causal_corners():
-    """PyTorch's corner is top left; an offset moves the queries down the diagonal."""
-    picture = allowed_positions(3, 5, None, True, 0)
-    assert picture.astype(int).tolist() == [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]]
-    assert np.array_equal(allowed_positions(2, 5, None, True, 3), np.tri(5, 5, dtype=bool)[3:])
-    assert allowed_positions(3, 5, None, False, 2) is None
-    mask = np.array([True, False, True, True, True])
-    assert np.array_equal(allowed_positions(3, 5, mask, True, 0), picture & mask)
-
-
-@each_implementation
-def test_a_cached_decode_equals_the_full_forward(implementation):
-    q, k, v = inputs(5, queries=S)
-    with implementation():
-        full = attention(q, k, v, is_causal=True).data
-        for t in range(S):
-            step = attention(q[:, :, t:t + 1], k[:, :, :t + 1], v[:, :, :t + 1], is_causal=True,
-                             query_offset=t)
-            assert_close(step.data, full[:, :, t:t + 1], 1e-12)
 
 
 @each_implementation
@@ -239,7 +297,7 @@ def test_both_spellings_drop_the_same_weights():
 @pytest.mark.parametrize("change, error, words", [
     (dict(key=np.ones((B, H, S, D + 1))), ValueError, r"query \(2, 3, 5, 4\), key \(2, 3, 7, 5\)"),
     (dict(value=np.ones((B, H, S + 1, V))), ValueError, r"value \(2, 3, 8, 6\) do not fit"),
-    (dict(key=np.ones((1, H, S, D))), ValueError, r"key \(1, 3, 7, 4\)"),
+    (dict(key=np.ones((4, H, S, D))), ValueError, r"key \(4, 3, 7, 4\).*that broadcast"),
     (dict(key=np.ones((B, H, 0, D)), value=np.ones((B, H, 0, V))), ValueError, "with S and D > 0"),
     (dict(query=np.ones((B, H, T, 0)), key=np.ones((B, H, S, 0))), ValueError, "with S and D > 0"),
     (dict(query=np.ones(D)), ValueError, r"query \(4,\)"),
@@ -250,7 +308,6 @@ def test_both_spellings_drop_the_same_weights():
     (dict(attn_mask=np.full((T, S), np.finfo(np.float32).min)), ValueError, "got -3.40282346"),
     (dict(query=np.ones((B, H, T, D), np.float16)), TypeError, "query is float16, expected float"),
     (dict(value=np.ones((B, H, S, V), int)), TypeError, "value is int64, expected float32 or"),
-    (dict(query_offset=1.5), TypeError, "query_offset is a number of keys, got 1.5"),
     (dict(attn_mask=np.ones((2, B, H, T, S), bool)), ValueError, r"mask of shape \(2, 2, 3, 5, 7"),
 ])
 @each_implementation

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibert.autograd import reference
-from minibert.autograd.attention_masks import dropout_key, dropout_mask, kept
 from minibert.autograd.checks.gradcheck import gradcheck
+from minibert.autograd.dropout_masks import dropout_mask, draw_dropout_key, kept_elements
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import flash_attention
 from minibert.autograd.tensor import Tensor, no_grad
@@ -24,7 +24,7 @@ SIZES = st.integers(1, 7)
 def blocked(*arguments, **options):
     """Attention in blocks, however small it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fused_attention, "BLOCKED_FROM", 0)
+        patch.setattr(fused_attention, "FLASH_FROM", 0)
         return fused_attention.scaled_dot_product_attention(*arguments, **options)
 
 
@@ -51,9 +51,9 @@ def mask_of(rng, kind, shape, T, S):
 
 
 @given(seed=SEEDS, T=SIZES, S=SIZES, queries=SIZES, keys=SIZES, is_causal=st.booleans(),
-       offset=st.integers(-2, 3), kind=st.sampled_from(["none", "bool", "float"]),
+       kind=st.sampled_from(["none", "bool", "float"]),
        shape=st.sampled_from(MASK_SHAPES), p=st.sampled_from([0.0, 0.3]))
-def test_it_is_the_definition(seed, T, S, queries, keys, is_causal, offset, kind, shape, p):
+def test_it_is_the_definition(seed, T, S, queries, keys, is_causal, kind, shape, p):
     rng = np.random.default_rng(seed)
     arrays = random_arrays(seed, (2, 3, T, 4), (2, 3, S, 4), (2, 3, S, 5))
     mask = mask_of(rng, kind, shape, T, S)
@@ -62,7 +62,7 @@ def test_it_is_the_definition(seed, T, S, queries, keys, is_causal, offset, kind
 
     def run(attention):
         def of_tensors(q, k, v, bias=None):
-            return attention(q, k, v, mask if bias is None else bias, p, is_causal, 0.7, offset,
+            return attention(q, k, v, mask if bias is None else bias, p, is_causal, 0.7,
                              np.random.default_rng(seed + 1))
 
         return values_and_gradients(of_tensors, arrays, seed)
@@ -160,9 +160,9 @@ def test_blocks_above_the_diagonal_and_blocks_all_masked_are_never_made(monkeypa
 @given(st.integers(0, 30), st.integers(0, 30))
 def test_any_part_of_a_dropout_mask_can_be_made_alone(start, count):
     whole, scale = dropout_mask((60,), 0.3, np.random.default_rng(1))
-    key, dropped, same_scale = dropout_key(0.3, np.random.default_rng(1))
-    assert np.array_equal(kept(key, dropped, start, count), whole[start:start + count])
-    assert scale == same_scale == 65536 / (65536 - dropped)
+    key = draw_dropout_key(0.3, np.random.default_rng(1))
+    assert np.array_equal(kept_elements(key, (count,), start), whole[start:start + count])
+    assert scale == key.scale == 65536 / (65536 - key.dropped)
 
 
 # ---- when it is used -----------------------------------------------------------------------------
@@ -181,9 +181,9 @@ def test_memory_grows_with_the_text_and_not_with_its_square():
 
 
 def test_it_is_chosen_by_size_and_is_one_op(monkeypatch):
-    monkeypatch.setattr(fused_attention, "BLOCKED_FROM", 6 * 8)
-    called, plain = [], fused_attention.attention_in_blocks
-    monkeypatch.setattr(fused_attention, "attention_in_blocks",
+    monkeypatch.setattr(fused_attention, "FLASH_FROM", 6 * 8)
+    called, plain = [], fused_attention.flash_attention_forward
+    monkeypatch.setattr(fused_attention, "flash_attention_forward",
                         lambda *arguments: called.append(1) or plain(*arguments))
     with no_grad():
         for T, S in ((6, 7), (6, 8), (8, 6), (48, 1)):

@@ -1,8 +1,8 @@
-"""Threads: asked for and given back; many pieces of work are each done once, and what goes wrong in
-one of them is heard of."""
+"""Threads: set and restored; each piece of work is done once, and its exception is raised."""
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,11 +28,11 @@ def test_blas_threads_are_set_or_unknown():
 
 def test_a_blas_without_the_functions_is_left_alone(monkeypatch):
     monkeypatch.setattr(cores, "BLAS_PREFIXES", ("no_such_blas_",))
-    cores._blas_functions.cache_clear()
+    cores._blas_library.cache_clear()
     try:
         assert cores.blas_threads() is None and cores.set_blas_threads(2) is None
     finally:
-        cores._blas_functions.cache_clear()
+        cores._blas_library.cache_clear()
 
 
 def test_the_last_of_several_threads_gives_the_blas_threads_back(two_blas_threads):
@@ -83,11 +83,13 @@ def test_after_an_exception_nothing_more_is_begun(monkeypatch):
     assert len(begun) < 10
 
 
-@pytest.mark.parametrize("system, others, times", [("posix", 0, 1), ("posix", 1, 0), ("nt", 0, 0)])
-def test_waiting_threads_are_ended_unless_somebody_might_use_them(monkeypatch, system, others,
-                                                                  times):
-    ended, functions = [], (lambda: 2, lambda count: None, lambda: ended.append(1))
-    monkeypatch.setattr(cores, "_blas_functions", lambda: functions)
+@pytest.mark.parametrize("system, others, name, times", [
+    ("posix", 0, "blas_thread_shutdown_", 1), ("posix", 1, "blas_thread_shutdown_", 0),
+    ("nt", 0, "blas_thread_shutdown_", 0), ("posix", 0, "another_name", 0)])
+def test_idle_threads_are_ended_unless_they_might_be_used(monkeypatch, system, others, name, times):
+    ended = []
+    library = SimpleNamespace(**{name: lambda: ended.append(1)})
+    monkeypatch.setattr(cores, "_blas_library", lambda: (library, lambda: 2, lambda count: None))
     monkeypatch.setattr(threading, "active_count", lambda: 1 + others)
     monkeypatch.setattr(cores.os, "name", system)
     parallel_for(lambda item: None, [1, 2])
