@@ -41,7 +41,7 @@ def test_values_are_held_against_their_rules():
         warnings.simplefilter("error")
         keys.check_keys("f", {"a": 1, "b": object(), "c": None, "d": []}, rules)
     for wrong in ({"c": False}, {"c": 1}, {"d": 1}, {"d": [0]}, {"c": "0"}):
-        with pytest.raises(InputError, match=f"^f: {next(iter(wrong))} is .*: only .* is supported"):
+        with pytest.raises(InputError, match=f"^f: {[*wrong][0]} is .*: only .* is supported"):
             keys.check_keys("f", wrong, rules)
     with pytest.warns(UserWarning, match="f: unknown keys, which have no effect: 'x', 'y'"):
         keys.check_keys("f", {"x": 1, "a": 2, "y": None}, rules)
