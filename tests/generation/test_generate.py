@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from tests.generation.random_gpt import random_gpt
 
 import minibert as mb
+from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.generation.generate import generate
 from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
                                           with_temperature, without_tokens)
+from minibert.nn.kv_cache import KeyValueCache
 
 SEEDS = st.integers(0, 2**32 - 1)
 V = 17
@@ -248,3 +250,24 @@ def test_a_prompt_of_any_whole_numbers_goes_on_alike(gpt, dtype):
 def test_early_stopping_is_true_false_or_never(gpt, value):
     with pytest.raises(InputError, match="early_stopping = .*: expected True, False or 'never'"):
         generate(gpt, np.array([[3]]), num_beams=2, early_stopping=value)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}])
+def test_a_cached_text_does_not_depend_on_gradient_checkpointing(options):
+    """In eval mode and, since `generate` puts the mode back, from a model in training."""
+    ids = np.array([[3, 1, 4], [1, 5, 9]])
+    found = []
+    for checkpointing in (False, True):
+        model = random_gpt(5, attn_pdrop=0.3)
+        model.gradient_checkpointing = checkpointing
+        model.train()
+        found.append(generate(model, ids, max_new_tokens=5, eos_token_id=(), **options))
+        assert model.training
+    assert np.array_equal(*found)
+    cache = KeyValueCache(2, 6)
+    model = model.eval()
+    with no_grad():
+        parts = [model(ids[:, :2], past_key_values=cache).logits.data,
+                 model(ids[:, 2:], past_key_values=cache).logits.data]
+        whole = model(ids).logits.data
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-12)
