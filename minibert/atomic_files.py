@@ -135,7 +135,7 @@ def parse_json(content: bytes | str, where: str) -> dict:
 
 
 def _is_deep(value: object) -> bool:
-    """Whether lists and objects stand in each other more than DEEPEST levels deep."""
+    """True if lists and objects stand in each other more than DEEPEST levels deep."""
     level = [value]
     for _ in range(DEEPEST + 1):
         level = [part for parent in level if isinstance(parent, (dict, list))

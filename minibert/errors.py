@@ -1,4 +1,4 @@
-"""The one error that a user's mistake raises everywhere outside the engine.
+"""InputError: a user's mistake, everywhere outside the engine.
 
 Shape and type mistakes inside the engine (autograd/) stay plain ValueError, TypeError and
 IndexError, as in NumPy. The command line turns an InputError into one line on stderr and exit
@@ -7,4 +7,4 @@ status 2.
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used: the message names it, what was expected and the cure."""
+    """Input that cannot be used: the message names it, what was expected and the cure."""

@@ -48,7 +48,7 @@ class FlatGroup:
                 for start, parameter in zip(self.starts, self.parameters)]
 
     def fits(self) -> bool:
-        """Whether every parameter still has the shape and dtype it was laid out for."""
+        """True while every parameter has the shape and dtype that it was laid out with."""
         return all([parameter.data.shape == view.shape and parameter.data.dtype == self.dtype
                     for parameter, view in zip(self.parameters, self.data_views)])
 

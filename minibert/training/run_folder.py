@@ -6,15 +6,14 @@
     summary.json   written once at the end
 
 latest/ holds besides the model (config.json, model.safetensors, the tokenizer's files):
-    optimizer.safetensors   exp_avg.NAME, exp_avg_sq.NAME, step.NAME for every parameter that was
-                            stepped so far
+    optimizer.safetensors   for every parameter that was stepped so far its moments and the number
+                            of its steps: MOMENT.NAME (AdamW: exp_avg, exp_avg_sq), step.NAME
     state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those
                             of the Trainer, "about": what the run trains on, "best": {"step", and
-                            the figures of the best evaluation by the objective's
-                            `metric_for_best_model`} or null, "held_out": the figures of
-                            the latest evaluation, "log_bytes": length of log.jsonl at this step,
-                            "seconds": time spent,
-                            "step_seconds": without evaluations, "tokens": tokens read}
+                            the metrics of the best evaluation by the objective's
+                            `metric_for_best_model`} or null, "held_out": the metrics of the latest
+                            evaluation, "log_bytes": length of log.jsonl at this step, "seconds":
+                            time spent, "step_seconds": without evaluations, "tokens": tokens read}
 
 All randomness of training is a function of the seed in the settings and the step: there is no state
 of a generator to store.
@@ -72,7 +71,7 @@ from minibert.training.run_records import (BASELINE_SCHEMA, STATE_FIELDS, STATE_
 
 BEGINNING = ".beginning"
 CHECKPOINTS = ("latest", "best")
-# What a killed beginning may have left beside BEGINNING.
+# Left by a killed beginning, beside side files.
 _LEFTOVERS = {BEGINNING, run_lock.NAME, "baseline.json", "latest", "latest.new"}
 
 
@@ -148,16 +147,14 @@ class Run:
             raise
 
     def begun(self) -> None:
-        """Take the mark away: from here on the run can be resumed."""
+        """Remove the mark of `begin`: the first checkpoint is whole."""
         (self.path / BEGINNING).unlink(missing_ok=True)
 
     # ---- checkpoints -----------------------------------------------------------------------------
 
     def save(self, name: str, write: Callable[[Path], None]) -> None:
-        """Let `write(folder)` fill a new folder, then put it in the place of `name`.
-
-        Whatever goes wrong before the end of `write` leaves the old checkpoint unchanged.
-        """
+        """Fill a new folder by `write(folder)`, then put it in the place of `name`. An exception in
+        `write` leaves the old checkpoint unchanged."""
         place, new, old = self._places(name)
         if place.exists():  # else the one set aside is the only whole one
             shutil.rmtree(old, ignore_errors=True)
@@ -174,7 +171,7 @@ class Run:
         shutil.rmtree(old, ignore_errors=True)
 
     def _places(self, name: str) -> tuple[Path, Path, Path]:
-        """Where a checkpoint is, where it is written, where the old one steps aside."""
+        """A checkpoint's folder, the one in which it is written, the one of the old checkpoint."""
         return self.path / name, self.path / f"{name}.new", self.path / f"{name}.old"
 
     def checkpoint(self, name: str) -> Path | None:

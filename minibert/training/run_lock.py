@@ -60,7 +60,7 @@ def release(folder: Path) -> None:
     file = _held.pop(os.path.realpath(folder), None)
     if file is None:
         return
-    if os.name == "posix":  # removed while it is locked, so that nobody locks a removed file
+    if os.name == "posix":  # while it is locked: no process locks a removed file
         (folder / NAME).unlink(missing_ok=True)
     file.close()
     if os.name != "posix":  # Windows cannot remove an open file

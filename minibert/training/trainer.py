@@ -211,8 +211,7 @@ class Trainer:
         return not interrupt.requested
 
     def out_of_patience(self) -> bool:
-        """Whether the best evaluation lies `patience` evaluations back. It follows from the steps
-        alone, after a resume as well."""
+        """True if the best evaluation lies `patience` evaluations back."""
         since_best = self.steps_done - self.best["step"]
         return 0 < self.settings.patience * self.settings.eval_every <= since_best
 
@@ -221,9 +220,9 @@ class Trainer:
                    "parameters": self.parameter_count(), "settings": asdict(self.settings)})
 
     def _evaluate_and_save(self) -> None:
-        """Evaluate, save the best and the latest, in this order (a kill between the two leaves a
-        latest that comes by here again and does the same), and show it with samples. Errors:
-        NonFiniteLoss, before anything is written."""
+        """Evaluate, log, save the best and then the latest checkpoint (a run that is killed between
+        the two repeats this evaluation when it is resumed), report. Errors: NonFiniteLoss, before
+        anything is written."""
         self.held_out = self.evaluate()
         if not math.isfinite(self.held_out["loss"]):
             raise self._non_finite(self.steps_done, f"the held-out loss is {self.held_out['loss']}")
@@ -240,8 +239,8 @@ class Trainer:
         self.report.evaluation(self, self.held_out, lines)
 
     def _is_best(self) -> bool:
-        """Whether the latest evaluation beats the best one: by the objective's metric; of equally
-        good ones (so much is right, of few examples) by the lower loss."""
+        """True if the latest evaluation is better than the best so far: by the objective's metric,
+        or, if that is equal (accuracy on few examples), by the loss."""
         return self.best is None or self._rank(self.held_out) > self._rank(self.best)
 
     def _rank(self, metrics: dict) -> tuple[float, float]:
