@@ -10,7 +10,7 @@ the most context ("max context").
 import numpy as np
 
 import minibert as mb
-from minibert.finetuning.sliding_window import answer_at, best_spans, best_windows
+from minibert.finetuning.sliding_window import extract_answer, best_spans, max_context_windows
 
 TEXT = "The man went to the store and bought a gallon of milk."
 VOCABULARY = "the man went to store and bought a gallon of milk .".split()
@@ -30,7 +30,7 @@ def main() -> None:
     words = [TEXT[start:end] for start, end in whole["offset_mapping"]]
     firsts = [whole["offset_mapping"].index(offsets[0]) for offsets in cut["offset_mapping"]]
     windows = [(first, first + len(ids)) for first, ids in zip(firsts, cut["input_ids"])]
-    best = best_windows(windows, len(words))
+    best = max_context_windows(windows, len(words))
 
     print(f"1. {len(words)} tokens in windows of {SIZE} that overlap by {OVERLAP}. In [brackets]: "
           "the window in which\n   a token has the most context.\n")
@@ -59,7 +59,7 @@ def main() -> None:
     is_best = [best[start:end] == number for number, (start, end) in enumerate(windows)]
     answers = []
     for span in best_spans(start_scores, end_scores, in_context, is_best, n_best=3):
-        answer = answer_at(TEXT, cut["offset_mapping"][span.window][span.start:span.end + 1])
+        answer = extract_answer(TEXT, cut["offset_mapping"][span.window][span.start:span.end + 1])
         answers.append(answer)
         print(f"   {span.score}  in {NAMES[span.window]}: {answer.text!r}, written at character "
               f"{answer.start}")

@@ -36,7 +36,7 @@ from minibert.cli.folders import config_of
 from minibert.cli.pretrain_options import PretrainOptions, resolved
 from minibert.data.corpora import Corpus, toy_corpus
 from minibert.errors import InputError
-from minibert.finetuning.bag_of_words import BagOfWords, choices_of, predictions_of
+from minibert.finetuning.bag_of_words import BagOfWords, bag_choices, bag_predictions
 from minibert.finetuning.build_model import freeze_below, fresh_model, pretrained_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.objective import FineTuningObjective
@@ -86,7 +86,7 @@ class Experiment:
                 "dev": self.dev, "test": self.test}
 
     @cached_property
-    def figures(self) -> dict:
+    def scores(self) -> dict:
         """The stored scores, by name. Errors: InputError for a folder of other settings."""
         path = self.out / "figures.json"
         if not path.exists():
@@ -195,25 +195,25 @@ class Experiment:
         trainer = Trainer(model, objective, settings)
         for _ in range(steps):
             trainer.step()
-        return {part: task.figures(examples, predict(task, model, examples))[toy.measure]
+        return {part: task.compute_metrics(examples, predict(task, model, examples))[toy.metric]
                 for part, examples in (("dev", dev), ("test", test))}
 
     def counting(self, name: str, size: int, seed: int) -> dict:
         """Returns the test scores of the bag of words and of the majority baseline."""
         toy, train, dev, test = self.parts(name, seed)
         task = toy.task(self.reading)
-        bag = BagOfWords(*choices_of(toy)).fit(train[:size], dev)
-        found = predictions_of(toy, test, bag.chosen(test))
-        guessed = task.guessed(task.guess(train[:size]), test)
-        return {"test": task.figures(test, found)[toy.measure],
-                "baseline": task.figures(test, guessed)[toy.measure]}
+        bag = BagOfWords(*bag_choices(toy)).fit(train[:size], dev)
+        found = bag_predictions(toy, test, bag.predict(test))
+        guessed = task.predict_baseline(task.fit_baseline(train[:size]), test)
+        return {"test": task.compute_metrics(test, found)[toy.metric],
+                "baseline": task.compute_metrics(test, guessed)[toy.metric]}
 
     def best(self, name: str) -> dict:
         """Returns the best possible score: its expectation, and its value on the test examples."""
         toy, _, _, test = self.parts(name, 1)
         best = toy.best(test)
         return {"expected": best.expected,
-                "test": toy.task(self.reading).figures(test, best.predictions)[toy.measure]}
+                "test": toy.task(self.reading).figures(test, best.predictions)[toy.metric]}
 
     @cached_property
     def reading(self) -> Reading:
@@ -249,7 +249,7 @@ def compute(experiment: Experiment, arguments: argparse.Namespace) -> dict:
 def show(table: dict, arguments: argparse.Namespace) -> None:
     """Mean and spread over the seeds, a table for each task."""
     for name in arguments.tasks:
-        print(f"\n{name}, {TASKS[name].measure} on the test examples: mean and standard deviation "
+        print(f"\n{name}, {TASKS[name].metric} on the test examples: mean and standard deviation "
               f"over {arguments.seeds} seeds")
         print(f"{'':12}" + "".join([f"{size:>8,} examples" for size in arguments.sizes]))
         for source in ("baseline", "counting", *arguments.sources, "best"):

@@ -39,6 +39,6 @@ def run(options: Options) -> int:
     baseline = {} if found.run is None else baselines(task, found.run.baseline(), examples)
     predictions = predict(task, found.model, examples)
     print(f"{len(examples):,} examples of {options.file}")
-    print("\n".join(verdict(task.figures(examples, predictions), baseline,
+    print("\n".join(verdict(task.compute_metrics(examples, predictions), baseline,
                             task.details(examples, predictions), task)))
     return 0

@@ -161,7 +161,7 @@ class FineTuning(Training):
 
     def write_beside(self) -> None:
         objective = self.trainer.objective
-        self.run.write_baseline(objective.task.guess(objective.train))
+        self.run.write_baseline(objective.task.fit_baseline(objective.train))
 
     def title(self) -> list[str]:
         options = self.options

@@ -21,7 +21,7 @@ def summary_of(trainer: Trainer) -> dict:
 def baselines(task: Task, guess: object, examples: list) -> dict[str, float]:
     """The figures of guessing. Errors: a `guess` from baseline.json that is none for this task."""
     try:
-        return task.figures(examples, task.guessed(guess, examples))
+        return task.compute_metrics(examples, task.predict_baseline(guess, examples))
     except (KeyError, TypeError, AttributeError, IndexError):
         raise InputError(f"baseline.json: the guess {guess!r:.60} does not fit finetune "
                          f"{task.name}: the file is damaged") from None

@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     found, examples = open_with_examples(options.run, "predict", options.file, columns,
                                          options.null_threshold, labelled=False)
     predictions = predict(found.task, found.model, examples)
-    write_text(options.out, found.task.written(examples, predictions))
+    write_text(options.out, found.task.format_predictions(examples, predictions))
     print(f"{len(examples):,} predictions in {options.out}")
     return 0
 

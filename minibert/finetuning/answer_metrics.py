@@ -20,7 +20,7 @@ _CHINESE_WORD = re.compile("[\u4e00-\u9fff]|[^\\W\u4e00-\u9fff]+(?:[.,][^\\W\u4e
 _CHINESE_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》…·、「」（）－～『』")
 
 
-def normalized(text: str) -> str:
+def normalize_answer(text: str) -> str:
     """Without what makes no difference: upper case, punctuation, articles, runs of blanks, in this
     order. So "The U.S." is "us", and "a-z" is one word."""
     text = "".join([char for char in text.lower() if char not in _PUNCTUATION])
@@ -29,14 +29,14 @@ def normalized(text: str) -> str:
 
 def exact_match(answer: str, right: str) -> float:
     """1 if both are the same once normalized."""
-    return float(normalized(answer) == normalized(right))
+    return float(normalize_answer(answer) == normalize_answer(right))
 
 
 def f1(answer: str, right: str) -> float:
     """How many words both share, whatever their order: the harmonic mean of the shares of either.
     Where one of them has no words (no answer), 1 if neither has. (So does the script of SQuAD 2.0;
     that of 1.1 gives 0 even to "the" for "a".)"""
-    words, right_words = normalized(answer).split(), normalized(right).split()
+    words, right_words = normalize_answer(answer).split(), normalize_answer(right).split()
     if not words or not right_words:
         return float(words == right_words)
     shared = (Counter(words) & Counter(right_words)).total()
@@ -86,7 +86,7 @@ def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
     an answer wants the empty one."""
     if example.answers is None:
         raise InputError(f"{example.where}: the question has no answers to score by")
-    accepted = [right.text for right in example.answers if normalized(right.text)] or [""]
+    accepted = [right.text for right in example.answers if normalize_answer(right.text)] or [""]
     chinese = is_chinese(example.passage)
     match, overlap = (chinese_exact_match, chinese_f1) if chinese else (exact_match, f1)
     return (max([match(answer, right) for right in accepted]),

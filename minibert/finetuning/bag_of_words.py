@@ -21,7 +21,7 @@ from scipy import sparse
 
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
-from minibert.finetuning.tasks.question_answering import Found
+from minibert.finetuning.tasks.question_answering import PredictedAnswer
 
 PENALTIES = (3.0, 0.3, 0.03, 0.003)
 MOST_ITERATIONS = 200
@@ -54,7 +54,7 @@ class BagOfWords:
         self.weights = found[int(np.argmax(accuracies))][1]
         return self
 
-    def chosen(self, examples: Sequence) -> list[int]:
+    def predict(self, examples: Sequence) -> list[int]:
         """The class, or the number of the candidate, for every choice in the examples."""
         x, first, _ = self._matrix(self._all(examples))
         scores = np.split((x @ self.weights).ravel(), first[1:])
@@ -62,7 +62,7 @@ class BagOfWords:
 
     def accuracy(self, examples: Sequence) -> float:
         right = [right for _, right in self._all(examples)]
-        return float(np.mean(np.array(self.chosen(examples)) == right))
+        return float(np.mean(np.array(self.predict(examples)) == right))
 
     def _all(self, examples: Sequence) -> list[Choice]:
         return [choice for example in examples for choice in self.choices(example)]
@@ -112,7 +112,7 @@ def _fitted(x: sparse.csr_matrix, first: np.ndarray, right: np.ndarray, penalty:
 # ---- the bags of each family ----
 
 
-def choices_of(task) -> tuple[Callable[[object], list[Choice]], int]:
+def bag_choices(task) -> tuple[Callable[[object], list[Choice]], int]:
     """What BagOfWords needs for a task: its `name` is that of the command, `labels` its classes."""
     if task.name in ("classify", "pair"):
         return sentence_choices(task.labels), len(task.labels)
@@ -121,7 +121,7 @@ def choices_of(task) -> tuple[Callable[[object], list[Choice]], int]:
     return (ending_choices if task.name == "choice" else span_choices), 1
 
 
-def predictions_of(task, examples: Sequence, chosen: Sequence[int]) -> list:
+def bag_predictions(task, examples: Sequence, chosen: Sequence[int]) -> list:
     """What was chosen, in the form in which a model's task has it: probabilities (all on one),
     tags, answers."""
     if task.name == "tag":
@@ -129,8 +129,8 @@ def predictions_of(task, examples: Sequence, chosen: Sequence[int]) -> list:
         return [tuple(next(tags) for _ in example.words) for example in examples]
     if task.name == "answer":
         answers = [Answer(text, start) for start, text, _ in
-                   [spans_of(example.passage)[k] for example, k in zip(examples, chosen)]]
-        return [Found(answer, answer, 1.0, 0.0) for answer in answers]
+                   [candidate_spans(example.passage)[k] for example, k in zip(examples, chosen)]]
+        return [PredictedAnswer(answer, answer, 1.0, 0.0) for answer in answers]
     classes = len(examples[0].endings) if task.name == "choice" else len(task.labels)
     return list(np.eye(classes)[chosen])
 
@@ -169,7 +169,7 @@ def span_choices(example: QuestionExample) -> list[Choice]:
     and how many words its sentence shares with the question. Right is the first answer."""
     question, answer = example.question.split(), example.answers[0]
     bags, right = [], None
-    for start, text, sentence in spans_of(example.passage):
+    for start, text, sentence in candidate_spans(example.passage):
         if (start, text) == (answer.start, answer.text):
             right = len(bags)
         words = text.split()
@@ -179,7 +179,7 @@ def span_choices(example: QuestionExample) -> list[Choice]:
     return [(bags, right)]
 
 
-def spans_of(passage: str) -> list[tuple[int, str, str]]:
+def candidate_spans(passage: str) -> list[tuple[int, str, str]]:
     """(first character, text, sentence) of each span of at most three words."""
     spans, start = [], 0
     for sentence in passage.removesuffix(" .").split(" . "):

@@ -1,4 +1,4 @@
-"""From examples to what a model reads: ids, segments, windows over long texts, batches."""
+"""From texts to the inputs of a model: ids, segments, windows over long texts, batches."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -10,48 +10,46 @@ from minibert.errors import InputError
 from minibert.pretraining.objective import shard_rows
 from minibert.tokenizers.base import Piece, Tokenizer
 from minibert.tokenizers.truncation import cut_windows
+from minibert.validate import whole_number
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a model reads texts: at most `max_length` tokens at once, longer ones in windows that
-    share `stride` tokens with the one before.
+    """The encoding of texts for a model: at most `max_length` tokens, longer texts in windows of
+    which neighbours share `overlap` tokens (Hugging Face's `stride`; a step is a window less that).
 
-    BERT reads [CLS] A [SEP] or [CLS] A [SEP] B [SEP]. A GPT (`left_to_right`) reads its separator
-    and A, then the separator and B, as in its pre-training, where a separator stands before each
-    text; the last token is the one that speaks for the text.
+    BERT's inputs are [CLS] A [SEP] or [CLS] A [SEP] B [SEP]. A GPT's (`left_to_right`) are its
+    separator and A, then the separator and B, as in its pre-training; its prediction comes from the
+    last token. Errors: a tokenizer without [CLS] for BERT, sizes that leave no room.
     """
 
     tokenizer: Tokenizer
     max_length: int
-    stride: int = 0
+    overlap: int = 0
     left_to_right: bool = False
 
     def __post_init__(self):
         if not self.left_to_right and not hasattr(self.tokenizer, "cls_token_id"):
             raise InputError(f"{self.tokenizer!r} has no [CLS] and [SEP], which BERT reads: give a "
                              "BERT with its own tokenizer")
-        if self.max_length < 5:
-            raise InputError(f"max_length is {self.max_length}: expected at least 5, for [CLS] A "
-                             "[SEP] B [SEP]")
-        if not 0 <= self.stride < self.max_length - 2:
-            raise InputError(f"stride is {self.stride}: expected 0 to {self.max_length - 3}, since "
-                             f"a window of {self.max_length} tokens must bring something new")
+        whole_number("max_length", self.max_length, 5)  # [CLS] A [SEP] B [SEP]
+        # each window must have tokens that the one before has not
+        whole_number("overlap (--stride)", self.overlap, 0, self.max_length - 3)
 
     @property
     def pad_id(self) -> int:
-        """What fills up the rows of a batch. A GPT needs no token of its own for it: a text never
-        ends in a separator."""
+        """The id of padding. A GPT has no token of its own for it: its separator serves, since no
+        text ends in one."""
         return self.tokenizer.sep_token_id if self.left_to_right else self.tokenizer.pad_token_id
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a text, without anything around them."""
+        """The ids of a text, without special tokens."""
         return self.tokenizer.encode(text, add_special_tokens=False)
 
     def pieces(self, text: str) -> list[Piece]:
-        """(id, start, end) for the tokens of a text. A mark behind its letter (e and an accent)
-        belongs to the token before it also where lower-casing drops it, so that what is cut out of
-        the text by these places is whole."""
+        """(id, start, end) for the tokens of a text. A combining mark (an accent after e) belongs
+        to the token before it, also where lower-casing drops it, so that text[start:end] is
+        whole."""
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         offsets = encoded["offset_mapping"]
         pieces = []
@@ -63,12 +61,12 @@ class Reading:
         return pieces
 
     def room(self, texts: int) -> int:
-        """How many tokens of one text, or of two, there is room for."""
+        """The number of tokens of one text, or of two, beside the special ones."""
         return self.max_length - (texts if self.left_to_right else texts + 1)
 
     def framed(self, first: Sequence[int], second: Sequence[int] | None = None
                ) -> tuple[list[int], list[int]]:
-        """(ids, segments) of one text or two."""
+        """(ids, segments) of one text or two, with special tokens."""
         sep = self.tokenizer.sep_token_id
         start, end = ([sep], []) if self.left_to_right else ([self.tokenizer.cls_token_id], [sep])
         ids = [*start, *first, *end]
@@ -78,8 +76,8 @@ class Reading:
         return ids + rest, [0] * len(ids) + [1] * len(rest)
 
     def pair(self, first: str, second: str) -> tuple[list[int], list[int], bool]:
-        """(ids, segments, was it cut?) of two texts, in one window: the longer one loses its end
-        until both fit, as BERT has it."""
+        """(ids, segments, whether tokens were cut) of two texts in one window: the longer one loses
+        its end until both fit, as in BERT's run_classifier.py."""
         a, b = self.ids(first), self.ids(second)
         [(kept_a, kept_b)] = cut_windows(a, b, self.room(2), "longest_first", 0, False)
         return *self.framed(kept_a, kept_b), len(kept_a) + len(kept_b) < len(a) + len(b)
@@ -89,15 +87,15 @@ class Reading:
 class Window:
     """One row of a batch: an example, or a part of it.
 
-    `label` is what is asked of it, None where that is to be predicted. `places` says for some tasks
-    what of the example each token shows. `note` says what could not be done as it should.
+    `label` is None where it is to be predicted. `alignment` relates each token to the example, as
+    the task needs it. `note` tells what of the example is lost.
     """
 
     example: int  # the number of the example
     ids: list[int]  # (T,)
     types: list[int]  # (T,)
     label: object = None
-    places: Sequence[int] | np.ndarray = ()
+    alignment: Sequence[int] | np.ndarray = ()
     note: str = ""
 
     def __len__(self) -> int:
@@ -109,8 +107,8 @@ CUT = "lost the end of a text, to fit"  # a note
 
 @dataclass(frozen=True)
 class Batch:
-    """What a model reads at once: ids, segments (None for a GPT) and attention mask (B, T), or
-    (B, N, T) for N endings; and labels (B, ...), None where they are to be predicted."""
+    """The inputs of a model: ids, segments (None for a GPT) and attention mask (B, T), or (B, N, T)
+    for N endings; and labels (B, ...), None where they are to be predicted."""
 
     input_ids: np.ndarray
     token_type_ids: np.ndarray | None
@@ -132,7 +130,7 @@ class Batch:
 
 
 def batch_of(reading: Reading, windows: Sequence[Window], labels: np.ndarray | None) -> Batch:
-    """The windows as rows of one length."""
+    """Pad windows to one length; labels (B, ...) as they are."""
     lengths = np.array([len(window) for window in windows])
     attended = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
     ids = padded([window.ids for window in windows], reading.pad_id)
@@ -141,7 +139,7 @@ def batch_of(reading: Reading, windows: Sequence[Window], labels: np.ndarray | N
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
-    """(B, T): the rows, filled up on the right to the longest one."""
+    """Pad rows on the right to the longest one: (B, T)."""
     array = np.full((len(rows), max(map(len, rows))), fill, np.int64)
     for i, row in enumerate(rows):
         array[i, :len(row)] = row

@@ -1,48 +1,52 @@
-"""The names of classes: which there are, how often, and what is said of one that is not known."""
+"""Labels: their names, numbers, frequencies and weights."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from minibert.errors import InputError
+from minibert.finetuning.files.faults import raise_faults
+from minibert.finetuning.files.records import is_whole_number
 from minibert.finetuning.metrics import class_counts
 
 MOST_SHOWN = 12
 
 
 def class_names(labels: Iterable[str], where: str = "the training examples") -> tuple[str, ...]:
-    """The classes, in the order of numbers or of the alphabet. Errors: fewer than two."""
+    """List the classes, sorted as numbers if all are, else as texts. Errors: fewer than two."""
     names = set(labels)
     if len(names) < 2:
         raise InputError(f"{where}: {' and '.join(map(repr, names)) or 'nothing'} is the only "
                          "class there: a classifier needs two or more; check the label column")
-    if all(name.isdecimal() for name in names):
+    if all(map(is_whole_number, names)):
         return tuple(sorted(names, key=int))
     return tuple(sorted(names))
 
 
-def number_of(label: str | None, numbers: dict[str, int], where: str) -> int | None:
-    """The number of a class, None for None. Errors: a label that the training did not have."""
-    if label is None or label in numbers:
-        return numbers.get(label)
-    known = ", ".join(map(repr, list(numbers)[:MOST_SHOWN]))
-    more = f" and {len(numbers) - MOST_SHOWN} more" if len(numbers) > MOST_SHOWN else ""
-    raise InputError(f"{where}: the label {label!r:.60} did not occur in training, which had "
-                     f"{known}{more}; correct it, or add training examples of it")
+def label_ids(labels: Sequence[tuple[str, str | None]], label2id: Mapping[str, int]
+              ) -> list[int | None]:
+    """The numbers of (where, label), None for a label None. Errors: all labels that the training
+    did not have, in one message."""
+    known = ", ".join(map(repr, list(label2id)[:MOST_SHOWN]))
+    more = f" and {len(label2id) - MOST_SHOWN} more" if len(label2id) > MOST_SHOWN else ""
+    raise_faults([(where, f": the label {label!r:.60} did not occur in training, which had {known}"
+                          f"{more}; correct it, or add training examples of it")
+                  for where, label in labels if label is not None and label not in label2id])
+    return [label2id.get(label) for _, label in labels]
 
 
 def balanced_weights(labels: Iterable[str], names: Sequence[str]) -> np.ndarray:
-    """(K,) weights that let every class count alike: n / (K * its count), as scikit-learn's
-    "balanced"."""
+    """(K,) weights n / (K * count of the class), with which all classes have the same share of the
+    loss: scikit-learn's "balanced"."""
     counts = Counter(labels)
     total = sum(counts.values())
     return np.array([total / (len(names) * max(counts[name], 1)) for name in names], np.float32)
 
 
-def counted(labels: Iterable[object], most: int = MOST_SHOWN) -> str:
-    """How often each label occurs, the commonest first: `pos 512 (51.2%), neg 488 (48.8%)`."""
+def format_counts(labels: Iterable[object], most: int = MOST_SHOWN) -> str:
+    """The count of each label, the most frequent first: `pos 512 (51.2%), neg 488 (48.8%)`."""
     counts = Counter(labels)
     total = sum(counts.values())
     shown = [f"{label} {count:,} ({count / total:.1%})"
@@ -50,8 +54,8 @@ def counted(labels: Iterable[object], most: int = MOST_SHOWN) -> str:
     return ", ".join(shown) + (f" and {len(counts) - most} more" if len(counts) > most else "")
 
 
-def commonest(labels: Iterable[object]) -> object:
-    """The label that occurs most often; of equally frequent ones the first in the alphabet."""
+def most_frequent(labels: Iterable[object]) -> object:
+    """The label that occurs most often; of equally frequent ones the first as a text."""
     return min(Counter(labels).items(), key=_rank)[0]
 
 
@@ -60,17 +64,17 @@ def _rank(item: tuple[object, int]) -> tuple:
 
 
 def class_details(names: Sequence[str], matrix: np.ndarray) -> dict:
-    """The scores of each class and the confusion matrix (K, K), for a summary."""
+    """The metrics of each class and the confusion matrix (K, K), as JSON."""
     per_class = zip(names, class_counts(matrix))
-    return {"per_class": {name: counts.figures() for name, counts in per_class},
+    return {"per_class": {name: counts.scores() for name, counts in per_class},
             "confusion": matrix.tolist()}
 
 
 def json_lines(records: Iterable[dict]) -> str:
-    """An object a line."""
+    """Format objects as JSON, one a line."""
     return "".join([json.dumps(record, ensure_ascii=False) + "\n" for record in records])
 
 
 def as_array(labels: Sequence[object]) -> np.ndarray | None:
-    """The labels of the rows of a batch, None if one of them is to be predicted."""
+    """The labels of the rows of a batch, (B,) or (B, 2); None if one of them is None."""
     return None if any(label is None for label in labels) else np.array(labels)

@@ -21,7 +21,7 @@ class Counts(NamedTuple):
 
     correct: int
     predicted: int
-    there: int
+    support: int
 
     @property
     def precision(self) -> float:
@@ -31,18 +31,18 @@ class Counts(NamedTuple):
     @property
     def recall(self) -> float:
         """How much of what is there was found."""
-        return self.correct / self.there if self.there else 0.0
+        return self.correct / self.support if self.support else 0.0
 
     @property
     def f1(self) -> float:
         """The harmonic mean of precision and recall, 2PR / (P + R)."""
-        either = self.predicted + self.there
+        either = self.predicted + self.support
         return 2 * self.correct / either if either else 0.0
 
-    def figures(self) -> dict[str, float]:
+    def scores(self) -> dict[str, float]:
         """The scores under their usual names; `support` is how often the class is there."""
         return {"precision": self.precision, "recall": self.recall, "f1": self.f1,
-                "support": self.there}
+                "support": self.support}
 
 
 def total(counts: Iterable[Counts]) -> Counts:
@@ -55,7 +55,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 def macro_f1(counts: Iterable[Counts]) -> float:
     """The mean F1, in which every class counts alike, however rare. A class that neither is there
     nor was predicted does not count, as in scikit-learn and seqeval."""
-    scores = [count.f1 for count in counts if count.there or count.predicted]
+    scores = [count.f1 for count in counts if count.support or count.predicted]
     return sum(scores) / len(scores) if scores else 0.0
 
 

@@ -1,30 +1,28 @@
-"""Fine-tuning as the trainer wants it: batches of a task's rows, and the dev file as held-out
-text."""
+"""The objective of fine-tuning: batches of a task's rows; the dev file is the held-out part."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from minibert.errors import InputError
 from minibert.finetuning.encoding import Batch
 from minibert.finetuning.tasks.base import Task, in_batches, rows_by_length
 from minibert.pretraining.objective import LossesAndMetrics
 from minibert.pretraining.seeds import Purpose, generator
+from minibert.validate import whole_number
 
-LITTLE = 0.001  # a share of unknown tokens that is not worth a word
-MOST_LINES = 4  # of faults that are shown one by one
+LITTLE = 0.001  # a smaller share of unknown tokens is not listed
+MOST_LINES = 4  # places of one note
 
 
 class FineTuningObjective:
-    """The rows of `train` in an endless row of epochs, each shuffled anew: a batch is a pure
-    function of (seed, step). An evaluation reads all of `dev`."""
+    """Batches of the rows of `train`, epoch after epoch, each in an order of its own: a batch is a
+    pure function of (seed, number). An evaluation reads all of `dev`."""
 
-    greater_is_better = True  # of the figure that any task chooses by
+    greater_is_better = True  # for the metric_for_best_model of every task
 
     def __init__(self, task: Task, train: Sequence, dev: Sequence, batch_size: int, seed: int = 0):
-        if batch_size < 1:
-            raise InputError(f"batch is {batch_size}: expected at least 1")
+        whole_number("batch", batch_size, 1)
         self.task, self.train, self.dev = task, train, dev
         self.batch_size, self.seed = batch_size, seed
         self.name, self.metric_for_best_model = task.name, task.metric_for_best_model
@@ -42,7 +40,7 @@ class FineTuningObjective:
         return self.task.batch([self.rows[self._at(place)] for place in places])
 
     def _at(self, place: int) -> int:
-        """Which row stands at a place of the endless row."""
+        """The number of the row at a place, counted over all epochs."""
         epoch, place = divmod(place, len(self.rows))
         known, order = self._latest_epoch
         if epoch != known:
@@ -66,18 +64,18 @@ class FineTuningObjective:
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, float],
                 metric_sums: dict[str, list]) -> dict[str, float]:
-        """The mean loss of `dev`, and the task's own figures."""
+        """The mean loss of `dev`, and the task's metrics."""
         predictions = self.task.predictions(self.dev, self.dev_rows, metric_sums["scores"])
         loss = loss_sums[self.name] / (counts[self.name] or 1)
-        return {"loss": loss, **self.task.figures(self.dev, predictions)}
+        return {"loss": loss, **self.task.compute_metrics(self.dev, predictions)}
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """The first training rows in words."""
+        """The tokens and labels of the first training rows."""
         places = range(min(n, len(self.rows)))
         return [self.task.show(self.rows[self._at(place)]) for place in places]
 
     def describe(self) -> list[str]:
-        """What there is to learn from, one fact a line."""
+        """Sizes, unknown tokens and labels of both files, one fact a line."""
         lines = []
         for part, examples, rows in (("training", self.train, self.rows),
                                      ("dev", self.dev, self.dev_rows)):
@@ -92,8 +90,7 @@ class FineTuningObjective:
         return lines + self.task.describe(self.train, self.dev)
 
     def _unknown(self, rows: Sequence) -> list[str]:
-        """How much of the text the tokenizer cannot say. (A GPT-2's can say everything: there the
-        separator only bears the name.)"""
+        """The share of unknown tokens. (GPT-2 has none: its unk_token is its separator.)"""
         tokenizer = self.task.reading.tokenizer
         unknown = getattr(tokenizer, "unk_token_id", None)
         if unknown in (None, tokenizer.sep_token_id):
@@ -105,12 +102,12 @@ class FineTuningObjective:
                 "tokenizer has no pieces"]
 
     def _notes(self, examples: Sequence, rows: Sequence) -> list[str]:
-        """How many examples could not be read as they should, by the reason; and the first ones."""
+        """Counts of examples in several windows and of rows' notes, with the first places."""
         noted = dict.fromkeys((row.note, row.example) for row in rows if row.note)
         several = sum([count > 1 for count in Counter([row.example for row in rows]).values()])
         reading = self.task.reading
         lines = [f"  {several:,} are longer than {reading.max_length} tokens: read in windows that "
-                 f"share {reading.stride}"] if several else []
+                 f"share {reading.overlap}"] if several else []
         for reason, count in Counter([note for note, _ in noted]).items():
             lines.append(f"  {count:,} {reason}")
             which = [example for note, example in noted if note == reason][:MOST_LINES]

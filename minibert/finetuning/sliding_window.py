@@ -18,7 +18,7 @@ from minibert.errors import InputError
 from minibert.finetuning.examples import Answer
 
 
-def best_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
+def max_context_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
     """(total,): for each token of the text the number of the window in which it has most context.
 
     `windows` are (first token, one after the last). The context is min(tokens to the left, tokens
@@ -42,7 +42,7 @@ def best_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
 # ---- one class for a text in several windows ---------------------------------------------------
 
 
-def averaged(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
+def average_windows(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
     """The mean over the windows of each text: (windows, K) -> (texts, K). `owners` (windows,) says
     which text each is of: the tokenizer's overflow_to_sample_mapping."""
     owners, sums = np.asarray(owners), np.zeros((texts, probabilities.shape[1]))
@@ -50,11 +50,11 @@ def averaged(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.nd
     return sums / np.bincount(owners, minlength=texts)[:, None]
 
 
-def voted(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
+def vote_windows(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
     """The share of the votes that each class gets, (windows, K) -> (texts, K): every window votes
     for its likeliest class. Their mean is one more vote, split among the classes, so that of two
     with equally many the one with the higher mean wins."""
-    owners, votes = np.asarray(owners), averaged(probabilities, owners, texts)
+    owners, votes = np.asarray(owners), average_windows(probabilities, owners, texts)
     np.add.at(votes, (owners, probabilities.argmax(axis=1)), 1)
     return votes / (1 + np.bincount(owners, minlength=texts)[:, None])
 
@@ -115,7 +115,7 @@ def null_difference(spans: Sequence[Span], start_scores: Sequence[np.ndarray],
     return null - spans[0].score if spans else float("inf")
 
 
-def answer_at(context: str, offsets: Sequence[tuple[int, int]]) -> Answer:
+def extract_answer(context: str, offsets: Sequence[tuple[int, int]]) -> Answer:
     """The stretch of the context from the first of the tokens to the last, as it is written there;
     `offsets` are where the tokens of a span stand. Blanks at its ends (a token of GPT-2 may begin
     with one) are left off."""

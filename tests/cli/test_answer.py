@@ -4,7 +4,7 @@ import pytest
 from tests.cli.command_line import output_of
 
 from minibert.finetuning.examples import Answer
-from minibert.finetuning.tasks.question_answering import Found
+from minibert.finetuning.tasks.question_answering import PredictedAnswer
 
 
 def test_questions_on_the_command_line(world, runs, tmp_path, capsys):
@@ -26,7 +26,7 @@ def test_the_line_of_an_answer_is_shown(runs, tmp_path, capsys, monkeypatch, fou
     context = "Anna lives here.\nNothing.\nWhere is Bob?\nNobody knows.\nCarla is there."
     answer = Answer(found, context.index(found))
     monkeypatch.setattr("minibert.cli.answer.predict",
-                        lambda *_: [Found(answer, answer, 0.5, 0.0)])
+                        lambda *_: [PredictedAnswer(answer, answer, 0.5, 0.0)])
     (tmp_path / "text.txt").write_text(context)
     assert output_of(capsys, "answer", runs["answer"], "--context", tmp_path / "text.txt",
                      "--question", "who ?") == f"{found}  (50.0%)\n{shown}\n"
@@ -34,7 +34,7 @@ def test_the_line_of_an_answer_is_shown(runs, tmp_path, capsys, monkeypatch, fou
 
 def test_a_text_without_words_has_no_other_answer(runs, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("minibert.cli.answer.predict",
-                        lambda *_: [Found(None, None, 1.0, float("inf"))])
+                        lambda *_: [PredictedAnswer(None, None, 1.0, float("inf"))])
     (tmp_path / "text.txt").write_text("\u200d")
     assert output_of(capsys, "answer", runs["answer"], "--context", tmp_path / "text.txt",
                      "--question", "who ?") == "the text does not say (100.0%)\n"

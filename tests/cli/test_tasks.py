@@ -18,7 +18,7 @@ TOKENIZER = BertTokenizer.from_words("abc")
 @pytest.mark.parametrize("name", ["classify", "pair", "tag"])
 def test_a_task_is_what_its_options_say(name):
     task = task_of(replace(OPTIONS, task=name), TOKENIZER)
-    assert task.name == name and (task.reading.max_length, task.reading.stride) == (16, 3)
+    assert task.name == name and (task.reading.max_length, task.reading.overlap) == (16, 3)
     assert task.labels == ("O", "B-X") and task.weights.tolist() == [1.0, 2.5]
     assert task.metric_for_best_model == ("f1" if name == "tag" else "matthews")
     if name != "tag":

@@ -15,8 +15,8 @@ WORDS = ["a", "b", "c", "d", "e", "good", "bad", "not", "very", ".", "un", "##ha
 TOKENIZER = BertTokenizer([*"[PAD] [UNK] [CLS] [SEP] [MASK]".split(), *WORDS])
 
 
-def reading(max_length: int = 12, stride: int = 2, **more) -> Reading:
-    return Reading(TOKENIZER, max_length, stride, **more)
+def reading(max_length: int = 12, overlap: int = 2, **more) -> Reading:
+    return Reading(TOKENIZER, max_length, overlap, **more)
 
 
 def bert_config(**changes) -> BertConfig:
@@ -55,6 +55,6 @@ def sentences(count: int, rng: np.random.Generator, longest: int = 8) -> list[Se
 
 
 def classification(**more) -> Classification:
-    reads = {name: more.pop(name) for name in ("max_length", "stride", "left_to_right")
+    reads = {name: more.pop(name) for name in ("max_length", "overlap", "left_to_right")
              if name in more}
     return Classification(reading(**reads), ("neg", "pos"), **more)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from minibert.errors import InputError
 from minibert.finetuning.answer_metrics import (answer_scores, best_null_threshold,
                                                 chinese_exact_match, chinese_f1, exact_match, f1,
-                                                normalized, score_answers)
+                                                normalize_answer, score_answers)
 from minibert.finetuning.baselines import first_sentences, no_answers
 from minibert.finetuning.examples import Answer, QuestionExample
 
@@ -26,7 +26,7 @@ def question(id, *answers, context="some text"):
     ("a_b", "ab"), ("", ""),
 ])
 def test_what_makes_no_difference(text, expected):
-    assert normalized(text) == expected
+    assert normalize_answer(text) == expected
 
 
 @pytest.mark.parametrize("answer, right, exact, overlap", [
@@ -36,6 +36,7 @@ def test_what_makes_no_difference(text, expected):
     ("Tower Eiffel", "Eiffel Tower", 0, 1),  # the order does not count
     ("to to be", "to be be", 0, 2 / 3),  # one "to" and one "be"
     ("to be to be", "be to be or to", 0, 8 / 9),  # two of each
+    ("no no no yes", "no no maybe", 0, 4 / 7),  # "no" is shared twice, not once
     ("London", "Paris", 0, 0), ("", "Paris", 0, 0), ("Paris", "", 0, 0), ("", "", 1, 1),
     ("the", "a", 1, 1),  # nothing is left of both
 ])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.finetuning.toy.test_toy_tasks import TASKS, score
 
-from minibert.finetuning.bag_of_words import (BagOfWords, _fitted, choices_of, ending_choices,
-                                              predictions_of, span_choices, spans_of)
+from minibert.finetuning.bag_of_words import (BagOfWords, _fitted, bag_choices, ending_choices,
+                                              bag_predictions, span_choices, candidate_spans)
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
 from minibert.finetuning.toy.stories import ToyStories
@@ -20,8 +20,8 @@ def test_counting_stays_ten_points_under_the_best(kind):
     n_train = 600 if task.name == "tag" else 1000
     examples = task.draw(n_train + 1000, np.random.default_rng(8))
     train, dev, test = examples[:n_train], examples[n_train:n_train + 200], examples[-800:]
-    model = BagOfWords(*choices_of(task)).fit(train, dev)
-    reached = score(task, test, predictions_of(task, test, model.chosen(test)))
+    model = BagOfWords(*bag_choices(task)).fit(train, dev)
+    reached = score(task, test, bag_predictions(task, test, model.predict(test)))
     assert reached < task.best(test).expected - 0.10 - 2 * (0.25 / len(test)) ** 0.5
     guessing = {"classify": 0.5, "pair": 0.5, "choice": 0.25, "tag": 0.4, "answer": 1 / 2}
     assert reached > guessing[task.name] - 0.05  # it is a baseline, not a broken one
@@ -36,8 +36,8 @@ def test_shares_of_labels_are_learned_from_words_that_tell_nothing():
     class Task:
         name, labels = "classify", ("bad", "good")
     train = sentences("the film", "good", 20) + sentences("the film", "bad", 10)
-    model = BagOfWords(*choices_of(Task)).fit(train, train)
-    assert model.chosen(sentences("a word never seen", "bad", 2)) == [1, 1]
+    model = BagOfWords(*bag_choices(Task)).fit(train, train)
+    assert model.predict(sentences("a word never seen", "bad", 2)) == [1, 1]
     assert model.accuracy(train) == pytest.approx(2 / 3)
 
 
@@ -45,9 +45,9 @@ def test_counts_matter_and_order_does_not():
     class Task:
         name, labels = "classify", ("no", "yes")
     train = sentences("a b b", "yes", 5) + sentences("a a b", "no", 5)
-    model = BagOfWords(*choices_of(Task)).fit(train, train)
-    assert model.chosen(sentences("b a b", "yes", 1)) == [1]
-    assert model.chosen(sentences("b a a", "yes", 1)) == [0]
+    model = BagOfWords(*bag_choices(Task)).fit(train, train)
+    assert model.predict(sentences("b a b", "yes", 1)) == [1]
+    assert model.predict(sentences("b a a", "yes", 1)) == [0]
 
 
 def test_as_many_classes_as_there_are():
@@ -56,9 +56,9 @@ def test_as_many_classes_as_there_are():
     # "x y" and "y x" are two different pairs: it counts in which text a word stands
     pairs = [SentenceExample("x", "y", "z"), SentenceExample("y", "x", "x"),
              SentenceExample("y", "y", "y")]
-    chosen = BagOfWords(*choices_of(Task)).fit(pairs, pairs).chosen(pairs)
+    chosen = BagOfWords(*bag_choices(Task)).fit(pairs, pairs).predict(pairs)
     assert chosen == [2, 0, 1]
-    np.testing.assert_array_equal(predictions_of(Task, pairs, chosen), np.eye(3)[chosen])
+    np.testing.assert_array_equal(bag_predictions(Task, pairs, chosen), np.eye(3)[chosen])
 
 
 def test_pairs_are_compared_word_by_word():
@@ -66,7 +66,7 @@ def test_pairs_are_compared_word_by_word():
     class Task:
         name, labels = "pair", ("other", "same")
     train = [SentenceExample(a, b, "same" if a == b else "other") for a in "xyz" for b in "xyz"]
-    model = BagOfWords(*choices_of(Task)).fit(train, train)
+    model = BagOfWords(*bag_choices(Task)).fit(train, train)
     assert model.accuracy(train) == 1.0
 
 
@@ -105,8 +105,8 @@ def test_the_penalty_is_chosen_on_dev():
     train += [SentenceExample(f"good w{k}", None, "no") for k in range(9, 12)]
     train += [SentenceExample("bad", None, "no")] * 3
     dev = [SentenceExample(f"good w{k}", None, "yes") for k in range(12)]
-    assert BagOfWords(*choices_of(Task)).fit(train, dev).accuracy(dev) == 1.0
-    by_heart = BagOfWords(*choices_of(Task)).fit(train, train)
+    assert BagOfWords(*bag_choices(Task)).fit(train, dev).accuracy(dev) == 1.0
+    by_heart = BagOfWords(*bag_choices(Task)).fit(train, train)
     assert by_heart.accuracy(train) == 1.0 and by_heart.accuracy(dev) < 1.0
 
 
@@ -119,16 +119,16 @@ def test_bags_of_endings_and_tags():
 
     class Task:
         name, labels = "tag", ("O", "B-X")
-    choices, classes = choices_of(Task)
+    choices, classes = bag_choices(Task)
     first, second = choices(TagExample(("a", "b"), ("B-X", "O")))
     assert classes == 2 and first[1] == 1 and second[1] == 0
     assert first[0] == [["a", "always", "in text a", "in text b"]]
-    assert predictions_of(Task, [TagExample(("a", "b"))], [1, 0]) == [("B-X", "O")]
+    assert bag_predictions(Task, [TagExample(("a", "b"))], [1, 0]) == [("B-X", "O")]
 
 
 def test_spans_and_their_bags():
     context = "she rows . he sings ."
-    spans = spans_of(context)
+    spans = candidate_spans(context)
     assert [context[start:start + len(text)] for start, text, _ in spans] == \
         [text for _, text, _ in spans]
     assert {text for _, text, _ in spans} == {"she", "rows", "she rows", "he", "sings", "he sings"}
@@ -140,4 +140,4 @@ def test_spans_and_their_bags():
     assert "sentence shares" not in bags[0]
     again = QuestionExample("2", "he .", "she sings . he sings .", (Answer("sings", 15),))
     [(_, right)] = span_choices(again)
-    assert spans_of(again.passage)[right][:2] == (15, "sings")  # and not the first "sings"
+    assert candidate_spans(again.passage)[right][:2] == (15, "sings")  # and not the first "sings"

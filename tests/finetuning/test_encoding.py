@@ -56,8 +56,9 @@ def test_room_is_what_is_left_beside_the_frame(left_to_right):
 
 
 @pytest.mark.parametrize("wrong, words", [
-    ({"max_length": 4}, "max_length is 4"), ({"stride": 10}, "stride is 10: expected 0 to 9"),
-    ({"stride": -1}, "stride is -1")])
+    ({"max_length": 4}, "max_length = 4: expected a whole number from 5"),
+    ({"overlap": 10}, r"overlap .--stride. = 10: expected a whole number from 0 to 9"),
+    ({"overlap": -1}, "overlap .--stride. = -1")])
 def test_a_reading_that_cannot_be(wrong, words):
     with pytest.raises(InputError, match=words):
         reading(**wrong)

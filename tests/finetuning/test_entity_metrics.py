@@ -22,7 +22,7 @@ def test_entities_as_seqeval_counts_them(case):
     counts = entity_counts(case["right"], case["predicted"])
     assert list(counts) == case["kinds"]
     for name in ("precision", "recall", "f1", "support"):
-        ours = [count.figures()[name] for count in counts.values()]
+        ours = [count.scores()[name] for count in counts.values()]
         if ours:
             np.testing.assert_allclose(ours, case[name], rtol=1e-12, err_msg=name)
     all_of_them = total(counts.values())
@@ -68,7 +68,7 @@ def test_perfect_predictions(sentences):
     counts = entity_counts(sentences, sentences)
     assert all(count.precision == count.recall == 1.0 for count in counts.values())
     there = [entity for tags in sentences for entity in get_entities(tags)]
-    assert total(counts.values()).there == len(there)
+    assert total(counts.values()).support == len(there)
 
 
 @pytest.mark.parametrize("tags, are_entities", [

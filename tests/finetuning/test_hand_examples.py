@@ -15,7 +15,7 @@ from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
 from minibert.finetuning.tasks.classification import Classification
 from minibert.finetuning.tasks.multiple_choice import MultipleChoice
-from minibert.finetuning.tasks.question_answering import QuestionAnswering, aligned
+from minibert.finetuning.tasks.question_answering import QuestionAnswering, align_answer
 from minibert.finetuning.tasks.tagging import Tagging, tag_names
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.trainer import Trainer, TrainingSettings
@@ -54,7 +54,7 @@ def test_answers_are_whole_tokens(example):
     pieces = [(token, start, end) for token, (start, end)
               in zip(encoded["input_ids"], encoded["offset_mapping"])]
     for answer in example.answers:
-        (first, last), note = aligned(pieces, answer)
+        (first, last), note = align_answer(pieces, answer)
         assert note == ""
         assert example.passage[pieces[first][1]:pieces[last][2]] == answer.text
         if "苏" in example.passage:
@@ -100,7 +100,7 @@ def test_from_reading_to_answering(name):
     for _ in range(settings.steps):
         trainer.step()
     predictions = predict(task, model, examples)
-    assert task.figures(examples, predictions)[measure] == 1.0
+    assert task.compute_metrics(examples, predictions)[measure] == 1.0
     if name == "questions":
         assert [p.text for p in predictions] == [example.answers[0].text if example.answers else ""
                                                  for example in examples]

@@ -22,7 +22,7 @@ def test_classes_as_scikit_learn_scores_them(case):
     assert matrix.tolist() == case["confusion"]
     counts = class_counts(matrix)
     for name in ("precision", "recall", "f1", "support"):
-        ours = [count.figures()[name] for count in counts]
+        ours = [count.scores()[name] for count in counts]
         np.testing.assert_allclose(ours, case[name], rtol=1e-12, err_msg=name)
     ours = [accuracy(case["right"], case["predicted"]), macro_f1(counts), total(counts).f1,
             matthews_correlation(matrix)]

@@ -64,7 +64,7 @@ def test_what_is_measured_on_dev_is_what_is_predicted_for_it():
     model = small(task.task).eval()
     figures = held_out_means(model, task)
     loss = figures.pop("loss")
-    assert figures == task.task.figures(DEV, predict(task.task, model, DEV))
+    assert figures == task.task.compute_metrics(DEV, predict(task.task, model, DEV))
     rows = task.task.rows(DEV)
     outputs = model(**task.task.batch(rows).inputs())
     log_p = outputs.logits.data - np.log(np.exp(outputs.logits.data).sum(axis=1, keepdims=True))
@@ -176,7 +176,7 @@ def test_what_there_is_to_learn_from_is_said():
     task = objective()
     assert shown == [task.task.show(row) for first in [rows_of(task.batch(0))[:2]]
                      for ids in first for row in task.rows if tuple(row.ids) == ids]
-    with pytest.raises(InputError, match="batch is 0"):
+    with pytest.raises(InputError, match="batch = 0"):
         objective(batch_size=0)
 
 

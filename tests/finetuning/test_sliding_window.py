@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.finetuning.sliding_window import (Span, answer_at, averaged, best_spans, best_windows,
-                                                null_difference, voted)
+from minibert.finetuning.sliding_window import (Span, extract_answer, average_windows, best_spans,
+                                                max_context_windows,
+                                                null_difference, vote_windows)
 from minibert.tokenizers.truncation import cut_windows
 
 
@@ -16,15 +17,15 @@ from minibert.tokenizers.truncation import cut_windows
 def windows_over_a_text(draw):
     """(number of tokens, [(start, end), ...]) as cut_windows cuts them."""
     total, size = draw(st.integers(1, 25)), draw(st.integers(1, 9))
-    stride = draw(st.integers(0, size - 1))
-    parts = cut_windows(list(range(total)), None, size, "only_first", stride, True)
+    overlap = draw(st.integers(0, size - 1))
+    parts = cut_windows(list(range(total)), None, size, "only_first", overlap, True)
     return total, [(part[0], part[-1] + 1) for part, _ in parts]
 
 
 @given(windows_over_a_text())
 def test_each_tokens_best_window_by_looking_at_all(case):
     total, windows = case
-    best = best_windows(windows, total)
+    best = max_context_windows(windows, total)
     for token in range(total):
         scores = {}
         for number, (start, end) in enumerate(windows):
@@ -38,21 +39,21 @@ def test_each_tokens_best_window_by_looking_at_all(case):
 @given(windows_over_a_text())
 def test_every_window_speaks_for_one_stretch(case):
     total, windows = case
-    best = best_windows(windows, total)
+    best = max_context_windows(windows, total)
     assert (np.diff(best) >= 0).all()
 
 
 def test_googles_example():
     """the man went to the store and bought a gallon of: windows of 5 words, 3 apart."""
-    best = best_windows([(0, 5), (3, 8), (6, 11)], 11)
+    best = max_context_windows([(0, 5), (3, 8), (6, 11)], 11)
     np.testing.assert_array_equal(best, [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
     with pytest.raises(InputError, match="token 3 of 8 is in no window"):
-        best_windows([(0, 3), (4, 8)], 8)
+        max_context_windows([(0, 3), (4, 8)], 8)
 
 
 def test_between_equal_contexts_the_longer_window_counts():
-    np.testing.assert_array_equal(best_windows([(0, 2), (1, 4)], 4), [0, 1, 1, 1])
-    np.testing.assert_array_equal(best_windows([(0, 3), (2, 4)], 4), [0, 0, 0, 1])
+    np.testing.assert_array_equal(max_context_windows([(0, 2), (1, 4)], 4), [0, 1, 1, 1])
+    np.testing.assert_array_equal(max_context_windows([(0, 3), (2, 4)], 4), [0, 0, 0, 1])
 
 
 # ---- classes -----------------------------------------------------------------------------------
@@ -63,7 +64,8 @@ def test_averages_and_votes_by_counting(texts, seed):
     rng = np.random.default_rng(seed)
     owners = np.concatenate([np.arange(texts), rng.integers(0, texts, rng.integers(0, 8))])
     probabilities = rng.dirichlet(np.ones(3), len(owners))
-    means, shares = averaged(probabilities, owners, texts), voted(probabilities, owners, texts)
+    means, shares = average_windows(probabilities, owners, texts), vote_windows(probabilities,
+                                                                                owners, texts)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     for text in range(texts):
         rows = probabilities[owners == text]
@@ -75,8 +77,8 @@ def test_averages_and_votes_by_counting(texts, seed):
 
 def test_a_vote_and_a_mean_may_differ():
     probabilities = np.array([[0.55, 0.45], [0.55, 0.45], [0.0, 1.0]])
-    assert voted(probabilities, [0, 0, 0], 1).argmax() == 0
-    assert averaged(probabilities, [0, 0, 0], 1).argmax() == 1
+    assert vote_windows(probabilities, [0, 0, 0], 1).argmax() == 0
+    assert average_windows(probabilities, [0, 0, 0], 1).argmax() == 1
 
 
 # ---- spans -------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ def test_an_answer_is_a_stretch_of_the_text(context, data):
     if offsets:
         start = data.draw(st.integers(0, len(offsets) - 1))
         end = data.draw(st.integers(start, len(offsets) - 1))
-        answer = answer_at(context, offsets[start:end + 1])
+        answer = extract_answer(context, offsets[start:end + 1])
         assert context[answer.start:answer.start + len(answer.text)] == answer.text
         assert answer.text == answer.text.strip() != ""
         assert context[offsets[start][0]:offsets[end][1]].strip() == answer.text
@@ -152,6 +154,6 @@ def test_an_answer_is_a_stretch_of_the_text(context, data):
 
 def test_answers_of_a_tokenizer_whose_tokens_begin_with_a_blank():
     context = "He came from  Meishan , they say"
-    assert answer_at(context, [(7, 12), (12, 21), (21, 22)]).text == "from  Meishan"
-    assert answer_at(context, [(12, 21)]) == answer_at(context, [(14, 21)])
-    assert answer_at(context, [(12, 21)]).start == 14
+    assert extract_answer(context, [(7, 12), (12, 21), (21, 22)]).text == "from  Meishan"
+    assert extract_answer(context, [(12, 21)]) == extract_answer(context, [(14, 21)])
+    assert extract_answer(context, [(12, 21)]).start == 14

@@ -7,20 +7,20 @@ import numpy as np
 from minibert.autograd.tensor import Tensor
 from minibert.finetuning.encoding import Batch, Reading, Window, batch_of
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.labels import (as_array, class_details, commonest, counted, json_lines,
-                                        number_of)
+from minibert.finetuning.labels import (as_array, class_details, format_counts, json_lines,
+                                        label_ids, most_frequent)
 from minibert.finetuning.metrics import (class_counts, confusion_matrix, macro_f1,
                                          matthews_correlation, total)
-from minibert.finetuning.sliding_window import averaged, voted
+from minibert.finetuning.sliding_window import average_windows, vote_windows
 from minibert.finetuning.tasks.sentences import sentence_rows, shown
 from minibert.generation.sampling import probabilities
 from minibert.models.losses import classification_loss
 
 
 class Classification:
-    """A prediction is the probabilities (K,) of the classes `labels`; for a text in several windows
-    their mean or, with `vote`, the share of the windows that are for a class. `weights` (K,) say
-    how much each class counts in the loss (None: all alike)."""
+    """Classification into `labels`. A prediction is their probabilities (K,); for a text in several
+    windows the mean or, with `vote`, the share of the windows that predict a class. `weights` (K,)
+    scale the losses of the classes (None: all 1)."""
 
     baseline_name = "majority class"
 
@@ -28,16 +28,16 @@ class Classification:
                  metric_for_best_model: str = "accuracy", weights: Sequence[float] | None = None,
                  vote: bool = False):
         self.reading, self.name, self.metric_for_best_model = reading, name, metric_for_best_model
-        self.over_windows = voted if vote else averaged
+        self.over_windows = vote_windows if vote else average_windows
         self.labels = tuple(labels)
-        self.numbers = {label: number for number, label in enumerate(labels)}
+        self.label2id = {label: number for number, label in enumerate(labels)}
         self.weights = None if weights is None else np.asarray(weights, np.float32)
 
     def rows(self, examples: Sequence[SentenceExample]) -> list[Window]:
-        return sentence_rows(self.reading, examples, self._number)
+        return sentence_rows(self.reading, examples, self._label_ids(examples))
 
-    def _number(self, example: SentenceExample) -> int | None:
-        return number_of(example.label, self.numbers, example.where)
+    def _label_ids(self, examples: Sequence[SentenceExample]) -> list[int | None]:
+        return label_ids([(example.where, example.label) for example in examples], self.label2id)
 
     def batch(self, rows: Sequence[Window]) -> Batch:
         return batch_of(self.reading, rows, as_array([row.label for row in rows]))
@@ -56,7 +56,7 @@ class Classification:
         owners = np.array([row.example for row in rows])
         return list(self.over_windows(probabilities(np.stack(scores)), owners, len(examples)))
 
-    def figures(self, examples: Sequence[SentenceExample], predictions: Sequence[np.ndarray]
+    def compute_metrics(self, examples: Sequence[SentenceExample], predictions: Sequence[np.ndarray]
                 ) -> dict[str, float]:
         matrix = self._matrix(examples, predictions)
         return {"accuracy": total(class_counts(matrix)).recall,
@@ -69,17 +69,19 @@ class Classification:
 
     def _matrix(self, examples: Sequence[SentenceExample], predictions: Sequence[np.ndarray]
                 ) -> np.ndarray:
-        return confusion_matrix(np.array([self._number(example) for example in examples]),
+        return confusion_matrix(np.array(self._label_ids(examples)),
                                 np.stack(predictions).argmax(axis=1), len(self.labels))
 
-    def guess(self, train: Sequence[SentenceExample]) -> str:
+    def fit_baseline(self, train: Sequence[SentenceExample]) -> str:
         """The majority class."""
-        return commonest([example.label for example in train])
+        return most_frequent([example.label for example in train])
 
-    def guessed(self, guess: str, examples: Sequence[SentenceExample]) -> list[np.ndarray]:
-        return [np.eye(len(self.labels))[self.numbers[guess]]] * len(examples)
+    def predict_baseline(self, baseline: str, examples: Sequence[SentenceExample]
+                        ) -> list[np.ndarray]:
+        return [np.eye(len(self.labels))[self.label2id[baseline]]] * len(examples)
 
-    def written(self, examples: Sequence[SentenceExample], predictions: Sequence[np.ndarray]
+    def format_predictions(self, examples: Sequence[SentenceExample],
+                           predictions: Sequence[np.ndarray]
                 ) -> str:
         """An object a line, in the order of the examples."""
         return json_lines([{"label": self.labels[int(p.argmax())],
@@ -88,7 +90,7 @@ class Classification:
 
     def describe(self, train: Sequence[SentenceExample], dev: Sequence[SentenceExample]
                  ) -> list[str]:
-        return [f"classes in {part}: {counted([example.label for example in examples])}"
+        return [f"classes in {part}: {format_counts([example.label for example in examples])}"
                 for part, examples in (("training", train), ("dev", dev))]
 
     def show(self, row: Window) -> str:

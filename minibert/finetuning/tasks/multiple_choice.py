@@ -1,4 +1,4 @@
-"""Which of several endings goes on best (Devlin et al. 2019, section 4.4)."""
+"""Multiple choice: the most probable of several endings (Devlin et al. 2019, section 4.4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import numpy as np
 from minibert.autograd.tensor import Tensor
 from minibert.finetuning.encoding import CUT, Batch, Reading, Window, batch_of
 from minibert.finetuning.examples import ChoiceExample
-from minibert.finetuning.labels import as_array, class_details, commonest, counted, json_lines
+from minibert.finetuning.labels import (as_array, class_details, format_counts, json_lines,
+                                        most_frequent)
 from minibert.finetuning.metrics import accuracy, confusion_matrix
 from minibert.generation.sampling import probabilities
 from minibert.models.losses import classification_loss
@@ -16,7 +17,7 @@ from minibert.models.losses import classification_loss
 
 @dataclass(frozen=True)
 class ChoiceRow:
-    """The context with each of the endings, and which one is right."""
+    """The windows of the context with each ending; `label` is the number of the right one."""
 
     example: int
     windows: tuple[Window, ...]
@@ -35,7 +36,7 @@ class MultipleChoice:
     """A prediction is the probabilities (N,) of the endings."""
 
     name, metric_for_best_model = "choice", "accuracy"
-    baseline_name = "commonest place"
+    baseline_name = "most frequent place"
 
     def __init__(self, reading: Reading):
         self.reading = reading
@@ -70,7 +71,7 @@ class MultipleChoice:
         by_example = {row.example: score for row, score in zip(rows, scores)}
         return [probabilities(by_example[number]) for number in range(len(examples))]
 
-    def figures(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]
+    def compute_metrics(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]
                 ) -> dict[str, float]:
         return {"accuracy": accuracy([example.label for example in examples],
                                      [int(p.argmax()) for p in predictions])}
@@ -82,22 +83,24 @@ class MultipleChoice:
                                   np.array([p.argmax() for p in predictions]), endings)
         return class_details([f"ending {k}" for k in range(endings)], matrix)
 
-    def guess(self, train: Sequence[ChoiceExample]) -> int:
-        """The place that most often was right."""
-        return commonest([example.label for example in train])
+    def fit_baseline(self, train: Sequence[ChoiceExample]) -> int:
+        """The most frequent number of the right ending."""
+        return most_frequent([example.label for example in train])
 
-    def guessed(self, guess: int, examples: Sequence[ChoiceExample]) -> list[np.ndarray]:
-        return [np.eye(len(example.endings))[min(guess, len(example.endings) - 1)]
+    def predict_baseline(self, baseline: int, examples: Sequence[ChoiceExample]
+                        ) -> list[np.ndarray]:
+        return [np.eye(len(example.endings))[min(baseline, len(example.endings) - 1)]
                 for example in examples]
 
-    def written(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]) -> str:
+    def format_predictions(self, examples: Sequence[ChoiceExample],
+                           predictions: Sequence[np.ndarray]) -> str:
         """An object a line, in the order of the examples."""
         return json_lines([{"label": int(p.argmax()), "probabilities": p.round(6).tolist()}
                            for p in predictions])
 
     def describe(self, train: Sequence[ChoiceExample], dev: Sequence[ChoiceExample]) -> list[str]:
         return [f"{len(examples[0].endings)} endings in {part}; right is "
-                f"{counted([example.label for example in examples])}"
+                f"{format_counts([example.label for example in examples])}"
                 for part, examples in (("training", train), ("dev", dev))]
 
     def show(self, row: ChoiceRow) -> str:

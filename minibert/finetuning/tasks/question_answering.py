@@ -1,8 +1,9 @@
-"""The stretch of a text that answers a question (Devlin et al. 2019, sections 4.2 and 4.3).
+"""Question answering: the span of a passage that answers a question (Devlin et al. 2019, sections
+4.2 and 4.3).
 
-Question and text are read as a pair; a text that is too long comes in windows that overlap, each
-with the whole question. A window that does not hold the answer is taught to point at [CLS], as is
-the text to a question that it does not answer (SQuAD 2.0).
+Question and passage are read as a pair; a long passage comes in windows that overlap, each with the
+whole question. The label of a window without the answer, and of a question that the passage does
+not answer (SQuAD 2.0), is [CLS].
 """
 
 import json
@@ -16,8 +17,9 @@ from minibert.finetuning.answer_metrics import answer_scores, best_null_threshol
 from minibert.finetuning.baselines import first_sentences, no_answers
 from minibert.finetuning.encoding import Batch, Reading, Window, batch_of
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.labels import as_array, counted
-from minibert.finetuning.sliding_window import answer_at, best_spans, best_windows, null_difference
+from minibert.finetuning.labels import as_array, format_counts
+from minibert.finetuning.sliding_window import (best_spans, extract_answer, max_context_windows,
+                                                null_difference)
 from minibert.generation.sampling import probabilities
 from minibert.models.losses import span_loss
 from minibert.tokenizers.base import Piece
@@ -25,7 +27,7 @@ from minibert.tokenizers.truncation import cut_windows
 
 LONGEST_QUESTION = 64  # tokens; this and the next as in BERT's run_squad.py
 LONGEST_ANSWER = 30
-NOT_ASKED = (1 << 30, 1 << 30)  # positions outside of every window, which the loss leaves out
+NO_LABEL = (1 << 30, 1 << 30)  # positions outside of every window, which the loss leaves out
 # notes
 NO_EDGE = "have an answer that begins or ends inside a token: the whole token is taken"
 NO_TOKEN = "have an answer without a token: left out of training"
@@ -33,11 +35,11 @@ CUT_QUESTION = "have a question that lost its end, to fit"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found for a question: `answer`, or None where there is no answer to be given;
-    `best` is the best span even then (None in a text without words), and `probability` how the
-    model weighs what it gives against its other best spans. `null_difference` is how much the score
-    of no answer is above that of the best span."""
+class PredictedAnswer:
+    """A predicted `answer`, or None for no answer; `best` is the best span even then (None in a
+    passage without tokens). `probability`: that of the prediction, by a softmax over the scores of
+    the best spans (and of no answer). `null_difference`: the score of no answer minus that of the
+    best span."""
 
     answer: Answer | None
     best: Answer | None
@@ -50,8 +52,9 @@ class Found:
 
 
 class QuestionAnswering:
-    """A prediction is a `Found`. `may_be_empty`: the text does not answer every question; one is
-    left without an answer where its null difference is above `null_threshold`."""
+    """Question answering. A prediction is a PredictedAnswer. `may_be_empty`: there are questions
+    without an answer (SQuAD 2.0); no answer is predicted where the null difference is above
+    `null_threshold`."""
 
     name, metric_for_best_model = "answer", "f1"
 
@@ -65,42 +68,43 @@ class QuestionAnswering:
                 for row in self._windows(number, example)]
 
     def _windows(self, number: int, example: QuestionExample) -> list[Window]:
-        """The windows of one question. Places (T, 3): where a token starts and ends in the context,
-        and whether it has its most context here; -1 for other tokens."""
-        context = self.reading.pieces(example.passage)
+        """The windows of one question. Their alignment (T, 3): start and end of a token in the
+        passage, and whether it has its most context in this window; -1 for other tokens."""
+        passage = self.reading.pieces(example.passage)
         whole_question = self.reading.ids(example.question)
         room = self.reading.room(2)
         question = whole_question[:min(LONGEST_QUESTION, room // 2)]
         span, note = None, CUT_QUESTION if len(question) < len(whole_question) else ""
         if example.answers:
-            span, unaligned = aligned(context, example.answers[0])
+            span, unaligned = align_answer(passage, example.answers[0])
             note = unaligned or note
-        stride = min(self.reading.stride, room - len(question) - 1)
-        parts = [part for _, part in cut_windows(question, list(enumerate(context)), room,
-                                                 "only_second", stride, True)]
-        best = best_windows([(part[0][0], part[-1][0] + 1) for part in parts if part], len(context))
+        overlap = min(self.reading.overlap, room - len(question) - 1)
+        parts = [part for _, part in cut_windows(question, list(enumerate(passage)), room,
+                                                 "only_second", overlap, True)]
+        best = max_context_windows([(part[0][0], part[-1][0] + 1) for part in parts if part],
+                                   len(passage))
         rows = []
         for k, part in enumerate(parts):
             ids, types = self.reading.framed(question, [token for _, (token, _, _) in part])
             first = len(question) + 2  # [CLS] question [SEP]
-            places = np.full((len(ids), 3), -1, np.int32)
+            alignment = np.full((len(ids), 3), -1, np.int32)
             if part:
-                places[first:first + len(part)] = [(start, end, best[at] == k)
-                                                   for at, (_, start, end) in part]
+                alignment[first:first + len(part)] = [(start, end, best[at] == k)
+                                                      for at, (_, start, end) in part]
             label = None
             if example.answers is not None:
                 label = self._label(example, span, part, first)
-            rows.append(Window(number, ids, types, label, places, note))
+            rows.append(Window(number, ids, types, label, alignment, note))
         return rows
 
     def _label(self, example: QuestionExample, span: tuple[int, int] | None, part: list,
                first: int) -> tuple[int, int]:
-        """Start and end of the answer in a window whose context begins at `first`; (0, 0), [CLS],
-        where it is not in it."""
+        """Start and end of the answer in a window whose part of the passage begins at token
+        `first`; (0, 0), [CLS], if it is not in it."""
         if not example.answers:
             return 0, 0
         if span is None:
-            return NOT_ASKED
+            return NO_LABEL
         start, end = part[0][0], part[-1][0]
         if span[0] < start or span[1] > end:
             return 0, 0
@@ -110,7 +114,7 @@ class QuestionAnswering:
         return batch_of(self.reading, rows, as_array([row.label for row in rows]))  # labels (B, 2)
 
     def count(self, labels: np.ndarray) -> float:
-        return int((labels[:, 0] != NOT_ASKED[0]).sum())
+        return int((labels[:, 0] != NO_LABEL[0]).sum())
 
     def loss(self, outputs, labels: np.ndarray) -> Tensor:
         return span_loss(outputs.start_logits, outputs.end_logits, labels[:, 0], labels[:, 1],
@@ -120,38 +124,40 @@ class QuestionAnswering:
         return list(np.stack([outputs.start_logits.data, outputs.end_logits.data], axis=1))
 
     def predictions(self, examples: Sequence[QuestionExample], rows: Sequence[Window],
-                    scores: Sequence[np.ndarray]) -> list[Found]:
+                    scores: Sequence[np.ndarray]) -> list[PredictedAnswer]:
         windows: list[list] = [[] for _ in examples]
         for row, score in zip(rows, scores):
             windows[row.example].append((row, score[:, :len(row)]))
         return [self._found(example, *zip(*parts)) for example, parts in zip(examples, windows)]
 
     def _found(self, example: QuestionExample, rows: Sequence[Window],
-               scores: Sequence[np.ndarray]) -> Found:
+               scores: Sequence[np.ndarray]) -> PredictedAnswer:
         """The best span of all windows of a question, or none."""
         starts, ends = [score[0] for score in scores], [score[1] for score in scores]
-        in_passage = [row.places[:, 0] >= 0 for row in rows]
-        is_best = [row.places[:, 2] == 1 for row in rows]
+        in_passage = [row.alignment[:, 0] >= 0 for row in rows]
+        is_best = [row.alignment[:, 2] == 1 for row in rows]
         spans = best_spans(starts, ends, in_passage, is_best, LONGEST_ANSWER)
         difference = null_difference(spans, starts, ends)
         if not spans:
-            return Found(None, None, 1.0, difference)
-        places = rows[spans[0].window].places[spans[0].start:spans[0].end + 1]
-        best = answer_at(example.passage, places[:, :2].tolist())
-        weighed = [span.score for span in spans]
+            return PredictedAnswer(None, None, 1.0, difference)
+        tokens = rows[spans[0].window].alignment[spans[0].start:spans[0].end + 1]
+        best = extract_answer(example.passage, tokens[:, :2].tolist())
+        candidates = [span.score for span in spans]
         if self.may_be_empty:
-            weighed.append(spans[0].score + difference)
-        p = probabilities(np.array(weighed))
+            candidates.append(spans[0].score + difference)
+        p = probabilities(np.array(candidates))
         if self.may_be_empty and difference > self.null_threshold:
-            return Found(None, best, float(p[-1]), difference)
-        return Found(best, best, float(p[0]), difference)
+            return PredictedAnswer(None, best, float(p[-1]), difference)
+        return PredictedAnswer(best, best, float(p[0]), difference)
 
-    def figures(self, examples: Sequence[QuestionExample], predictions: Sequence[Found]
+    def compute_metrics(self, examples: Sequence[QuestionExample],
+                        predictions: Sequence[PredictedAnswer]
                 ) -> dict[str, float]:
         scores = self._scores(examples, predictions)
         return {"exact_match": scores["exact"], "f1": scores["f1"]}
 
-    def details(self, examples: Sequence[QuestionExample], predictions: Sequence[Found]) -> dict:
+    def details(self, examples: Sequence[QuestionExample], predictions: Sequence[PredictedAnswer]
+               ) -> dict:
         scores = self._scores(examples, predictions)
         kinds = {"": "all", "HasAns_": "with an answer", "NoAns_": "without one"}
         details = {"per_class": {
@@ -167,21 +173,24 @@ class QuestionAnswering:
             details["best_null_threshold"] = {"threshold": threshold, "f1": f1}
         return details
 
-    def _scores(self, examples: Sequence[QuestionExample], predictions: Sequence[Found]) -> dict:
+    def _scores(self, examples: Sequence[QuestionExample], predictions: Sequence[PredictedAnswer]
+               ) -> dict:
         return score_answers(examples, {example.id: found.text for example, found
                                         in zip(examples, predictions)})
 
-    def guess(self, train: Sequence[QuestionExample]) -> str:
-        """Nothing is counted."""
+    def fit_baseline(self, train: Sequence[QuestionExample]) -> str:
+        """The baseline's name: it needs no counts."""
         return self.baseline_name
 
-    def guessed(self, guess: str, examples: Sequence[QuestionExample]) -> list[Found]:
-        texts = (no_answers if guess == "no answer" else first_sentences)(examples)
+    def predict_baseline(self, baseline: str, examples: Sequence[QuestionExample]
+                        ) -> list[PredictedAnswer]:
+        texts = (no_answers if baseline == "no answer" else first_sentences)(examples)
         answers = [Answer(texts[example.id], 0) if texts[example.id] else None
                    for example in examples]
-        return [Found(answer, answer, 1.0, 0.0) for answer in answers]
+        return [PredictedAnswer(answer, answer, 1.0, 0.0) for answer in answers]
 
-    def written(self, examples: Sequence[QuestionExample], predictions: Sequence[Found]) -> str:
+    def format_predictions(self, examples: Sequence[QuestionExample],
+                           predictions: Sequence[PredictedAnswer]) -> str:
         """The answers by question id, as SQuAD's own script reads them."""
         answers = {example.id: found.text for example, found in zip(examples, predictions)}
         return json.dumps(answers, indent=1, ensure_ascii=False) + "\n"
@@ -191,26 +200,26 @@ class QuestionAnswering:
         lines = []
         for part, examples in (("training", train), ("dev", dev)):
             kinds = ["with an answer" if example.answers else "without one" for example in examples]
-            lines.append(f"questions in {part}: {counted(kinds)}")
+            lines.append(f"questions in {part}: {format_counts(kinds)}")
         return lines
 
     def show(self, row: Window) -> str:
         words = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
-        if row.label == NOT_ASKED:
-            return f"{' '.join(words)}\n  -> not asked"
+        if row.label == NO_LABEL:
+            return f"{' '.join(words)}\n  -> no label"
         start, end = row.label
-        answer = " ".join(words[start:end + 1]) if start else "not answered here"
+        answer = " ".join(words[start:end + 1]) if start else "[CLS]: no answer here"
         return f"{' '.join(words)}\n  -> {answer}"
 
 
-def aligned(context: Sequence[Piece], answer: Answer) -> tuple[tuple[int, int] | None, str]:
+def align_answer(passage: Sequence[Piece], answer: Answer) -> tuple[tuple[int, int] | None, str]:
     """The first and the last token of an answer, None if it has none; and a note if its edges are
     not theirs."""
     start = answer.start + len(answer.text) - len(answer.text.lstrip())
     end = answer.start + len(answer.text.rstrip())
-    inside = [i for i, (_, low, high) in enumerate(context) if low < end and high > start]
+    inside = [i for i, (_, low, high) in enumerate(passage) if low < end and high > start]
     if not inside:
         return None, NO_TOKEN
     first, last = inside[0], inside[-1]
-    exact = context[first][1] == start and context[last][2] == end
+    exact = passage[first][1] == start and passage[last][2] == end
     return (first, last), "" if exact else NO_EDGE

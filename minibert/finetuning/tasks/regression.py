@@ -1,4 +1,4 @@
-"""A number for a text or a pair of texts, such as how similar they are (STS-B)."""
+"""Regression: a number for a text or a pair of texts, such as their similarity (STS-B)."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from minibert.finetuning.encoding import Batch, Reading, Window, batch_of
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.labels import as_array, json_lines
 from minibert.finetuning.metrics import pearson, spearman
-from minibert.finetuning.sliding_window import averaged
+from minibert.finetuning.sliding_window import average_windows
 from minibert.finetuning.tasks.sentences import sentence_rows, shown
 from minibert.models.losses import regression_loss
 
@@ -24,7 +24,7 @@ class Regression:
         self.reading, self.name = reading, name
 
     def rows(self, examples: Sequence[SentenceExample]) -> list[Window]:
-        return sentence_rows(self.reading, examples, _number)
+        return sentence_rows(self.reading, examples, [example.label for example in examples])
 
     def batch(self, rows: Sequence[Window]) -> Batch:
         return batch_of(self.reading, rows, as_array([row.label for row in rows]))
@@ -41,9 +41,9 @@ class Regression:
     def predictions(self, examples: Sequence[SentenceExample], rows: Sequence[Window],
                     scores: Sequence[np.ndarray]) -> list[float]:
         owners = np.array([row.example for row in rows])
-        return averaged(np.stack(scores), owners, len(examples))[:, 0].tolist()
+        return average_windows(np.stack(scores), owners, len(examples))[:, 0].tolist()
 
-    def figures(self, examples: Sequence[SentenceExample], predictions: Sequence[float]
+    def compute_metrics(self, examples: Sequence[SentenceExample], predictions: Sequence[float]
                 ) -> dict[str, float]:
         right, predicted = np.array([example.label for example in examples]), np.array(predictions)
         return {"pearson": pearson(right, predicted), "spearman": spearman(right, predicted),
@@ -52,14 +52,15 @@ class Regression:
     def details(self, examples: Sequence[SentenceExample], predictions: Sequence[float]) -> dict:
         return {}  # there are no classes
 
-    def guess(self, train: Sequence[SentenceExample]) -> float:
+    def fit_baseline(self, train: Sequence[SentenceExample]) -> float:
         """The mean."""
         return float(np.mean([example.label for example in train]))
 
-    def guessed(self, guess: float, examples: Sequence[SentenceExample]) -> list[float]:
-        return [guess] * len(examples)
+    def predict_baseline(self, baseline: float, examples: Sequence[SentenceExample]) -> list[float]:
+        return [baseline] * len(examples)
 
-    def written(self, examples: Sequence[SentenceExample], predictions: Sequence[float]) -> str:
+    def format_predictions(self, examples: Sequence[SentenceExample], predictions: Sequence[float]
+                          ) -> str:
         """An object a line, in the order of the examples."""
         return json_lines([{"label": number} for number in predictions])
 
@@ -74,7 +75,3 @@ class Regression:
 
     def show(self, row: Window) -> str:
         return shown(self.reading, row, row.label)
-
-
-def _number(example: SentenceExample) -> float | None:
-    return example.label

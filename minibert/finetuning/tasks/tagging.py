@@ -1,8 +1,8 @@
-"""A tag for every word (Devlin et al. 2019, figure 4 d and section 5.3).
+"""Token classification: a tag for every word (Devlin et al. 2019, figure 4 d and section 5.3).
 
-The model tags tokens, people tag words: a word's tag is asked at its first token, and nothing at
-the others. A sentence longer than a window is read in several that overlap; a word that stands in
-two of them is asked where it has more context.
+A word's tag is the label of its first token; the other tokens have none. A sentence longer than a
+window is read in several that overlap; a word in two of them has its label where it has more
+context.
 """
 
 from collections import Counter
@@ -16,14 +16,14 @@ from minibert.errors import InputError
 from minibert.finetuning.encoding import Batch, Reading, Window, batch_of, padded
 from minibert.finetuning.entity_metrics import entity_counts, has_entity_tags
 from minibert.finetuning.examples import TagExample
-from minibert.finetuning.labels import class_details, commonest, counted, number_of
+from minibert.finetuning.labels import class_details, format_counts, label_ids, most_frequent
 from minibert.finetuning.metrics import accuracy, confusion_matrix, total
-from minibert.finetuning.sliding_window import best_windows
+from minibert.finetuning.sliding_window import max_context_windows
 from minibert.models.losses import token_loss
 from minibert.tokenizers.truncation import cut_windows
 
 NO_TOKEN = "have a word without a token (a control character), which is read as unknown"  # a note
-NOTHING = -1  # the place of a token at which no tag is asked
+NO_WORD = -1  # the word of a token without a label
 
 
 def tag_names(examples: Sequence[TagExample], where: str = "the training examples"
@@ -41,52 +41,54 @@ def tag_names(examples: Sequence[TagExample], where: str = "the training example
 
 
 class Tagging:
-    """A prediction is a tuple of tags, one for each word. `weights` (K,) say how much each of the
-    tags `labels` counts in the loss (None: all alike)."""
+    """Tagging with the tags `labels`. A prediction is a tuple of tags, one for each word. `weights`
+    (K,) scale the losses of the tags (None: all 1)."""
 
     name = "tag"
-    baseline_name = "each word's commonest tag"
+    baseline_name = "each word's most frequent tag"
 
     def __init__(self, reading: Reading, labels: Sequence[str],
                  weights: Sequence[float] | None = None):
         self.reading, self.labels = reading, tuple(labels)
         self.weights = None if weights is None else np.asarray(weights, np.float32)
-        self.numbers = {label: number for number, label in enumerate(labels)}
+        self.label2id = {label: number for number, label in enumerate(labels)}
         self.metric_for_best_model = "f1" if has_entity_tags(labels) else "accuracy"
 
     def rows(self, examples: Sequence[TagExample]) -> list[Window]:
+        flat = [(f"{example.where}, word {i} ({word!r:.40})", tag)
+                for example in examples if example.tags is not None
+                for i, (word, tag) in enumerate(zip(example.words, example.tags), 1)]
+        ids = iter(label_ids(flat, self.label2id))
         return [row for number, example in enumerate(examples)
-                for row in self._windows(number, example)]
+                for row in self._windows(number, example, None if example.tags is None else
+                                         [next(ids) for _ in example.words])]
 
-    def _windows(self, number: int, example: TagExample) -> list[Window]:
-        """The windows of one sentence; each word has its place, and label, in one of them."""
+    def _windows(self, number: int, example: TagExample, labels: list[int] | None
+                 ) -> list[Window]:
+        """The windows of one sentence; each word has its label in one of them."""
         pieces, note = self._pieces(example.words)
         parts = [part for part, _ in cut_windows(list(enumerate(pieces)), None,
                                                  self.reading.room(1), "only_first",
-                                                 self.reading.stride, True)]
-        best = best_windows([(part[0][0], part[-1][0] + 1) for part in parts], len(pieces))
-        labels = None
-        if example.tags is not None:
-            labels = [number_of(tag, self.numbers, f"{example.where}, word {i} ({word!r:.40})")
-                      for i, (word, tag) in enumerate(zip(example.words, example.tags), 1)]
+                                                 self.reading.overlap, True)]
+        best = max_context_windows([(part[0][0], part[-1][0] + 1) for part in parts], len(pieces))
         rows = []
         for k, part in enumerate(parts):
-            places = [word if best[at] == k else NOTHING for at, (_, word) in part]
-            places = [NOTHING, *places, NOTHING]  # [CLS] and [SEP]
-            asked = None if labels is None else [IGNORE_INDEX if place == NOTHING else labels[place]
-                                                 for place in places]
+            words = [word if best[at] == k else NO_WORD for at, (_, word) in part]
+            words = [NO_WORD, *words, NO_WORD]  # [CLS] and [SEP]
+            label = None if labels is None else [IGNORE_INDEX if word == NO_WORD else labels[word]
+                                                 for word in words]
             ids, types = self.reading.framed([token for _, (token, _) in part])
-            rows.append(Window(number, ids, types, asked, places, note))
+            rows.append(Window(number, ids, types, label, words, note))
         return rows
 
     def _pieces(self, words: Sequence[str]) -> tuple[list[tuple[int, int]], str]:
-        """(token, number of the word whose first token it is, or NOTHING), and a note."""
+        """(token, number of the word whose first token it is, or NO_WORD), and a note."""
         pieces, note = [], ""
         for number, word in enumerate(words):
             ids = self.reading.ids(word)
             if not ids:
                 ids, note = [self.reading.tokenizer.unk_token_id], NO_TOKEN
-            pieces += [(token, NOTHING if i else number) for i, token in enumerate(ids)]
+            pieces += [(token, NO_WORD if i else number) for i, token in enumerate(ids)]
         return pieces, note
 
     def batch(self, rows: Sequence[Window]) -> Batch:
@@ -96,8 +98,8 @@ class Tagging:
         return batch_of(self.reading, rows, labels)
 
     def count(self, labels: np.ndarray) -> float:
-        asked = labels[labels != IGNORE_INDEX]
-        return len(asked) if self.weights is None else float(self.weights[asked].sum())
+        counted = labels[labels != IGNORE_INDEX]
+        return len(counted) if self.weights is None else float(self.weights[counted].sum())
 
     def loss(self, outputs, labels: np.ndarray) -> Tensor:
         return token_loss(outputs.logits, labels, self.weights, reduction="sum")
@@ -109,12 +111,12 @@ class Tagging:
                     scores: Sequence[np.ndarray]) -> list[tuple[str, ...]]:
         tags = [[""] * len(example.words) for example in examples]
         for row, score in zip(rows, scores):
-            for place, number in zip(row.places, score.argmax(axis=-1)):
-                if place != NOTHING:
-                    tags[row.example][place] = self.labels[number]
+            for word, number in zip(row.alignment, score.argmax(axis=-1)):
+                if word != NO_WORD:
+                    tags[row.example][word] = self.labels[number]
         return [tuple(row) for row in tags]
 
-    def figures(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]
+    def compute_metrics(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]
                 ) -> dict[str, float]:
         right = [example.tags for example in examples]
         scores = {"accuracy": accuracy([tag for tags in right for tag in tags],
@@ -128,33 +130,36 @@ class Tagging:
         right = [example.tags for example in examples]
         if self.metric_for_best_model == "f1":
             counts = entity_counts(right, predictions)
-            return {"per_class": {kind: count.figures() for kind, count in counts.items()}}
-        numbers = [np.array([self.numbers[tag] for tags in part for tag in tags])
+            return {"per_class": {kind: count.scores() for kind, count in counts.items()}}
+        numbers = [np.array([self.label2id[tag] for tags in part for tag in tags])
                    for part in (right, predictions)]
         return class_details(self.labels, confusion_matrix(*numbers, len(self.labels)))
 
-    def guess(self, train: Sequence[TagExample]) -> dict:
-        """Each word's commonest tag; for unknown words the commonest of all."""
+    def fit_baseline(self, train: Sequence[TagExample]) -> dict:
+        """Each word's most frequent tag; for other words the most frequent of all."""
         all_tags = [tag for example in train for tag in example.tags]
-        other, tags_of = commonest(all_tags), {}
+        other, tags_of = most_frequent(all_tags), {}
         for example in train:
             for word, tag in zip(example.words, example.tags):
                 tags_of.setdefault(word, Counter())[tag] += 1
-        words = {word: commonest(tags.elements()) for word, tags in tags_of.items()}
+        words = {word: most_frequent(tags.elements()) for word, tags in tags_of.items()}
         return {"other": other, "words": {word: tag for word, tag in words.items() if tag != other}}
 
-    def guessed(self, guess: dict, examples: Sequence[TagExample]) -> list[tuple[str, ...]]:
-        return [tuple(guess["words"].get(word, guess["other"]) for word in example.words)
+    def predict_baseline(self, baseline: dict, examples: Sequence[TagExample]
+                         ) -> list[tuple[str, ...]]:
+        return [tuple(baseline["words"].get(word, baseline["other"]) for word in example.words)
                 for example in examples]
 
-    def written(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]) -> str:
+    def format_predictions(self, examples: Sequence[TagExample],
+                           predictions: Sequence[Sequence[str]]) -> str:
         """A word and its tag a line, a blank line between sentences."""
         return "\n".join(["".join([f"{word}\t{tag}\n" for word, tag in zip(example.words, tags)])
                           for example, tags in zip(examples, predictions)])
 
     def describe(self, train: Sequence[TagExample], dev: Sequence[TagExample]) -> list[str]:
-        return [f"tags in {part}: {counted([tag for example in examples for tag in example.tags])}"
-                for part, examples in (("training", train), ("dev", dev))]
+        tags = {part: [tag for example in examples for tag in example.tags]
+                for part, examples in (("training", train), ("dev", dev))}
+        return [f"tags in {part}: {format_counts(tags[part])}" for part in tags]
 
     def show(self, row: Window) -> str:
         words = self.reading.tokenizer.convert_ids_to_tokens(row.ids)

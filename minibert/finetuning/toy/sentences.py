@@ -24,7 +24,7 @@ class Mood:
     often from an earlier sentence ("she" may be two people; a sentence about a place names nobody).
     """
 
-    name, measure = "classify", "accuracy"
+    name, metric = "classify", "accuracy"
     labels = ("glad", "sad")
     sentences = 3
 
@@ -59,7 +59,7 @@ class SameTopic:
     its topic or belong to two of them, so that words which both texts have prove little.
     """
 
-    name, measure = "pair", "accuracy"
+    name, metric = "pair", "accuracy"
     labels = ("other", "same")
     sentences = 2
 
@@ -115,7 +115,7 @@ class Endings:
     ("they share sweets .") is left out: habits say nothing about a topic.
     """
 
-    name, measure = "choice", "accuracy"
+    name, metric = "choice", "accuracy"
     sentences, wrong = 2, 3
 
     def __init__(self, stories: ToyStories):

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minibert.finetuning.answer_metrics import normalized
+from minibert.finetuning.answer_metrics import normalize_answer
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.examples import Answer, QuestionExample, TagExample
-from minibert.finetuning.tasks.question_answering import Found, QuestionAnswering
+from minibert.finetuning.tasks.question_answering import PredictedAnswer, QuestionAnswering
 from minibert.finetuning.tasks.tagging import Tagging
 from minibert.finetuning.toy.stories import Best, ToyStories, split_story
 
@@ -36,7 +36,7 @@ class Entities:
     the river or of the town. "the" may begin a mention of any type.
     """
 
-    name, measure = "tag", "f1"
+    name, metric = "tag", "f1"
     sentences = 2
 
     def __init__(self, stories: ToyStories):
@@ -94,7 +94,7 @@ class Questions:
     different names, also to SQuAD's scoring, for which "the raft" is "raft".
     """
 
-    name, measure = "answer", "exact_match"
+    name, metric = "answer", "exact_match"
     stories_in_passage = 2  # of one sentence each
 
     def __init__(self, stories: ToyStories):
@@ -114,7 +114,7 @@ class Questions:
             passage = [next(acting) for _ in range(self.stories_in_passage)]
             answers = things_in([story.text for story in passage],
                                 self.owned[np.concatenate([story.states[0] for story in passage])])
-            if len({normalized(answer.text) for answer in answers}) < len(answers):
+            if len({normalize_answer(answer.text) for answer in answers}) < len(answers):
                 continue
             people = [self.stories.character_of(story.states[0]) for story in passage]
             asked = int(rng.integers(len(passage)))
@@ -153,7 +153,7 @@ class Questions:
         weight = np.stack([p[:, k] * (1 - np.delete(p, k, axis=1)).prod(axis=1)
                            for k in range(p.shape[1])], axis=1)
         weight /= weight.sum(axis=1, keepdims=True)
-        predictions = [Found(row[p.argmax()], row[p.argmax()], float(p.max()), 0.0)
+        predictions = [PredictedAnswer(row[p.argmax()], row[p.argmax()], float(p.max()), 0.0)
                        for row, p in zip(things, weight)]
         return Best(predictions, float(weight.max(axis=1).mean()))
 

@@ -57,21 +57,21 @@ def test_the_loss_compares_the_endings_of_one_example():
 
 def test_figures_baseline_and_file():
     predictions = [np.array(p) for p in ([0.1, 0.8, 0.1], [0.5, 0.2, 0.3], [0.0, 0.4, 0.6])]
-    assert TASK.figures(EXAMPLES, predictions) == {"accuracy": pytest.approx(1 / 3)}
+    assert TASK.compute_metrics(EXAMPLES, predictions) == {"accuracy": pytest.approx(1 / 3)}
     assert TASK.details(EXAMPLES, predictions)["confusion"] == [[0, 0, 0], [0, 1, 1], [1, 0, 0]]
-    assert TASK.guess(EXAMPLES) == 1
-    guessed = TASK.guessed(1, EXAMPLES)
-    assert TASK.figures(EXAMPLES, guessed) == {"accuracy": pytest.approx(2 / 3)}
-    assert json.loads(TASK.written(EXAMPLES, predictions).splitlines()[1]) == {
+    assert TASK.fit_baseline(EXAMPLES) == 1
+    guessed = TASK.predict_baseline(1, EXAMPLES)
+    assert TASK.compute_metrics(EXAMPLES, guessed) == {"accuracy": pytest.approx(2 / 3)}
+    assert json.loads(TASK.format_predictions(EXAMPLES, predictions).splitlines()[1]) == {
         "label": 0, "probabilities": [0.5, 0.2, 0.3]}
-    assert TASK.written(EXAMPLES[:1], [np.array([1 / 3, 2 / 3])]) == \
+    assert TASK.format_predictions(EXAMPLES[:1], [np.array([1 / 3, 2 / 3])]) == \
         '{"label": 1, "probabilities": [0.333333, 0.666667]}\n'
     assert TASK.describe(EXAMPLES[:2], EXAMPLES[2:]) == [
         "3 endings in training; right is 1 1 (50.0%), 2 1 (50.0%)",
         "3 endings in dev; right is 1 1 (100.0%)"]
     shown = TASK.show(TASK.rows(EXAMPLES)[0]).splitlines()
     assert [line.endswith(" [SEP]  <- right") for line in shown] == [False, True, False]
-    [two] = TASK.guessed(2, [ChoiceExample("a", "", ("b", "c"))])
+    [two] = TASK.predict_baseline(2, [ChoiceExample("a", "", ("b", "c"))])
     assert len(two) == 2
 
 

@@ -12,12 +12,13 @@ from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.examples import Answer, QuestionExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
-from minibert.finetuning.tasks.question_answering import (NOT_ASKED, NO_EDGE, NO_TOKEN, Found,
-                                                          QuestionAnswering, aligned)
+from minibert.finetuning.tasks.question_answering import (NO_LABEL, NO_EDGE, NO_TOKEN,
+                                                          PredictedAnswer,
+                                                          QuestionAnswering, align_answer)
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.trainer import Trainer, TrainingSettings
 
-TASK = QuestionAnswering(reading(max_length=20, stride=4), may_be_empty=True)
+TASK = QuestionAnswering(reading(max_length=20, overlap=4), may_be_empty=True)
 # what a tokenizer changes must not change in an answer: case, accents, blanks, characters it drops
 WORDS = st.sampled_from(["a", "B", "Unhappy", "rereread", "Ä", "北京", "zebra", "x", "c.", "(d",
                          "e\u0301", "\u200d", "É"])
@@ -59,7 +60,7 @@ def test_labels_point_at_the_answer_and_perfect_scores_give_it_back(example, see
         assert len(row) <= 20
         start, end = row.label
         if start:
-            text = example.passage[row.places[start][0]:row.places[end][1]]
+            text = example.passage[row.alignment[start][0]:row.alignment[end][1]]
             assert text == example.answers[0].text
         else:
             assert end == 0
@@ -78,7 +79,7 @@ def test_labels_point_at_the_answer_and_perfect_scores_give_it_back(example, see
 
 @given(context=TEXT, seed=st.integers(0, 5))
 def test_whatever_the_scores_an_answer_is_a_stretch_of_the_text(context, seed):
-    task = QuestionAnswering(reading(max_length=20, stride=4), may_be_empty=False)
+    task = QuestionAnswering(reading(max_length=20, overlap=4), may_be_empty=False)
     [found] = predict(task, small(task, seed), [asked(context, question="a b ?")])
     if found.answer is None:
         assert not TOKENIZER.encode(context, add_special_tokens=False)
@@ -87,7 +88,7 @@ def test_whatever_the_scores_an_answer_is_a_stretch_of_the_text(context, seed):
         assert found.text.encode() in context.encode() and found.text == found.text.strip()
 
 
-def test_windows_repeat_the_question_and_share_the_stride():
+def test_windows_repeat_the_question_and_share_the_overlap():
     context = "a b c d e a b c d e a b c d e a b"
     rows = TASK.rows([asked(context, ("c d", 24), question="not good ?")])  # 20 - 3 - 3 = 14
     words = [TOKENIZER.decode(row.ids) for row in rows]
@@ -95,8 +96,8 @@ def test_windows_repeat_the_question_and_share_the_stride():
                      "[CLS] not good? [SEP] a b c d e a b [SEP]"]
     assert [row.label for row in rows] == [(17, 18), (7, 8)], "both hold it"
     assert rows[0].types == [0] * 5 + [1] * 15
-    assert (rows[0].places[:5] == -1).all() and (rows[0].places[-1] == -1).all()
-    owners = [row.places[row.places[:, 0] >= 0, 2] for row in rows]
+    assert (rows[0].alignment[:5] == -1).all() and (rows[0].alignment[-1] == -1).all()
+    owners = [row.alignment[row.alignment[:, 0] >= 0, 2] for row in rows]
     assert [owner.sum() for owner in owners] == [12, 5] and not owners[1][:2].any()
 
 
@@ -112,13 +113,13 @@ def test_a_question_that_is_too_long_is_cut_and_that_is_told():
     rows = TASK.rows([asked("a b c", ("b", 2), question="a b c d e a b c d e")])
     assert TOKENIZER.decode(rows[0].ids) == "[CLS] a b c d e a b c [SEP] a b c [SEP]"
     assert "lost its end" in rows[0].note and rows[0].label == (11, 11)
-    wide = QuestionAnswering(reading(max_length=300, stride=297), True)
+    wide = QuestionAnswering(reading(max_length=300, overlap=297), True)
     [row, *_] = wide.rows([asked("c " * 300, question="a b " * 50)])
     assert row.ids[1:66] == [*wide.reading.ids("a b " * 32), TOKENIZER.sep_token_id]
 
 
 def test_windows_bring_something_new_however_long_the_question():
-    task = QuestionAnswering(reading(max_length=20, stride=16), True)
+    task = QuestionAnswering(reading(max_length=20, overlap=16), True)
     rows = task.rows([asked("a b c d e " * 4, question="a b c d e a b c d e")])  # 9 in a window
     assert [row.ids[-2] for row in rows] == task.reading.ids("a b c d e " * 4)[8:]
 
@@ -133,7 +134,7 @@ def test_alignment(text, start, span, note):
     if span is None and note is None:
         span, note = (2, 3), ""
     assert context[start:start + len(text)] == text
-    assert aligned(pieces, Answer(text, start)) == (span, note)
+    assert align_answer(pieces, Answer(text, start)) == (span, note)
 
 
 def test_what_cannot_be_aligned_is_counted_shown_and_left_out():
@@ -148,7 +149,7 @@ def test_what_cannot_be_aligned_is_counted_shown_and_left_out():
     assert "questions in training: with an answer 2 (66.7%), without one 1 (33.3%)" in lines
     assert task.describe(examples, examples[2:])[1] == "questions in dev: without one 1 (100.0%)"
     rows = task.rows(examples)
-    assert [row.label for row in rows] == [NOT_ASKED, (6, 6), (0, 0)]
+    assert [row.label for row in rows] == [NO_LABEL, (6, 6), (0, 0)]
     batch = task.batch(rows)
     assert task.count(batch.labels) == 2
     outputs = small(task).eval()(**batch.inputs())
@@ -158,7 +159,7 @@ def test_what_cannot_be_aligned_is_counted_shown_and_left_out():
                     for row, place in zip(losses, (6, 0, 6, 0))]) / 2
     assert task.loss(outputs, batch.labels).item() == pytest.approx(expected)
     assert [example.endswith(words) for example, words in
-            zip(map(task.show, rows), ("not asked", "[UNK]", "not answered here"))] == [True] * 3
+            zip(map(task.show, rows), ("no label", "[UNK]", "[CLS]: no answer here"))] == [True] * 3
 
 
 def test_no_answer_wins_where_it_scores_higher_by_the_threshold():
@@ -204,13 +205,13 @@ def test_figures_details_baseline_and_file():
     examples = [QuestionExample(str(i), "a ?", "Good a. Bad b.", answers) for i, answers in
                 enumerate([(Answer("Good a", 0),), (), (Answer("b", 12), Answer("Bad b", 8))])]
     task = QuestionAnswering(reading(max_length=20), True)
-    predictions = task.guessed("first sentence", examples)
+    predictions = task.predict_baseline("first sentence", examples)
     assert [found.text for found in predictions] == ["Good a."] * 3
-    figures = task.figures(examples, predictions)
+    figures = task.compute_metrics(examples, predictions)
     assert figures == {"exact_match": pytest.approx(1 / 3), "f1": pytest.approx(1 / 3)}
-    assert task.guess(examples) == "no answer"
-    guessed = task.guessed("no answer", examples)
-    assert task.figures(examples, guessed)["exact_match"] == pytest.approx(1 / 3)
+    assert task.fit_baseline(examples) == "no answer"
+    guessed = task.predict_baseline("no answer", examples)
+    assert task.compute_metrics(examples, guessed)["exact_match"] == pytest.approx(1 / 3)
     details = task.details(examples, guessed)
     assert details["per_class"] == {
         "all": {"exact_match": pytest.approx(1 / 3), "f1": pytest.approx(1 / 3), "support": 3},
@@ -218,15 +219,17 @@ def test_figures_details_baseline_and_file():
         "without one": {"exact_match": 1.0, "f1": 1.0, "support": 1}}
     assert details["best_null_threshold"]["f1"] == pytest.approx(1 / 3)
     # 0 and 2 were left unanswered, 0 with the right words, 2 with some of them
-    withheld = [Found(None, Answer("Good a", 0), 0.5, 2.0), Found(None, Answer("b", 12), 0.5, 4.0),
-                Found(None, Answer("Good a. Bad b", 0), 0.5, 3.0)]
+    withheld = [PredictedAnswer(None, Answer("Good a", 0), 0.5, 2.0),
+                PredictedAnswer(None, Answer("b", 12), 0.5, 4.0),
+                PredictedAnswer(None, Answer("Good a. Bad b", 0), 0.5, 3.0)]
     details = task.details(examples, withheld)
     assert details["best_null_threshold"] == {"threshold": 3.0,
                                               "f1": pytest.approx((1 + 1 + 0.8) / 3)}
-    given = [Found(found.best, found.best, 0.5, 0.0) for found in withheld]
-    assert task.figures(examples, given) == {"exact_match": pytest.approx(1 / 3),
+    given = [PredictedAnswer(found.best, found.best, 0.5, 0.0) for found in withheld]
+    assert task.compute_metrics(examples, given) == {"exact_match": pytest.approx(1 / 3),
                                              "f1": pytest.approx((1 + 0 + 0.8) / 3)}
-    assert json.loads(task.written(examples, predictions)) == {"0": "Good a.", "1": "Good a.",
+    assert json.loads(task.format_predictions(examples, predictions)) == {"0": "Good a.",
+                                                                          "1": "Good a.",
                                                                "2": "Good a."}
 
 

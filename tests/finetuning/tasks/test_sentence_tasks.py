@@ -13,7 +13,7 @@ from tests.finetuning.small_tasks import (TOKENIZER, bert_config, classification
 from minibert.errors import InputError
 from minibert.finetuning.build_model import config_changes, fresh_model, head_class
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.labels import balanced_weights, class_names, commonest, counted
+from minibert.finetuning.labels import balanced_weights, class_names, format_counts, most_frequent
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
 from minibert.finetuning.tasks.classification import Classification
@@ -23,7 +23,7 @@ from minibert.training.trainer import Trainer, TrainingSettings
 LONG = "a b c d e a b c d e a a b c a b d"  # 17 tokens: 10 in a window, 2 of them shared
 
 
-def test_a_long_text_has_windows_that_share_the_stride():
+def test_a_long_text_has_windows_that_share_the_overlap():
     rows = classification().rows([SentenceExample(LONG, label="pos"), SentenceExample("a")])
     texts = [TOKENIZER.decode(row.ids[1:-1]) for row in rows]
     assert texts == ["a b c d e a b c d e", "d e a a b c a b d", "a"]
@@ -80,10 +80,10 @@ def test_labels_that_are_not_known_are_named():
         class_names(["pos", "pos"], "train.tsv")
     assert class_names(["10", "9", "9"]) == ("9", "10") and class_names("ba") == ("a", "b")
     assert class_names(["b", "10", "9"]) == ("10", "9", "b")  # not all of them are numbers
-    assert commonest(["b", "a", "c", "b", "a"]) == "a"
-    assert counted(["b", "a", "b"]) == "b 2 (66.7%), a 1 (33.3%)"
-    assert counted(list("abc"), most=1) == "a 1 (33.3%) and 2 more"
-    assert counted("aab", most=2) == "a 2 (66.7%), b 1 (33.3%)"
+    assert most_frequent(["b", "a", "c", "b", "a"]) == "a"
+    assert format_counts(["b", "a", "b"]) == "b 2 (66.7%), a 1 (33.3%)"
+    assert format_counts(list("abc"), most=1) == "a 1 (33.3%) and 2 more"
+    assert format_counts("aab", most=2) == "a 2 (66.7%), b 1 (33.3%)"
 
 
 @given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
@@ -97,20 +97,23 @@ def test_figures_and_details_of_a_classification():
     task = classification()
     examples = [SentenceExample("a", label=label) for label in ("neg", "neg", "neg", "pos")]
     predictions = [np.array([p, 1 - p]) for p in (0.9, 0.6, 0.2, 0.3)]
-    figures = task.figures(examples, predictions)
+    figures = task.compute_metrics(examples, predictions)
     assert figures["accuracy"] == 0.75 and figures["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
     assert figures["matthews"] == pytest.approx((4 * 3 - (3 * 2 + 1 * 2)) / np.sqrt(6 * 8))
     details = task.details(examples, predictions)
     assert details["confusion"] == [[2, 1], [0, 1]]
     assert details["per_class"]["neg"] == {"precision": 1.0, "recall": pytest.approx(2 / 3),
                                            "f1": 0.8, "support": 3}
-    assert task.guess(examples) == "neg"
-    assert task.figures(examples, task.guessed("neg", examples))["accuracy"] == 0.75
-    lines = [json.loads(line) for line in task.written(examples, predictions).splitlines()]
+    assert task.fit_baseline(examples) == "neg"
+    assert task.compute_metrics(examples, task.predict_baseline("neg",
+                                                                examples))["accuracy"] == 0.75
+    lines = [json.loads(line) for line in task.format_predictions(examples,
+                                                                  predictions).splitlines()]
     assert [line["label"] for line in lines] == ["neg", "neg", "pos", "pos"]
     assert lines[0]["probabilities"] == {"neg": 0.9, "pos": 0.1}
-    assert task.guess(examples[2:] + examples[3:]) == "pos"  # whatever the order of the classes
-    assert task.figures(examples, task.guessed("pos", examples))["accuracy"] == 0.25
+    assert task.fit_baseline(examples[2:] + examples[3:]) == "pos"  # in any order
+    assert task.compute_metrics(examples, task.predict_baseline("pos",
+                                                                examples))["accuracy"] == 0.25
     assert task.describe(examples[:3], examples[2:]) == [
         "classes in training: neg 3 (100.0%)", "classes in dev: neg 1 (50.0%), pos 1 (50.0%)"]
     assert task.show(task.rows(examples)[3]) == "[CLS] a [SEP]\n  -> pos"
@@ -118,7 +121,7 @@ def test_figures_and_details_of_a_classification():
 
 def test_what_is_written_has_six_decimals_and_names_as_they_are():
     task = Classification(reading(), ("坏", "好"))
-    text = task.written([SentenceExample("a")], [np.array([1 / 3, 2 / 3])])
+    text = task.format_predictions([SentenceExample("a")], [np.array([1 / 3, 2 / 3])])
     assert text == '{"label": "好", "probabilities": {"坏": 0.333333, "好": 0.666667}}\n'
 
 
@@ -126,16 +129,16 @@ def test_regression():
     task = Regression(reading())
     examples = [SentenceExample(text, label=label) for text, label in
                 (("a", 1.0), ("b", 2.0), ("c", 4.5))]
-    figures = task.figures(examples, [2.0, 4.0, 9.0])
+    figures = task.compute_metrics(examples, [2.0, 4.0, 9.0])
     assert figures == {"pearson": pytest.approx(1), "spearman": pytest.approx(1),
                        "mean_squared_error": pytest.approx((1 + 4 + 4.5 ** 2) / 3)}
-    curved = task.figures(examples, [1.0, 2.0, 100.0])
+    curved = task.compute_metrics(examples, [1.0, 2.0, 100.0])
     assert curved["spearman"] == pytest.approx(1) and curved["pearson"] < 0.97
     assert task.describe(examples[:2], examples[1:]) == [
         "numbers in training: 1 to 2, mean 1.5, standard deviation 0.5",
         "numbers in dev: 2 to 4.5, mean 3.25, standard deviation 1.25"]
-    assert task.guess(examples) == 2.5
-    assert task.figures(examples, task.guessed(2.5, examples))["pearson"] == 0
+    assert task.fit_baseline(examples) == 2.5
+    assert task.compute_metrics(examples, task.predict_baseline(2.5, examples))["pearson"] == 0
     model = small(task).eval()
     batch = task.batch(task.rows(examples))
     outputs = model(**batch.inputs())
@@ -145,7 +148,8 @@ def test_regression():
     windows = [model(**task.batch([row]).inputs()).logits.data[0, 0]
                for row in task.rows([SentenceExample(LONG)])]
     assert len(windows) == 2 and long == pytest.approx(np.mean(windows))
-    assert json.loads(task.written(examples, [0.5, 1.5, 2.5]).splitlines()[1]) == {"label": 1.5}
+    assert json.loads(task.format_predictions(examples, [0.5, 1.5,
+                                                         2.5]).splitlines()[1]) == {"label": 1.5}
 
 
 @pytest.mark.parametrize("left_to_right", [False, True])

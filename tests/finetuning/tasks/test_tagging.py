@@ -21,15 +21,15 @@ def example(words: str, tags: str, where: str = "") -> TagExample:
     return TagExample(tuple(words.split()), tuple(tags.split()), where)
 
 
-@given(sentences=st.lists(SENTENCE, min_size=1, max_size=3), stride=st.integers(0, 7))
-def test_every_word_is_asked_once_at_its_first_token(sentences, stride):
-    task = Tagging(reading(stride=stride), LABELS)
+@given(sentences=st.lists(SENTENCE, min_size=1, max_size=3), overlap=st.integers(0, 7))
+def test_every_word_is_asked_once_at_its_first_token(sentences, overlap):
+    task = Tagging(reading(overlap=overlap), LABELS)
     examples = [TagExample(*zip(*sentence)) for sentence in sentences]
     rows = task.rows(examples)
     asked = [[] for _ in examples]
     for row in rows:
-        assert len(row) <= 12 and len(row.label) == len(row.places) == len(row)
-        for token, label, place in zip(row.ids, row.label, row.places):
+        assert len(row) <= 12 and len(row.label) == len(row.alignment) == len(row)
+        for token, label, place in zip(row.ids, row.label, row.alignment):
             assert (label == IGNORE_INDEX) == (place == -1)
             if place >= 0:
                 word = examples[row.example].words[place]
@@ -41,7 +41,7 @@ def test_every_word_is_asked_once_at_its_first_token(sentences, stride):
     flat = [token for word in examples[0].words for token in
             TOKENIZER.encode(word, add_special_tokens=False) or [TOKENIZER.unk_token_id]]
     seen = [row.ids[1:-1] for row in rows if row.example == 0]
-    assert seen[0] + [t for ids in seen[1:] for t in ids[stride:]] == flat
+    assert seen[0] + [t for ids in seen[1:] for t in ids[overlap:]] == flat
 
 
 @given(sentences=st.lists(SENTENCE, min_size=1, max_size=4), seed=st.integers(0, 9))
@@ -58,15 +58,15 @@ def test_perfect_scores_give_back_the_tags(sentences, seed):
                 score[t, label] += 20
     predictions = task.predictions(examples, rows, scores)
     assert predictions == [e.tags for e in examples]
-    assert task.figures(examples, predictions)["accuracy"] == 1.0
+    assert task.compute_metrics(examples, predictions)["accuracy"] == 1.0
     assert task.batch(rows).labels.shape == task.batch(rows).input_ids.shape
 
 
 def test_a_word_in_two_windows_is_asked_where_it_has_more_context():
-    task = Tagging(reading(max_length=8, stride=4), LABELS)  # six tokens in a window
+    task = Tagging(reading(max_length=8, overlap=4), LABELS)  # six tokens in a window
     rows = task.rows([example("a b c d e a b c", "O O O O O O O O")])
     assert [TOKENIZER.decode(row.ids[1:-1]) for row in rows] == ["a b c d e a", "c d e a b c"]
-    assert [list(row.places) for row in rows] == [[-1, 0, 1, 2, 3, -1, -1, -1],
+    assert [list(row.alignment) for row in rows] == [[-1, 0, 1, 2, 3, -1, -1, -1],
                                                   [-1, -1, -1, 4, 5, 6, 7, -1]]
 
 
@@ -98,38 +98,41 @@ def test_tag_names_of_entities_and_of_others():
     assert tag_names([example("a b", "O B")]) == ("O", "B", "I")
     with pytest.raises(InputError, match="'O' is the only tag there"):
         tag_names([example("a b", "O O")])
-    with pytest.raises(InputError, match=r"dev.txt, line 3, word 2 .'b'.: the label 'B-ORG' did"):
-        Tagging(reading(), LABELS).rows([example("a b", "O B-ORG", "dev.txt, line 3")])
+    with pytest.raises(InputError, match=r"dev.txt, line 3, word 2 .'b'.: the label 'B-ORG' did.*"
+                                         r" .so it is in word 3 .'c'., too.; line 5, word"):
+        Tagging(reading(), LABELS).rows([example("a b c", "O B-ORG B-ORG", "dev.txt, line 3"),
+                                         TagExample(("d",)), example("a", "X", "dev.txt, line 5")])
 
 
 def test_figures_baseline_and_file():
     task = Tagging(reading(), LABELS)
     train = [example("a b a c", "B-PER I-PER O O"), example("a b d", "B-PER I-PER O")]
-    guess = task.guess(train)
+    guess = task.fit_baseline(train)
     assert guess == {"other": "O", "words": {"a": "B-PER", "b": "I-PER"}}
     dev = [example("a b e", "B-PER I-PER O"), example("b c", "O B-LOC")]
-    guessed = task.guessed(guess, dev)
+    guessed = task.predict_baseline(guess, dev)
     assert guessed == [("B-PER", "I-PER", "O"), ("I-PER", "O")]
-    figures = task.figures(dev, guessed)
+    figures = task.compute_metrics(dev, guessed)
     assert figures == {"accuracy": 3 / 5, "precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2}
-    more = task.figures(dev, [("B-PER", "B-LOC", "B-LOC"), ("O", "O")])  # three found, two there
+    more = task.compute_metrics(dev, [("B-PER", "B-LOC", "B-LOC"), ("O",
+                                                                    "O")])  # three found, two there
     assert (more["precision"], more["recall"], more["f1"]) == (0.0, 0.0, 0.0)
-    more = task.figures(dev, [("B-PER", "I-PER", "B-LOC"), ("B-LOC", "O")])
+    more = task.compute_metrics(dev, [("B-PER", "I-PER", "B-LOC"), ("B-LOC", "O")])
     assert (more["precision"], more["recall"], more["f1"]) == (1 / 3, 1 / 2, 2 / 5)
     assert task.describe(train[1:], dev[1:]) == [
         "tags in training: B-PER 1 (33.3%), I-PER 1 (33.3%), O 1 (33.3%)",
         "tags in dev: B-LOC 1 (50.0%), O 1 (50.0%)"]
     assert task.details(dev, guessed)["per_class"]["LOC"] == {"precision": 0.0, "recall": 0.0,
                                                               "f1": 0.0, "support": 1}
-    assert task.written(dev, guessed) == "a\tB-PER\nb\tI-PER\ne\tO\n\nb\tI-PER\nc\tO\n"
+    assert task.format_predictions(dev, guessed) == "a\tB-PER\nb\tI-PER\ne\tO\n\nb\tI-PER\nc\tO\n"
     words = Tagging(reading(), ("DT", "NN"))
-    counted = words.guess([example("a b", "DT NN"), example("a a", "NN NN")])
+    counted = words.fit_baseline([example("a b", "DT NN"), example("a a", "NN NN")])
     assert counted == {"other": "NN", "words": {}}, "a is an NN more often than not"
-    counted = words.guess([example("b b b a a a", "NN NN NN DT NN DT")])
-    assert words.guessed(counted, [example("a c", "DT NN")]) == [("DT", "NN")]
+    counted = words.fit_baseline([example("b b b a a a", "NN NN NN DT NN DT")])
+    assert words.predict_baseline(counted, [example("a c", "DT NN")]) == [("DT", "NN")]
     right, predicted = [example("a b", "DT NN")], [("DT", "DT")]
     assert words.metric_for_best_model == "accuracy"
-    assert words.figures(right, predicted) == {"accuracy": 0.5}
+    assert words.compute_metrics(right, predicted) == {"accuracy": 0.5}
     assert words.details(right, predicted)["confusion"] == [[1, 0], [1, 0]]
 
 
@@ -139,7 +142,7 @@ def test_tags_without_a_type_are_entities_of_one_kind():
     task = Tagging(reading(), tag_names(right))
     assert task.metric_for_best_model == "f1"
     predicted = [("B", "I", "I", "O"), ("O", "O", "O", "B")]
-    assert task.figures(right, predicted)["f1"] == pytest.approx(0.8)
+    assert task.compute_metrics(right, predicted)["f1"] == pytest.approx(0.8)
     assert list(task.details(right, predicted)["per_class"]) == ["_"]
 
 

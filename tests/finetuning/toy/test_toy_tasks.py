@@ -170,7 +170,7 @@ def drawn(request, world):
 def score(task, examples, predictions):
     """As each task is scored; nothing is read for it, so any tokenizer will do."""
     reading = Reading(BertTokenizer.from_words(["."]), 48)
-    return task.task(reading).figures(examples, predictions)[task.measure]
+    return task.task(reading).compute_metrics(examples, predictions)[task.metric]
 
 
 def test_the_best_score_is_what_is_expected_of_it(drawn):
