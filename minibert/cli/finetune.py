@@ -76,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                           help="labelled examples to learn from; with --resume where they are now")
         task.add_argument("--dev", type=path, metavar="FILE",
                           help="labelled examples to be judged by")
+        task.add_argument("--strict", action="store_true", default=None,
+                          help="refuse a file with broken rows, misplaced answers and the like, "
+                               "which are passed over with a note")
         if name in ("classify", "pair", "tag"):
             add_columns(task.add_argument_group("files"), pairs=name == "pair")
         if name in ("classify", "pair"):

@@ -55,13 +55,14 @@ class TaskOptions:
     labels: tuple[str, ...] | None = None
     weights: tuple[float, ...] | None = None
     may_be_empty: bool = False
+    strict: bool = False  # refuse what the readers of files would pass over with a warning
 
     def __post_init__(self):
         one_of("task", self.task, TASKS)
         one_of("metric", self.metric, METRICS)
         whole_number("--max-length", self.max_length)
         whole_number("--stride", self.stride)
-        for name in ("left_to_right", "regression", "vote", "may_be_empty"):
+        for name in ("left_to_right", "regression", "vote", "may_be_empty", "strict"):
             flag(name, getattr(self, name))
         for name in ("text_column", "pair_column", "label_column"):
             if not isinstance(getattr(self, name), (str, type(None))):
@@ -82,12 +83,13 @@ def read_examples(options: TaskOptions, name: str, labelled: bool = True) -> lis
     """The examples of the file `name`."""
     if options.task in ("classify", "pair"):
         columns = Columns(options.text_column, options.pair_column, options.label_column)
-        return read_sentences(name, columns, options.task == "pair", options.regression, labelled)
+        return read_sentences(name, columns, options.task == "pair", options.regression, labelled,
+                              options.strict)
     if options.task == "choice":
-        return read_choices(name, labelled)
+        return read_choices(name, labelled, options.strict)
     if options.task == "tag":
-        return read_tags(name, labelled, options.text_column, options.label_column)
-    return read_questions(name, labelled)
+        return read_tags(name, labelled, options.text_column, options.label_column, options.strict)
+    return read_questions(name, labelled, options.strict)
 
 
 def learned_from(options: TaskOptions, train: list, name: str, class_weights: bool = False

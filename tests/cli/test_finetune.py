@@ -31,8 +31,8 @@ from minibert.training.trainer import Trainer
     ("classify", {"accuracy", "macro_f1", "matthews"}, ["majority class", "classes in training",
                                                         "was taken for"]),
     ("pair", {"accuracy", "macro_f1", "matthews"}, ["majority class", "[SEP]"]),
-    ("choice", {"accuracy"}, ["commonest place", "<- right", "ending 1"]),
-    ("tag", {"accuracy", "f1", "precision", "recall"}, ["each word's commonest tag", "LOC",
+    ("choice", {"accuracy"}, ["most frequent place", "<- right", "ending 1"]),
+    ("tag", {"accuracy", "f1", "precision", "recall"}, ["each word's most frequent tag", "LOC",
                                                         "/B-PER"]),
     ("answer", {"exact_match", "f1"}, ["no answer", "with an answer", "without one",
                                        "--null-threshold"])])

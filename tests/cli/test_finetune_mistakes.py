@@ -12,7 +12,7 @@ from tests.cli.labelled_world import FILES, finetune
     ("tag", ("--freeze-layers", "3"), "3 layers cannot be frozen: the model has 2"),
     ("tag", ("--freeze-layers", "-1"), "-1 layers"), ("tag", ("--dropout", "1"), "1.0"),
     ("tag", ("--max-length", "33"), "--max-length is 33, but the model in"),
-    ("tag", ("--max-length", "4"), "max_length is 4"), ("tag", ("--stride", "30"), "stride is 30"),
+    ("tag", ("--max-length", "4"), "max_length = 4"), ("tag", ("--stride", "30"), "overlap (--stride) = 30"),
     ("tag", ("--patience", "-1"), "patience = -1"), ("tag", ("--seed", "-1"), "seed = -1"),
     ("tag", ("--workers", "0"), "workers = 0"),
     ("tag", ("--regression",), "unrecognized arguments: --regression"),
@@ -50,7 +50,8 @@ def test_what_must_be_named(world, tmp_path, capsys, name):
     ("tag", "train", "a O\nb O\n", "'O' is the only tag there"),
     ("tag", "dev", "a O\nb B-ORG\n", "word 2 ('b'): the label 'B-ORG' did not occur"),
     ("tag", "dev", "a O\n\nb X O\n", "line 3: 3 columns"),
-    ("tag", "train", "a B-PER\nb I-LOC\nc O\n", "line 2: I-LOC begins an entity"),
+    ("tag", "train", "a B-PER\nb I-LOC\nc O\n", "1 entities begin with I- where BIO2 "
+     "writes B-: they are read so, as conlleval and seqeval do (line 2): refused because"),
     ("choice", "dev", '{"context": "a", "endings": ["b", "c"], "label": 2}', "line 1: the label"),
     ("choice", "train", '{"context": "a", "endings": ["b", "c"], "label": 1}\n{"context": "a", '
      '"endings": ["b", "c", "d"], "label": 1}', "line 2: 3 endings"),
@@ -63,7 +64,8 @@ def test_what_must_be_named(world, tmp_path, capsys, name):
 def test_files_that_cannot_be_learned_from(world, tmp_path, capsys, task, part, content, words):
     path = tmp_path / f"bad.{FILES[task]}"
     path.write_text(content)
-    line = mistake(capsys, *finetune(task, world, tmp_path / "run", f"--{part}", str(path)))
+    line = mistake(capsys, *finetune(task, world, tmp_path / "run", f"--{part}", str(path),
+                                     "--strict"))
     assert words in line and "bad" in line
     assert not (tmp_path / "run").exists()
 
