@@ -152,9 +152,6 @@ def grammar(topic: Topic, character: Character
 class ToyWorld(HiddenMarkovModel):
     """The English toy world. `states` lists (topic, character's noun, place in the sentence)."""
 
-    # Pairs are 2 + 2 whole sentences, whatever their words: then the oracle's prior is exact.
-    sentences_per_segment = 2
-
     def __init__(self):
         grammars = {(name, character.noun): grammar(topic, character)
                     for name, topic in TOPICS.items() for character in CHARACTERS}

@@ -27,6 +27,8 @@ class HiddenMarkovModel:
     to 1, words repeat or document_end is not inside (0, 1).
     """
 
+    sentences_per_segment = 2  # of pairs, whatever their words: then the oracle's prior is exact
+
     def __init__(self, words: list[str], emission: np.ndarray, inner: np.ndarray | sparse.spmatrix,
                  starts: np.ndarray, ends: np.ndarray, between: np.ndarray, document_end: float):
         self.words = list(words)

@@ -36,14 +36,14 @@ class Oracle:
     """Exact log-probabilities, in nats, for token ids of text that `world` generated.
 
     world: a HiddenMarkovModel with S states. tokenizer: each word of the world is one token of its
-    vocabulary (V). Pairs consist of `sentences` whole sentences in A and as many in B, chosen
-    independently of their words: a choice such as "as many as fit" would carry information about
-    them. Errors: InputError where the tokenizer splits a word, and in all methods where the ids are
-    no text of this world.
+    vocabulary (V). Pairs have `world.sentences_per_segment` whole sentences in A and as many in B,
+    chosen independently of their words: a choice such as "as many as fit" would carry information
+    about them. Errors: InputError where the tokenizer splits a word, and in all methods where the
+    ids are no text of this world.
     """
 
-    def __init__(self, world: HiddenMarkovModel, tokenizer, sentences: int = 2):
-        self.world, self.sentences = world, sentences
+    def __init__(self, world: HiddenMarkovModel, tokenizer):
+        self.world, self.sentences = world, world.sentences_per_segment
         self.cls_id, self.sep_id = tokenizer.cls_token_id, tokenizer.sep_token_id
         self.mask_id = tokenizer.mask_token_id
         ids = []

@@ -214,7 +214,8 @@ def test_pairs_equal_enumeration(world, seed, sentences, unused):
     if not pairs:
         return
     ids, types, attention = pair_arrays(tokenizer, pairs)
-    oracle = Oracle(world, tokenizer, sentences)
+    world.sentences_per_segment = sentences
+    oracle = Oracle(world, tokenizer)
     _, next_sentence = oracle.pairs(ids, types, attention, [], [])
     for row, (a, b) in enumerate(pairs):
         joint = enumerate_pair(world, tokenizer, a, b, sentences)
@@ -265,7 +266,7 @@ def pairs(toy):
     shown = np.where(chosen & (fate >= 0.9), rng.choice(tokenizer.ordinary_ids, ids.shape), shown)
     positions = np.flatnonzero(chosen)
     words = ids.ravel()[positions]
-    answers = Oracle(world, tokenizer, n).pairs(shown, types, attention, positions, words)
+    answers = Oracle(world, tokenizer).pairs(shown, types, attention, positions, words)
     return shown, types, attention, positions, words, labels, answers
 
 
@@ -346,7 +347,8 @@ def test_what_is_not_a_pair_is_refused():
     world = random_world(0)
     tokenizer = WordTokenizer(world.words)
     word = tokenizer.ordinary_ids[0]
-    oracle = Oracle(world, tokenizer, sentences=1)
+    world.sentences_per_segment = 1
+    oracle = Oracle(world, tokenizer)
     good = pair_arrays(tokenizer, [([word, word], [word, word])])
     for column, token in ((0, word), (3, word), (4, tokenizer.sep_token_id), (6, word)):
         ids = good[0].copy()
