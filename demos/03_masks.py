@@ -50,10 +50,10 @@ def main() -> None:
 
     for name, mask in (("bidirectional, as BERT reads", bidirectional),
                        ("causal, as GPT reads", causal),
-                       ("prefix: two words are read, the rest is written", prefix)):
-        print(f"{name} (rows ask, # = may attend):\n")
+                       ("prefix: the first two words are read in both directions", prefix)):
+        print(f"{name} (row = query, # = may attend):\n")
         print(masks.format_mask(np.broadcast_to(mask, (1, 1, T, T)), WORDS))
-        print("\n   what the gradients say, row = output, column = input:\n")
+        print("\n   size of the gradients, row = output, column = input:\n")
         table = influence(block, mask)
         show(table)
         print()
