@@ -27,6 +27,7 @@ from minibert.finetuning.tasks.base import Task
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count, keep_freed_memory
+from minibert.training.optim import OPTIMIZERS
 from minibert.training.report import Report, in_words
 from minibert.training.run_folder import Run
 from minibert.training.settings import TrainingSettings
@@ -103,6 +104,7 @@ def _add_training(training) -> None:
     training.add_argument("--lr", type=float, help="the highest learning rate (5e-5 for BERT's "
                                                    "width of 768, more for a narrower model)")
     training.add_argument("--warmup", type=int, help="steps until the highest rate (a tenth)")
+    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="(adamw)")
     training.add_argument("--weight-decay", type=float, help="(0.01)")
     training.add_argument("--layer-decay", type=float,
                           help="the rate of a layer as a share of that above it (1)")

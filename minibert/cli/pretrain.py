@@ -26,6 +26,7 @@ from minibert.models.config import option_fields
 from minibert.training.machine import core_count, keep_freed_memory
 from minibert.training.report import Report, in_words
 from minibert.training.run_folder import Run
+from minibert.training.optim import OPTIMIZERS
 from minibert.training.schedules import SCHEDULES
 from minibert.training.trainer import Trainer
 
@@ -78,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--min-lr", type=float, help="the rate at the end")
     training.add_argument("--warmup", type=int, help="steps until the highest rate")
     training.add_argument("--schedule", choices=tuple(SCHEDULES))
+    training.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="(adamw)")
     training.add_argument("--weight-decay", type=float)
     training.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"))
     training.add_argument("--clip", type=float, help="largest norm of the gradient (0: no limit)")

@@ -5,7 +5,10 @@ import json
 import numpy as np
 import pytest
 from tests.cli.command_line import files_below, mistake, output_of, pretrain, write_text
+from tests.training.momentum import Momentum
 
+from minibert.checkpoints.safetensors import load_file
+from minibert.training.optim import OPTIMIZERS
 from minibert.training.run_folder import Run
 
 
@@ -77,6 +80,16 @@ def test_the_same_seed_the_same_files(text, tmp_path, capsys):
         logs.append(((tmp_path / name / "log.jsonl").read_bytes(),
                      (tmp_path / name / "latest/model.safetensors").read_bytes()))
     assert logs[0] == logs[1]
+
+
+def test_another_optimizer_is_a_line_in_the_table(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS, "momentum", Momentum)
+    output_of(capsys, *pretrain("gpt", text, tmp_path, "--steps", "3", "--optimizer", "momentum"))
+    assert Run(tmp_path).state()["settings"]["optimizer"] == "momentum"
+    arrays = load_file(tmp_path / "latest" / "optimizer.safetensors")
+    assert {name.split(".")[0] for name in arrays} == {"momentum_buffer", "step"}
+    assert "invalid choice: 'sgd'" in mistake(capsys, *pretrain("gpt", text, tmp_path / "other",
+                                                                "--optimizer", "sgd"))
 
 
 def test_workers_are_stored_and_reused(text, tmp_path, capsys, monkeypatch):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.autograd.op_factory import SEEDS
 from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
+from tests.training.momentum import Momentum
 from tests.training.small_objective import SmallObjective, small_model
 
 from minibert.autograd.fused import threads as cores
@@ -302,30 +303,6 @@ def test_no_limit_leaves_the_gradients():
     before = tensor.grad.copy()
     assert clip_grad_norm_([tensor], float("inf")) == pytest.approx(np.linalg.norm(before))
     assert np.array_equal(tensor.grad, before)
-
-
-class Momentum(optimizer_module.Optimizer):
-    """Another optimizer is a formula and the names of its moments: SGD with momentum."""
-
-    moment_names = ("momentum_buffer",)
-
-    def __init__(self, params, lr=0.1, momentum=0.9):
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-
-    @classmethod
-    def from_settings(cls, groups, settings):
-        given = [{"params": group["params"]} for group in groups]
-        return cls(given, lr=settings.lr, momentum=settings.betas[0])
-
-    def update(self, w, g, moments, step, settings, scratch):
-        [velocity] = moments
-        velocity *= settings["momentum"]
-        velocity += g
-        np.multiply(velocity, settings["lr"], out=scratch)
-        w -= scratch
-
-    def check_settings(self, settings):
-        pass
 
 
 def test_another_optimizer_is_a_formula_and_names():
