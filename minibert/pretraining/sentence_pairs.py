@@ -8,7 +8,7 @@ truncated only where one sentence each is too long. An epoch has one pair for ea
 draws the order, the labels (half of each) and the random sentences anew.
 """
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Segments:
     @staticmethod
     def concatenate(parts: list["Segments"]) -> "Segments":
         """Joins examples in the given order."""
-        return Segments(*map(np.concatenate, zip(*map(astuple, parts))))
+        return Segments(*map(np.concatenate, zip(*[vars(part).values() for part in parts])))
 
 
 def sample_pairs(documents: EncodedDocuments, n_tokens: int, rng: np.random.Generator,
