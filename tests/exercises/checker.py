@@ -315,7 +315,7 @@ def outcome(part: Part, function: Callable, inputs: Inputs) -> Any:
         with np.errstate(all="ignore"):
             output = part.observe(within(1, function, *part.arguments(inputs)))
             return part.symptoms(inputs, output)
-    except (Exception, TookTooLong) as error:
+    except (Exception, SystemExit, TookTooLong) as error:
         return type(error)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 from tests.exercises.checks import block as block_checks
-from tests.exercises.checks import bpe, graph_walk, kv_cache, top_p, wordpiece
+from tests.exercises.checks import bpe, kv_cache, top_p, wordpiece
+from tests.exercises.micro_copy import micro
 
 import minibert as mb
-from minibert import micro
 
 
 def gradients(function, arrays, upstream):
@@ -51,7 +51,7 @@ def topological_order(root):
 
 
 def softmax_backward(dP, P):
-    return gradients(micro.softmax, (np.log(P),), dP)[0]
+    return gradients(micro.softmax, (np.log(np.maximum(P, 1e-300)),), dP)[0]
 
 
 def layer_norm_backward(dy, x, weight, eps):

@@ -6,10 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 from tests.exercises.checker import Part
 from tests.exercises.drawing import numbers
+from tests.exercises.micro_copy import micro as copy
 
 from minibert import micro
-from minibert.micro import feed_forward as micro_feed_forward
-from minibert.micro import layer_norm, self_attention
 
 H, C = 2, 4
 
@@ -35,16 +34,16 @@ def the_learners_arguments(inputs):
     w, mask = block_weights(inputs)
 
     def attention(x):
-        return self_attention(micro.Tensor(x), w, mask, H).data
+        return micro.self_attention(micro.Tensor(x), w, mask, H).data
 
     def feed_forward(x):
-        return micro_feed_forward(micro.Tensor(x), w, "tanh").data
+        return micro.feed_forward(micro.Tensor(x), w, "tanh").data
 
     def attention_norm(x):
-        return layer_norm(micro.Tensor(x), *w["attention_norm"]).data
+        return micro.layer_norm(micro.Tensor(x), *w["attention_norm"]).data
 
     def feed_forward_norm(x):
-        return layer_norm(micro.Tensor(x), *w["feed_forward_norm"]).data
+        return micro.layer_norm(micro.Tensor(x), *w["feed_forward_norm"]).data
 
     return [inputs["x"].copy(), attention, feed_forward, attention_norm, feed_forward_norm,
             inputs["norm_first"]]
@@ -53,13 +52,16 @@ def the_learners_arguments(inputs):
 def right(x, attention, feed_forward, attention_norm, feed_forward_norm, norm_first):
     """micro's own lines, with these functions as its branches."""
     def branch(function):
-        return lambda x, *settings: micro.Tensor(function(x.data))
+        return lambda x, *settings: function(x)
+
+    def layer_norm(x, norm):
+        return norm(x)
 
     norms = {"attention_norm": [attention_norm], "feed_forward_norm": [feed_forward_norm]}
-    with (patch.object(micro, "self_attention", branch(attention)),
-          patch.object(micro, "feed_forward", branch(feed_forward)),
-          patch.object(micro, "layer_norm", lambda x, norm: micro.Tensor(norm(x.data)))):
-        return micro.block(micro.Tensor(x), norms, None, H, norm_first, "tanh").data
+    with (patch.object(copy, "self_attention", branch(attention)),
+          patch.object(copy, "feed_forward", branch(feed_forward)),
+          patch.object(copy, "layer_norm", layer_norm)):
+        return copy.block(x, norms, None, H, norm_first, "tanh")
 
 
 def later_tokens_change_nothing(function, inputs, output):
@@ -73,7 +75,7 @@ def later_tokens_change_nothing(function, inputs, output):
 
 
 def no_residual(x, attention, feed_forward, attention_norm, feed_forward_norm, norm_first):
-    """x itself is not added to what a branch computes: x + attention(...), x + feed_forward(...)."""
+    """x itself is not added to what a branch computes: x + attention(...)."""
     if norm_first:
         return feed_forward(feed_forward_norm(attention(attention_norm(x))))
     return feed_forward_norm(feed_forward(attention_norm(attention(x))))

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import strategies as st
 from tests.exercises.checker import Part
 from tests.exercises.drawing import generators
+from tests.exercises.micro_copy import micro
 
 import minibert as mb
-from minibert import micro
 
 
 @st.composite

@@ -16,7 +16,7 @@ def some_stories(draw):
     return {"stories": micro.STORIES[:count], "seed": draw(st.integers(0, 99))}
 
 
-LARGE = {"stories": micro.STORIES[:5] * 400, "seed": 1}
+LARGE = {"stories": micro.STORIES[:5] * 80, "seed": 1}
 
 
 def arguments(inputs):
