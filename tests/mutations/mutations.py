@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import dis
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,14 @@ def read_mutations() -> list[Mutation]:
             mutations.append(Mutation(name, file.removeprefix("in "), line.removeprefix("- "),
                                       becomes.removeprefix("+ "), tests.removeprefix("red: ")))
     return mutations
+
+
+def copy_project(to: Path) -> None:
+    """Copy the package, the demos, the tests and what tests read besides into the folder `to`."""
+    for name in ("minibert", "tests", "demos"):
+        shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "README.md"):
+        shutil.copy(ROOT / name, to)
 
 
 def undefined_names(text: str) -> set[str]:

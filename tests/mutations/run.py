@@ -2,6 +2,7 @@
 
     python tests/mutations/run.py                  all mutations (tens of minutes on 2 cores)
     python tests/mutations/run.py swapped gelu     only those whose name contains one of the words
+    python tests/mutations/run.py --hunt           one unknown mutation, to be found (see hunt.py)
 
 Each mutation is applied to a copy of the package in a temporary folder; the tests of its room run
 first, then all the others; the first red test ends the search. A mutation that no test sees has
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,10 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutations.mutations import MUTATIONS, Mutation
-
-ROOT = Path(__file__).resolve().parents[2]
-
+from tests.mutations.hunt import hunt
+from tests.mutations.mutations import MUTATIONS, Mutation, copy_project
 
 NO_PROOF = re.compile(r"^E +(?:\w+\.)*(NameError|UnboundLocalError|SyntaxError|IndentationError"
                       r"|ImportError|ModuleNotFoundError)\b", re.MULTILINE)
@@ -68,10 +66,7 @@ def try_mutation(mutation: Mutation) -> tuple[Outcome, float]:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("minibert", "tests", "demos"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("setup.cfg", "README.md"):  # what tests read besides
-            shutil.copy(ROOT / name, copy)
+        copy_project(copy)
         mutation.apply(copy)
         outcome = run_tests(copy, [mutation.tests])
         if outcome.red is None:
@@ -84,7 +79,16 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only the mutations whose names contain a word")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1,
                         help="mutations tried at once")
+    parser.add_argument("--hunt", action="store_true", help="find one unknown mutation (hunt.py)")
+    parser.add_argument("--level", type=int, choices=(1, 2, 3), default=1,
+                        help="of the hunt: symptoms and room, symptoms, a curve")
+    parser.add_argument("--room", help="of the hunt: a folder of minibert, such as nn")
+    parser.add_argument("--seed", type=int, help="of the hunt: chooses the mutation")
+    parser.add_argument("--answer", action="store_true", help="the hunt without questions")
     arguments = parser.parse_args()
+    if arguments.hunt:
+        return hunt(arguments.room, arguments.seed, arguments.level, arguments.answer,
+                    lambda copy, mutation: run_tests(copy, [mutation.tests]).red)
     chosen = [b for b in MUTATIONS
               if not arguments.words or any(word in b.name for word in arguments.words)]
     faults: dict[str, list[str]] = {"SURVIVED": [], "NO PROOF": []}

@@ -18,21 +18,21 @@ class Node:
 
 @st.composite
 def graphs(draw):
-    """name -> names of its inputs; the last one is the root, and not all need lead to it."""
+    """name -> names of its inputs; the last one is the root, which need not depend on all."""
     names = "abcdefgh"[:draw(st.integers(1, 8))]
-    return {"graph": {name: "".join(draw(st.lists(st.sampled_from(names[:i]), max_size=3)))
-                      if i else "" for i, name in enumerate(names)}}
+    return {"inputs_of": {name: tuple(draw(st.lists(st.sampled_from(names[:i]), max_size=3)))
+                          if i else () for i, name in enumerate(names)}}
 
 
 def root_of(inputs):
     nodes = {}
-    for name, sources in inputs["graph"].items():
+    for name, sources in inputs["inputs_of"].items():
         nodes[name] = Node(name, tuple([nodes[source] for source in sources]))
     return [nodes[name]]
 
 
-CHAIN = {"graph": {i: (i - 1,) if i else () for i in range(5_000)}}
-DOUBLINGS = {"graph": {i: (i - 1, i - 1) if i else () for i in range(60)}}
+CHAIN = {"inputs_of": {i: (i - 1,) if i else () for i in range(5_000)}}
+DOUBLINGS = {"inputs_of": {i: (i - 1, i - 1) if i else () for i in range(60)}}
 
 
 def names_of(order):
@@ -53,7 +53,7 @@ def each_once(function, inputs, order):
     counts = Counter(order)
     if twice := [name for name in counts if counts[name] > 1]:
         return f"the order {shown(order)} has {twice[0]!r} {counts[twice[0]]} times, not once"
-    if missing := sorted(reachable(inputs["graph"]) - set(order)):
+    if missing := sorted(reachable(inputs["inputs_of"]) - set(order)):
         return f"the order {shown(order)} lacks {missing[0]!r}"
     return None
 
@@ -61,7 +61,7 @@ def each_once(function, inputs, order):
 def inputs_first(function, inputs, order):
     place = {name: i for i, name in reversed(list(enumerate(order)))}
     for name in order:
-        for source in inputs["graph"][name]:
+        for source in inputs["inputs_of"][name]:
             if place.get(source, -1) > place[name]:
                 return f"the order {shown(order)} has {name!r} before its input {source!r}"
     return None

@@ -116,9 +116,17 @@ def parameters_not_summed(dy, x, weight, eps):
     return right(dy, x, weight, eps)[0], dy * parts_of(dy, x, eps)[0], dy
 
 
+def no_keepdims(dy, x, weight, eps):
+    """A mean over the row lost its axis: with keepdims=True it has the size 1 there, so that it
+    meets its own row."""
+    n, rstd, dw, db = parts_of(dy, x, eps)
+    g = dy * weight
+    return rstd * (g - g.mean(-1) - n * mean(g * n)), dw, db
+
+
 PARTS = (
     Part("layer_norm_backward", rows(),
          (weight_outside, without_the_mean, without_the_variance, direct_path_only, without_rstd,
           unbiased_variance, eps_outside, averaged_parameters, weight_from_x,
-          parameters_not_summed),
+          parameters_not_summed, no_keepdims),
          right, (shift_law,), ("dx", "dweight", "dbias")),)
