@@ -91,8 +91,8 @@ def present(mutation: Mutation, found: Figures, sound: Figures, level: int, seed
         print(f"  {name}\n      should be  {sound[name]}\n      is         {value}")
     if level == 1:
         print(f"\nThe line is in minibert/{room_of(mutation)}/.")
-    print(f"\nThe copy with the wrong line: {copy}\nRead it, run it (PYTHONPATH={copy}), but do not "
-          "compare it with the original.")
+    print(f"\nThe copy with the wrong line: {copy}\nRead it and run it (PYTHONPATH={copy}), but do "
+          "not compare it with the original.")
 
 
 def ask(mutation: Mutation, original: str) -> None:

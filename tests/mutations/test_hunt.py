@@ -38,7 +38,7 @@ def hunt(room="nn", level=1, answer=True):
 def test_what_the_levels_show(level, capsys):
     assert hunt(level=level) == 0
     text = capsys.readouterr().out
-    shown, solution = text.split("compare it with the original")
+    shown, solution = text.split("not compare it with the original")
     assert "should be  [3.2, 2.1]\n      is         [3.2, 3.1]" in shown
     assert ("  law\n" in shown) == (level < 3) and "values" not in shown
     assert ("The line is in minibert/nn/" in shown) == (level == 1)
