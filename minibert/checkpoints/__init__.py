@@ -1,4 +1,4 @@
 """Files that hold models: safetensors, and folders in Hugging Face's layout.
 
-It knows names, dictionaries and arrays, but no model: the models read and write themselves.
+Only names, dictionaries and arrays occur here; the models read and write themselves.
 """

@@ -1,10 +1,10 @@
 """Model folders in Hugging Face's layout: config.json and model.safetensors.
 
-The tables say how our parameters are called there. In BERT's files queries, keys and values are
-three linear layers, which are one here; in GPT-2's files the weights of linear layers are
-transposed ("Conv1D"). Tied weights are stored once. A file's names may differ from the tables in
-the ways that published checkpoints do: with or without the prefix of the bare model, `gamma` and
-`beta` in layer norms, and buffers and tied copies that hold nothing new.
+The tables map the names of our parameters to Hugging Face's. In BERT's files queries, keys and
+values are three linear layers, which are one here; in GPT-2's files the weights of linear layers
+are transposed ("Conv1D"). Tied weights are stored once. Published files differ from the tables in
+several ways, which are read: with or without the prefix of the bare model, `gamma` and `beta` in
+layer norms, a tied bias under its other name, buffers and tied copies.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ WeightFile = SafetensorsFile | ShardedFile
 
 
 class Place(NamedTuple):
-    """Where one of our parameters is kept: several names hold consecutive rows of it."""
+    """The names that hold a parameter of ours: several hold consecutive rows of it."""
 
     names: tuple[str, ...]
     transposed: bool = False
 
 
 class Layout(NamedTuple):
-    """One architecture's names; {i} stands for a layer's number, {p} for weight and bias."""
+    """The names of one architecture; {i} is a layer's number, {p} is weight or bias."""
 
     prefix: str  # what a class with a head puts before the names of the bare model
     table: dict[str, Place]
-    nothing_new: re.Pattern  # buffers and tied copies, which may be in a file and are not needed
+    nothing_new: re.Pattern  # buffers and tied copies, which a file may have
     tied: dict[str, str]  # a tied copy -> the weights that it must equal
 
 
@@ -102,7 +102,7 @@ def layout_of(model_type: str) -> Layout:
 
 
 def place_of(layout: Layout, name: str) -> Place:
-    """Where our parameter `name` is kept, under full names: for a class with a head the names of
+    """The place of our parameter `name`, with full names: for a class with a head the names of
     the bare model carry the prefix, there as here."""
     prefix = f"{layout.prefix}."
     bare = name.removeprefix(prefix)
@@ -132,7 +132,7 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
 
 
 def stored_layers(model_type: str, file: WeightFile) -> int:
-    """How many layers the file holds weights of."""
+    """The number of layers of which the file has weights."""
     layout = layout_of(model_type)
     start, _, _ = place_of(layout, "stack.blocks.0.attention_norm.weight").names[0].partition("0")
     return len({match[1] for text in file
@@ -140,8 +140,8 @@ def stored_layers(model_type: str, file: WeightFile) -> int:
 
 
 class StoredWeights(Mapping):
-    """What a file holds of our parameters, by our names. Each is read when it is asked for, and the
-    memory of the one before is let go: a large model is never in memory twice."""
+    """The weights of a file by our names. Each is read at its access, and the memory of the one
+    before is freed: a large model is never in memory twice."""
 
     def __init__(self, file: WeightFile, places: dict[str, Place]):
         """`places` with the names as they stand in the file."""
@@ -171,16 +171,18 @@ class StoredWeights(Mapping):
         return shape[::-1] if transposed else shape
 
     def dtype_names(self) -> set[str]:
+        """The dtypes of all arrays, as the file calls them: {"F32"}."""
         return {self._file.dtype_name(text) for place in self._places.values()
                 for text in place.names}
 
 
 def our_arrays(model_type: str, names: list[str], file: WeightFile
                ) -> tuple[StoredWeights, list[str], list[str]]:
-    """What a file holds for our parameters `names` -> (arrays, missing names, unused names).
+    """The weights of our parameters `names` in a file -> (arrays, missing names, unused names).
 
-    The missing are among `names`, the unused among the file's; buffers and tied copies, which hold
-    nothing new, do not count.
+    The missing are among `names`, the unused among the file's without buffers and tied copies.
+    Errors: InputError for weights that are stored twice or are no floats, and tied copies that
+    differ.
     """
     layout = layout_of(model_type)
     stored = {_bare(layout, name): name for name in file}
@@ -262,7 +264,8 @@ def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np
 
 
 def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:
-    """(config.json, the arrays under the names of the file)."""
+    """(config.json, the arrays under the names of the file). Errors: InputError for a folder, a
+    file or a kind of model that cannot be read."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder: expected one with config.json and "

@@ -1,7 +1,7 @@
-"""Arrays in a safetensors file: no code in it, no surprise, and nothing is read before it is used.
+"""The safetensors format: reader and writer. An array is read from the disk when it is used.
 
-The format: 8 bytes with the length N of the header (little-endian), N bytes of JSON that say of
-each name its dtype, shape and place, then the numbers, little-endian, one array after another.
+The format: 8 bytes with the length N of the header (little-endian), N bytes of JSON with the
+dtype, shape and place of each name, then the numbers, little-endian, one array after another.
 https://github.com/huggingface/safetensors#format
 """
 
@@ -55,7 +55,7 @@ class SafetensorsFile(Mapping):
         return len(self._entries)
 
     def let_go(self) -> None:
-        """Free the memory of all that was read so far; it is read again where it is used again."""
+        """Free the memory of all arrays that were read; the next use reads them again."""
         if hasattr(mmap, "MADV_DONTNEED"):  # elsewhere the system decides
             self._buffer.madvise(mmap.MADV_DONTNEED)
 
@@ -64,6 +64,7 @@ class SafetensorsFile(Mapping):
         return self._entries[name][0]
 
     def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array, which is not read."""
         return self._entries[name][1]
 
 

@@ -1,4 +1,4 @@
-"""A large model kept in several safetensors files, with an index that says which holds what.
+"""A model in several safetensors files, with an index: array -> file.
 
     model.safetensors.index.json: {"metadata": {...}, "weight_map": {name: file name, ...}}
 """
@@ -21,7 +21,7 @@ INDEX = "model.safetensors.index.json"
 class ShardedFile(Mapping):
     """The arrays of all files that an index names, by name, as if they were in one file.
 
-    Index and files must agree: an array that one of them does not know is an InputError.
+    Errors: InputError for an array that only the index or only a file has.
     """
 
     def __init__(self, index: str | os.PathLike):
@@ -48,7 +48,7 @@ class ShardedFile(Mapping):
                                      f"{shown(shard.path.name)}")
 
     def _checked(self, file_name: object) -> str:
-        """Files in the folder itself only: an index must not make us open others."""
+        """A name in the folder itself: an index must not open files elsewhere."""
         if not isinstance(file_name, str) or not file_name.endswith(".safetensors") \
                 or any(char in file_name for char in "/\\\0"):
             raise InputError(f"{self.path}: weight_map: {file_name!r:.60} is no name of a "
@@ -74,4 +74,5 @@ class ShardedFile(Mapping):
         return self._places[name].dtype_name(name)
 
     def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array, which is not read."""
         return self._places[name].shape(name)

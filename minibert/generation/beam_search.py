@@ -1,9 +1,9 @@
-"""Beam search: not the best next token, but the best few texts so far, side by side.
+"""Beam search: the `num_beams` likeliest texts, extended side by side.
 
-At each step all continuations of all beams compete; the best `num_beams` go on, and what reaches an
-end token among the best is kept as finished. A text's score is its log-probability divided by its
-length to the power of `length_penalty` (Wu et al. 2016, section 7, has another form of the length
-in its equation 14; Hugging Face's is this one). When to stop follows Hugging Face as well.
+At each step the best `num_beams` of all continuations of all beams are kept; those among the best
+that reach an end token are finished. The score of a text is its log-probability divided by its
+length to the power of `length_penalty`, as in Hugging Face (Wu et al. 2016, section 7, equation 14,
+has another form of the length). The search stops as Hugging Face's does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from minibert.generation.sampling import log_probabilities, with_repetition_pena
 
 
 class FinishedTexts:
-    """The best `most` ends that one prompt has found so far, the best one first."""
+    """The best `most` finished texts of one prompt, the best one first."""
 
     def __init__(self, most: int):
         self.most = most
@@ -24,6 +24,7 @@ class FinishedTexts:
         self.closed = False
 
     def add(self, score: float, tokens: np.ndarray) -> None:
+        """Keep a finished text, if it is among the best and the search is not over."""
         if not self.closed:
             self.texts.append((score, tokens))
             self.texts.sort(key=_score, reverse=True)  # of equal ones the first stays before
@@ -31,9 +32,9 @@ class FinishedTexts:
 
     def close_if_done(self, best_log_p: float, length: int, longest: int,
                       config: GenerationConfig) -> None:
-        """Stop looking once `most` are found, if `early_stopping`; else once the best running beam,
-        with its log-probability, could no longer beat the worst of them: as long as it is now, or
-        ("never") at whatever length suits it best."""
+        """End the search if `most` are found and `early_stopping` is True, or the best running
+        beam, with log-probability `best_log_p`, cannot get a better score than the worst of them:
+        at its present length (False), or at the length that is best for it ("never")."""
         if len(self.texts) < self.most:
             return
         if config.early_stopping == "never" and config.length_penalty > 0:
@@ -78,16 +79,16 @@ def beam_search(texts: GrowingTexts, config: GenerationConfig, new_tokens: int,
 
 
 def _next_log_p(texts: GrowingTexts, config: GenerationConfig) -> np.ndarray:
-    """(B K, V). As in Hugging Face, the repetition penalty falls on log-probabilities, which are
-    not normalized again."""
+    """Log-probabilities (B K, V). As in Hugging Face, the repetition penalty applies to them, and
+    they are not normalized again."""
     log_p = log_probabilities(texts.next_logits())
     log_p = with_repetition_penalty(log_p, texts.ids, config.repetition_penalty, texts.mask)
     return without_tokens(log_p, config.suppress_tokens)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
-    """(N,) -> (count,): where the largest stand, from the largest down; of equal ones the first
-    come first."""
+    """(N,) -> (count,): the indices of the largest values in descending order; of equal values the
+    first comes first."""
     count = min(count, len(values))
     candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
     return candidates[np.argsort(-values[candidates], kind="stable")[:count]]

@@ -114,9 +114,8 @@ class StoredOptions:
         check_keys(self.path, self.values, GENERATION_CONFIG)
         stored = {name: value for name, value in self.values.items() if value is not None
                   and name not in options and GENERATION_CONFIG.get(name) == USED}
-        if "max_new_tokens" in options or "max_length" in options:
-            stored.pop("max_new_tokens", None)
-            stored.pop("max_length", None)
+        if "max_length" in options:
+            stored.pop("max_new_tokens", None)  # which would count
         merged = stored | dict(options)
         for name, _ in _without_effect(bool(merged.get("do_sample", False)),
                                        merged.get("num_beams", 1)):

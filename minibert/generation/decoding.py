@@ -81,7 +81,8 @@ def checked_logits(name: str, logits: np.ndarray) -> np.ndarray:
 
 def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None
                    ) -> tuple[np.ndarray, np.ndarray]:
-    """(ids (B, T), mask (B, T), True at tokens), or an InputError."""
+    """(ids (B, T) int64, mask (B, T), True at tokens). Errors: InputError for other shapes, ids
+    that the model does not have, and rows that end in padding."""
     ids = np.asarray(input_ids)
     if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
         raise InputError("expected token ids of shape (batch, tokens) with at least one token, got "

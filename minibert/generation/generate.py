@@ -54,8 +54,8 @@ def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = N
 
 def _one_by_one(texts: GrowingTexts, config: GenerationConfig, new_tokens: int, ends: np.ndarray,
                 pad: int, rng: np.random.Generator, streamer) -> np.ndarray:
-    """One token per row at a time: the likeliest, or one drawn from what temperature, top-k and
-    top-p, in this order, have left."""
+    """Add one token per row at a time: the likeliest, or one drawn after temperature, top-k and
+    top-p, in this order -> ids (B, T + new)."""
     ended = np.zeros(len(texts.ids), bool)
     if streamer is not None:
         streamer.put(texts.ids)

@@ -1,4 +1,4 @@
-"""From logits to one token per row: small functions of arrays, to be read and tried alone.
+"""From logits to one token per row: functions of arrays, each usable alone.
 
 Logits have the shape (B, V). A token that is ruled out gets -inf.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 def with_repetition_penalty(logits: np.ndarray, ids: np.ndarray, penalty: float,
                             mask: np.ndarray | None = None) -> np.ndarray:
-    """Make what already stands in a row of `ids` (B, T) less likely, however often it does: a
+    """Make tokens that occur in a row of `ids` (B, T) less likely, once for each token: a
     positive logit is divided by the penalty, a negative one multiplied (Keskar et al. 2019, "CTRL",
     section 4.1). `mask` (B, T) is False at padding, which is no token of the text."""
     if penalty == 1:
@@ -33,8 +33,8 @@ def without_tokens(logits: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
 
 
 def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """The largest logit moved to 0, divided by the temperature; 0 leaves only the largest one, the
-    first of a tie."""
+    """(logits - the largest) / temperature; a temperature of 0 keeps only the largest, the first
+    of a tie."""
     if temperature == 0:
         best = logits.argmax(axis=-1)[:, None]
         kept = np.full_like(logits, -np.inf)
@@ -45,7 +45,7 @@ def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def keep_top_k(logits: np.ndarray, k: int) -> np.ndarray:
-    """Rule out all but the k largest of each row; what ties with the k-th stays too.
+    """Rule out all but the k largest of each row; ties with the k-th are kept.
 
     k = 0 and any k of at least V keep everything.
     """
@@ -56,11 +56,11 @@ def keep_top_k(logits: np.ndarray, k: int) -> np.ndarray:
 
 
 def keep_top_p(logits: np.ndarray, p: float) -> np.ndarray:
-    """Keep, from the most probable one down, the tokens until their probabilities reach p
+    """Keep the most probable tokens whose probabilities together reach p
     (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1).
 
-    The token that crosses p is kept, so that there is always one; of equal ones the first come
-    first.
+    The token that crosses p is kept, so that there is always one; of equal tokens the first is
+    kept first.
     """
     if p >= 1:
         return logits

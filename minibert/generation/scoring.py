@@ -1,4 +1,4 @@
-"""How probable a model finds a given text."""
+"""The probability of a given text."""
 
 from __future__ import annotations
 

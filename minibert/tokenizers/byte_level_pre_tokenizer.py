@@ -1,9 +1,9 @@
-"""GPT-2's words: where a text is cut before bytes are merged, and how a byte is written.
+"""GPT-2's pre-tokenizer: words, inside which bytes are merged, and a character for each byte.
 
 A word is a run of letters, of digits or of other signs, with the one blank before it; English
 contractions ('s, 'll) and white space stand alone (Radford et al. 2019, encoder.py of
-github.com/openai/gpt-2). The pattern there asks for \\p{L} and \\p{N}, Unicode's letters and
-numbers, which Python's `re` does not know: the two classes are written out from Python's Unicode
+github.com/openai/gpt-2). The pattern there has \\p{L} and \\p{N}, Unicode's letters and
+numbers, which Python's `re` does not have: the two classes are written out from Python's Unicode
 tables. Characters that came to Unicode later than those tables count as other signs.
 """
 

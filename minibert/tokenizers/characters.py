@@ -22,7 +22,7 @@ class CharTokenizer(Tokenizer):
     """Every character is a token, blanks and line breaks included; nothing is cleaned.
 
     sep_token stands between documents and is never made from text. A character that is not in the
-    vocabulary is an InputError that names it, or unk_token where errors="replace" asks for that.
+    vocabulary is an InputError that names it, or unk_token where errors="replace".
     """
 
     has_segments = False
@@ -75,9 +75,9 @@ class CharTokenizer(Tokenizer):
 def load_tokenizer(folder: str | Path, vocab_size: int | None = None) -> Tokenizer:
     """The tokenizer of a run or of a Hugging Face folder, of whichever class it is.
 
-    `vocab_size`: how many tokens the model has. Errors: a tokenizer with more; special tokens that
-    the vocabulary lacks, which transformers numbers after it, give a warning instead. One with
-    fewer is none, since published models round their embedding up.
+    `vocab_size`: the number of tokens that the model has. Errors: a tokenizer with more (fewer are
+    allowed: published models round their embedding up). Special tokens that the vocabulary lacks,
+    whose ids follow it as in transformers, give a warning.
     """
     folder = Path(folder)
     tokenizer = _tokenizer_class(folder).from_pretrained(folder)

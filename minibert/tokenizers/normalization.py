@@ -1,15 +1,15 @@
-"""Unicode clean-up: what BERT does to a text before it looks at its vocabulary.
+"""BERT's normalization of Unicode, and its words.
 
 A text is cut at white space into chunks; each chunk is cleaned of control characters, its CJK
 characters are set apart, its accents are stripped, it is lower-cased, and at last it is cut at
-punctuation into words. Every character carries its place in the original text along, so that a
-token can be pointed at where it was written.
+punctuation into words. Each character is kept with its place in the original text, from which the
+offsets of tokens follow.
 
 The rules are those of Hugging Face's fast BertTokenizer, which differs from Google's
 `tokenization.py` in details: private-use characters are removed, every kind of white space of
 Unicode separates words (Google: category Zs), lower-casing looks at one character at a time (no
-final sigma), and of the CJK block 2B820-2CEAF the first 256 characters are forgotten. Which
-category a character has is asked of Python's own Unicode tables; the reference's are older, so
+final sigma), and of the CJK block 2B820-2CEAF the first 256 characters are forgotten. The
+categories of characters are those of Python's Unicode tables; the reference's are older, so
 characters that came later than Unicode 8 may be classed differently.
 """
 
@@ -100,9 +100,8 @@ def _decompose(chars: list[AlignedChar]) -> list[AlignedChar]:
     """Unicode's NFD (UAX #15): each character decomposed, then every run of marks sorted by
     combining class.
 
-    Sorting tears a mark from its place. As in the reference, the places are dealt out again in
-    order: a first part takes the place of the next original character, every further part repeats
-    the place before it.
+    Sorting moves marks. As in the reference, the places are then assigned anew in order: a first
+    part gets the place of the next original character, every further part the place before it.
     """
     parts = []  # (character, combining class, is it a further part of one character?)
     for char, _, _ in chars:

@@ -53,7 +53,7 @@ def _kept(tokens: list, n: int, side: str) -> list:
 
 
 def shared_lengths(n_first: int, n_second: int, n_max: int) -> tuple[int, int]:
-    """How much of two texts is kept: the longer is cut down to the shorter, then both alike."""
+    """The lengths to which two texts are cut: the longer one to the shorter, then both alike."""
     if n_first + n_second <= n_max:
         return n_first, n_second
     n_half = n_max // 2

@@ -3,8 +3,8 @@
 
 A word becomes the longest piece of the vocabulary that it starts with, then the longest piece that
 the rest starts with, and so on; pieces inside a word are written with ##. A word with a rest that
-no piece starts is [UNK] as a whole. `normalization` says how a text becomes words; how a vocabulary
-is learned stands in `wordpiece_training`.
+no piece starts is [UNK] as a whole. Words are made in `normalization`, a vocabulary is learned in
+`wordpiece_training`.
 """
 
 import warnings
@@ -83,7 +83,7 @@ class BertTokenizer(Tokenizer):
 
     @classmethod
     def from_words(cls, words: Iterable[str]) -> "BertTokenizer":
-        """A tokenizer that knows whole words only: the special tokens, then `words`."""
+        """A tokenizer of whole words: the special tokens, then `words`."""
         return cls([*SPECIALS.values(), *words])
 
     @classmethod
@@ -202,8 +202,8 @@ class BertTokenizer(Tokenizer):
         return text
 
     def word_counts(self, texts: Iterable[str]) -> dict[str, int]:
-        """How often each word occurs, as `normalization` cuts words; special tokens are left
-        out."""
+        """word -> the number of its occurrences, without special tokens and words that are too
+        long to be tokenized."""
         seen: dict[str, int] = {}
         for text in checked_texts(texts):
             for start, end, special in self._finder.cut(text):

@@ -3,9 +3,9 @@
 Every word starts as its characters, all but the first written with ##. Then, again and again, the
 pair of neighbours that occurs most often in the text becomes one new piece. This is byte-pair
 encoding (Sennrich et al. 2016) on pieces with ##, and it is what Hugging Face's WordPieceTrainer
-does; `bpe` merges bytes with the same `merged_pairs`. Google's own trainer was never published; by
-its description (Schuster and Nakajima 2012) it picks the pair that raises the likelihood most,
-count(ab) / (count(a) count(b)), which likes rare pairs of rare characters; the plain count finds
+does; `byte_level_bpe` merges bytes with the same `merged_pairs`. Google's own trainer was never
+published; by its description (Schuster and Nakajima 2012) it picks the pair that raises the likelihood most,
+count(ab) / (count(a) count(b)), which prefers rare pairs of rare characters; the plain count finds
 common stems and endings sooner.
 
 The counts are kept up to date instead of being made anew: a merge changes only the words in which
@@ -47,9 +47,9 @@ def learn_pieces(word_counts: Mapping[str, int], n_pieces: int,
 
 def merged_pairs(words: list[list[str]], weights: list[int], min_frequency: int,
                  join: Callable[[Pair], str]) -> Iterator[Pair]:
-    """Merges in `words` (which are changed) the most frequent pair, again and again, and yields it;
-    until the most frequent occurs less than `min_frequency` times. `weights`: how often each word
-    occurs; `join`: the piece that a pair becomes."""
+    """Merge in `words` (which are changed) the most frequent pair again and again, and yield it,
+    until the most frequent one occurs less than `min_frequency` times. `weights`: the number of
+    occurrences of each word; `join`: the piece that a pair becomes."""
     counts, places = count_pairs(words, weights)
     heap = [(-count, pair) for pair, count in counts.items()]
     heapq.heapify(heap)
@@ -72,7 +72,7 @@ def merged_pairs(words: list[list[str]], weights: list[int], min_frequency: int,
 
 
 def count_pairs(words: list[list[str]], weights: list[int]) -> tuple[dict, dict]:
-    """How often each pair of neighbours occurs in the text, and in which words it does."""
+    """(pair of neighbours -> its occurrences in the text, pair -> the indices of its words)."""
     counts: dict[Pair, int] = {}
     places: dict[Pair, set[int]] = {}
     for i, word in enumerate(words):
@@ -89,8 +89,8 @@ def joined(pair: Pair) -> str:
 
 def merge_word(words: list[list[str]], i: int, pair: Pair, weight: int, piece: str,
                changed: dict[Pair, int], places: dict[Pair, set[int]]) -> None:
-    """Merges `pair` into `piece` in word `i`, left to right, and notes in `changed` what its pairs
-    lost and won."""
+    """Merge `pair` into `piece` in word `i`, left to right; add the changes of the counts of pairs
+    to `changed`, and the word to `places`."""
     old = words[i]
     new = []
     k = 0

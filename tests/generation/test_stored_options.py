@@ -42,7 +42,7 @@ def test_stored_options_are_the_defaults_of_a_call(folder):
     stop, other = free[5], next(i for i in range(17) if i not in free)
     end = 3 + free[3:].index(stop) + 1
     model = opened(folder, eos_token_id=[other, stop], pad_token_id=2, max_new_tokens=9,
-                   transformers_version="4.30.0", no_repeat_ngram_size=0)
+                   transformers_version="4.30.0", no_repeat_ngram_size=0, num_beams=None)
     assert model.generate(IDS)[0].tolist() == free[:end]
     assert model.generate(IDS, eos_token_id=())[0].tolist() == free
     assert model.generate(IDS, eos_token_id=(), max_new_tokens=2)[0].tolist() == free[:5]
@@ -57,6 +57,8 @@ def test_options_that_have_no_effect_beside_those_of_a_call(folder):
     expected = generate(plain, IDS, rng=3, do_sample=True, temperature=0.7, top_k=5, top_p=0.9)
     assert np.array_equal(sampled.generate(IDS, rng=3), expected)
     assert np.array_equal(sampled.generate(IDS, do_sample=False), generate(plain, IDS))
+    with pytest.raises(InputError, match="temperature = 0.3 has no effect"):
+        sampled.generate(IDS, do_sample=False, temperature=0.3)
     beams = opened(folder, num_beams=3, length_penalty=2.0, early_stopping=True)
     assert np.array_equal(beams.generate(IDS), generate(
         plain, IDS, num_beams=3, length_penalty=2.0, early_stopping=True))
