@@ -1,10 +1,10 @@
 """Byte-level BPE: GPT-2's tokenizer (Radford et al. 2019, section 2.2).
 
 A text is cut into words (`word_pattern`), a word into its UTF-8 bytes, and the bytes are merged
-pair by pair in the order in which training learned the pairs: byte-pair encoding (Sennrich et al. 2016,
-algorithm 1). Where every byte is a token, as in GPT-2, nothing is unknown, and decode gives every
-text back; a byte that is no token is left out. The ids and the offsets are those of Hugging Face's
-GPT2Tokenizer: the blank before a word belongs to its token.
+pair by pair in the order in which training learned the pairs: byte-pair encoding (Sennrich et al.
+2016, algorithm 1). Where every byte is a token, as in GPT-2, nothing is unknown, and decode gives
+every text back; a byte that is no token is left out. The ids and the offsets are those of Hugging
+Face's GPT2Tokenizer: the blank before a word belongs to its token.
 """
 
 import heapq
