@@ -3,10 +3,10 @@
 Every word starts as its characters, all but the first written with ##. Then, again and again, the
 pair of neighbours that occurs most often in the text becomes one new piece. This is byte-pair
 encoding (Sennrich et al. 2016) on pieces with ##, and it is what Hugging Face's WordPieceTrainer
-does; `byte_level_bpe` merges bytes with the same `merged_pairs`. Google's own trainer was never
-published; by its description (Schuster and Nakajima 2012) it picks the pair that raises the likelihood most,
-count(ab) / (count(a) count(b)), which prefers rare pairs of rare characters; the plain count finds
-common stems and endings sooner.
+does; `byte_level_bpe` merges bytes with the same `merged_pairs`. Google's own trainer was
+never published; by its description (Schuster and Nakajima 2012) it picks the pair that raises the
+likelihood most, count(ab) / (count(a) count(b)), which prefers rare pairs of rare characters; the
+plain count finds common stems and endings sooner.
 
 The counts are kept up to date instead of being made anew: a merge changes only the words in which
 its pair occurs.
