@@ -23,8 +23,10 @@ def try_lock(file: IO) -> bool | None:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         elif msvcrt is not None:
+            position = file.tell()
             file.seek(_LOCKED_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # at the position of the file
+            file.seek(position)
         else:
             return None
     except (BlockingIOError, PermissionError):  # of flock; of msvcrt.locking

@@ -162,6 +162,32 @@ def test_a_lock_is_held_until_the_file_is_closed(tmp_path):
         assert try_lock(second) is True
 
 
+class Msvcrt:
+    """Windows' module: what it locks, and that a second lock is refused."""
+
+    LK_NBLCK = 2
+
+    def __init__(self):
+        self.locked = []
+
+    def locking(self, descriptor, mode, count):
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if self.locked:
+            raise PermissionError(13, "Permission denied")
+        self.locked.append((place, mode, count))
+
+
+def test_windows_locks_a_byte_behind_the_content(tmp_path, monkeypatch):
+    """Where the next write goes stays the same."""
+    system = Msvcrt()
+    monkeypatch.setattr(file_locks, "fcntl", None)
+    monkeypatch.setattr(file_locks, "msvcrt", system)
+    write_text(tmp_path / "x", "content")
+    assert (tmp_path / "x").read_text() == "content" and system.locked == [(1 << 30, 2, 1)]
+    with open(tmp_path / "x", "rb") as file:
+        assert try_lock(file) is False
+
+
 def test_without_locks_of_the_system_nothing_is_locked(tmp_path, monkeypatch):
     with open(tmp_path / "x", "wb") as file:
         monkeypatch.setattr(file_locks, "fcntl", None)
