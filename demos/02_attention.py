@@ -11,7 +11,6 @@ mean of all values; a weight is large where its key matches (Vaswani et al. 2017
 import numpy as np
 
 import minibert as mb
-from minibert.autograd import reference
 
 
 def shade(weight: float) -> str:
@@ -43,7 +42,8 @@ def main() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(1, 1, 5, 8))
     q, k = (mb.Tensor(x @ rng.normal(size=(8, 4))) for _ in range(2))
-    table = reference.attention_weights(q, k).data[0, 0]
+    identity = mb.Tensor(np.eye(5))  # a mixture of its rows shows the weights
+    table = mb.functional.scaled_dot_product_attention(q, k, identity).data[0, 0]
     print("   " + " " * 7 + "".join(f"{word:>7s}" for word in words))
     for word, row in zip(words, table):
         print(f"   {word:7s}" + "".join(f"{weight:7.2f}" for weight in row)

@@ -9,6 +9,7 @@ Trains a WordPiece vocabulary on the text below, tokenizes the example of figure
 import numpy as np
 
 import minibert as mb
+from minibert.nn.attention import AttentionInputs
 
 TEXT = """
 my dog is cute . my cat is cute too . the dog likes me and he likes my cat .
@@ -61,7 +62,8 @@ def main() -> None:
     if tokens != expected or segments != [0] * 6 + [1] * 5:
         raise SystemExit(f"expected {expected} with segments 0 x 6, 1 x 5; "
                          f"got {tokens}, {segments}")
-    if not np.allclose(by_hand, embeddings(ids, kinds, positions).data):
+    by_layer = embeddings(ids, kinds, AttentionInputs(position_ids=positions)).data
+    if not np.allclose(by_hand, by_layer):
         raise SystemExit("the embedding layer is not the sum of its three tables")
     print("\nClaim: the example is tokenized as in the paper, " + " ".join(tokens))
     print("with segments " + " ".join(map(str, segments))
