@@ -76,6 +76,19 @@ class _One:
     before = None
 
 
+def _leave_all() -> None:
+    """In a forked child, which has none of the other threads: end what they were within."""
+    if _One.within:
+        _One.within = 0
+        set_blas_threads(_One.before or 1)
+    _One.lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # a child forked while the lock is held would wait for ever
+    os.register_at_fork(before=_One.lock.acquire, after_in_parent=_One.lock.release,
+                        after_in_child=_leave_all)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Within it a matrix product runs in the calling thread alone. The number is the process's: of
@@ -89,7 +102,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
     finally:
         with _One.lock:
-            _One.within -= 1
+            _One.within = max(0, _One.within - 1)  # 0 already in a child forked within
             if _One.within == 0 and _One.before is not None:
                 set_blas_threads(_One.before)
 

@@ -1,7 +1,10 @@
 """Threads: set and restored; each piece of work is done once, and its exception is raised."""
 
+import os
+import signal
 import threading
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -42,6 +45,43 @@ def test_the_last_of_several_threads_gives_the_blas_threads_back(two_blas_thread
     first.__exit__(None, None, None)
     assert cores.blas_threads() == 1  # for the second, which is not done
     second.__exit__(None, None, None)
+    assert cores.blas_threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("who", ["another thread", "the forking thread", "the lock's holder"])
+def test_a_forked_child_has_the_blas_threads_back(two_blas_threads, who):
+    """BLAS itself may hang where a fork meets a product of several threads; here it is idle."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def work():
+        if who == "another thread":
+            with cores.one_blas_thread():
+                entered.set()
+                leave.wait()
+        elif who == "the lock's holder":
+            while not leave.is_set():
+                with cores._One.lock:
+                    entered.set()
+        entered.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    entered.wait()
+    try:
+        for _ in range(10):
+            with cores.one_blas_thread() if who == "the forking thread" else nullcontext():
+                child = os.fork()
+            if child == 0:
+                signal.alarm(20)  # SIGALRM ends a child that waits for ever
+                with cores.one_blas_thread():
+                    inside = cores.blas_threads()
+                os._exit(0 if (inside, cores.blas_threads()) == (1, 2) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        leave.set()
+        thread.join()
     assert cores.blas_threads() == 2
 
 
