@@ -16,20 +16,25 @@ import numpy as np
 
 from minibert.autograd import reference as reference_functions
 from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors, refuse_dim
-from minibert.autograd.attention_masks import LOWEST
-from minibert.autograd.elementwise import relu  # noqa: F401 (public here too)
+from minibert.autograd.elementwise import relu
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
 from minibert.autograd.fused import losses as fused_losses
 from minibert.autograd.head_layout import HeadLayout, merge_heads
+from minibert.autograd.input_checks import (attention_mask, check_dropout, check_linear,
+                                            check_precision, check_range, check_targets,
+                                            constant_array, integer_array)
 from minibert.autograd.reductions import Axis, reduced_axes, reduced_count
 from minibert.autograd.shapes import broadcast_to
 from minibert.autograd.tensor import Tensor
 from minibert.validate import number, one_of
 
+__all__ = ["cross_entropy", "dropout", "embedding", "gelu", "l1_loss", "layer_norm", "linear",
+           "linear_cross_entropy", "linear_gelu", "log_softmax", "logsumexp", "mse_loss",
+           "multi_head_attention", "relu", "scaled_dot_product_attention", "softmax"]
+
 APPROXIMATIONS = ("none", "tanh")
 REDUCTIONS = ("mean", "sum", "none")
-
 IGNORE_INDEX = -100  # a target that does not count, as in PyTorch
 
 _reference: ContextVar[bool] = ContextVar("reference", default=False)
@@ -82,7 +87,7 @@ def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=Non
     an infinite result it is not defined, and the gradient is NaN or 0.
     """
     x = as_tensor("logsumexp", x)
-    _check_precision("logsumexp", "x", x)
+    check_precision("logsumexp", "x", x)
     axes, _ = reduced_axes("logsumexp", x.shape, axis, dim)
     reduced_count("logsumexp", x.shape, axes)
     if reference_is_on():
@@ -96,7 +101,7 @@ def _along_axis(op: str, x: TensorLike, axis: int, dim) -> Tensor:
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{op}: axis {axis} is out of range for shape {x.shape}")
     reduced_count(op, x.shape, (axis,))
-    _check_precision(op, "x", x)
+    check_precision(op, "x", x)
     return x
 
 
@@ -108,7 +113,7 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
     """x (..., *normalized_shape) with mean 0 and variance 1 over the last axes, times `weight` plus
     `bias` (both of normalized_shape)."""
     x = as_tensor("layer_norm", x)
-    _check_precision("layer_norm", "x", x)
+    check_precision("layer_norm", "x", x)
     if isinstance(normalized_shape, (int, np.integer)):
         normalized_shape = (int(normalized_shape),)
     normalized_shape = tuple(normalized_shape)
@@ -129,7 +134,7 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
     one_of("gelu: approximate", approximate, APPROXIMATIONS)
     x = as_tensor("gelu", x)
-    _check_precision("gelu", "x", x)
+    check_precision("gelu", "x", x)
     if reference_is_on():
         return reference_functions.gelu(x, approximate)
     return fused.gelu(x, approximate)
@@ -138,7 +143,7 @@ def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
 def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
     x, weight = as_tensors("linear", x, weight)
-    _check_linear("linear", x, weight, bias)
+    check_linear("linear", x, weight, bias)
     if reference_is_on():
         return reference_functions.linear(x, weight, bias)
     return fused.linear(x, weight, bias)
@@ -149,30 +154,20 @@ def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
     """gelu(linear(x, weight, bias), approximate): (..., in) -> (..., out). One function keeps less
     in memory until backward than two."""
     x, weight = as_tensors("linear_gelu", x, weight)
-    _check_linear("linear_gelu", x, weight, bias)
+    check_linear("linear_gelu", x, weight, bias)
     one_of("linear_gelu: approximate", approximate, APPROXIMATIONS)
     if reference_is_on():
         return reference_functions.linear_gelu(x, weight, bias, approximate)
     return fused.linear_gelu(x, weight, bias, approximate)
 
 
-def _check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
-    _check_precision(op, "x", x)
-    if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
-        raise ValueError(f"{op}: x of shape {x.shape} does not fit a weight of shape "
-                         f"{weight.shape}: expected (..., in) and (out, in)")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"{op}: bias of shape {bias.shape} does not fit a weight of shape "
-                         f"{weight.shape}: expected ({weight.shape[0]},)")
-
-
 def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """The rows of weight (V, C) that the integer array `ids` (...) names -> (..., C). The row
     `padding_idx` gets no gradient."""
-    ids = _integers("embedding", "ids", ids).copy()  # the caller may write into it before backward
+    ids = integer_array("embedding", "ids", ids).copy()  # the caller may refill it
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
-    _check_range("embedding", "id", ids, len(weight))
+    check_range("embedding", "id", ids, len(weight))
     if reference_is_on():
         return reference_functions.embedding(ids, weight, padding_idx)
     return fused.embedding(ids, weight, padding_idx)
@@ -183,20 +178,13 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
     """Zero each element with probability p and divide the others by 1 - p; x itself unless
     `training`. The choice comes from `rng`: there is no hidden global generator."""
     x = as_tensor("dropout", x)
-    _check_precision("dropout", "x", x)
-    _check_dropout("dropout", p, training, rng)
+    check_precision("dropout", "x", x)
+    check_dropout("dropout", p, training, rng)
     if not training or p == 0:
         return x
     if reference_is_on():
         return reference_functions.dropout(x, p, rng)
     return fused.dropout(x, p, rng)
-
-
-def _check_dropout(op: str, p: float, training: bool, rng: np.random.Generator | None) -> None:
-    number(f"{op}: probability", p, at_least=0, at_most=1)
-    if training and p > 0 and not isinstance(rng, np.random.Generator):
-        raise ValueError(f"{op}: p = {p} needs rng, a numpy.random.Generator, got {rng!r} (or turn "
-                         "dropout off: model.eval())")
 
 
 # ---- losses ------------------------------------------------------------------------------------
@@ -217,7 +205,7 @@ def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tenso
 
 def _pair(op: str, x: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
     x, target = as_tensors(op, x, target)
-    _check_precision(op, "x", x)
+    check_precision(op, "x", x)
     if x.shape != target.shape:
         raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not "
                          "broadcast")
@@ -244,12 +232,12 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     the targets), "sum" or "none". Without a single valid target the loss and its gradient are 0.
     """
     logits = as_tensor("cross_entropy", logits)
-    _check_precision("cross_entropy", "logits", logits)
+    check_precision("cross_entropy", "logits", logits)
     axis = min(1, logits.ndim - 1)  # of the classes; -1 for a single number
     if axis < 0 or not logits.shape[axis]:
         raise ValueError(f"cross_entropy: logits of shape {logits.shape} have no classes")
     classes, dtype = logits.shape[axis], logits.data.real.dtype
-    targets = _array("cross_entropy", "targets", targets)
+    targets = constant_array("cross_entropy", "targets", targets)
     if targets.dtype.kind == "f":
         if targets.shape != logits.shape:
             raise ValueError(f"cross_entropy: probabilities of shape {targets.shape} need logits "
@@ -257,9 +245,9 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
         targets = targets.astype(dtype, copy=False)
     else:
         expected = logits.shape[:axis] + logits.shape[axis + 1:]
-        _check_targets("cross_entropy", targets, expected, classes, ignore_index)
+        check_targets("cross_entropy", targets, expected, classes, ignore_index)
     if weight is not None:
-        weight = _array("cross_entropy", "weight", weight).astype(dtype, copy=False)
+        weight = constant_array("cross_entropy", "weight", weight).astype(dtype, copy=False)
         if weight.shape != (classes,):
             raise ValueError(f"cross_entropy: weight of shape {weight.shape}, expected one for "
                              f"each class: ({classes},)")
@@ -279,22 +267,14 @@ def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, tar
     x (..., C), weight (V, C), bias (V,) or None, targets: integers (...); "mean" or "sum".
     """
     x, weight = as_tensors("linear_cross_entropy", x, weight)
-    _check_linear("linear_cross_entropy", x, weight, bias)
-    targets = _array("linear_cross_entropy", "targets", targets)
-    _check_targets("linear_cross_entropy", targets, x.shape[:-1], len(weight), ignore_index)
+    check_linear("linear_cross_entropy", x, weight, bias)
+    targets = constant_array("linear_cross_entropy", "targets", targets)
+    check_targets("linear_cross_entropy", targets, x.shape[:-1], len(weight), ignore_index)
     one_of("linear_cross_entropy: reduction", reduction, ("mean", "sum"))
     arguments = (x, weight, bias, targets, ignore_index, reduction)
     if reference_is_on():
         return reference_functions.linear_cross_entropy(*arguments)
     return fused_losses.linear_cross_entropy(*arguments)
-
-
-def _check_targets(op: str, targets: np.ndarray, expected: tuple[int, ...], classes: int,
-                   ignore_index: int) -> None:
-    _integers(op, "targets", targets)
-    if targets.shape != expected:
-        raise ValueError(f"{op}: targets of shape {targets.shape}, expected {expected}")
-    _check_range(op, "target", targets[targets != ignore_index], classes)
 
 
 # ---- attention ---------------------------------------------------------------------------------
@@ -327,13 +307,13 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
                          "not fit: expected (..., T, D), (..., S, D) and (..., S, D) with S and D "
                          "> 0, and axes before them that broadcast")
     for name, tensor in (("query", query), ("key", key), ("value", value)):
-        _check_precision(op, name, tensor)
+        check_precision(op, name, tensor)
     query, key, value = [tensor if tensor.shape[:-2] == batch
                          else broadcast_to(tensor, (*batch, *tensor.shape[-2:]))
                          for tensor in (query, key, value)]
-    _check_dropout(op, dropout_p, True, rng)
+    check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
-        attn_mask = _attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
+        attn_mask = attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
     scale = None if scale is None else float(scale)  # a NumPy scalar would widen float32
     arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, rng)
     if reference_is_on():
@@ -361,11 +341,11 @@ def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout
         if tensor.ndim != 3 or tensor.shape[2] != width or not tensor.shape[1]:
             raise ValueError(f"{op}: got shape {tensor.shape}, expected (B, T, {width}) with T > 0 "
                              f"for {layout}")
-        _check_precision(op, "query", tensor)
-    _check_dropout(op, dropout_p, True, rng)
+        check_precision(op, "query", tensor)
+    check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         (B, T, _), S = query.shape, tensors[-1].shape[1]
-        attn_mask = _attention_mask(op, attn_mask, (B, layout.num_heads, T, S), query.dtype)
+        attn_mask = attention_mask(op, attn_mask, (B, layout.num_heads, T, S), query.dtype)
         if isinstance(attn_mask, Tensor):
             raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
                             f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
@@ -375,64 +355,3 @@ def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout
             query, key, value, attn_mask, dropout_p, is_causal, None, rng, attentions))
     return fused_attention.multi_head_attention(tensors, layout, attn_mask, dropout_p, is_causal,
                                                 rng)
-
-
-def _attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
-                    dtype: np.dtype) -> Tensor | np.ndarray:
-    """A boolean mask as an array, a float mask as a tensor."""
-    if not isinstance(mask, Tensor):
-        mask = np.asarray(mask)
-    try:
-        fits = np.broadcast_shapes(mask.shape, scores) == scores
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{op}: a mask of shape {mask.shape} does not broadcast to the scores' "
-                         f"{scores}; a padding mask (B, S) is passed as mask[:, None, None, :]")
-    if mask.dtype.kind in "iu":
-        raise TypeError(f"{op}: a mask is boolean (True = may attend) or float (added to the "
-                        f"scores), got {mask.dtype}: use mask.astype(bool)")
-    if mask.dtype == bool:
-        return mask.data if isinstance(mask, Tensor) else mask
-    values = mask.data if isinstance(mask, Tensor) else mask
-    largest = -LOWEST / 10  # nothing allowed may come near what stands for forbidden
-    if not (np.abs(values) <= largest).all():  # NaN is not, either
-        raise ValueError(f"{op}: a float mask must lie between {-largest:g} and {largest:g}, got "
-                         f"{values[~(np.abs(values) <= largest)].flat[0]}; forbid positions by a "
-                         "boolean mask (True = may attend), such as mask > -1e9")
-    return mask if isinstance(mask, Tensor) else Tensor(values.astype(dtype, copy=False))
-
-
-# ---- checks that several share -----------------------------------------------------------------
-
-
-def _check_precision(op: str, name: str, tensor: Tensor) -> None:
-    """Refuse all but float32, float64 and complex (gradcheck): float16's sums end at 65504."""
-    if tensor.dtype.kind not in "fc" or tensor.dtype == np.float16:
-        raise TypeError(f"{op}: {name} is {tensor.dtype}, expected float32 or float64: make it "
-                        "from array.astype(np.float32)")
-
-
-def _array(op: str, name: str, values) -> np.ndarray:
-    """A constant operand as an array. Error: a tensor that requires a gradient."""
-    if isinstance(values, Tensor):
-        if values.requires_grad:
-            raise ValueError(f"{op}: {name} are constants and cannot require a gradient: pass "
-                             "an array or a detached tensor")
-        return values.data
-    return np.asarray(values)
-
-
-def _integers(op: str, name: str, values) -> np.ndarray:
-    values = _array(op, name, values)
-    if values.dtype.kind not in "iu":
-        raise TypeError(f"{op}: {name} must be integers, got {values.dtype}")
-    return values
-
-
-def _check_range(op: str, name: str, values: np.ndarray, count: int) -> None:
-    """Refuse values outside 0 .. count - 1."""
-    if values.size and not 0 <= values.min() <= values.max() < count:
-        position = np.argwhere((values < 0) | (values >= count))[0]
-        raise IndexError(f"{op}: {name} {values[tuple(position)]} is out of range: expected 0 to "
-                         f"{count - 1}")
