@@ -22,16 +22,8 @@ __all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_
 
 
 # Python calls these, the right operand first, where the left one is an array or a number: 2 - x
-def _reflected_add(b: Tensor, a: TensorLike) -> Tensor:
-    return add(a, b)
-
-
 def _reflected_sub(b: Tensor, a: TensorLike) -> Tensor:
     return sub(a, b)
-
-
-def _reflected_mul(b: Tensor, a: TensorLike) -> Tensor:
-    return mul(a, b)
 
 
 def _reflected_div(b: Tensor, a: TensorLike) -> Tensor:
@@ -46,9 +38,9 @@ def _reflected_matmul(b: Tensor, a: TensorLike) -> Tensor:
     return matmul(a, b)
 
 
-Tensor.__add__, Tensor.__radd__ = add, _reflected_add
+Tensor.__add__ = Tensor.__radd__ = add
 Tensor.__sub__, Tensor.__rsub__ = sub, _reflected_sub
-Tensor.__mul__, Tensor.__rmul__ = mul, _reflected_mul
+Tensor.__mul__ = Tensor.__rmul__ = mul
 Tensor.__truediv__, Tensor.__rtruediv__ = div, _reflected_div
 Tensor.__pow__, Tensor.__rpow__ = pow, _reflected_pow
 Tensor.__matmul__, Tensor.__rmatmul__ = matmul, _reflected_matmul

@@ -213,3 +213,8 @@ def test_take_along_axis(shape, data, seed):
 def test_mistakes_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call(Tensor(np.ones((2, 3))))
+
+
+@given(shape=SHAPES, seed=SEEDS)
+def test_T_reverses_the_axes_as_in_numpy(shape, seed):
+    check_op(lambda x: x.T, lambda x: x.T, random_arrays(seed, shape), seed)

@@ -83,6 +83,10 @@ def _cross_entropy(logits: Tensor) -> Tensor:
     return functional.cross_entropy(logits, TARGETS, np.linspace(0.5, 2.0, 7), label_smoothing=0.1)
 
 
+def _linear_gelu_tanh(x: Tensor, weight: Tensor) -> Tensor:
+    return functional.linear_gelu(x, weight, approximate="tanh")
+
+
 def _layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return functional.layer_norm(x, weight.shape, weight, bias)
 
@@ -143,8 +147,11 @@ FUNCTIONS = (
     Case("gelu", functional.gelu, ((3, 4),)),
     Case("gelu (tanh)", partial(functional.gelu, approximate="tanh"), ((3, 4),)),
     Case("linear", functional.linear, ((2, 3, 4), (5, 4), (5,))),
+    Case("linear (no bias)", functional.linear, ((2, 3, 4), (5, 4))),
     Case("linear_gelu", functional.linear_gelu, ((2, 3, 4), (5, 4), (5,))),
+    Case("linear_gelu (tanh, no bias)", _linear_gelu_tanh, ((2, 3, 4), (5, 4))),
     Case("embedding", partial(functional.embedding, IDS), ((7, 4),)),
+    Case("embedding (padding)", partial(functional.embedding, IDS, padding_idx=2), ((7, 4),)),
     Case("dropout", _dropout, ((3, 4),)),
     Case("mse_loss", functional.mse_loss, ((3, 4), (3, 4))),
     Case("l1_loss", functional.l1_loss, ((3, 4), (3, 4))),

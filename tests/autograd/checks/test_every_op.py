@@ -10,7 +10,7 @@ import pytest
 from minibert.autograd import functional, ops
 from minibert.autograd.checks.gradcheck_cases import FUNCTIONS, PRIMITIVES
 from minibert.autograd.functional import reference
-from minibert.autograd.tensor import Tensor
+from minibert.autograd.tensor import Tensor, op_name
 from tests.autograd.op_factory import as_list, assert_close, laid_out
 
 EVERY = pytest.mark.parametrize(("implementation", "case"), [
@@ -98,6 +98,19 @@ def test_empty_and_0_d_inputs_work_or_are_refused_by_name(implementation, case):
             else:
                 values, gradients = run(case, arrays)
                 assert all(np.isfinite(array).all() for array in values + gradients)
+
+
+@pytest.mark.parametrize("case", FUNCTIONS, ids=lambda case: case.name)
+def test_a_fused_function_is_one_node(case):
+    name = case.name.split(" ")[0]
+    inputs = [Tensor(array, requires_grad=True) for array in case.inputs(np.random.default_rng(0))]
+    output = case.fn(*inputs)
+    with reference():
+        definition = case.fn(*inputs)
+    assert op_name(definition.grad_fn) != name
+    if name not in ("mse_loss", "l1_loss"):  # which have one implementation
+        assert op_name(output.grad_fn) == name
+        assert {id(source) for source in output.inputs} <= {id(tensor) for tensor in inputs}
 
 
 def test_the_table_leaves_no_op_and_no_function_out():
