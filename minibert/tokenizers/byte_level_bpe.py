@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from minibert.atomic_files import read_json
+from minibert.atomic_files import read_bytes, read_json
 from minibert.errors import InputError
 from minibert.tokenizers.added_tokens import AddedToken, AddedTokenFinder
 from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
@@ -288,7 +288,7 @@ def _read_json(path: Path, content: Mapping) -> tuple[dict, list[Pair]]:
 def _read_merges(path: Path) -> list[Pair]:
     """One pair a line, two tokens and a blank between; the first line may tell the version."""
     try:
-        lines = path.read_bytes().decode("utf-8").replace("\r\n", "\n").split("\n")
+        lines = read_bytes(path).decode("utf-8").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
     merges = []

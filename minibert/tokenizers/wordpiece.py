@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 
-from minibert.atomic_files import shown
+from minibert.atomic_files import read_bytes, shown
 from minibert.errors import InputError
 from minibert.tokenizers.added_tokens import WHITE_SPACE, AddedToken, AddedTokenFinder
 from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
@@ -333,7 +333,7 @@ def _read_vocabulary(files: TokenizerFolder) -> tuple[dict[str, int], Path]:
     if not path.exists():
         return stored, files.json_path
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
     if text.startswith("\ufeff"):

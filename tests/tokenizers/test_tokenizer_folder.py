@@ -1,6 +1,7 @@
 """Folders of other people's tokenizers: their files are obeyed, or refused by name."""
 
 import json
+import os
 import warnings
 from pathlib import Path
 
@@ -256,6 +257,14 @@ def test_saving_removes_another_tokenizer_s_files(tmp_path, tokenizer):
     assert load_tokenizer(tmp_path).vocab == tokenizer.vocab
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert not (tmp_path / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "merges.txt", "tokenizer.json"])
+def test_a_pipe_in_place_of_a_file(tmp_path, name):
+    (tmp_path / "vocab.json").write_text("{}") if name == "merges.txt" else None
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name}: this is a pipe or device: expected a file"):
+        load_tokenizer(tmp_path)
 
 
 def test_ids_without_a_token(tmp_path):
