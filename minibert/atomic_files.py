@@ -109,7 +109,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     except FileNotFoundError:  # removed since
         raise InputError(f"{path}: there is no such file") from None
     except OSError as error:  # a damaged disk: read() itself names no file
-        error.filename = error.filename or str(path)
+        error.filename = str(path)
         raise
 
 

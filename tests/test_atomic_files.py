@@ -55,6 +55,12 @@ def test_a_folder_that_is_not_there_is_named_by_the_file(tmp_path):
     assert error.value.filename == str(tmp_path / "no" / "poem.txt")
 
 
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(OSError) as error, replacing(tmp_path / "poem.txt"):
+        open(tmp_path / "other.txt").read()
+    assert error.value.filename == str(tmp_path / "other.txt")
+
+
 def test_json_comes_back_and_can_be_read_by_people(tmp_path):
     value = {"b": "苏轼", "a": [1, 2.5, None, True]}
     write_json(tmp_path / "x.json", value)
@@ -65,6 +71,8 @@ def test_json_comes_back_and_can_be_read_by_people(tmp_path):
     assert read_json(tmp_path / "x.json") == value
     text = (tmp_path / "x.json").read_text(encoding="ascii")
     assert text.index('"b"') > text.index('"a"')
+    write_json(tmp_path / "x.json", {"face": "😀"})  # beyond the half characters
+    assert "😀" in (tmp_path / "x.json").read_text(encoding="utf-8")
     value = {"text": "caf\udce9.txt", "b": "苏轼"}  # a file whose name is not UTF-8
     write_json(tmp_path / "x.json", value)
     assert read_json(tmp_path / "x.json") == value
