@@ -14,6 +14,9 @@ from minibert.cli.parser import parse
 from minibert.errors import InputError
 from minibert.training.trainer import NonFiniteLoss
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+OUTPUT_ERRORS = (*FULL, errno.EFBIG, errno.EIO, errno.EBADF)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for a check that failed, 2 for bad input or
@@ -33,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.showwarning = _one_line_warning
         try:
-            status = command.run(options)
+            status = command.run(**options)
             sys.stdout.flush()
             return status
         except (InputError, NonFiniteLoss) as error:
@@ -55,21 +58,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _describe(error: OSError) -> str:
     """The file and the cause of an OSError, and the cure for a full disk."""
     name = error.filename
-    if name is None and _output_fails():
+    if name is None and error.errno in OUTPUT_ERRORS:  # all writes to files name theirs
         name = "standard output"
+        _drop_output()
     message = f"{name}: {error.strerror}" if name else str(error.strerror or error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         message += ": free some space; what was there before is as it was"
     return message
-
-
-def _output_fails() -> bool:
-    try:
-        sys.stdout.flush()
-        return False
-    except OSError:
-        _drop_output()
-        return True
 
 
 def _drop_output() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 
 from minibert.cli.arguments import add_run, add_threshold, path
 from minibert.cli.highlight import can_colour, marked
@@ -16,14 +15,6 @@ from minibert.finetuning.examples import QuestionExample
 from minibert.finetuning.tasks.base import predict
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    context: str
-    question: str
-    null_threshold: float | None
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--context", type=path, required=True, metavar="FILE", help="the text")
@@ -31,15 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threshold(parser)
 
 
-def run(options: Options) -> int:
+def run(folder: str, context: str, question: str, null_threshold: float | None) -> int:
     """Print the answer, its probability and the line around it."""
-    found = open_finetuned(options.run, ("answer",), "answer")
-    if options.null_threshold is not None:
-        set_threshold(found, options.null_threshold, options.run)
-    if not options.question.strip():
+    found = open_finetuned(folder, ("answer",), "answer")
+    if null_threshold is not None:
+        set_threshold(found, null_threshold, folder)
+    if not question.strip():
         raise InputError("--question is empty: expected a question")
-    context = read_text(options.context)
-    [best] = predict(found.task, found.model, [QuestionExample("", options.question, context)])
+    text = read_text(context)
+    [best] = predict(found.task, found.model, [QuestionExample("", question, text)])
     if best.answer is None:
         print(f"the text does not say ({best.probability:.1%})")
         if best.best is not None:
@@ -47,8 +38,8 @@ def run(options: Options) -> int:
         return 0
     print(f"{best.text}  ({best.probability:.1%})")
     start, end = best.answer.start, best.answer.start + len(best.text)
-    before = context.rfind("\n", 0, start) + 1
-    after = context.find("\n", end)
-    line = context[before:after if after >= 0 else len(context)]
+    before = text.rfind("\n", 0, start) + 1
+    after = text.find("\n", end)
+    line = text[before:after if after >= 0 else len(text)]
     print(marked(line, [(start - before, end - before, "")], can_colour(sys.stdout)))
     return 0

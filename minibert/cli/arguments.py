@@ -27,7 +27,8 @@ def path(text: str) -> str:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the first argument of all commands that use a trained model."""
-    parser.add_argument("run", type=path, metavar="RUN", help="the folder of a run or of a model")
+    parser.add_argument("folder", type=path, metavar="RUN",
+                        help="the folder of a run or of a model")
 
 
 def add_run_options(group, folder: str) -> None:
@@ -58,10 +59,10 @@ def add_threshold(parser) -> None:
                         help="answer nothing where that scores X above the best answer (0)")
 
 
-def given(namespace: argparse.Namespace) -> dict[str, object]:
-    """What the user said: {name: value} without the options that were left out."""
+def given(options: Mapping[str, object]) -> dict[str, object]:
+    """What the user said: {name: value} without the options that were left out (None)."""
     return {name: tuple(value) if isinstance(value, list) else value
-            for name, value in vars(namespace).items() if value is not None}
+            for name, value in options.items() if value is not None}
 
 
 def check_new_file(option: str, name: str) -> None:
@@ -88,6 +89,12 @@ def located(name: str, counted_from: str | None) -> str:
         return name
     before = os.path.join(counted_from, name)
     return before if os.path.exists(before) else name
+
+
+def check_located(option: str, name: str, counted_from: str | None) -> None:
+    """Errors: InputError, what a run has stored is not where it was."""
+    if not os.path.exists(located(name, counted_from)):
+        raise InputError(f"{name}: no longer there: name the same content anew with {option}")
 
 
 def check_same(where: object, stored: Mapping, named: Mapping, may_differ: tuple[str, ...]) -> None:

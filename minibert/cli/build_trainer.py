@@ -45,13 +45,14 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
     """A trainer of a new model or, with its tokenizer, of the one in the folder `begun`. Nothing is
     written. Errors: InputError for what does not fit together, and for a model or a batch that this
     machine's memory cannot hold."""
-    check_memory(options.config, options.batch, options.context)
     architecture, model = options.architecture, None
+    least = replace(options.config, vocab_size=1)  # the vocabulary is not known yet
+    check_memory(architecture.pretraining, least, options.batch, options.context)
     if begun is None:
         tokenizer = train_tokenizer(corpus, options.tokenizer, architecture.name,
                                     options.vocab_size)
         config = with_vocabulary(options.config, tokenizer)
-        check_memory(config, options.batch, options.context)
+        check_memory(architecture.pretraining, config, options.batch, options.context)
     else:
         model, tokenizer = opened(begun, architecture)
     if architecture.name == "bert":

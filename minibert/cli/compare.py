@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.cli.arguments import add_run, path
@@ -12,21 +11,15 @@ from minibert.cli.folders import description, find_run_or_model
 from minibert.cli.info import current_summary
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    other: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("other", type=path, metavar="RUN", help="the second run")
 
 
-def run(options: Options) -> int:
+def run(folder: str, other: str) -> int:
     """Print one table: the settings that differ, then all figures."""
-    found = [_figures(name) for name in (options.run, options.other)]
-    rows = [["", options.run, options.other]]
+    found = [_figures(name) for name in (folder, other)]
+    rows = [["", folder, other]]
     for part in ("about", "settings"):
         for name in {**found[0][part], **found[1][part]}:
             values = [setting(figures[part].get(name)) for figures in found]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,30 +19,24 @@ from minibert.nn.module import evaluating
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    texts: tuple[str, ...]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("texts", nargs="+", metavar="TEXT")
 
 
-def run(options: Options) -> int:
+def run(folder: str, texts: list[str]) -> int:
     """Print a line of numbers for each text, as np.loadtxt reads them; in comments the cosines of
     each text with all."""
-    folder, pooling = read_pooling(Path(options.run))
-    model, tokenizer = open_model(str(folder), (BertModel,), "embed")
+    where, pooling = read_pooling(Path(folder))
+    model, tokenizer = open_model(str(where), (BertModel,), "embed")
     if not isinstance(tokenizer, BertTokenizer):
-        raise InputError(f"{options.run}: its tokenizer is no BertTokenizer: embed needs one")
-    vectors = embed(model, tokenizer, list(options.texts), pooling=pooling)
+        raise InputError(f"{folder}: its tokenizer is no BertTokenizer: embed needs one")
+    vectors = embed(model, tokenizer, texts, pooling=pooling)
     np.savetxt(sys.stdout, vectors, fmt="%9.6f")
     if len(vectors) > 1:
         print("# cosines")
         units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        for text, row in zip(options.texts, units @ units.T):
+        for text, row in zip(texts, units @ units.T):
             print("#", " ".join([f"{cosine:6.3f}" for cosine in row]), f" {text!r}")
     return 0
 

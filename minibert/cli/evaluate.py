@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 from minibert.cli.arguments import add_columns, add_run, add_threshold, path
 from minibert.cli.metrics_report import baselines, verdict
 from minibert.cli.predict import open_with_examples
 from minibert.finetuning.tasks.base import predict
-
-
-@dataclass(frozen=True)
-class Options:
-    run: str
-    file: str
-    text_column: str | None
-    pair_column: str | None
-    label_column: str | None
-    null_threshold: float | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threshold(parser)
 
 
-def run(options: Options) -> int:
+def run(folder: str, file: str, null_threshold: float | None, **columns: str | None) -> int:
     """Print the figures, class by class."""
-    columns = {"text_column": options.text_column, "pair_column": options.pair_column,
-               "label_column": options.label_column}
-    found, examples = open_with_examples(options.run, "evaluate", options.file, columns,
-                                         options.null_threshold, labelled=True)
+    found, examples = open_with_examples(folder, "evaluate", file, columns, null_threshold,
+                                         labelled=True)
     task = found.task
     # a folder that no run of ours wrote has no baseline
     baseline = {} if found.run is None else baselines(task, found.run.baseline(), examples)
     predictions = predict(task, found.model, examples)
-    print(f"{len(examples):,} examples of {options.file}")
+    print(f"{len(examples):,} examples of {file}")
     print("\n".join(verdict(task.compute_metrics(examples, predictions), baseline,
                             task.details(examples, predictions), task)))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,25 +17,18 @@ from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    text: str
-    top: int
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("text", help='such as "the [MASK] sleeps ."')
     parser.add_argument("--top", type=int, default=5, help="number of words to show (5)")
 
 
-def run(options: Options) -> int:
+def run(folder: str, text: str, top: int) -> int:
     """Print the candidates of each gap with their probabilities."""
-    model, tokenizer = open_model(options.run, MASKED_LM, "fill-mask")
+    model, tokenizer = open_model(folder, MASKED_LM, "fill-mask")
     if not hasattr(tokenizer, "mask_token_id"):
-        raise InputError(f"{options.run}: its tokenizer has no [MASK]")
-    for number, candidates in enumerate(fill_mask(model, tokenizer, options.text, options.top), 1):
+        raise InputError(f"{folder}: its tokenizer has no [MASK]")
+    for number, candidates in enumerate(fill_mask(model, tokenizer, text, top), 1):
         print(f"gap {number}")
         for token, p in candidates:
             print(f"  {p:6.1%}  {token}")

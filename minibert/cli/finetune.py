@@ -6,12 +6,12 @@ import argparse
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import set_blas_threads
-from minibert.cli.arguments import (add_columns, add_run_options, check_same, flag_name, given,
-                                    path)
+from minibert.cli.arguments import (add_columns, add_run_options, check_located, check_same,
+                                    flag_name, given, path)
 from minibert.cli.finetune_options import FinetuneOptions, from_state
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.life_cycle import Training, prepare, train
@@ -41,29 +41,10 @@ TASK_SUMMARIES = {"classify": "The class of a text, or a number for it.",
 NEEDED = {"from": "the run or the folder of a pre-trained model: `pretrain bert` makes one",
           "train": "a file of labelled examples to learn from",
           "dev": "a file of labelled examples that are not in --train, to be judged by"}
-NOT_STORED = ("command", "task", "out", "resume")  # how to run, not what the run is
 SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 DEFAULT_SETTINGS = {"weight_decay": 0.01, "schedule": "linear", "seed": 1}
 BERT_LR, BERT_WIDTH = 5e-5, 768  # the rate that the paper finds good for BERT's size
 WARMUP_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user said; `given` holds what a run is, by the names of the command line."""
-
-    task: str
-    out: Path | None
-    resume: bool
-    given: Mapping[str, object]
-
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> Options:
-        named = {name: value for name, value in given(arguments).items() if name not in NOT_STORED}
-        out = arguments.out
-        if out is None and "train" in named:
-            out = f"runs/{arguments.task}-{Path(named['train']).stem}"
-        return cls(arguments.task, None if out is None else Path(out), arguments.resume, named)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +114,7 @@ class FineTuning(Training):
     def make_trainer(self, report: Report) -> Trainer:
         options = self.options
         architecture, config = config_of(self.folder)
-        check_memory(config, options.batch, options.task.max_length)
+        check_memory(architecture.bare, config, options.batch, options.task.max_length)
         train, dev = (read_examples(options.task, options.file(part)) for part in ("train", "dev"))
         options = with_digest(options)
         if not self.resume:
@@ -193,35 +174,36 @@ class FineTuning(Training):
         report.line(f"{in_words(trainer.seconds)}; kept in {run.path}")
 
 
-def run(options: Options) -> int:
-    """Fine-tune; exit status 130 if a signal stopped it."""
-    training = resumed(options) if options.resume else new(options)
+def run(task: str, out: str | None, resume: bool, **options) -> int:
+    """Fine-tune; exit status 130 if a signal stopped it. `options` say what is trained and how, by
+    the names of the command line; None: not given."""
+    named = given(options)
+    training = resumed(task, out, named) if resume else new(task, out, named)
     keep_freed_memory()
     set_blas_threads(training.options.threads)
     report = Report()
     prepare([training], report)
-    command = f"python -m minibert finetune {options.task} --resume --out {training.run.path}"
+    command = f"python -m minibert finetune {task} --resume --out {training.run.path}"
     return 0 if train([training], report, command) else 130
 
 
-def new(options: Options) -> FineTuning:
-    """A new run. Errors: InputError, files or the model not named, a folder in the way, an option
-    out of range."""
-    named = options.given
-    for name, what in NEEDED.items():
-        if name not in named:
-            raise InputError(f"--{name} is missing: name {what}")
-    for name in ("metric", "class_weights", "vote"):
-        if "regression" in named and name in named:
-            raise InputError(f"{flag_name(name)} is about classes, and --regression predicts "
+def new(name: str, out: str | None, named: dict) -> FineTuning:
+    """A new run of the task `name`. Errors: InputError, files or the model not named, a folder in
+    the way, an option out of range."""
+    for option, what in NEEDED.items():
+        if option not in named:
+            raise InputError(f"--{option} is missing: name {what}")
+    for option in ("metric", "class_weights", "vote"):
+        if "regression" in named and option in named:
+            raise InputError(f"{flag_name(option)} is about classes, and --regression predicts "
                              "numbers: leave one out")
-    run = Run(options.out)
+    run = Run(out or f"runs/{name}-{Path(named['train']).stem}")
     run.check_free()
     folder = model_folders(named["from"])[0]
     architecture, config = config_of(folder)
     positions = config.max_position_embeddings
-    task = {"task": options.task, "left_to_right": architecture.left_to_right,
-            **longest_windows(options.task, positions)}
+    task = {"task": name, "left_to_right": architecture.left_to_right,
+            **longest_windows(name, positions)}
     if "max_length" in named:
         task["stride"] = named["max_length"] // 3
     task |= {name: value for name, value in named.items()
@@ -239,22 +221,24 @@ def new(options: Options) -> FineTuning:
     return FineTuning(run, False, chosen, words, folder)
 
 
-def resumed(options: Options) -> FineTuning:
+def resumed(name: str, out: str | None, named: dict) -> FineTuning:
     """The run in --out, with the options that it was begun with. Errors: InputError, nothing to
     resume, options that were others then."""
-    if options.out is None:
+    if out is None:
         raise InputError("--resume goes on with the run in --out: name its folder")
-    run = Run(options.out)
-    state = state_to_resume(run, f"finetune {options.task}")
+    run = Run(out)
+    state = state_to_resume(run, f"finetune {name}")
     folder = run.checkpoint("latest")
     begun, settings = from_state(state, folder / "state.json")
-    check_same(run.path, {**begun.about(), **asdict(settings)}, options.given,
+    check_same(run.path, {**begun.about(), **asdict(settings)}, named,
                ("epochs", "train", "dev"))
-    moved = {part: options.given[part] for part in ("train", "dev") if part in options.given}
+    moved = {part: named[part] for part in ("train", "dev") if part in named}
     if moved:
         here = {part: os.path.abspath(begun.file(part)) for part in ("train", "dev")}
         begun = replace(begun, **here | moved, counted_from=os.getcwd())
-    begun = replace(begun, epochs=options.given.get("epochs", begun.epochs))
+    for part in {"train", "dev"} - named.keys():
+        check_located(f"--{part}", getattr(begun, part), begun.counted_from)
+    begun = replace(begun, epochs=named.get("epochs", begun.epochs))
     return FineTuning(run, True, begun, asdict(settings), folder)
 
 

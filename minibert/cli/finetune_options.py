@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.cli.arguments import flag_name, located
-from minibert.cli.resume import settings_from_state
+from minibert.cli.resume import options_from_state, settings_from_state, stored
 from minibert.cli.tasks import TaskOptions, task_about, task_from_about
 from minibert.errors import InputError
 from minibert.training.machine import core_count
@@ -48,10 +48,8 @@ class FinetuneOptions:
             raise InputError("--from, --train, --dev: expected names of files")
 
     def about(self) -> dict:
-        """What a run's state keeps besides the settings: {name: value}, as JSON."""
-        values = {name: value for name, value in vars(self).items()
-                  if name not in ("task", "begun_from")}
-        return {"from": self.begun_from, **values, **task_about(self.task)}
+        """What a run's state keeps besides the settings: {name: value}."""
+        return stored(self, "task") | task_about(self.task)
 
     def file(self, part: str) -> str:
         """Where the file of "train" or "dev" is."""
@@ -60,17 +58,7 @@ class FinetuneOptions:
 
 def from_state(state: Mapping, file: Path) -> tuple[FinetuneOptions, TrainingSettings]:
     """The options and the settings that a run was begun with, from its state.json, the path of
-    which is `file`. An option that did not exist then has its default. Errors: InputError that
-    names the file: a field is missing or wrong."""
-    about = state["about"]
-    missing = [name for name in ("from", "train", "dev", "threads") if name not in about]
-    if missing:
-        raise InputError(f"{file}: there is no {', '.join(missing)} in it: the file is damaged")
-    values = {field.name: about[field.name] for field in fields(FinetuneOptions)
-              if field.name in about}
-    task = task_from_about(about, file)
-    try:
-        return (FinetuneOptions(**values | {"task": task, "begun_from": about["from"]}),
-                settings_from_state(state["settings"]))
-    except InputError as error:
-        raise InputError(f"{file}: {error}: the file is damaged") from None
+    which is `file`. Errors: InputError that names the file: a field is missing or wrong."""
+    return (options_from_state(FinetuneOptions, state["about"], file,
+                               task=task_from_about(state["about"], file)),
+            settings_from_state(state, file))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,20 +16,6 @@ from minibert.validate import whole_number
 
 SAMPLING = ("temperature", "top_k", "top_p")  # options of `generate` without beams
 BEAMS = ("length_penalty",)  # only with beams
-
-
-@dataclass(frozen=True)
-class Options:
-    run: str
-    prompt: str
-    tokens: int
-    temperature: float | None
-    top_k: int | None
-    top_p: float | None
-    repetition_penalty: float | None
-    num_beams: int | None
-    length_penalty: float | None
-    seed: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,21 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
 
 
-def run(options: Options) -> int:
-    """Print the text; what is drawn appears token by token."""
-    whole_number("--seed", options.seed)
-    whole_number("--tokens", options.tokens, 1)
-    search = {name: value for name in (*SAMPLING, "repetition_penalty", "num_beams", *BEAMS)
-              if (value := getattr(options, name)) is not None}
+def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None) -> int:
+    """Print the text; what is drawn appears token by token. `search` are the other options, those
+    of `minibert.generation.generate`; None: not given."""
+    whole_number("--seed", seed)
+    whole_number("--tokens", tokens, 1)
+    search = {name: value for name, value in search.items() if value is not None}
     beams = search.get("num_beams", 1) != 1
     for name in SAMPLING if beams else BEAMS:
         if name in search:
             why = ("--num-beams searches for the likeliest text and draws nothing: leave one out"
                    if beams else "only --num-beams above 1 uses it: give that, too")
             raise InputError(f"{flag_name(name)}: {why}")
-    model, tokenizer = open_model(options.run, LANGUAGE_MODEL, "generate")
-    text = continued(model, tokenizer, options.prompt, options.tokens, streamed=not beams,
-                     rng=options.seed, **search)
+    model, tokenizer = open_model(folder, LANGUAGE_MODEL, "generate")
+    text = continued(model, tokenizer, prompt, tokens, streamed=not beams, rng=seed, **search)
     if beams:
         print(text)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.cli.arguments import add_run
@@ -13,18 +12,13 @@ from minibert.training.report import in_words
 from minibert.training.run_folder import Run
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
 
 
-def run(options: Options) -> int:
+def run(folder: str) -> int:
     """Print a table of settings and figures, and the curve."""
-    found = find_run_or_model(options.run)
+    found = find_run_or_model(folder)
     if isinstance(found, Path):
         print(f"{found}: a model's folder")
         _print_rows([[name, setting(value)] for name, value in description(found).items()])

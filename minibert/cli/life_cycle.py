@@ -53,24 +53,37 @@ class Training:
 def prepare(trainings: Sequence[Training], report: Report) -> None:
     """Make the trainers and try a step of each; only then make the folders of new runs, with a
     first checkpoint, so that a run can be resumed whenever it is killed. Runs to resume go back to
-    their latest checkpoint."""
+    their latest checkpoint. From here on they are held, unless there is an error."""
+    try:
+        for training in trainings:
+            trainer = training.trainer = training.make_trainer(report)
+            if training.resume:
+                _go_back(training)
+            else:
+                training.estimate = estimate_line(estimate(trainer), trainer.settings.steps)
+        new = [training for training in trainings if not training.resume]
+        with new_runs([training.run.path for training in new]) as runs:
+            for training, run in zip(new, runs):
+                training.trainer.run_folder = run
+                training.write_beside()
+                training.trainer.save()
+    except BaseException:
+        _release(trainings)  # for another try
+        raise
+
+
+def _go_back(training: Training) -> None:
+    trainer, run = training.trainer, training.run
+    trainer.run_folder = run
+    trainer.resume()
+    if trainer.best is not None and run.checkpoint("best") is None:
+        raise InputError(f"{run.path}: best/, the checkpoint of step {trainer.best['step']}, is "
+                         "missing: put it back, or begin a new run in another --out")
+
+
+def _release(trainings: Sequence[Training]) -> None:
     for training in trainings:
-        trainer = training.trainer = training.make_trainer(report)
-        if training.resume:
-            trainer.run_folder = training.run
-            trainer.resume()
-            if trainer.best is not None and training.run.checkpoint("best") is None:
-                raise InputError(f"{training.run.path}: best/, the checkpoint of step "
-                                 f"{trainer.best['step']}, is missing: put it back, or begin a new "
-                                 "run in another --out")
-        else:
-            training.estimate = estimate_line(estimate(trainer), trainer.settings.steps)
-    new = [training for training in trainings if not training.resume]
-    with new_runs([training.run.path for training in new]) as runs:
-        for training, run in zip(new, runs):
-            training.trainer.run_folder = run
-            training.write_beside()
-            training.trainer.save()
+        training.run.release()
 
 
 def train(trainings: Sequence[Training], report: Report, command: str) -> bool:
@@ -82,8 +95,7 @@ def train(trainings: Sequence[Training], report: Report, command: str) -> bool:
                 return False
         return True
     finally:
-        for training in trainings:  # those that were not begun are still held
-            training.run.release()
+        _release(trainings)  # those that were not begun are still held
 
 
 def _train_one(training: Training, report: Report, command: str) -> bool:

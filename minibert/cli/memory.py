@@ -6,18 +6,20 @@ import os
 
 from minibert.errors import InputError
 from minibert.models.config import ModelConfig
+from minibert.models.pretrained_model import PretrainedModel, parameter_count
 
 NUMBER = 4  # bytes of a float32
-COPIES = 4  # of each weight: the weight, its gradient and AdamW's two moments
+COPIES = 4  # of each parameter: its value, its gradient and AdamW's two moments
 BLOCK_OBJECTS = 10_000  # bytes of the Python objects of a block, whatever its width
 
 
-def least_memory(config: ModelConfig, batch: int, context: int) -> int:
-    """Bytes that a training of this size needs at least: the matrices of the model in four copies,
-    and one activation (batch, context, width) of the whole model."""
-    L, C, I = config.num_hidden_layers, config.hidden_size, config.intermediate_size
-    weights = L * (4 * C * C + 2 * C * I) + (config.vocab_size + config.max_position_embeddings) * C
-    return NUMBER * (COPIES * weights + batch * context * C) + BLOCK_OBJECTS * L
+def least_memory(model_class: type[PretrainedModel], config: ModelConfig, batch: int, context: int
+                 ) -> int:
+    """Bytes that a training of this size needs at least: the parameters in four copies, and one
+    activation (batch, context, width). Errors: InputError for a size that no array has."""
+    activation = batch * context * config.hidden_size
+    return (NUMBER * (COPIES * parameter_count(model_class, config) + activation)
+            + BLOCK_OBJECTS * config.num_hidden_layers)
 
 
 def physical_memory() -> int | None:
@@ -28,12 +30,16 @@ def physical_memory() -> int | None:
         return None
 
 
-def check_memory(config: ModelConfig, batch: int, context: int) -> None:
+def check_memory(model_class: type[PretrainedModel], config: ModelConfig, batch: int, context: int
+                 ) -> None:
     """Refuse what this machine's memory cannot hold, before any is taken. Errors: InputError."""
-    needed, there = least_memory(config, batch, context), physical_memory()
+    cure = "try a smaller --layers, --width, --batch or --context"
+    try:
+        needed, there = least_memory(model_class, config, batch, context), physical_memory()
+    except InputError as error:
+        raise InputError(f"not enough memory: {error}: {cure}") from None
     if there is not None and needed > there:
         raise InputError(
             f"not enough memory: {config.num_hidden_layers:,} layers of width "
             f"{config.hidden_size:,} with batches of {batch:,} x {context:,} tokens need at least "
-            f"{needed / 2 ** 30:,.0f} GiB, and this machine has {there / 2 ** 30:,.1f}: try a "
-            "smaller --layers, --width, --batch or --context")
+            f"{needed / 2 ** 30:,.0f} GiB, and this machine has {there / 2 ** 30:,.1f}: {cure}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,26 +16,19 @@ from minibert.nn.module import evaluating
 from minibert.tokenizers.base import Tokenizer
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    first: str
-    second: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("first", metavar="A")
     parser.add_argument("second", metavar="B")
 
 
-def run(options: Options) -> int:
+def run(folder: str, first: str, second: str) -> int:
     """Print the probability that B follows A."""
-    for name, text in (("A", options.first), ("B", options.second)):
+    for name, text in (("A", first), ("B", second)):
         if not text.strip():
             raise InputError(f"{name} is empty: next-sentence needs two texts")
-    model, tokenizer = open_model(options.run, NEXT_SENTENCE, "next-sentence")
-    p = next_sentence_probability(model, tokenizer, options.first, options.second)
+    model, tokenizer = open_model(folder, NEXT_SENTENCE, "next-sentence")
+    p = next_sentence_probability(model, tokenizer, first, second)
     judged = "probably the next sentence" if p >= 0.5 else "probably not"
     print(f"B follows A with probability {p:.1%}: {judged}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from types import ModuleType
 from typing import NoReturn
 
 from minibert import __version__
@@ -39,8 +39,8 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def command_module(name: str):
-    """The module of a command, with add_arguments, Options and run. Only this one is imported: all
+def command_module(name: str) -> ModuleType:
+    """The module of a command, with add_arguments and run. Only this one is imported: all
     of them take as long as NumPy, which is too long for --help."""
     if name == "pretrain":
         from minibert.cli import pretrain as module
@@ -88,13 +88,8 @@ def make_parser(name: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def parse(arguments: Sequence[str]) -> tuple[object, object]:
-    """(module of the command, its Options). The one place where typed options are made from
-    argparse's. Errors: SystemExit, after one line on stderr."""
-    namespace = make_parser(arguments[0] if arguments else None).parse_args(arguments)
-    module = command_module(namespace.command)
-    options = module.Options
-    if hasattr(options, "from_arguments"):
-        return module, options.from_arguments(namespace)
-    values = {field.name: getattr(namespace, field.name) for field in fields(options)}
-    return module, options(**values)
+def parse(arguments: Sequence[str]) -> tuple[ModuleType, dict[str, object]]:
+    """(module of the command, the arguments of its function `run` by name). Errors: SystemExit,
+    after one line on stderr."""
+    values = vars(make_parser(arguments[0] if arguments else None).parse_args(arguments))
+    return command_module(values.pop("command")), values

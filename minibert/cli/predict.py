@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
 
 from minibert.atomic_files import write_text
 from minibert.cli.arguments import (add_columns, add_run, add_threshold, check_new_file, flag_name,
@@ -18,16 +17,6 @@ HAS_COLUMN = {"text_column": ("classify", "pair", "tag"), "pair_column": ("pair"
               "label_column": ("classify", "pair", "tag")}
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    file: str
-    out: str
-    text_column: str | None
-    pair_column: str | None
-    null_threshold: float | None
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--file", type=path, required=True, help="examples; labels are ignored")
@@ -36,15 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threshold(parser)
 
 
-def run(options: Options) -> int:
+def run(folder: str, file: str, out: str, null_threshold: float | None, **columns: str | None
+        ) -> int:
     """Write the predictions by one rename."""
-    check_new_file("--out", options.out)
-    columns = {"text_column": options.text_column, "pair_column": options.pair_column}
-    found, examples = open_with_examples(options.run, "predict", options.file, columns,
-                                         options.null_threshold, labelled=False)
+    check_new_file("--out", out)
+    found, examples = open_with_examples(folder, "predict", file, columns, null_threshold,
+                                         labelled=False)
     predictions = predict(found.task, found.model, examples)
-    write_text(options.out, found.task.format_predictions(examples, predictions))
-    print(f"{len(examples):,} predictions in {options.out}")
+    write_text(out, found.task.format_predictions(examples, predictions))
+    print(f"{len(examples):,} predictions in {out}")
     return 0
 
 

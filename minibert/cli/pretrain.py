@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import blas_threads, set_blas_threads
-from minibert.cli.arguments import add_run_options, check_same, flag_name, given, path
+from minibert.cli.arguments import (add_run_options, check_located, check_same, flag_name,
+                                    given, path)
 from minibert.cli.build_trainer import check_same_text, make_trainer, read_corpus
 from minibert.cli.defaults import CORPUS
 from minibert.cli.final_report import final_report
@@ -30,27 +30,7 @@ from minibert.training.optim import OPTIMIZERS
 from minibert.training.schedules import SCHEDULES
 from minibert.training.trainer import Trainer
 
-# Options that say where and how to run: they are no part of what a run is.
-NOT_STORED = ("command", "model", "out", "resume")
 BOTH = ("bert", "gpt")  # the runs in the folder of `pretrain both`
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user said; `given` holds what a run is, by the names of the command line."""
-
-    model: str
-    out: Path
-    resume: bool
-    given: Mapping[str, object]
-
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> Options:
-        named = {name: value for name, value in given(arguments).items() if name not in NOT_STORED}
-        if "text" in named:
-            named["corpus"] = "text"
-        out = arguments.out or f"runs/{arguments.model}-{named.get('corpus', CORPUS)}"
-        return cls(arguments.model, Path(out), arguments.resume, named)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,10 +135,15 @@ def _names(names: list[str]) -> str:
     return ", ".join(dict.fromkeys(shortened)) or "none"
 
 
-def run(options: Options) -> int:
-    """Train; exit status 130 if a signal stopped it."""
+def run(model: str, out: str | None, resume: bool, **options) -> int:
+    """Train; exit status 130 if a signal stopped it. `options` say what is trained and how, by
+    the names of the command line; None: not given."""
+    named = given(options)
+    if "text" in named:
+        named["corpus"] = "text"
+    folder = Path(out or f"runs/{model}-{named.get('corpus', CORPUS)}")
     report = Report()
-    trainings = resumed(options) if options.resume else new(options, report)
+    trainings = resumed(model, folder, named) if resume else new(model, folder, named, report)
     first = trainings[0].options
     keep_freed_memory()
     set_blas_threads(first.threads)
@@ -168,56 +153,55 @@ def run(options: Options) -> int:
     for training in trainings:
         training.corpus = corpus
     prepare(trainings, report)
-    report.line(f"seed {first.settings.seed}, {first.threads} threads, into {options.out}")
+    report.line(f"seed {first.settings.seed}, {first.threads} threads, into {folder}")
     for training in trainings:
         if training.options.settings.workers > 1:
             report.line(f"{training.name}: {training.options.settings.workers} workers share each "
                         "batch")
-    command = f"python -m minibert pretrain {options.model} --resume --out {options.out}"
-    if not train(trainings, report, command):
+    if not train(trainings, report, f"python -m minibert pretrain {model} --resume --out {folder}"):
         return 130
     for line in final_report([training.trainer for training in trainings]):
         report.line(line)
     return 0
 
 
-def new(options: Options, report: Report) -> list[Pretraining]:
-    """The trainings of a new run, the tables filling in what was not given. Errors: InputError, a
+def new(model: str, folder: Path, named: dict, report: Report) -> list[Pretraining]:
+    """The trainings of a new run, the tables filling in what is not named. Errors: InputError, a
     folder in the way, options that contradict each other."""
-    Run(options.out).check_free(BOTH if options.model == "both" else ())
-    named = dict(options.given)
-    check_combination(options.model, named)
+    Run(folder).check_free(BOTH if model == "both" else ())
+    check_combination(model, named)
     if blas_threads() is None and named.get("workers", core_count()) > 1:
         report.line("the number of threads of this BLAS cannot be set: one worker")
-        named["workers"] = 1
+        named = named | {"workers": 1}
     if "from" in named:
-        return [Pretraining(Run(options.out), False, resolved_from(options.model, named))]
-    return [Pretraining(run, False, resolved(model, named))
-            for model, run in _parts(options.model, options.out)]
+        return [Pretraining(Run(folder), False, resolved_from(model, named))]
+    return [Pretraining(run, False, resolved(part, named)) for part, run in _parts(model, folder)]
 
 
-def resumed(options: Options) -> list[Pretraining]:
+def resumed(model: str, folder: Path, named: dict) -> list[Pretraining]:
     """The trainings of a run, with the options that it was begun with. Errors: InputError, nothing
     to resume, options that were others then, fewer steps than were made."""
     trainings = []
-    for model, run in _parts(options.model, options.out):
-        state = state_to_resume(run, f"pretrain {model}")
-        folder = run.checkpoint("latest")
-        _, config = config_of(folder)
-        begun = from_state(state, config, architecture_named(model), folder / "state.json")
-        check_same(run.path, stored_words(begun), options.given, ("steps", "text"))
-        if "steps" in options.given:
-            steps = options.given["steps"]
-            check_steps("--steps", steps, steps, state["step"])
-            begun = replace(begun, settings=replace(begun.settings, steps=steps))
-        if "text" in options.given:
-            begun = replace(begun, text=options.given["text"], counted_from=str(Path.cwd()))
+    for part, run in _parts(model, folder):
+        state = state_to_resume(run, f"pretrain {part}")
+        latest = run.checkpoint("latest")
+        _, config = config_of(latest)
+        begun = from_state(state, config, architecture_named(part), latest / "state.json")
+        check_same(run.path, stored_words(begun), named, ("steps", "text"))
+        if "steps" in named:
+            check_steps("--steps", named["steps"], named["steps"], state["step"])
+            begun = replace(begun, settings=replace(begun.settings, steps=named["steps"]))
+        if "text" in named:
+            begun = replace(begun, text=named["text"], counted_from=str(Path.cwd()))
+        else:
+            for name in begun.text or ():
+                check_located("--text", name, begun.counted_from)
         trainings.append(Pretraining(run, True, begun))
     return trainings
 
 
-def _parts(model: str, out: Path) -> list[tuple[str, Run]]:
+def _parts(model: str, folder: Path) -> list[tuple[str, Run]]:
     """(model, run) of each training: `both` has two, in folders below."""
     if model == "both":
-        return [(half, Run(out / half)) for half in BOTH]
-    return [(model, Run(out))]
+        return [(part, Run(folder / part)) for part in BOTH]
+    return [(model, Run(folder))]

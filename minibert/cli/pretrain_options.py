@@ -10,7 +10,7 @@ from pathlib import Path
 from minibert.cli.arguments import flag_name
 from minibert.cli.defaults import (COMMON, CORPUS, EVALUATIONS, LONGEST_WARMUP, MIN_LR_SHARE,
                                    TABLES)
-from minibert.cli.resume import settings_from_state
+from minibert.cli.resume import options_from_state, settings_from_state, stored
 from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
 from minibert.models.architectures import ARCHITECTURES, Architecture
@@ -66,15 +66,9 @@ class PretrainOptions:
                              "for the corpus 'text' alone")
 
     def about(self) -> dict:
-        """What a run's state keeps besides the settings: {name: value}, as JSON."""
-        values = {"model": self.architecture.name, "corpus": self.corpus, "format": self.format,
-                  "tokenizer": self.tokenizer, "vocab_size": self.vocab_size,
-                  **option_values(self.config), "context": self.context,
-                  "no_next_sentence": self.no_next_sentence, "batch": self.batch,
-                  "threads": self.threads, "gradient_checkpointing": self.gradient_checkpointing}
-        if self.text is not None:
-            values |= {"text": list(self.text), "counted_from": self.counted_from}
-        return values | ({} if self.begun_from is None else {"from": self.begun_from})
+        """What a run's state keeps besides the settings: {name: value}."""
+        return {"model": self.architecture.name, **option_values(self.config),
+                **stored(self, "architecture", "config", "settings")}
 
 
 def architecture_named(model: str) -> Architecture:
@@ -144,32 +138,20 @@ def check_combination(model: str, given: Mapping[str, object]) -> None:
 
 # Of a run with --from: a window may be shorter than the model's positions; nothing is drawn.
 MAY_DIFFER = ("context", "position_initializer_range")
-NEEDED = ("corpus", "tokenizer", "vocab_size", "context", "batch", "threads")
 
 
 def from_state(state: Mapping, config: ModelConfig, architecture: Architecture, file: Path
                ) -> PretrainOptions:
     """The options that a run was begun with, from its state.json, the path of which is `file`, and
-    the config of its model. An option that did not exist then has its default. Errors: InputError
-    that names the file: a field is missing or wrong, a size is not the model's."""
+    the config of its model. Errors: InputError that names the file: a field is missing or wrong, a
+    size is not the model's."""
     about = state["about"]
-    missing = [name for name in NEEDED if name not in about]
-    if missing:
-        raise InputError(f"{file}: there is no {', '.join(missing)} in it: the file is damaged")
     for name, value in option_values(config).items():
         if about.get(name, value) != value and name not in MAY_DIFFER:
             raise InputError(f"{file}: {name} is {about[name]!r:.60}, but the model beside it has "
                              f"{value}: the file is damaged")
-    text = about.get("text")
-    try:
-        return PretrainOptions(
-            architecture, config, settings_from_state(state["settings"]),
-            *[about[name] for name in NEEDED], tuple(text) if isinstance(text, list) else text,
-            about.get("counted_from"), about.get("format", "prose"),
-            about.get("no_next_sentence", False), about.get("gradient_checkpointing", False),
-            about.get("from"))
-    except InputError as error:
-        raise InputError(f"{file}: {error}: the file is damaged") from None
+    return options_from_state(PretrainOptions, about, file, architecture=architecture,
+                              config=config, settings=settings_from_state(state, file))
 
 
 def stored_words(options: PretrainOptions) -> dict[str, object]:

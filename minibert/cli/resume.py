@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TypeVar
 
 from minibert.errors import InputError
 from minibert.training.run_folder import Run
 from minibert.training.settings import TrainingSettings
+
+Options = TypeVar("Options")
+STORED_NAMES = {"begun_from": "from"}  # fields whose name in a state is another
 
 
 def state_to_resume(run: Run, kind: str) -> dict:
@@ -24,14 +29,39 @@ def state_to_resume(run: Run, kind: str) -> dict:
     return state
 
 
-def settings_from_state(stored: Mapping) -> TrainingSettings:
-    """The settings of a run; one that did not exist when the run began has its default. Errors:
-    InputError, an unknown setting or one out of range."""
+def settings_from_state(state: Mapping, file: Path) -> TrainingSettings:
+    """The settings in the state.json `file` of a run; one that did not exist when the run began has
+    its default. Errors: InputError, an unknown setting or one out of range."""
     known = {field.name for field in fields(TrainingSettings)}
-    for name in stored:
+    for name in state["settings"]:
         if name not in known:
-            raise InputError(f"the setting {name!r:.60} is unknown in this version")
-    return TrainingSettings(**stored)
+            raise InputError(f"{file}: the setting {name!r:.60} is unknown in this version")
+    return options_from_state(TrainingSettings, state["settings"], file)
+
+
+def options_from_state(kind: type[Options], about: Mapping, file: Path, **others) -> Options:
+    """The dataclass `kind` from "about" in the state.json `file` of a run; `others` are fields that
+    come from elsewhere. An option that did not exist when the run began has its default. Errors:
+    InputError that names the file: a field is missing or wrong."""
+    values = dict(others)
+    for field in fields(kind):
+        name = STORED_NAMES.get(field.name, field.name)
+        if field.name not in others and name in about:
+            value = about[name]
+            values[field.name] = tuple(value) if isinstance(value, list) else value
+        elif field.name not in others and field.default is MISSING:
+            raise InputError(f"{file}: there is no {name} in it: the file is damaged")
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{file}: {error}: the file is damaged") from None
+
+
+def stored(options: object, *left_out: str) -> dict:
+    """The fields of `options` by the names in a state, without those of value None."""
+    return {STORED_NAMES.get(field.name, field.name): getattr(options, field.name)
+            for field in fields(options)
+            if field.name not in left_out and getattr(options, field.name) is not None}
 
 
 def check_steps(option: str, value: int, steps: int, done: int) -> None:

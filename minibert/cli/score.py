@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,21 +15,15 @@ from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    text: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("text")
 
 
-def run(options: Options) -> int:
+def run(folder: str, text: str) -> int:
     """Print each token with its log-probability (nats), then the sum and the perplexity."""
-    model, tokenizer = open_model(options.run, LANGUAGE_MODEL, "score")
-    tokens = scored(model, tokenizer, options.text)
+    model, tokenizer = open_model(folder, LANGUAGE_MODEL, "score")
+    tokens = scored(model, tokenizer, text)
     for token, log_p in tokens:
         print(f"{log_p:9.4f}  {math.exp(log_p):7.2%}  {token!r}")
     total = sum([log_p for _, log_p in tokens])

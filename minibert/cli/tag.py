@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 
 from minibert.cli.arguments import add_run
 from minibert.cli.highlight import can_colour, marked
@@ -16,31 +15,25 @@ from minibert.finetuning.examples import TagExample
 from minibert.finetuning.tasks.base import predict
 
 
-@dataclass(frozen=True)
-class Options:
-    run: str
-    text: str
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("text")
 
 
-def run(options: Options) -> int:
+def run(folder: str, text: str) -> int:
     """Print the sentence with its marks."""
-    found = open_finetuned(options.run, ("tag",), "tag")
-    spans = word_spans(found.task.reading, options.text)
+    found = open_finetuned(folder, ("tag",), "tag")
+    spans = word_spans(found.task.reading, text)
     if not spans:
         raise InputError("the text is empty: there is nothing to tag")
-    words = tuple(options.text[start:end] for start, end in spans)
+    words = tuple(text[start:end] for start, end in spans)
     [tags] = predict(found.task, found.model, [TagExample(words)])
     if found.task.metric_for_best_model == "f1":
         marks = [(spans[entity.start][0], spans[entity.end - 1][1], entity.kind)
                  for entity in get_entities(tags)]
     else:
         marks = [(start, end, tag) for (start, end), tag in zip(spans, tags)]
-    print(marked(options.text, marks, can_colour(sys.stdout)))
+    print(marked(text, marks, can_colour(sys.stdout)))
     return 0
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minibert.atomic_files import read_json
 from minibert.cli.folders import config_of, find_run, kind_of, tokenizer_of
+from minibert.cli.resume import options_from_state, stored
 from minibert.errors import InputError
 from minibert.finetuning.build_model import head_class
 from minibert.finetuning.encoding import Reading
@@ -27,7 +28,7 @@ from minibert.models.config import ModelConfig
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.training.run_folder import Run
-from minibert.validate import flag, one_of, whole_number
+from minibert.validate import flag, number, one_of, whole_number
 
 TASKS = ("classify", "pair", "choice", "tag", "answer")
 METRICS = ("accuracy", "macro_f1", "matthews")
@@ -67,6 +68,14 @@ class TaskOptions:
         for name in ("text_column", "pair_column", "label_column"):
             if not isinstance(getattr(self, name), (str, type(None))):
                 raise InputError(f"{name} = {getattr(self, name)!r:.60}: expected a name")
+        if self.labels is not None and not (isinstance(self.labels, tuple) and all(
+                [isinstance(label, str) for label in self.labels])):
+            raise InputError(f"labels = {self.labels!r:.60}: expected names")
+        if self.weights is not None:
+            if not isinstance(self.weights, tuple) or len(self.weights) != len(self.labels or ()):
+                raise InputError(f"weights = {self.weights!r:.60}: expected one for each label")
+            for weight in self.weights:
+                number("weights", weight, above=0)
 
     def needs_labels(self) -> bool:
         """Whether there are classes or tags to choose from."""
@@ -132,36 +141,22 @@ def task_of(options: TaskOptions, tokenizer: Tokenizer) -> Task:
 
 
 def task_about(options: TaskOptions) -> dict:
-    """What a run's state keeps of a task, as JSON: without what this task does not have."""
-    values = asdict(options)
-    labels = values.pop("labels"), values.pop("weights")
-    if options.task != "answer":
-        del values["may_be_empty"]
-    if options.needs_labels() and labels[0] is not None:
-        values |= {"labels": list(labels[0]), "weights": labels[1] and list(labels[1])}
-    return values
+    """What a run's state keeps of a task: {name: value}."""
+    weights = {"weights": options.weights} if options.needs_labels() else {}
+    unused = ["may_be_empty"] if options.task != "answer" else []
+    return stored(options, "weights", *unused) | weights
 
 
 def task_from_about(about: Mapping, file: Path) -> TaskOptions:
-    """The TaskOptions in the state of a run, whose path is `file`. Errors: InputError that names
-    the file: something is missing or wrong."""
-    values = {name: about[name] for name in TaskOptions.__dataclass_fields__ if name in about}
-    needed = ["max_length", "stride", "left_to_right"]
-    if about.get("task") == "answer":
-        needed.append("may_be_empty")
-    elif about.get("task") != "choice" and not about.get("regression", False):
-        needed += ["labels", "weights"]
-    missing = [name for name in needed if name not in values]
-    if missing:
-        raise InputError(f"{file}: there is no {', '.join(missing)} in it: the file is damaged")
-    for name in ("labels", "weights"):
-        if not isinstance(values.get(name), (list, type(None))):
-            raise InputError(f"{file}: {name} is {values[name]!r:.60}: the file is damaged")
-        values[name] = values.get(name) and tuple(values[name])
-    try:
-        return TaskOptions(**values)
-    except InputError as error:
-        raise InputError(f"{file}: {error}: the file is damaged") from None
+    """The TaskOptions in the state.json `file` of a run. Errors: InputError that names the file:
+    something is missing or wrong."""
+    options = options_from_state(TaskOptions, about, file)
+    learned = {"labels", "weights"} if options.needs_labels() else set()
+    learned = {"may_be_empty"} if options.task == "answer" else learned
+    if missing := learned - about.keys():
+        raise InputError(f"{file}: there is no {', '.join(sorted(missing))} in it: the file is "
+                         "damaged")
+    return options
 
 
 # ---- trained models ------------------------------------------------------------------------------
@@ -200,6 +195,9 @@ def open_finetuned(name: str, tasks: tuple[str, ...], purpose: str, **changes) -
             raise InputError(f"{name}: holds {holds}: {purpose} needs one of finetune "
                              f"{' or '.join(tasks)}")
         options = task_from_about(about, folder / "state.json")
+        if options.labels is not None and len(options.labels) != config.num_labels:
+            raise InputError(f"{folder / 'state.json'}: names {len(options.labels)} labels, but "
+                             f"the model beside it has {config.num_labels}: the file is damaged")
     else:
         options = _options_of_head(name, folder, architecture, config, tasks, purpose,
                                    changes.get("pair_column") is not None)

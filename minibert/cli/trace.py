@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
 
 from minibert.autograd.trace import trace
 from minibert.cli.arguments import add_run, check_new_file, path
 from minibert.cli.folders import ANY_MODEL, LANGUAGE_MODEL, open_model
-
-
-@dataclass(frozen=True)
-class Options:
-    run: str
-    text: str
-    write: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,20 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="write the records as JSON lines, too")
 
 
-def run(options: Options) -> int:
+def run(folder: str, text: str, write: str | None) -> int:
     """Print the ops of the forward pass and of the backward pass from the sum of the output."""
-    if options.write is not None:
-        check_new_file("--write", options.write)
-    model, tokenizer = open_model(options.run, ANY_MODEL, "trace")
+    if write is not None:
+        check_new_file("--write", write)
+    model, tokenizer = open_model(folder, ANY_MODEL, "trace")
     if isinstance(model, LANGUAGE_MODEL):
-        ids = [tokenizer.sep_token_id] + tokenizer.encode(options.text, add_special_tokens=False)
+        ids = [tokenizer.sep_token_id] + tokenizer.encode(text, add_special_tokens=False)
     else:
-        ids = tokenizer.encode(options.text)
+        ids = tokenizer.encode(text)
     with trace() as records:
         outputs = model(np.array([ids]))
         output = next(value for value in vars(outputs).values() if value is not None)
         output.backward(np.ones(output.shape, output.dtype))
     print(records)
-    if options.write is not None:
-        records.write(options.write)
+    if write is not None:
+        records.write(write)
     return 0

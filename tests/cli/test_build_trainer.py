@@ -1,5 +1,6 @@
 """From options to a trainer: each of them arrives in the objective or in the model."""
 
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from minibert.cli.fill_mask import fill_gaps
 from minibert.cli.pretrain_options import resolved
 from minibert.cli.samples import FilledGap
 from minibert.data.corpora import toy_corpus
+from minibert.errors import InputError
 
 GIVEN = {"corpus": "toy", "layers": 1, "heads": 2, "width": 8, "context": 48, "batch": 4,
          "steps": 10, "dropout": 0.2, "threads": 1, "workers": 1}
@@ -71,3 +73,25 @@ def test_the_gap_of_a_sample_is_found_beside_other_masks_and_unknown_words(corpu
     batch.original_ids[0, words] = tokenizer.unk_token_id
     batch.original_ids[0, 1] = tokenizer.unk_token_id
     assert FilledGap(objective, tokenizer).answer == "[UNK]"
+
+
+@pytest.mark.parametrize("which", ["bert", "gpt"])
+def test_gradient_checkpointing_takes_less_memory(corpus, which):
+    """The most that a step holds at once; the estimate of a run is the process's peak after one."""
+    peaks = []
+    for checkpointed in (False, True):
+        trainer = made(which, corpus, layers=6, batch=16, gradient_checkpointing=checkpointed)
+        assert trainer.model.gradient_checkpointing is checkpointed
+        trainer.step()
+        tracemalloc.start()
+        trainer.step()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 0.6 * peaks[0]
+
+
+@pytest.mark.parametrize("which", ["bert", "gpt"])
+def test_what_no_memory_can_hold_is_refused_before_any_is_taken(corpus, which):
+    for more in ({"layers": 10**9}, {"batch": 10**12}):
+        with pytest.raises(InputError, match="not enough memory"):
+            made(which, corpus, **more)

@@ -106,3 +106,15 @@ def test_other_models_are_named(folder_of, capsys):
     line = mistake(capsys, "score", folder_of("GPT2Model", model_type="llama",
                                               architectures=None), "the cat")
     assert "holds a model of type 'llama'" in line
+
+
+def test_the_best_checkpoint_is_opened_the_latest_where_there_is_none(both, tmp_path):
+    shutil.copytree(both / "gpt", tmp_path / "run")
+    best, latest = (mb.GPT2LMHeadModel.from_pretrained(tmp_path / "run" / name)
+                    for name in ("best", "latest"))
+    latest.lm_head.data = latest.lm_head.data + 1
+    latest.save_pretrained(tmp_path / "run" / "latest")
+    for expected in (best, latest):
+        model, _ = open_model(str(tmp_path / "run"), (mb.GPT2LMHeadModel,), "generate")
+        np.testing.assert_array_equal(model.lm_head.data, expected.lm_head.data)
+        shutil.rmtree(tmp_path / "run" / "best", ignore_errors=True)

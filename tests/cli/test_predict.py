@@ -44,3 +44,36 @@ def test_a_full_disk_leaves_no_predictions(world, runs, tmp_path, capsys, monkey
     mistake(capsys, "predict", runs["tag"], "--file", world / "dev.conll", "--out",
             tmp_path / "tags.txt")
     assert files_below(tmp_path) == {}
+
+
+def test_columns_that_are_named_are_read(world, runs, tmp_path, capsys):
+    for task, text in (("classify", "said,x\nanna likes rome .,bob\n"),
+                       ("pair", "said,x\nanna likes rome .,bob sleeps .\n")):
+        file = tmp_path / f"{task}.csv"
+        file.write_text(text)
+        out = ["--out", tmp_path / f"{task}.jsonl"]
+        assert "column" in mistake(capsys, "predict", runs[task], "--file", file, *out)
+        pair = ["--pair-column", "x"] if task == "pair" else []
+        output_of(capsys, "predict", runs[task], "--file", file, "--text-column", "said", *pair,
+                  *out)
+        assert len((tmp_path / f"{task}.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_file_that_could_not_be_written_is_refused_before_anything_is_opened(tmp_path, capsys):
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name, words in (("no/file", "no such folder"), ("dangling", "exists already"),
+                        ("x" * 250, "too long")):
+        line = mistake(capsys, "predict", tmp_path / "no run", "--file", "no file", "--out",
+                       tmp_path / name)
+        assert words in line
+
+
+def test_a_threshold_reaches_the_task(world, runs, tmp_path, capsys):
+    shown = output_of(capsys, "evaluate", runs["answer"], "--file", world / "dev.json",
+                      "--null-threshold", "-1000")
+    scores = {line.split("  ")[0]: line.split()[-3:] for line in shown.splitlines()
+              if line.startswith("with")}
+    assert scores["without one"][0] == "1.0000" and scores["with an answer"][0] == "0.0000"
+    output_of(capsys, "predict", runs["answer"], "--file", world / "dev.json", "--out",
+              tmp_path / "out", "--null-threshold", "-1000")
+    assert set(json.loads((tmp_path / "out").read_text()).values()) == {""}

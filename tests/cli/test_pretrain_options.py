@@ -1,0 +1,91 @@
+"""The options of `pretrain`: every option of a model from its line in the table to the state."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from minibert.cli.arguments import flag_name, given
+from minibert.cli.defaults import TABLES
+from minibert.cli.parser import parse
+from minibert.cli.pretrain_options import (architecture_named, from_state, resolved, stored_words)
+from minibert.errors import InputError
+from minibert.models.config import option_fields
+
+STATE = Path("state.json")
+OTHER = {"layers": 3, "heads": 2, "width": 10, "context": 7, "dropout": 0.25, "norm_first": True,
+         "initializer_range": 0.5, "position_initializer_range": 0.125}
+
+
+def options_of(model: str):
+    return option_fields(architecture_named(model).config_class)
+
+
+def restored(options, **changes):
+    about = options.about() | changes
+    about = {name: value for name, value in about.items() if value is not ...}
+    return from_state({"about": about, "settings": {"steps": options.settings.steps}},
+                      options.config, options.architecture, STATE)
+
+
+@pytest.mark.parametrize("model, name", [
+    (model, option.name) for model in ("bert", "gpt") for option in options_of(model)
+    if option.help is not None])
+def test_an_option_of_a_model_goes_from_the_parser_to_the_config_and_the_state(model, name):
+    value = OTHER[name]
+    words = [flag_name(name), *([] if value is True else [str(value)])]
+    more = [] if name == "heads" else ["--heads", "1"]  # of any width
+    _, arguments = parse(["pretrain", model, *words, *more])
+    assert arguments[name] == value
+    options = resolved(model, given(arguments))
+    fields = next(found for option, found in options_of(model).items() if option.name == name)
+    assert all([getattr(options.config, field.name) == value for field in fields])
+    assert options.about()[name] == value == stored_words(options)[name]
+    assert resolved(model, {"heads": 1}).about()[name] != value
+    assert restored(options, **{name: ...} if name != "context" else {}).config == options.config
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt"])
+@pytest.mark.parametrize("corpus", TABLES)
+def test_a_state_gives_back_the_options(model, corpus):
+    named = {"corpus": corpus, "steps": 30, "gradient_checkpointing": True}
+    named |= {"text": ("a", "b")} if corpus == "text" else {}
+    options = resolved(model, named)
+    again = from_state({"about": options.about(), "settings": vars(options.settings)},
+                       options.config, options.architecture, STATE)
+    assert again == options and again.gradient_checkpointing
+    older = restored(options, gradient_checkpointing=..., no_next_sentence=..., format=...)
+    assert not older.gradient_checkpointing and older.format == "prose"
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"batch": ...}, "state.json: there is no batch in it"),
+    ({"layers": 5}, "state.json: layers is 5, but the model beside it has 2"),
+    ({"tokenizer": "own"}, "state.json: --tokenizer = 'own'"),
+    ({"batch": 2.5}, "state.json: --batch = 2.5"), ({"context": 49}, "--context = 49"),
+    ({"no_next_sentence": 1}, "--no-next-sentence = 1"), ({"text": ["x"]}, "--text")])
+def test_a_state_that_is_wrong_names_its_file(changes, words):
+    options = resolved("bert", {"steps": 30})
+    with pytest.raises(InputError, match=words):
+        restored(options, **changes)
+
+
+def test_options_do_not_change():
+    options = resolved("gpt", {})
+    with pytest.raises(AttributeError):
+        options.batch = 3
+    assert replace(options, batch=3).batch == 3
+
+
+def test_a_setting_of_another_version_is_refused():
+    options = resolved("gpt", {})
+    with pytest.raises(InputError, match="state.json: the setting 'momentum' is unknown"):
+        from_state({"about": options.about(), "settings": {"steps": 30, "momentum": 0.9}},
+                   options.config, options.architecture, STATE)
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt"])
+def test_the_first_weights_follow_the_width_where_no_table_says_otherwise(model):
+    text = {"corpus": "text", "text": ("a",), "width": 64}
+    assert resolved(model, text).config.initializer_range == 0.125
+    assert resolved(model, {"width": 64}).config.initializer_range == 0.1, "the toy world's"
