@@ -71,7 +71,7 @@ def test_labels_and_sizes_come_from_the_config_of_a_folder(folder_of):
                            "tag")
     assert (found.options.task, found.task.labels) == ("tag", ("O", "B-LOC", "I-LOC"))
     assert found.run is None and type(found.model) is mb.BertForTokenClassification
-    assert (found.task.reading.max_length, found.task.reading.stride) == (32, 10)
+    assert (found.task.reading.max_length, found.task.reading.overlap) == (32, 10)
     classes = folder_of(mb.BertForSequenceClassification, id2label={0: "neg", 1: "pos"})
     for more, task in (({}, "classify"), ({"pair_column": "b"}, "pair")):
         found = open_finetuned(str(classes), TASKS, "predict", **more)
