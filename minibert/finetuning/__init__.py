@@ -1,1 +1,1 @@
-"""From a pre-trained model to an answer: classes, pairs, endings, tags, spans of a text."""
+"""Fine-tuning: classes, pairs, endings, tags and answers, with their files and metrics."""

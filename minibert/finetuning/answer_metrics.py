@@ -1,5 +1,5 @@
-"""How well answers fit: exact match and F1 as in SQuAD (Rajpurkar et al. 2016 and 2018) and, for
-Chinese, as in CMRC 2018 (Cui et al. 2019). All from 0 to 1, where their scripts give percent.
+"""Exact match and F1 of answers, as in SQuAD (Rajpurkar et al. 2016 and 2018) and, for Chinese, as
+in CMRC 2018 (Cui et al. 2019). All are from 0 to 1, where their scripts give percent.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _CHINESE_PUNCTUATION = frozenset("-:_*^/\\~`+=，。：？！“”；’《》�
 
 
 def normalize_answer(text: str) -> str:
-    """Without what makes no difference: upper case, punctuation, articles, runs of blanks, in this
-    order. So "The U.S." is "us", and "a-z" is one word."""
+    """Drop upper case, punctuation, articles and runs of blanks, in this order, as SQuAD's script
+    does: "The U.S." becomes "us", and "a-z" is one word."""
     text = "".join([char for char in text.lower() if char not in _PUNCTUATION])
     return " ".join(_ARTICLES.sub(" ", text).split())
 
 
 def exact_match(answer: str, right: str) -> float:
-    """1 if both are the same once normalized."""
+    """1 if both are the same after normalize_answer, else 0."""
     return float(normalize_answer(answer) == normalize_answer(right))
 
 
 def f1(answer: str, right: str) -> float:
-    """How many words both share, whatever their order: the harmonic mean of the shares of either.
-    Where one of them has no words (no answer), 1 if neither has. (So does the script of SQuAD 2.0;
-    that of 1.1 gives 0 even to "the" for "a".)"""
+    """F1 of the words that both share, in any order: 2 shared / (words of one + words of the
+    other). Where one has no words (no answer) it is 1 if neither has, as in the script of SQuAD
+    2.0; that of 1.1 gives 0 even to "the" for "a"."""
     words, right_words = normalize_answer(answer).split(), normalize_answer(right).split()
     if not words or not right_words:
         return float(words == right_words)
@@ -44,12 +44,13 @@ def f1(answer: str, right: str) -> float:
 
 
 def chinese_exact_match(answer: str, right: str) -> float:
-    """1 if both are the same without punctuation ("." and "," are none to CMRC). Blanks count."""
+    """1 if both are the same without punctuation, else 0; in CMRC "." and "," are none, and blanks
+    count."""
     return float(_without_punctuation(answer) == _without_punctuation(right))
 
 
 def chinese_f1(answer: str, right: str) -> float:
-    """F1 of the longest stretch that both share: in CMRC 2018, unlike SQuAD, the order counts.
+    """F1 of the longest common substring, in words: in CMRC 2018, unlike SQuAD, the order counts.
 
     Each Chinese character is a word of its own; other text is cut at blanks and around marks, but
     not within "3.5" or "1,500". (CMRC's script cuts it with nltk, for which "don't" is two words.)
@@ -75,15 +76,14 @@ def _without_punctuation(text: str) -> str:
 
 
 def is_chinese(text: str) -> bool:
-    """Whether answers from this text are to be scored as Chinese: it has more Chinese characters
-    than words in Latin letters. (An answer alone does not say it: "2009", "天下" in an English
-    text.)"""
+    """Whether a passage is Chinese: it has more Chinese characters than words in Latin letters. (An
+    answer alone does not show it: "2009", or "天下" in an English passage.)"""
     return len(_CHINESE.findall(text)) > len(_LATIN_WORD.findall(text))
 
 
 def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
-    """(exact match, F1) of an answer, against the accepted one that fits best. A question without
-    an answer wants the empty one."""
+    """(exact match, F1) of an answer, each the maximum over the accepted ones. For a question
+    without an answer the empty one is right. Errors: an example without labels."""
     if example.answers is None:
         raise InputError(f"{example.where}: the question has no answers to score by")
     accepted = [right.text for right in example.answers if normalize_answer(right.text)] or [""]
@@ -96,21 +96,21 @@ def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
 def score_answers(examples: Sequence[QuestionExample], answers: Mapping[str, str]
                   ) -> dict[str, float]:
     """The means over all questions, {"exact": ..., "f1": ..., "total": ...}, from `answers` by
-    question id; and where some questions have no answer (SQuAD 2.0) the same for those that have
-    one and those that have none: "HasAns_exact", "NoAns_exact"... as SQuAD's script calls them."""
+    question id; where some questions have no answer (SQuAD 2.0) also for both kinds apart, under
+    the names of SQuAD's script: "HasAns_exact", "NoAns_exact"... Errors: a missing answer."""
     missing = [example.id for example in examples if example.id not in answers]
     if missing or not examples:
         raise InputError(f"answers: {len(missing)} of {len(examples)} questions have none: "
                          f"{', '.join(missing[:3])}")
     scores = [answer_scores(example, answers[example.id]) for example in examples]
-    figures = _means("", scores)
+    metrics = _means("", scores)
     with_answer = [score for example, score in zip(examples, scores) if example.answers]
     without = [score for example, score in zip(examples, scores) if not example.answers]
     if without:
-        figures |= _means("NoAns_", without)
+        metrics |= _means("NoAns_", without)
     if without and with_answer:
-        figures |= _means("HasAns_", with_answer)
-    return figures
+        metrics |= _means("HasAns_", with_answer)
+    return metrics
 
 
 def _means(prefix: str, scores: list[tuple[float, float]]) -> dict[str, float]:
@@ -121,12 +121,13 @@ def _means(prefix: str, scores: list[tuple[float, float]]) -> dict[str, float]:
 
 def best_null_threshold(scores: Sequence[float], null_differences: Sequence[float],
                         answerable: Sequence[bool]) -> tuple[float, float]:
-    """When to answer nothing, for SQuAD 2.0: (threshold, mean score that it gives).
+    """The threshold of the null difference with the best mean score (SQuAD 2.0): (threshold, that
+    mean).
 
-    For each question: the score (F1, say) of the best answer that is one, how much the score of no
-    answer is above its score, and whether it has an answer. Answered is what lies at the threshold
-    or below. As in SQuAD's script the threshold is one of the differences; the lowest of equally
-    good ones; one below all of them if answering nothing is best.
+    For each question: the score (such as F1) of its best non-empty answer, its null difference, and
+    whether it has an answer. A question is answered at the threshold or below. As in SQuAD's script
+    the threshold is one of the differences, the lowest of equally good ones; it is less than all of
+    them if no answer is best for every question.
     """
     n = len(scores)
     if not n or len(null_differences) != n or len(answerable) != n:

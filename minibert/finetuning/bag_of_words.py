@@ -1,23 +1,24 @@
-"""What counting words reaches: log-linear models over bags of words, one for each family of tasks.
+"""Log-linear models over bags of words, one for each family of tasks: the baseline of a model that
+reads is one that only counts.
 
-A model that reads should be held against one that only counts. A bag is a list of names, each as
-often as it counts: words without their order. Where the same classes are asked every time, an
-example is one bag and each class k has weights of its own; where endings or spans are compared,
-each candidate has a bag, and all are weighed alike:
+A bag is a list of names, each as often as it counts: words without their order. For fixed classes
+an example is one bag and each class k has its own weights; where endings or spans are compared,
+each candidate has a bag, and all have the same weights:
 
     p(class k | bag x) = exp(w_k . x) / sum_j exp(w_j . x)
     p(candidate c)     = exp(w . x_c) / sum_d exp(w . x_d)
 
-The weights have the least cross entropy with a penalty l2/2 |w|^2 (multinomial logistic
-regression); the penalty is chosen on the dev examples. What is compared stands in the bags: words
-that two texts share count as such.
+The weights minimize the cross entropy plus l2/2 |w|^2 (multinomial logistic regression; Bishop
+2006, "Pattern Recognition and Machine Learning", section 4.3.4); l2 is selected on the dev
+examples.
+Words that two texts share have names of their own in the bags.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import sparse
+from scipy import optimize, sparse
 
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
@@ -31,8 +32,8 @@ Choice = tuple[list[list[str]], int]  # the bags of the candidates, or the one b
 
 
 class BagOfWords:
-    """`choices(example)` gives the choices that an example asks for; `classes` says from how many
-    classes, and is 1 where each candidate has a bag of its own."""
+    """A log-linear model. `choices(example)` returns the choices of an example; `classes` is their
+    number of classes, 1 where each candidate has a bag of its own."""
 
     def __init__(self, choices: Callable[[object], list[Choice]], classes: int = 1):
         self.choices, self.classes = choices, classes
@@ -40,7 +41,7 @@ class BagOfWords:
         self.weights = np.zeros((0, classes))
 
     def fit(self, train: Sequence, dev: Sequence) -> "BagOfWords":
-        """Learn from `train`, with the penalty that gives the most right choices in `dev`."""
+        """Fit the weights to `train`, with the penalty of the best accuracy on `dev`."""
         choices = self._all(train)
         names = sorted({name for bags, _ in choices for bag in bags for name in bag})
         self.columns = {name: column for column, name in enumerate(names)}
@@ -88,8 +89,6 @@ class BagOfWords:
 def _fitted(x: sparse.csr_matrix, first: np.ndarray, right: np.ndarray, penalty: float,
             start: np.ndarray) -> np.ndarray:
     """The weights (features, classes) of the least penalised cross entropy, by L-BFGS."""
-    from scipy import optimize  # here, for it loads much that few commands need
-
     transposed = x.T.tocsr()
     candidates = np.diff(np.append(first, x.shape[0] * start.shape[1]))
     owner = np.repeat(np.arange(len(first)), candidates)  # the choice that each score belongs to

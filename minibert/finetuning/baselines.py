@@ -1,5 +1,5 @@
-"""What needs no model: the answers to hold a score against. (Those from counting labels stand with
-the tasks.)"""
+"""Baselines of question answering that need no model. (Those from counts of labels are in the
+tasks.)"""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from minibert.finetuning.examples import QuestionExample
 
 
 def first_sentences(examples: Sequence[QuestionExample]) -> dict[str, str]:
-    """By question id the first sentence of the context, as the answer to whatever was asked."""
+    """Answer each question with the first sentence of its passage: {question id: answer}."""
     return {example.id: split_sentences(example.passage)[0] for example in examples}
 
 
 def no_answers(examples: Sequence[QuestionExample]) -> dict[str, str]:
-    """By question id the empty answer: in SQuAD 2.0 right for every question that has none."""
+    """Give each question the empty answer, which is right for those of SQuAD 2.0 without one."""
     return {example.id: "" for example in examples}

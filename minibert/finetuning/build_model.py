@@ -1,4 +1,4 @@
-"""The model to fine-tune: a head on a pre-trained encoder, or on a fresh one; frozen layers."""
+"""Models for fine-tuning: a new head on a pre-trained or a fresh encoder; frozen layers."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def pretrained_model(task: Task, folder: str | os.PathLike, rng: np.random.Gener
 
 def fresh_model(task: Task, config: BertConfig | GPT2Config, rng: np.random.Generator | int = 0
                 ) -> PretrainedModel:
-    """A model that knows nothing yet, to compare with."""
+    """A model with random weights, to compare with."""
     head = head_class(task.name, task.reading.left_to_right)
     return head(replace(config, **config_changes(task)), rng)
 

@@ -1,7 +1,6 @@
-"""A few examples written by hand, in English and Chinese: the ones that introductions show.
+"""A few examples of each task, in English and Chinese, for demos and tests.
 
-They are too few to learn anything general from; they show what each task looks like, and whether
-reading, training and answering fit together. In Chinese the words of a tagged sentence are its
+They are too few for a model to generalize. The words of a tagged Chinese sentence are its
 characters, as they are BERT's tokens.
 """
 

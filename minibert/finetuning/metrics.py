@@ -1,7 +1,7 @@
-"""How good predictions are, in the scores that the field uses: from 0 to 1, correlations from -1.
+"""Metrics of classification and regression, from 0 to 1; correlations from -1.
 
-Where a score is 0/0 (a class that is never predicted has no precision, a constant no correlation)
-it is 0 here, as in scikit-learn's F1 and in conlleval; SciPy's correlations are NaN there.
+A metric that is 0/0 (the precision of a class that is never predicted, the correlation of a
+constant) is 0, as scikit-learn's F1 and in conlleval; SciPy's correlations are NaN there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from minibert.errors import InputError
 
 
 class Counts(NamedTuple):
-    """Of one class, or of one kind of entity: how often it was predicted and rightly so, how often
-    it was predicted, and how often it is there; and the scores that follow."""
+    """Counts of one class or type of entity: correct predictions, predictions, and occurrences
+    (scikit-learn's support); and the metrics that follow."""
 
     correct: int
     predicted: int
@@ -25,12 +25,12 @@ class Counts(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """How much of what was predicted is right."""
+        """correct / predicted."""
         return self.correct / self.predicted if self.predicted else 0.0
 
     @property
     def recall(self) -> float:
-        """How much of what is there was found."""
+        """correct / support."""
         return self.correct / self.support if self.support else 0.0
 
     @property
@@ -40,21 +40,21 @@ class Counts(NamedTuple):
         return 2 * self.correct / either if either else 0.0
 
     def scores(self) -> dict[str, float]:
-        """The scores under their usual names; `support` is how often the class is there."""
+        """The metrics and the support by their usual names."""
         return {"precision": self.precision, "recall": self.recall, "f1": self.f1,
                 "support": self.support}
 
 
 def total(counts: Iterable[Counts]) -> Counts:
-    """All classes thrown together: its scores are the micro-averaged ones, in which every example
-    counts alike. If each example has one class out of all, they all are the accuracy."""
+    """The sums over all classes, whose metrics are the micro-averaged ones. If each example has one
+    class, precision, recall and F1 all are the accuracy."""
     sums = [sum(column) for column in zip(*counts)]
     return Counts(*sums) if sums else Counts(0, 0, 0)
 
 
 def macro_f1(counts: Iterable[Counts]) -> float:
-    """The mean F1, in which every class counts alike, however rare. A class that neither is there
-    nor was predicted does not count, as in scikit-learn and seqeval."""
+    """The unweighted mean F1 of the classes. A class that neither occurs nor is predicted is left
+    out, as in scikit-learn and seqeval."""
     scores = [count.f1 for count in counts if count.support or count.predicted]
     return sum(scores) / len(scores) if scores else 0.0
 
@@ -81,14 +81,14 @@ def confusion_matrix(right: np.ndarray, predicted: np.ndarray, classes: int) -> 
 
 
 def class_counts(matrix: np.ndarray) -> list[Counts]:
-    """One for each class, from the confusion matrix (K, K)."""
+    """The counts of each class, from the confusion matrix (K, K)."""
     columns = (np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
     return [Counts(*counts) for counts in zip(*(column.tolist() for column in columns))]
 
 
 def matthews_correlation(matrix: np.ndarray) -> float:
-    """Matthews's correlation for K classes (Gorodkin 2004, eq. 8), from the confusion matrix: 0 for
-    guessing whatever the shares of the classes, which is why CoLA is scored by it."""
+    """Matthews's correlation for K classes (Gorodkin 2004, eq. 8), from the confusion matrix
+    (K, K): 0 for a guess, whatever the shares of the classes; CoLA's metric."""
     there, predicted = matrix.sum(axis=1).tolist(), matrix.sum(axis=0).tolist()
     n, correct = sum(there), int(np.trace(matrix))
     covariance = correct * n - sum([t * p for t, p in zip(there, predicted)])
@@ -100,7 +100,8 @@ def matthews_correlation(matrix: np.ndarray) -> float:
 
 
 def pearson(right: np.ndarray, predicted: np.ndarray) -> float:
-    """The correlation of two rows of numbers: 1 where they lie on a rising straight line."""
+    """Pearson's correlation of two arrays (n,). Errors: lengths that differ, numbers that are not
+    finite."""
     right, predicted = np.asarray(right, np.float64), np.asarray(predicted, np.float64)
     _check_lengths("correlation", right, predicted)
     if not (np.isfinite(right).all() and np.isfinite(predicted).all()):
@@ -112,12 +113,12 @@ def pearson(right: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def spearman(right: np.ndarray, predicted: np.ndarray) -> float:
-    """The correlation of the ranks: 1 where the order is the same."""
+    """Spearman's correlation of two arrays (n,): Pearson's of the ranks."""
     return pearson(_ranks(right), _ranks(predicted))
 
 
 def _ranks(numbers: np.ndarray) -> np.ndarray:
-    """1 for the smallest; equal numbers share the mean of their ranks."""
+    """Ranks from 1; equal numbers have the mean of their ranks."""
     _, place, count = np.unique(numbers, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - (count - 1) / 2)[place]
 

@@ -1,8 +1,8 @@
-"""Texts longer than a model, read through a window that slides over them with an overlap.
+"""From the outputs of overlapping windows to one prediction for a long text.
 
-A token in the overlap is seen twice, and in one of its windows it has more context: that one
-speaks for it (Google's run_squad.py). Here is how the answers of the windows become one answer of
-the text. Windows are cut by the tokenizer's call, with `stride` and `return_overflowing_tokens`.
+A token in the overlap is in two windows; the prediction for it comes from the one in which it has
+more context (Google's run_squad.py). Windows are cut by the tokenizer's call, with
+`return_overflowing_tokens` and `stride` (Hugging Face's name for the overlap).
 
 Letters: T tokens of a window, K classes.
 """
@@ -19,12 +19,12 @@ from minibert.finetuning.examples import Answer
 
 
 def max_context_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
-    """(total,): for each token of the text the number of the window in which it has most context.
+    """The number of the window in which each token of a text has the most context: (total,).
 
     `windows` are (first token, one after the last). The context is min(tokens to the left, tokens
     to the right) + 0.01 * length of the window, as in run_squad.py: between windows that show
-    equally much of both sides the longer one counts, and then the first. Errors: a token that is in
-    no window.
+    equally much of both sides the longer one is taken, then the first. Errors: a token in no
+    window.
     """
     most, best = np.full(total, -1.0), np.zeros(total, np.int64)
     for number, (start, end) in enumerate(windows):
@@ -43,17 +43,17 @@ def max_context_windows(windows: Sequence[tuple[int, int]], total: int) -> np.nd
 
 
 def average_windows(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
-    """The mean over the windows of each text: (windows, K) -> (texts, K). `owners` (windows,) says
-    which text each is of: the tokenizer's overflow_to_sample_mapping."""
+    """The mean over the windows of each text: (windows, K) -> (texts, K). `owners` (windows,) are
+    the numbers of their texts: the tokenizer's overflow_to_sample_mapping."""
     owners, sums = np.asarray(owners), np.zeros((texts, probabilities.shape[1]))
     np.add.at(sums, owners, probabilities)
     return sums / np.bincount(owners, minlength=texts)[:, None]
 
 
 def vote_windows(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> np.ndarray:
-    """The share of the votes that each class gets, (windows, K) -> (texts, K): every window votes
-    for its likeliest class. Their mean is one more vote, split among the classes, so that of two
-    with equally many the one with the higher mean wins."""
+    """The share of the votes of each class, (windows, K) -> (texts, K): every window votes for its
+    most probable class. The mean is one more vote, split among the classes, so that of two classes
+    with equally many votes the one with the higher mean wins."""
     owners, votes = np.asarray(owners), average_windows(probabilities, owners, texts)
     np.add.at(votes, (owners, probabilities.argmax(axis=1)), 1)
     return votes / (1 + np.bincount(owners, minlength=texts)[:, None])
@@ -63,7 +63,7 @@ def vote_windows(probabilities: np.ndarray, owners: np.ndarray, texts: int) -> n
 
 
 class Span(NamedTuple):
-    """Tokens `start` to `end`, the last one included, of a window; how high they are scored."""
+    """Tokens `start` to `end`, inclusive, of a window, with start score + end score."""
 
     score: float
     window: int
@@ -76,12 +76,12 @@ def best_spans(start_scores: Sequence[np.ndarray], end_scores: Sequence[np.ndarr
                longest: int = 30, n_best: int = 20) -> list[Span]:
     """The `n_best` valid spans of all windows by start score + end score, the best first.
 
-    All arrays are (T,), one for each window: the scores; whether a token is of the context (and not
+    All arrays are (T,), one for each window: the scores; whether a token is of the passage (and not
     of the question, special or padding); whether this is the token's best window. A span is valid
-    if it starts no later than it ends, has at most `longest` tokens, lies in the context, and if
-    this is the best window of its first token (as in run_squad.py: so none is counted twice, and
-    none that crosses over from one window's tokens to the other's is lost). Of equal ones the
-    first, then the shorter. There is none in a context without tokens.
+    if it starts no later than it ends, has at most `longest` tokens, lies in the passage, and if
+    this is the best window of its first token (as in run_squad.py: so no span is counted twice, and
+    none that crosses from one window's tokens to the next is lost). Of equal ones the first, then
+    the shorter. A passage without tokens has none.
     """
     found = []
     for window, (starts, ends) in enumerate(zip(start_scores, end_scores)):
@@ -105,21 +105,21 @@ def _rank(span: Span) -> tuple:
 
 def null_difference(spans: Sequence[Span], start_scores: Sequence[np.ndarray],
                     end_scores: Sequence[np.ndarray]) -> float:
-    """How much the score of no answer is above the best span's: the question is left unanswered if
-    it is above a threshold (SQuAD 2.0; answer_scores.best_null_threshold finds one).
+    """The score of no answer minus that of the best span: no answer is predicted where it is above
+    a threshold (SQuAD 2.0; answer_metrics.best_null_threshold finds one).
 
-    No answer is the span of [CLS], token 0; of all windows the lowest such score counts, since one
-    window that holds an answer is enough. Infinite where there is no span.
+    No answer is the span of [CLS], token 0; the lowest such score of all windows counts, since one
+    window with an answer is enough. Infinite where there is no span.
     """
     null = min([float(starts[0] + ends[0]) for starts, ends in zip(start_scores, end_scores)])
     return null - spans[0].score if spans else float("inf")
 
 
-def extract_answer(context: str, offsets: Sequence[tuple[int, int]]) -> Answer:
-    """The stretch of the context from the first of the tokens to the last, as it is written there;
-    `offsets` are where the tokens of a span stand. Blanks at its ends (a token of GPT-2 may begin
-    with one) are left off."""
+def extract_answer(passage: str, offsets: Sequence[tuple[int, int]]) -> Answer:
+    """Cut the answer out of a passage, from the first token to the last; `offsets` are the (start,
+    end) of the tokens of a span. Blanks at its ends are left off (a token of GPT-2 may begin with
+    one)."""
     start, end = offsets[0][0], offsets[-1][1]
-    text = context[start:end]
+    text = passage[start:end]
     start += len(text) - len(text.lstrip())
     return Answer(text.strip(), start)

@@ -1,1 +1,1 @@
-"""Labelled examples in files, read and written."""
+"""Readers and writers of labelled examples."""

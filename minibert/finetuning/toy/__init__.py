@@ -1,1 +1,1 @@
-"""Labelled tasks drawn from the toy world, with their best possible scores."""
+"""Labelled tasks of the toy world, with their best possible metrics."""
