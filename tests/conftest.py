@@ -1,12 +1,17 @@
 """One setting for all property tests: the same examples every time, nothing left in the folder."""
 
 import os
+import signal
 import tempfile
 
 # Before hypothesis and NumPy are imported: tests are small, and several may run at once.
 os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY",
                       os.path.join(tempfile.gettempdir(), "minibert-hypothesis"))
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# A job in the background begins with Ctrl-C ignored, and what is ignored stays ignored in training.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
