@@ -14,6 +14,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,7 @@ def install_mask(learner: Learner) -> None:
 def install_pieces(pieces_of: Callable[[str], list[str]], vocabulary: list[str]) -> None:
     """micro reads pieces instead of words; special tokens stay whole."""
     encode, specials = micro.encode, micro.VOCABULARY[:micro.MASK + 1]
+    pieces_of = cache(pieces_of)  # one call for each word
 
     def encode_pieces(texts):
         return encode([" ".join([piece for word in text.split() for piece in
@@ -233,7 +235,7 @@ def train_gpt(learner: Learner, steps: int | None) -> None:
 
 
 def train_gpt_on_pieces(learner: Learner, steps: int | None) -> None:
-    w, rng = trained_gpt(steps, T=64)
+    w, rng = trained_gpt(steps or 250, T=64)
     text = micro.generate("the thirsty fox", w, rng)
     joined = text.replace(" ", "").replace("_", " ") if "_" in text else text.replace(" ##", "")
     print(f"no story in training had a thirsty fox: {text}\njoined: {joined}")

@@ -103,11 +103,11 @@ def function_of(module: ModuleType, name: str) -> Callable:
 def within(seconds: float, function: Callable, *arguments) -> Any:
     """function(*arguments), or TookTooLong after `seconds`."""
     if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        return _within_by_alarm(seconds, function, arguments)
-    return _within_by_thread(seconds, function, arguments)
+        return within_by_alarm(seconds, function, arguments)
+    return within_by_thread(seconds, function, arguments)
 
 
-def _within_by_alarm(seconds: float, function: Callable, arguments: tuple) -> Any:
+def within_by_alarm(seconds: float, function: Callable, arguments: tuple) -> Any:
     def ring(signum, frame):
         raise TookTooLong
 
@@ -120,7 +120,7 @@ def _within_by_alarm(seconds: float, function: Callable, arguments: tuple) -> An
         signal.signal(signal.SIGALRM, before)
 
 
-def _within_by_thread(seconds: float, function: Callable, arguments: tuple) -> Any:
+def within_by_thread(seconds: float, function: Callable, arguments: tuple) -> Any:
     """For Windows, and outside the main thread; the thread itself cannot be ended."""
     result: list[tuple[Any, BaseException | None]] = []
 

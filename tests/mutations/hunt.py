@@ -59,9 +59,9 @@ def candidates(room: str | None, seed: int) -> list[Mutation]:
 
 
 def room_of(mutation: Mutation) -> str | None:
-    """minibert/nn/block.py -> nn; None for the files beside the rooms."""
+    """minibert/nn/block.py -> nn; None for files outside of rooms."""
     parts = Path(mutation.file).parts
-    return parts[1] if len(parts) > 2 else None
+    return parts[1] if parts[0] == "minibert" and len(parts) > 2 else None
 
 
 def figures(copy: Path) -> Figures:
