@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from tests.exercises import checker
 from tests.exercises.checker import Fault, NotBegun, Part, cases, check, diagnose, fault, size
+from tests.exercises.checks import softmax
 from tests.exercises.ladder import FOLDER, LADDER
 from tests.exercises.solutions import SOLUTIONS
 
 PARTS = [part for parts in LADDER.values() for part in parts]
 MISTAKES = [(part, mistake) for part in PARTS for mistake in part.mistakes]
 ROOT = FOLDER.parents[1]
+SOFTMAX = LADDER["03_softmax_backward"][0]
 PROBED = 5  # failing cases for each mistake; random functions have the same probe for all
 
 
@@ -79,6 +81,16 @@ def test_a_page_has_its_functions_without_a_solution(name):
     assert "# 1. " in hints
 
 
+def test_the_readme_lists_the_ladder_and_shows_a_real_message():
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\d\d_\w+)\.py` \|", text, re.MULTILINE) == list(LADDER)
+    with pytest.raises(Fault) as error:
+        check(SOFTMAX, softmax.no_row_sum)
+    assert f"```\n{error.value}\n```" in text
+    for file in re.findall(r"`((?:minibert|tests)/[\w/]+\.(?:py|txt))`", text):
+        assert (ROOT / file).exists(), file
+
+
 def test_the_folder_has_the_ladder_and_no_other_exercise():
     assert [path.stem for path in sorted(FOLDER.glob("[0-9]*.py"))] == list(LADDER)
 
@@ -92,8 +104,6 @@ def test_a_function_that_is_not_begun():
 
 
 # ---- faults of other kinds -----------------------------------------------------------------------
-
-SOFTMAX = LADDER["03_softmax_backward"][0]
 
 
 def in_place(dP, P):

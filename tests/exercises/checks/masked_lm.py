@@ -120,7 +120,7 @@ def random_special_tokens(ids, vocab_size, rng):
     return masked(ids, rng, lowest=0)
 
 
-def last_word_never_drawn(ids, vocab_size, rng):
+def half_of_the_words(ids, vocab_size, rng):
     """The random words come from one half of the vocabulary only: they are uniform over all words,
     rng.integers(MASK + 1, vocab_size)."""
     chosen_shown, labels = masked(ids, rng)
@@ -156,7 +156,7 @@ def eighty_five_per_cent(ids, vocab_size, rng):
 PARTS = (
     Part("mask_tokens", batches(),
          (special_tokens_chosen, always_masked, none_kept, none_random, share_of_the_rest,
-          random_special_tokens, last_word_never_drawn, labels_are_shown, labels_everywhere,
+          random_special_tokens, half_of_the_words, labels_are_shown, labels_everywhere,
           only_masked_labelled, eighty_five_per_cent),
          laws=(form, shares), arguments=arguments, symptoms=symptoms, extra=(LARGE,),
          probes=(LARGE,)),)
