@@ -276,11 +276,11 @@ def _check_shapes(model: PretrainedModel, path: Path, file: WeightFile, arrays: 
 
 def _field_for_shape(model: PretrainedModel, name: str, shape: tuple[int, ...]
                      ) -> tuple[str, int] | None:
-    """(field of the config, size) that would give the parameter `name` one of the sizes in `shape`
-    that it has not; found by trying."""
+    """(field of the config, size): with this value the parameter `name` would have one more of the
+    sizes in `shape`; found by trying each field."""
     config, layers = model.config, option_fields(type(model.config))[LAYERS][0].name
-    for axis, (size, asked) in enumerate(zip(shape, model.state_dict()[name].shape)):
-        for field in [one.name for one in fields(config) if size != asked and one.name != layers]:
+    for axis, (size, ours) in enumerate(zip(shape, model.state_dict()[name].shape)):
+        for field in [one.name for one in fields(config) if size != ours and one.name != layers]:
             try:
                 with without_memory():
                     other = type(model)(replace(config, **{field: size}), rng=None)

@@ -7,6 +7,7 @@ from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import ACTIVATIONS, Dropout, Embedding, LayerNorm, Linear
+from tests.autograd.implementations import each_implementation
 
 
 def randomised(module, seed=0):
@@ -48,6 +49,22 @@ def test_embedding():
     expected = [[layer.weight.data[i] for i in row] for row in ids]
     np.testing.assert_array_equal(layer(ids).data, expected)
     check_gradients(layer, ids)
+
+
+@each_implementation
+def test_the_padding_row_of_an_embedding_gets_no_gradient(implementation):
+    ids, upstream = np.array([[1, 4], [4, 0]]), np.random.default_rng(0).normal(size=(2, 2, 3))
+    for padding_idx, row in ((4, 4), (-1, 4), (0, 0), (2, 2)):
+        module = Embedding(5, 3, padding_idx)
+        with implementation():
+            (module(ids) * upstream).sum().backward()
+        expected = np.zeros((5, 3))
+        np.add.at(expected, ids, upstream)
+        expected[row] = 0
+        np.testing.assert_allclose(module.weight.grad, expected, rtol=1e-6)
+    for outside in (5, -6):
+        with pytest.raises(InputError, match=f"pad_token_id. = {outside}: the table has .* 0 to 4"):
+            Embedding(5, 3, outside)
 
 
 def test_layer_norm():

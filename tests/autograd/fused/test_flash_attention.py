@@ -13,6 +13,7 @@ from minibert.autograd.checks.gradcheck import gradcheck
 from minibert.autograd.dropout_masks import dropout_mask, draw_dropout_key, kept_elements
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import flash_attention
+from minibert.autograd.head_layout import HeadLayout
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import trace
 from tests.autograd.implementations import values_and_gradients
@@ -189,7 +190,11 @@ def test_it_is_chosen_by_size_and_is_one_op(monkeypatch):
         for T, S in ((6, 7), (6, 8), (8, 6), (48, 1)):
             fused_attention.scaled_dot_product_attention(
                 *map(Tensor, random_arrays(7, (1, 1, T, 3), (1, 1, S, 3), (1, 1, S, 3))))
-    assert len(called) == 3
+        assert len(called) == 3
+        for T, S in ((6, 7), (6, 8), (48, 1)):  # heads side by side
+            arrays = random_arrays(7, (1, T, 3), (1, S, 6))
+            fused_attention.multi_head_attention([*map(Tensor, arrays)], HeadLayout(1, 1, 3))
+    assert len(called) == 5
     with trace() as seen:
         blocked(*map(Tensor, random_arrays(8, (1, 1, 4, 3), (1, 1, 4, 3), (1, 1, 4, 3))))
     assert [record.op for record in seen.records] == ["scaled_dot_product_attention"]
