@@ -79,7 +79,7 @@ def format_mask(mask: np.ndarray, tokens: Sequence[str] | None = None) -> str:
 
 
 class ScoreOptions(NamedTuple):
-    """What turns scores (..., T, S) into weights, the same in forward and backward."""
+    """The options that turn scores (..., T, S) into weights, the same in forward and backward."""
 
     scale: float  # of the products of queries and keys
     mask: np.ndarray | None = None  # boolean, broadcasts to the scores

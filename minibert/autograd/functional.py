@@ -290,9 +290,10 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     query (B, H, T, D), key (B, H, S, D), value (B, H, S, D) -> (B, H, T, D); the axes before the
     last two broadcast. `attn_mask` has a shape that broadcasts to (B, H, T, S) (two axes mean
     (T, S)): booleans, True = may attend, or finite floats that are added to the scores and may
-    require a gradient. `is_causal` adds to it that query t attends to the keys 0 to t. A query that
-    may attend to nothing yields zeros. dropout_p drops weights, and needs `rng`. A boolean mask
-    must stay as it is until the backward is done: the version for long texts reads it again.
+    require a gradient. `is_causal` adds that query t attends to keys 0 to t, counted from the top
+    left corner also where T and S differ. A query that may attend to nothing yields zeros.
+    dropout_p drops weights, and needs `rng`. A boolean mask must stay as it is until the backward
+    is done: the version for long texts reads it again.
     """
     op = "scaled_dot_product_attention"
     query, key, value = as_tensors(op, query, key, value)

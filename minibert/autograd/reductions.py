@@ -121,7 +121,7 @@ def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _winners(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:
-    """Where x is the extreme of its group; a NaN always is."""
+    """True where x is the extreme of its group; a NaN always is."""
     return (x.real == extreme) | np.isnan(x)
 
 

@@ -26,7 +26,7 @@ observers: ContextVar[tuple] = ContextVar("observers", default=())
 # id of a leaf -> the tensor whose `.grad` takes its gradient instead. Data-parallel workers and
 # gradient checkpointing set it to collect a walk's gradients apart from the leaf's own.
 grad_owners: ContextVar[dict[int, Tensor]] = ContextVar("grad_owners", default={})
-# Held while `.grad` changes: several threads may walk back to the leaves of one model.
+# Held while a backward walk adds to a `.grad`: several threads may reach one leaf.
 _grad_lock = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a child forked while the lock is held would wait for ever
     os.register_at_fork(before=_grad_lock.acquire, after_in_parent=_grad_lock.release,

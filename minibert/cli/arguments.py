@@ -60,7 +60,7 @@ def add_threshold(parser) -> None:
 
 
 def given(options: Mapping[str, object]) -> dict[str, object]:
-    """What the user said: {name: value} without the options that were left out (None)."""
+    """The options that were given: {name: value} without the options that were left out (None)."""
     return {name: tuple(value) if isinstance(value, list) else value
             for name, value in options.items() if value is not None}
 
@@ -83,7 +83,7 @@ def check_new_file(option: str, name: str) -> None:
 
 
 def located(name: str, counted_from: str | None) -> str:
-    """Where a path that a run has stored is today: relative ones count from the folder in which
+    """The present place of a path that a run stores: relative ones count from the folder in which
     the run was begun or, if it is not there, from the present one."""
     if counted_from in (None, os.getcwd()) or os.path.isabs(name):
         return name

@@ -12,7 +12,7 @@ COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
 
 # Sizes stand under "both"; steps and rates differ by model: the two learn at different speed.
 TABLES = {
-    # What each of these gives is in the README: "What the toy world teaches".
+    # What each of these gives is in demos/README.md: "What the toy world teaches".
     "toy": {
         "both": {"batch": 16, "lr": 3e-3, "min_lr": 0.0, "schedule": "linear",
                  "betas": (0.9, 0.98), "initializer_range": 0.1,

@@ -48,11 +48,11 @@ class FinetuneOptions:
             raise InputError("--from, --train, --dev: expected names of files")
 
     def about(self) -> dict:
-        """What a run's state keeps besides the settings: {name: value}."""
+        """The part of a run's state besides the settings: {name: value}."""
         return stored(self, "task") | task_about(self.task)
 
     def file(self, part: str) -> str:
-        """Where the file of "train" or "dev" is."""
+        """The path of the "train" or "dev" file."""
         return located(getattr(self, part), self.counted_from)
 
 

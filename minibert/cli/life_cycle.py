@@ -37,7 +37,7 @@ class Training:
         raise NotImplementedError
 
     def facts(self) -> list[str]:
-        """What is trained: lines after the first examples of a new training."""
+        """Lines about what is trained, after the first examples of a new training."""
         raise NotImplementedError
 
     def finish(self, report: Report) -> None:

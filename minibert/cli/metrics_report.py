@@ -11,7 +11,7 @@ MOST_COLUMNS = 12  # of a confusion matrix that is shown
 
 
 def summary_of(trainer: Trainer) -> dict:
-    """What summary.json says of a fine-tuning run. Its details are those of the best checkpoint."""
+    """The contents of summary.json for a fine-tuning run; details are of the best checkpoint."""
     task, dev, run = trainer.objective.task, trainer.objective.dev, trainer.run_folder
     best = type(trainer.model).from_pretrained(run.checkpoint("best"))
     return trainer.summary() | {"baselines": baselines(task, run.baseline(), dev), "oracle": None,

@@ -1,4 +1,4 @@
-"""How good a trained model is: its baselines, and on the toy world the best that is possible.
+"""The report on a trained model: its baselines, and on the toy world the best that is possible.
 
 A distance to the oracle is the mean of paired differences, token by token on the same held-out
 text, so that what is merely hard to predict cancels. Tokens of one row are not independent of each
@@ -22,7 +22,7 @@ from minibert.toy_world.oracle import Oracle
 
 
 def baselines(objective) -> dict[str, float]:
-    """What counting reaches on the objective's held-out text: losses in nats, NSP as accuracy."""
+    """Scores of counting words on the held-out text: losses in nats, NSP as accuracy."""
     vocab_size = objective.tokenizer.vocab_size
     if objective.name == "gpt":
         return {"uniform": uniform_loss(vocab_size),
@@ -39,7 +39,7 @@ def baselines(objective) -> dict[str, float]:
 
 
 def why_no_oracle(objective) -> str | None:
-    """What keeps the oracle from reading this objective's examples, or None."""
+    """The reason why the oracle cannot score this objective's examples, or None."""
     if not hasattr(objective.tokenizer, "mask_token_id"):
         return "it reads words, not characters"
     if any([objective.tokenizer.tokenize(word) != [word] for word in ToyWorld().words]):

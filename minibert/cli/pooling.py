@@ -27,7 +27,7 @@ _KEYS = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
 
 
 class Pooling(NamedTuple):
-    """How a text becomes a vector: the modes, whose vectors are joined; whether the vector is
+    """From a text to one vector: the modes, whose vectors are joined; whether the vector is
     divided by its length; the longest text in tokens (None: as long as the model reads)."""
 
     modes: tuple[str, ...] = ("mean",)

@@ -66,7 +66,7 @@ class PretrainOptions:
                              "for the corpus 'text' alone")
 
     def about(self) -> dict:
-        """What a run's state keeps besides the settings: {name: value}."""
+        """The part of a run's state besides the settings: {name: value}."""
         return {"model": self.architecture.name, **option_values(self.config),
                 **stored(self, "architecture", "config", "settings")}
 
@@ -85,7 +85,8 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
     What depends on another option follows it: the final rate the highest one, warmup and
     evaluations the number of steps, workers the size and the threads; and the first weights the
     width: with 1/sqrt(width) a linear layer neither enlarges nor shrinks its input, and a small
-    model learns much faster than from the published 0.02 (README: "What the toy world teaches").
+    model learns much faster than from the published 0.02 (demos/README.md: "What the toy world
+    teaches").
     """
     corpus = given.get("corpus", CORPUS)
     values = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model], **given}

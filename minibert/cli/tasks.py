@@ -38,7 +38,7 @@ LONGEST_OTHERS = 128  # as in its run_classifier.py
 
 @dataclass(frozen=True)
 class TaskOptions:
-    """How examples are read, and what the task is. Errors: InputError that names the field.
+    """The options of reading examples, and the task. Errors: InputError that names the field.
 
     `labels`, `weights` and `may_be_empty` follow from the training examples.
     """

@@ -112,7 +112,7 @@ def _fitted(x: sparse.csr_matrix, first: np.ndarray, right: np.ndarray, penalty:
 
 
 def bag_choices(task) -> tuple[Callable[[object], list[Choice]], int]:
-    """What BagOfWords needs for a task: its `name` is that of the command, `labels` its classes."""
+    """Arguments of BagOfWords for a task; `name` is that of the command, `labels` its classes."""
     if task.name in ("classify", "pair"):
         return sentence_choices(task.labels), len(task.labels)
     if task.name == "tag":
@@ -121,7 +121,7 @@ def bag_choices(task) -> tuple[Callable[[object], list[Choice]], int]:
 
 
 def bag_predictions(task, examples: Sequence, chosen: Sequence[int]) -> list:
-    """What was chosen, in the form in which a model's task has it: probabilities (all on one),
+    """The predictions, in the form in which a model's task has it: probabilities (all on one),
     tags, answers."""
     if task.name == "tag":
         tags = iter([task.labels[k] for k in chosen])

@@ -32,7 +32,7 @@ def head_class(task: str, left_to_right: bool) -> type[PretrainedModel]:
 
 
 def config_changes(task: Task, dropout: float | None = None) -> dict:
-    """What a config must say for a task: its labels, what a GPT pads with, and a dropout other
+    """The config fields that a task sets: its labels, what a GPT pads with, and a dropout other
     than that of pre-training."""
     labels = getattr(task, "labels", None)
     if labels is not None:

@@ -60,7 +60,7 @@ def macro_f1(counts: Iterable[Counts]) -> float:
 
 
 def accuracy(right: Sequence, predicted: Sequence) -> float:
-    """How many of the predictions are right."""
+    """The share of the predictions that are right."""
     _check_lengths("accuracy", right, predicted)
     return sum([a == b for a, b in zip(right, predicted)]) / len(right)
 

@@ -17,7 +17,7 @@ FILE_NAME = "generation_config.json"
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """How a text is continued. Without `do_sample` and with one beam: greedily.
+    """The options of generate. Without `do_sample` and with one beam: greedily.
 
     Errors: InputError for a value out of range, and for an option that would have no effect (a
     temperature without `do_sample`, a length penalty without beams).
@@ -77,7 +77,7 @@ class GenerationConfig:
                              f"as num_beams ({self.num_beams}) can differ: raise it, or sample")
 
     def new_tokens(self, prompt: int) -> int:
-        """How many tokens may follow a prompt of that many."""
+        """The number of tokens that may follow a prompt of `prompt` tokens."""
         if self.max_new_tokens is not None:
             return self.max_new_tokens
         if self.max_length is None:

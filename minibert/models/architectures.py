@@ -17,7 +17,7 @@ from minibert.models.pretrained_model import PretrainedModel
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a family of models has: its name on the command line, its config, its classes."""
+    """A family of models: its name on the command line, its config, its classes."""
 
     name: str  # as in `pretrain bert`
     config_class: type[ModelConfig]

@@ -40,7 +40,7 @@ class BlockConfig:
 
 @dataclass(frozen=True)
 class AttentionInputs:
-    """What a call of the model hands to every block, besides the vectors x (B, T, C)."""
+    """The inputs that all blocks of a call share, besides the vectors x (B, T, C)."""
 
     attn_mask: np.ndarray | None = None  # boolean, True = may attend, broadcasts to (B, H, T, S)
     is_causal: bool = False  # hide later tokens

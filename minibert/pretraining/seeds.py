@@ -1,4 +1,4 @@
-"""Counter-based random numbers: each purpose and number has a generator made from the seed.
+"""A random generator for each purpose and number, made from the seed.
 
 A batch is a pure function of (seed, number): a resumed run needs no saved random state, and an
 evaluation uses up no random numbers. NumPy's SeedSequence keeps the streams independent.

@@ -32,7 +32,7 @@ class Template(NamedTuple):
         return pieces, segments
 
     def n_added(self, is_pair: bool) -> int:
-        """How many special tokens are added."""
+        """The number of special tokens that are added."""
         return sum(part not in ("A", "B") for part, _ in (self.pair if is_pair else self.single))
 
 

@@ -29,7 +29,7 @@ _FLAGS = ("special", "normalized", "lstrip", "rstrip", "single_word")
 
 
 class TokenizerFolder:
-    """What the files of `folder` say of a tokenizer of the given kind ("WordPiece", "BPE")."""
+    """The tokenizer settings in the files of `folder`, of the given kind ("WordPiece", "BPE")."""
 
     def __init__(self, folder: Path, kind: str):
         if not folder.is_dir():
@@ -262,7 +262,7 @@ def save_files(folder: str | Path, texts: Mapping[str, str], objects: Mapping[st
 
 
 def common_settings(tokenizer: Tokenizer, defaults: Mapping[str, str]) -> dict:
-    """What tokenizer_config.json says of every tokenizer."""
+    """The settings of tokenizer_config.json that all tokenizers share."""
     names = (*defaults, *(["pad_token"] if "pad_token" not in defaults else []))
     settings = {name: getattr(tokenizer, name, None) for name in names
                 if name in defaults or hasattr(tokenizer, name)}

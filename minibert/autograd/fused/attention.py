@@ -46,7 +46,7 @@ FLASH_FROM = 1024 * 1024
 
 
 class SavedWeights(NamedTuple):
-    """What attention_backward needs of the forward."""
+    """Arrays of the forward that attention_backward uses."""
 
     E: np.ndarray  # (..., T, S)
     M: np.ndarray | None  # (..., T, S)

@@ -45,7 +45,7 @@ QUERY_BLOCK, KEY_BLOCK = 256, 512
 
 
 class SavedRows(NamedTuple):
-    """What flash_attention_backward needs of the forward, each (..., T, 1)."""
+    """Arrays of the forward that flash_attention_backward uses, each (..., T, 1)."""
 
     m: np.ndarray  # the largest score
     r: np.ndarray

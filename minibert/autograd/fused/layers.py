@@ -103,9 +103,9 @@ def layer_norm_forward(x: np.ndarray, weight: np.ndarray | None, bias: np.ndarra
     mean, r = np.empty((2, len(x), 1), y.dtype)
     for block in row_blocks(x):
         mean[block] = row_sum(x[block]) / width
-        n = np.subtract(x[block], mean[block], out=y[block])
-        r[block] = 1 / np.sqrt(row_dot(n, n) / width + eps)
-        n *= r[block]
+        c = np.subtract(x[block], mean[block], out=y[block])
+        r[block] = 1 / np.sqrt(row_dot(c, c) / width + eps)
+        n = np.multiply(c, r[block], out=c)
         if weight is not None:
             n *= weight
         if bias is not None:
@@ -121,8 +121,8 @@ def layer_norm_backward(dy: np.ndarray, x: np.ndarray, weight: np.ndarray | None
         dc_j = r dn_j + sum_i dn_i c_i dr/dc_j    dc = r (dn - n mean(dn n))
         c = x - mean(x)    dx = dc - mean(dc) = r (dn - mean(dn) - n mean(dn n)), as mean(n) = 0
 
-    x is kept anyway, n would be one more array: n mean(dn n) = c r^2 mean(dn c). Every sum is a
-    product of dy or dy c with a vector: sum_j (dn c)_j = (dy c) weight, dweight = r^T (dy c).
+    Only x, mean and r are kept. n is not: n = c r, so n mean(dn n) = c r^2 mean(dn c). Every sum
+    is a product of dy or dy c with a vector: sum_j (dn c)_j = (dy c) weight, dweight = r^T (dy c).
     """
     width = x.shape[1]
     weight = np.ones(width, dy.dtype) if weight is None else weight

@@ -1,1 +1,1 @@
-"""What is predicted: one file for each family of tasks."""
+"""The tasks of fine-tuning: one file for each family."""

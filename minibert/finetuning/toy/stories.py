@@ -1,4 +1,4 @@
-"""What the tasks on the toy world share: fresh stories, and what a hidden state says.
+"""Shared by the tasks on the toy world: fresh stories, and what a hidden state says.
 
 The labels of these tasks are functions of the hidden states behind a text (its topic, its
 character, the place of a word in its sentence), which the world knows and a reader has to infer. So

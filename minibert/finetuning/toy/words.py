@@ -26,7 +26,7 @@ OWNED, ACTED_UPON = "determiner", "object"  # of an action: "her boat" in "she r
 
 
 class Entities:
-    """Who and what is mentioned? Tags in BIO2, for mentions of one to three words.
+    """The entities that a sentence mentions: tags in BIO2, for mentions of one to three words.
 
         the    old    captain rows her     boat    .  she       waits ...
         B-CAPTAIN I-CAPTAIN I-CAPTAIN O B-RIVER I-RIVER O  B-CAPTAIN
@@ -81,7 +81,7 @@ class Entities:
 
 
 class Questions:
-    """What does the one who is asked about act upon?
+    """Questions for the object on which a given character acts.
 
     Two people do something each; the question is another sentence about one of them.
 
@@ -159,7 +159,7 @@ class Questions:
 
 
 def things_in(sentences: Sequence[str], owned: np.ndarray) -> list[Answer]:
-    """What is acted upon ("her boat"), where it stands in the text of these sentences; it begins at
+    """The objects of actions ("her boat") and their places in these sentences; it begins at
     the words where `owned`, over all of the words, is true."""
     things, start, place = [], 0, 0
     for sentence in sentences:
