@@ -329,7 +329,8 @@ def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout
     """scaled_dot_product_attention of all heads at once (Vaswani et al. 2017, section 3.2.2).
 
     query (B, T, H D) and key_value (B, S, 2 K D), or all three in `query` (B, T, (H + 2 K) D), as
-    `layout` says -> (B, T, H D). The mask is boolean. To `attentions`, if there is such a list, the
+    `layout` says -> (B, T, H D). Where K < H, keys and values are copied for each of their query
+    heads. The mask is boolean. To `attentions`, if there is such a list, the
     weights (B, H, T, S) before dropout are appended: then the reference implementation runs.
     """
     op = "multi_head_attention"
@@ -350,9 +351,25 @@ def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout
         if isinstance(attn_mask, Tensor):
             raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
                             f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
+    if layout.num_key_value_heads < layout.num_heads:
+        tensors, layout = _with_repeated_heads(tensors, layout)
     if reference_is_on() or attentions is not None:
         query, key, value = layout.split(*tensors)
         return merge_heads(reference_functions.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, None, rng, attentions))
     return fused_attention.multi_head_attention(tensors, layout, attn_mask, dropout_p, is_causal,
                                                 rng)
+
+
+def _with_repeated_heads(tensors: list[Tensor], layout: HeadLayout
+                         ) -> tuple[list[Tensor], HeadLayout]:
+    """query (B, T, H D) and key_value (B, S, 2 K D), or all in one, -> query and key_value
+    (B, S, 2 H D) with H / K copies of each key/value head, and their layout. Backward sums the
+    gradients of the copies."""
+    H, K, D = layout.num_heads, layout.num_key_value_heads, layout.head_dim
+    if len(tensors) == 1:
+        tensors = [tensors[0][..., :H * D], tensors[0][..., H * D:]]
+    query, key_value = tensors
+    B, S, _ = key_value.shape
+    copies = broadcast_to(key_value.reshape(B, S, 2 * K, 1, D), (B, S, 2 * K, H // K, D))
+    return [query, copies.reshape(B, S, 2 * H * D)], HeadLayout(H, H, D)

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from minibert.errors import InputError
+
 
 @dataclass(frozen=True)
 class HeadLayout:
-    """H query heads, K key/value heads (K = H in the models of this package), head width D."""
+    """H query heads, K key/value heads, head width D; each key/value head serves H / K query heads
+    side by side (Ainslie et al. 2023, "GQA", section 2.2; K = H in the models of this package).
+    Errors: H is no multiple of K."""
 
     num_heads: int
     num_key_value_heads: int
     head_dim: int
+
+    def __post_init__(self):
+        H, K = self.num_heads, self.num_key_value_heads
+        if K < 1 or H % K:
+            raise InputError(f"attention: {H} query heads cannot share {K} key/value heads: choose "
+                             f"a divisor of {H}")
 
     @property
     def query_width(self) -> int:

@@ -101,9 +101,12 @@ def layout_of(model_type: str) -> Layout:
     return LAYOUTS[family]
 
 
-def place_of(layout: Layout, name: str) -> Place:
+def place_of(model_type: str, name: str) -> Place:
     """The place of our parameter `name`, with full names: for a class with a head the names of
-    the bare model carry the prefix, there as here."""
+    the bare model carry the prefix, there as here. A parameter that is not in the table has our
+    name in the files of our own variants. Errors: InputError for one in the files of Hugging
+    Face's models."""
+    layout = layout_of(model_type)
     prefix = f"{layout.prefix}."
     bare = name.removeprefix(prefix)
     if bare in layout.table:
@@ -113,19 +116,29 @@ def place_of(layout: Layout, name: str) -> Place:
         module, _, ending = bare.rpartition(".")
         if number:
             module = module.replace(f".{number}.", ".{i}.", 1)
-        place = layout.table[module + ".{p}"]
+        place = layout.table.get(module + ".{p}")
+    if place is None:
+        if model_type in LAYOUTS:
+            raise InputError(f"{name}: Hugging Face's model of type {model_type!r} has no such "
+                             "parameter: give the config's field that adds it changes_model_type")
+        return Place((name,))
     prefix = prefix if bare != name else ""
     return Place(tuple(prefix + text.format(i=number, p=ending) for text in place.names),
                  place.transposed)
 
 
 def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays (values, or gradients) under our parameters' names -> under Hugging Face's."""
+    """Arrays (values, or gradients) under our parameters' names -> under Hugging Face's. Errors:
+    InputError for a parameter that has no place there, see place_of."""
     theirs = {}
     for name, array in arrays.items():
-        place = place_of(layout_of(model_type), name)
-        parts = np.split(array.T if place.transposed else array, len(place.names))
-        theirs.update(zip(place.names, parts))
+        place = place_of(model_type, name)
+        count = len(place.names)
+        if count > 1 and array.ndim == 2 and len(array) != count * array.shape[1]:
+            raise InputError(f"{name}: got shape {array.shape}, expected as many rows for each of "
+                             f"{', '.join(place.names)}: a BERT with fewer key/value heads than "
+                             "query heads cannot be saved")
+        theirs.update(zip(place.names, np.split(array.T if place.transposed else array, count)))
     if _UNTIED in theirs:
         theirs[_UNTIED_BIAS] = theirs["cls.predictions.bias"]
     return theirs
@@ -134,7 +147,7 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
 def stored_layers(model_type: str, file: WeightFile) -> int:
     """The number of layers of which the file has weights."""
     layout = layout_of(model_type)
-    start, _, _ = place_of(layout, "stack.blocks.0.attention_norm.weight").names[0].partition("0")
+    start, _, _ = place_of(model_type, "stack.blocks.0.attention_norm.weight").names[0].partition("0")
     return len({match[1] for text in file
                 if (match := re.match(re.escape(start) + r"(\d+)\.", _bare(layout, text)))})
 
@@ -191,7 +204,7 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
                          f"prefix {layout.prefix!r}")
     found, used = {}, set()
     for name in names:
-        place = place_of(layout, name)
+        place = place_of(model_type, name)
         wanted = [_bare(layout, text) for text in place.names]
         if all(text in stored for text in wanted):
             used.update(wanted)
@@ -254,11 +267,10 @@ def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np
 
     `config` holds model_type; `arrays` are named as ours.
     """
-    folder = Path(folder)
+    folder, theirs = Path(folder), hf_arrays(config["model_type"], arrays)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder to save the model in")
     folder.mkdir(parents=True, exist_ok=True)
-    theirs = hf_arrays(config["model_type"], arrays)
     save_file(theirs, folder / "model.safetensors", {"format": "pt"})
     write_json(folder / "config.json", config, sort_keys=True, ensure_ascii=True)
 

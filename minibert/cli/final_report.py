@@ -105,8 +105,9 @@ def gpt_samples(trainer: Trainer) -> list[str]:
     """Documents that the model generates."""
     model, tokenizer = trainer.model, trainer.tokenizer
     tokens = TEXT_CHARACTERS if isinstance(tokenizer, CharTokenizer) else TEXT_TOKENS
-    lines = []
+    lines = ["GPT writes (temperature 0.8):"]
     for seed in range(TEXTS_SHOWN):
         text = continued(model, tokenizer, "", tokens, temperature=0.8, rng=seed)
-        lines += ["GPT writes (temperature 0.8):", *["  " + line for line in text.splitlines()]]
+        first, *rest = text.splitlines() or [""]
+        lines += ["  - " + first, *["    " + line for line in rest]]
     return lines

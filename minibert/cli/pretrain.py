@@ -18,11 +18,12 @@ from minibert.cli.from_pretrained import folder_of, resolved_from
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.oracle_report import against_oracle, baselines, why_no_oracle
 from minibert.cli.pretrain_options import (PretrainOptions, architecture_named, check_combination,
-                                           from_state, resolved, stored_words)
+                                           from_state, options_of_others, resolved,
+                                           stored_words)
 from minibert.cli.resume import check_steps, state_to_resume
 from minibert.data.corpora import Corpus
 from minibert.models.architectures import ARCHITECTURES
-from minibert.models.config import option_fields
+from minibert.models.config import option_fields, option_type
 from minibert.training.machine import core_count, keep_freed_memory
 from minibert.training.report import Report, in_words
 from minibert.training.run_folder import Run
@@ -77,7 +78,7 @@ def _add_model_options(group) -> None:
             if option.help is None or option.name in added:
                 continue
             added.add(option.name)
-            kind = type(fields[0].default)
+            kind = option_type(architecture.config_class, fields[0])
             group.add_argument(flag_name(option.name), help=option.help, default=None, **(
                 {"action": "store_true"} if kind is bool else {"type": kind}))
 
@@ -187,7 +188,8 @@ def resumed(model: str, folder: Path, named: dict) -> list[Pretraining]:
         latest = run.checkpoint("latest")
         _, config = config_of(latest)
         begun = from_state(state, config, architecture_named(part), latest / "state.json")
-        check_same(run.path, stored_words(begun), named, ("steps", "text"))
+        of_the_other = options_of_others(part) if model == "both" else ()
+        check_same(run.path, stored_words(begun), named, ("steps", "text", *of_the_other))
         if "steps" in named:
             check_steps("--steps", named["steps"], named["steps"], state["step"])
             begun = replace(begun, settings=replace(begun.settings, steps=named["steps"]))

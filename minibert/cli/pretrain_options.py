@@ -129,12 +129,18 @@ def check_combination(model: str, given: Mapping[str, object]) -> None:
         raise InputError("--vocab-size: only a WordPiece tokenizer that is trained here has a size "
                          "to choose; the toy world's words and a text's characters have a number "
                          "of their own")
-    if model == "gpt":
-        own = {option.name for option in option_fields(architecture_named("gpt").config_class)}
-        every = {option.name for one in ARCHITECTURES for option in option_fields(one.config_class)}
-        for name in ("no_next_sentence", *every - own):
-            if name in given:
-                raise InputError(f"{flag_name(name)} is about BERT: train bert or both")
+    for name, other in options_of_others(model).items():
+        if name in given:
+            raise InputError(f"{flag_name(name)} is about {other.upper()}: train {other} or both")
+
+
+def options_of_others(model: str) -> dict[str, str]:
+    """{name: other model} of the options that `model` does not have, which another one has."""
+    options = {one.name: {option.name for option in option_fields(one.config_class)}
+               for one in ARCHITECTURES}
+    options["bert"].add("no_next_sentence")
+    own = set().union(*options.values()) if model == "both" else options[model]
+    return {name: other for other, names in options.items() for name in names - own}
 
 
 # Of a run with --from: a window may be shorter than the model's positions; nothing is drawn.

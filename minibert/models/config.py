@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
-from typing import ClassVar
+from typing import ClassVar, get_args, get_type_hints
 
 from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
@@ -61,14 +61,15 @@ def _activation(name: str, value: object) -> str:
 
 
 def _field(check: Callable[[str, object], object], default: object,
-           option: ModelOption | None = None, optional: bool = False, own: str = "") -> Field:
+           option: ModelOption | None = None, optional: bool = False, ours: bool = False,
+           changes_model_type: bool = False) -> Field:
     """A field that `check(name, value)` validates; `optional` ones may be None.
 
-    `own` marks a field that Hugging Face does not have: it is written to config.json only where
-    it is not the default. "computes" says that it changes what is computed and therefore the
-    model_type, "initializes" that it does not.
+    `ours`: Hugging Face does not have the field, which is written to config.json only where it is
+    not the default; there it `changes_model_type`, if it changes what is computed.
     """
-    metadata = {"check": check, "option": option, "optional": optional, "own": own}
+    metadata = {"check": check, "option": option, "optional": optional, "ours": ours,
+                "changes_model_type": changes_model_type}
     return field(default=default, metadata=metadata)
 
 
@@ -106,7 +107,7 @@ class ModelConfig(LabelFields):
     def to_dict(self) -> dict:
         """The contents of config.json."""
         unsaid = {one.name for one in fields(self)
-                  if one.metadata.get("own") and getattr(self, one.name) == one.default}
+                  if one.metadata.get("ours") and getattr(self, one.name) == one.default}
         values = {name: value for name, value in asdict(self).items() if name not in unsaid}
         return self.with_labels(values | {"model_type": self.model_type})
 
@@ -134,9 +135,9 @@ class BertConfig(ModelConfig):
     classifier_dropout: float | None = _field(_share, None, optional=True)
     pad_token_id: int | None = _field(_token_id, 0, optional=True)
     tie_word_embeddings: bool = _field(flag, True)
-    norm_first: bool = _field(flag, False, NORM_FIRST, own="computes")
+    norm_first: bool = _field(flag, False, NORM_FIRST, ours=True, changes_model_type=True)
     position_initializer_range: float | None = _field(
-        _spread, None, POSITION_INITIALIZER_RANGE, optional=True, own="initializes")
+        _spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
 
     family: ClassVar = "bert"
 
@@ -209,9 +210,9 @@ class GPT2Config(ModelConfig):
 
 def model_type_of(config_class: type[ModelConfig], values: Mapping) -> str:
     """The model_type of a config with these values (see ModelConfig.model_type)."""
-    own = [one.name for one in fields(config_class) if one.metadata.get("own") == "computes"
-           and values.get(one.name, one.default) != one.default]
-    return "_".join([config_class.family, *own])
+    names = [one.name for one in fields(config_class) if one.metadata.get("changes_model_type")
+             and values.get(one.name, one.default) != one.default]
+    return "_".join([config_class.family, *names])
 
 
 def config_from_dict(config_class: type[ModelConfig], values: Mapping,
@@ -249,6 +250,13 @@ def option_fields(config_class: type[ModelConfig]) -> dict[ModelOption, list[Fie
         if one.metadata.get("option") is not None:
             found.setdefault(one.metadata["option"], []).append(one)
     return found
+
+
+def option_type(config_class: type[ModelConfig], one: Field) -> type:
+    """The type of a field's values, as its annotation names it: int of `int | None`."""
+    annotation = get_type_hints(config_class)[one.name]
+    [kind] = {*(get_args(annotation) or [annotation])} - {type(None)}
+    return kind
 
 
 def checked_option(option: ModelOption, one: Field, value: object) -> object:

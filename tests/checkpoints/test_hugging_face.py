@@ -4,16 +4,23 @@ import json
 import shutil
 import warnings
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models.small_models import each_variant, variant_changes
+from tests.models.small_models import each_variant, small, variant_changes
 
 import minibert as mb
+import minibert.nn.block
+from minibert.autograd.head_layout import HeadLayout
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
+from minibert.models.config import _field
+from minibert.nn.attention import BlockConfig
+from minibert.nn.block import FeedForward
+from minibert.nn.layers import Linear
+from minibert.validate import flag
 
 REFERENCE = Path(__file__).parents[1] / "models" / "reference"
 CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
@@ -483,3 +490,61 @@ def test_new_labels_replace_the_old_problem_type(tmp_path):
 def test_unknown_keys_of_config_json_are_named(tmp_path):
     with pytest.warns(UserWarning, match="unknown keys, which have no effect: 'use_rotary'"):
         mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, dict, use_rotary=True))
+
+
+# ---- parameters that Hugging Face does not have --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GatedConfig(mb.GPT2Config):
+    """A config with an option of our own, as a contributor would add it."""
+
+    gated: bool = _field(flag, False, ours=True, changes_model_type=True)
+
+
+class GatedFeedForward(FeedForward):
+    __slots__ = ("gate",)
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.gate = Linear(config.hidden_size, config.intermediate_size)
+
+
+class GatedModel(mb.GPT2Model):
+    __slots__ = ()
+    config_class = GatedConfig
+
+
+class GatedLMHeadModel(mb.GPT2LMHeadModel):
+    __slots__ = ()
+    config_class = GatedConfig
+
+
+@pytest.mark.parametrize("model_class", [GatedModel, GatedLMHeadModel])
+def test_a_parameter_of_our_own_has_our_name(tmp_path, monkeypatch, model_class):
+    monkeypatch.setattr(minibert.nn.block, "FeedForward", GatedFeedForward)
+    model = model_class(GatedConfig(**vars(small(mb.GPT2Model).config) | {"gated": True}))
+    model.save_pretrained(tmp_path)
+    name = "stack.blocks.1.feed_forward.gate.weight"
+    name = name if model_class is GatedModel else "transformer." + name
+    np.testing.assert_array_equal(load_file(tmp_path / "model.safetensors")[name],
+                                  model.state_dict()[name])
+    same(model, quietly(model_class, tmp_path))
+
+
+def test_a_parameter_that_hugging_faces_model_does_not_have_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(minibert.nn.block, "FeedForward", GatedFeedForward)
+    folder = tmp_path / "model"
+    with pytest.raises(InputError, match="blocks.0.feed_forward.gate.weight: .* type 'gpt2' has no "
+                                         "such parameter"):
+        small(mb.GPT2Model).save_pretrained(folder)
+    assert not folder.exists()
+
+
+def test_fewer_key_value_heads_than_query_heads_are_refused_by_berts_layout(tmp_path, monkeypatch):
+    monkeypatch.setattr(BlockConfig, "head_layout", HeadLayout(3, 1, 4))
+    with pytest.raises(InputError, match=r"attention.qkv.weight: got shape \(20, 12\)"):
+        small(mb.BertModel).save_pretrained(tmp_path / "bert")
+    model = small(mb.GPT2LMHeadModel)  # one array there: it has any number of rows
+    model.save_pretrained(tmp_path / "gpt2")
+    same(model, quietly(mb.GPT2LMHeadModel, tmp_path / "gpt2"))

@@ -1,20 +1,24 @@
 """The options of `pretrain`: every option of a model from its line in the table to the state."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.models.other_options import other_options
 
+import minibert as mb
+from minibert.cli import pretrain, pretrain_options
 from minibert.cli.arguments import flag_name, given
 from minibert.cli.defaults import TABLES
 from minibert.cli.parser import parse
-from minibert.cli.pretrain_options import (architecture_named, from_state, resolved, stored_words)
+from minibert.cli.pretrain_options import (architecture_named, check_combination, from_state,
+                                           options_of_others, resolved, stored_words)
 from minibert.errors import InputError
-from minibert.models.config import option_fields
+from minibert.models.architectures import BERT, GPT
+from minibert.models.config import ModelOption, _field, _size, option_fields
 
 STATE = Path("state.json")
-OTHER = {"layers": 3, "heads": 2, "width": 10, "context": 7, "dropout": 0.25, "norm_first": True,
-         "initializer_range": 0.5, "position_initializer_range": 0.125}
+OTHER = other_options()
 
 
 def options_of(model: str):
@@ -34,7 +38,8 @@ def restored(options, **changes):
 def test_an_option_of_a_model_goes_from_the_parser_to_the_config_and_the_state(model, name):
     value = OTHER[name]
     words = [flag_name(name), *([] if value is True else [str(value)])]
-    more = [] if name == "heads" else ["--heads", "1"]  # of any width
+    # one head of any width; or a width that the heads divide
+    more = ["--width", str(OTHER["width"])] if name == "heads" else ["--heads", "1"]
     _, arguments = parse(["pretrain", model, *words, *more])
     assert arguments[name] == value
     options = resolved(model, given(arguments))
@@ -75,6 +80,32 @@ def test_options_do_not_change():
     with pytest.raises(AttributeError):
         options.batch = 3
     assert replace(options, batch=3).batch == 3
+
+
+@dataclass(frozen=True)
+class WindowConfig(mb.GPT2Config):
+    """A config with an option of GPT alone, as a contributor would add it."""
+
+    window: int | None = _field(_size, None, ModelOption("window", "tokens that GPT looks back"),
+                                optional=True, ours=True, changes_model_type=True)
+
+
+def test_an_option_of_one_model_alone(monkeypatch):
+    for module in (pretrain, pretrain_options):
+        monkeypatch.setattr(module, "ARCHITECTURES", (BERT, replace(GPT, config_class=WindowConfig)))
+    _, arguments = parse(["pretrain", "gpt", "--window", "3"])
+    config = resolved("gpt", given(arguments)).config
+    assert config.window == 3 and config.model_type == "gpt2_window"
+    of_bert, of_gpt = ("norm_first", "no_next_sentence"), ("window",)
+    for name in (*of_bert, *of_gpt):
+        check_combination("both", {name: 1})
+    for own, other, names in (("gpt", "bert", of_bert), ("bert", "gpt", of_gpt)):
+        assert set(options_of_others(own)) >= set(names)
+        for name in names:
+            check_combination(other, {name: 1})
+            with pytest.raises(InputError, match=f"{flag_name(name)} is about {other.upper()}: "
+                                                 f"train {other} or both"):
+                check_combination(own, {name: 1})
 
 
 def test_a_setting_of_another_version_is_refused():

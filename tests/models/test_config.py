@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from tests.models.other_options import other_options
 
 import minibert as mb
 from minibert.errors import InputError
@@ -12,8 +13,7 @@ from minibert.models.config import (config_from_dict, config_from_options, optio
                                     option_values)
 
 CONFIGS = [mb.BertConfig, mb.GPT2Config]
-OPTIONS = {"layers": 3, "heads": 2, "width": 10, "context": 7, "dropout": 0.25,
-           "initializer_range": 0.5, "norm_first": True, "position_initializer_range": 0.25}
+OPTIONS = other_options()
 
 
 @pytest.mark.parametrize("config_class", CONFIGS)

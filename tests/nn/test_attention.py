@@ -1,5 +1,8 @@
 """Multi-head attention against loops over batch, heads, queries and keys."""
 
+from contextlib import nullcontext
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,11 +11,15 @@ from hypothesis import strategies as st
 import minibert as mb
 from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.checks.gradcheck import gradcheck_parameters
+from minibert.autograd.head_layout import HeadLayout
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.attention import AttentionInputs, BlockConfig, MultiHeadAttention
+from minibert.nn.block import TransformerStack
+from minibert.nn.kv_cache import KeyValueCache
 
 B, T, S, H, C = 2, 5, 4, 3, 12  # heads of width 4
+each_number_of_key_value_heads = pytest.mark.parametrize("K", [1, 2])
 
 
 def attention(seed=0, dropout=0.0):
@@ -141,6 +148,81 @@ def test_each_head_query_and_row_has_its_own_dropout():
     assert not np.array_equal(by_head[..., 0], by_head[..., 1])
     module.eval()
     np.testing.assert_allclose(module(np.zeros((B, T, C))).data, 1.0)
+
+
+@dataclass(frozen=True)
+class SharedHeads(BlockConfig):
+    """A block's config with fewer key/value heads, as a contributor would add them."""
+
+    key_value_heads: int = 1
+
+    @property
+    def head_layout(self):
+        return HeadLayout(self.num_heads, self.key_value_heads, self.hidden_size // self.num_heads)
+
+
+def shared_heads(K, seed=0):
+    """A stack of two blocks with 4 query heads of width 2."""
+    stack = TransformerStack(2, SharedHeads(8, 4, 5, norm_first=True, key_value_heads=K)).double()
+    rng = np.random.default_rng(seed)
+    for parameter in stack.parameters():
+        parameter.data = rng.normal(size=parameter.shape)
+    return stack
+
+
+@each_number_of_key_value_heads
+def test_a_shared_head_is_a_head_that_stands_there_several_times(K):
+    module, full = shared_heads(K).blocks[0].attention, shared_heads(4).blocks[0].attention
+    copies = np.arange(2 * K).repeat(4 // K)  # 2 K heads of keys and values -> 2 H
+    for shared, whole in ((module.qkv.weight, full.qkv.weight), (module.qkv.bias, full.qkv.bias)):
+        heads = shared.data[8:].reshape(2 * K, 2, *shared.shape[1:])[copies]
+        whole.data = np.concatenate([shared.data[:8], heads.reshape(16, *shared.shape[1:])])
+    full.output.load_state_dict(module.output.state_dict())
+    x, encoded = np.random.default_rng(1).normal(size=(2, 2, 5, 8))
+    for implementation in (nullcontext, mb.reference):
+        for source in (None, encoded):
+            with implementation():
+                seen = [[], []]
+                both = [one(x, AttentionInputs(attentions=weights), source).data
+                        for one, weights in zip((module, full), seen)]
+                unseen = module(x, encoder_hidden_states=source).data
+            np.testing.assert_allclose(both[0], both[1], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(unseen, both[1], rtol=0, atol=1e-12)
+            np.testing.assert_allclose(seen[0][0].data, seen[1][0].data, rtol=0, atol=1e-12)
+
+
+@each_number_of_key_value_heads
+def test_shared_heads_have_the_sum_of_their_gradients(K):
+    stack = shared_heads(K)
+    x, encoded = [Tensor(a, requires_grad=True)
+                  for a in np.random.default_rng(1).normal(size=(2, 2, 3, 8))]
+    attention = stack.blocks[0].attention
+    for implementation in (nullcontext, mb.reference):
+        with implementation():
+            gradcheck_parameters(lambda: stack(x, AttentionInputs(is_causal=True)),
+                                 dict(stack.named_parameters()) | {"x": x}, coordinates=4)
+            gradcheck_parameters(lambda: attention(x, encoder_hidden_states=encoded),
+                                 {"x": x, "encoded": encoded, "weight": attention.qkv.weight},
+                                 coordinates=12)
+
+
+@each_number_of_key_value_heads
+def test_a_cache_of_shared_heads(K):
+    stack, x = shared_heads(K), Tensor(np.random.default_rng(1).normal(size=(2, 6, 8)))
+    cache = KeyValueCache(2, 6)
+    with mb.no_grad():
+        whole = stack(x, AttentionInputs(is_causal=True)).data
+        for start, stop in ((0, 3), (3, 4), (4, 6)):
+            _, mask = cache.begin(np.ones((2, stop - start), bool))
+            piece = stack(x[:, start:stop], AttentionInputs(mask, cache=cache)).data
+            cache.commit()
+            np.testing.assert_allclose(piece, whole[:, start:stop], rtol=0, atol=1e-12)
+
+
+def test_heads_that_cannot_be_shared_are_refused():
+    for K in (0, 3, 8):
+        with pytest.raises(InputError, match=f"4 query heads cannot share {K} key/value heads"):
+            HeadLayout(4, K, 2)
 
 
 def test_a_width_that_does_not_divide_is_refused():
