@@ -147,7 +147,8 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
 def stored_layers(model_type: str, file: WeightFile) -> int:
     """The number of layers of which the file has weights."""
     layout = layout_of(model_type)
-    start, _, _ = place_of(model_type, "stack.blocks.0.attention_norm.weight").names[0].partition("0")
+    first = place_of(model_type, "stack.blocks.0.attention_norm.weight").names[0]
+    start, _, _ = first.partition("0")
     return len({match[1] for text in file
                 if (match := re.match(re.escape(start) + r"(\d+)\.", _bare(layout, text)))})
 

@@ -13,13 +13,15 @@ from minibert.training.run_folder import Run
 
 
 def test_both_end_side_by_side(text, tmp_path, capsys):
-    shown = output_of(capsys, *pretrain("both", text, tmp_path / "run", "--steps", "4"))
+    shown = output_of(capsys, *pretrain("both", text, tmp_path / "run", "--steps", "4",
+                                        "--norm-first"))
     for words in ("seed 1", "first examples", "weight decay of 0.1 on bert.stack",
                   "no weight decay on",
                   "parameters, ", "held-out sentences also occur", "counting pairs of words",
                   "next sentence: this model", "BERT fills a gap", "BERT judges pairs",
                   "GPT writes"):
         assert words in shown, words
+    assert shown.count("GPT writes") == 1 and shown.count("\n  - ") == 3
     summaries = {which: Run(tmp_path / "run" / which).summary() for which in ("bert", "gpt")}
     for name in ("loss", "mlm_loss", "mlm_accuracy", "nsp_accuracy"):
         assert np.isfinite(summaries["bert"]["held_out"][name])
@@ -29,6 +31,8 @@ def test_both_end_side_by_side(text, tmp_path, capsys):
                                      "held_out",
                                      "best", "seconds", "tokens_per_second", "baselines", "oracle"}
     assert set(summaries["gpt"]["baselines"]) == {"uniform", "unigram", "bigram"}
+    resume = ["pretrain", "both", "--resume", "--out", tmp_path / "run", "--steps", "5"]
+    assert "5 steps" in output_of(capsys, *resume, "--norm-first"), "BERT's option alone"
 
 
 def test_options_reach_what_they_name(text, tmp_path, capsys):

@@ -91,8 +91,9 @@ class WindowConfig(mb.GPT2Config):
 
 
 def test_an_option_of_one_model_alone(monkeypatch):
+    changed = (BERT, replace(GPT, config_class=WindowConfig))
     for module in (pretrain, pretrain_options):
-        monkeypatch.setattr(module, "ARCHITECTURES", (BERT, replace(GPT, config_class=WindowConfig)))
+        monkeypatch.setattr(module, "ARCHITECTURES", changed)
     _, arguments = parse(["pretrain", "gpt", "--window", "3"])
     config = resolved("gpt", given(arguments)).config
     assert config.window == 3 and config.model_type == "gpt2_window"

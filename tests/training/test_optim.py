@@ -18,13 +18,22 @@ from minibert.checkpoints.safetensors import load_file
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding, LayerNorm, Linear
 from minibert.nn.module import Module
-from minibert.training import optim
 from minibert.training import optimizer as optimizer_module
-from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
+from minibert.training.optim import OPTIMIZERS, AdamW, clip_grad_norm_, decay_groups
 from minibert.training.run_folder import Run
 from minibert.training.trainer import Trainer, TrainingSettings
 
 REFERENCE = np.load(Path(__file__).with_name("adamw_reference.npz"))
+
+
+EVERY = {**OPTIMIZERS, "momentum": Momentum}  # and one as a contributor would add it
+each_optimizer = pytest.mark.parametrize("name", EVERY)
+
+
+def optimizer_named(name: str, tensors: list[Tensor], lr: float = 0.01, weight_decay: float = 0.0):
+    """As the trainer makes it."""
+    groups = [{"params": tensors, "weight_decay": weight_decay}]
+    return EVERY[name].from_settings(groups, TrainingSettings(lr=lr))
 
 
 def parameter(shape=(3, 4), seed=0, dtype=np.float64) -> Tensor:
@@ -196,10 +205,39 @@ def test_two_optimizers_may_share_a_parameter():
         assert not np.array_equal(tensor.data, before)
 
 
-def test_state_dict_brings_another_optimizer_to_the_same_bits():
+@each_optimizer
+@given(SEEDS)
+def test_every_optimizer_goes_downhill(name, seed):
+    """20 steps on sum c w^2 / 2 from a random start, which is far from the minimum at 0."""
+    rng = np.random.default_rng(seed)
+    tensors = [parameter(shape, [seed, len(shape)]) for shape in ((4, 3), (5,))]
+    curvatures = [rng.uniform(0.5, 2, tensor.shape) for tensor in tensors]
+    optimizer, losses = optimizer_named(name, tensors), []
+    for _ in range(20):
+        losses.append(0.0)
+        for tensor, c in zip(tensors, curvatures):
+            losses[-1] += (c * tensor.data**2).sum() / 2
+            tensor.grad = c * tensor.data
+        optimizer.step()
+    assert losses[1] < losses[0] and losses[-1] < 0.95 * losses[0]
+
+
+@each_optimizer
+def test_weight_decay_never_enlarges_a_weight(name):
+    tensor = parameter()
+    before = abs(tensor.data)
+    optimizer = optimizer_named(name, [tensor], weight_decay=0.5)
+    for _ in range(3):
+        tensor.grad = np.zeros(tensor.shape)
+        optimizer.step()
+    assert (abs(tensor.data) <= before).all()
+
+
+@each_optimizer
+def test_state_dict_brings_another_optimizer_to_the_same_bits(name):
     def made():
         tensors = [parameter((300, 3), 1, np.float32), parameter((7,), 2, np.float32)]
-        return tensors, AdamW(tensors, lr=0.03, weight_decay=0.1)
+        return tensors, optimizer_named(name, tensors, lr=0.03, weight_decay=0.1)
 
     def steps(tensors, optimizer, numbers):
         for step in numbers:
@@ -320,9 +358,10 @@ def test_another_optimizer_is_a_formula_and_names():
     np.testing.assert_allclose(state["momentum_buffer"], velocity, rtol=1e-12)
 
 
-def test_a_trainer_with_another_optimizer_resumes_to_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setitem(optim.OPTIMIZERS, "momentum", Momentum)
-    settings = TrainingSettings(steps=6, lr=0.01, warmup=1, eval_every=3, optimizer="momentum")
+@each_optimizer
+def test_a_trainer_with_any_optimizer_resumes_to_the_same_bits(tmp_path, monkeypatch, name):
+    monkeypatch.setitem(OPTIMIZERS, name, EVERY[name])
+    settings = TrainingSettings(steps=6, lr=0.01, warmup=1, eval_every=3, optimizer=name)
     straight = Trainer(small_model(), SmallObjective(), settings,
                        run=Run.create(tmp_path / "straight"))
     straight.run()
@@ -331,10 +370,10 @@ def test_a_trainer_with_another_optimizer_resumes_to_the_same_bits(tmp_path, mon
     again = Trainer(small_model(seed=9), SmallObjective(), settings, run=Run(tmp_path / "halves"))
     again.resume()
     assert again.run() and again.steps_done == 6
-    for name, array in straight.model.state_dict().items():
-        assert np.array_equal(array, again.model.state_dict()[name]), name
+    for which, array in straight.model.state_dict().items():
+        assert np.array_equal(array, again.model.state_dict()[which]), which
     arrays = load_file(tmp_path / "halves" / "latest" / "optimizer.safetensors")
-    assert {name.split(".")[0] for name in arrays} == {"momentum_buffer", "step"}
+    assert {which.split(".")[0] for which in arrays} == {*EVERY[name].moment_names, "step"}
     moments = [moment.nbytes for flats in straight.optimizer.flat_groups
                for flat in flats for moment in flat.moments.values()]
     assert sum(moments) >= sum([parameter.data.nbytes for parameter in straight.parameters])
@@ -371,12 +410,12 @@ def test_threads_share_the_elements_and_change_no_bit(threads, monkeypatch):
     for count in (1, threads):
         monkeypatch.setattr(cores, "blas_threads", lambda: count)
         parameters = [Tensor(array.copy(), requires_grad=True) for array in first]
-        adamw, norms = optim.AdamW(parameters, lr=0.1), []
+        adamw, norms = AdamW(parameters, lr=0.1), []
         for arrays in grads:
             for parameter, array in zip(parameters, arrays):
                 parameter.grad = array.T.copy().T  # columns first: nothing flat about it
-            norms.append(optim.clip_grad_norm_(parameters, 1.0))
-            assert optim.clip_grad_norm_(parameters, 1.0) == pytest.approx(1, abs=1e-5)
+            norms.append(clip_grad_norm_(parameters, 1.0))
+            assert clip_grad_norm_(parameters, 1.0) == pytest.approx(1, abs=1e-5)
             adamw.step()
         results.append((norms, [parameter.data.copy() for parameter in parameters]))
     (norms, expected), (norms_here, found) = results
