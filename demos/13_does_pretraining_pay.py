@@ -99,17 +99,17 @@ class Experiment:
 
     def figure(self, name: str, compute: Callable[[], dict]) -> dict:
         """Returns the scores of this name; computes and stores them where they are missing."""
-        if name not in self.figures:
+        if name not in self.scores:
             started = time.perf_counter()
             found = compute()
             seconds = time.perf_counter() - started
-            self.figures[name] = {**found, "seconds": round(seconds, 1)}
+            self.scores[name] = {**found, "seconds": round(seconds, 1)}
             self.out.mkdir(parents=True, exist_ok=True)
             write_json(self.out / "figures.json", {"schema": SCHEMA, "settings": self.settings,
-                                                   "figures": self.figures})
+                                                   "figures": self.scores})
             shown = ", ".join([f"{part} {value:.1%}" for part, value in found.items()])
             print(f"  {name}: {shown}  ({in_words(seconds)})", flush=True)
-        return self.figures[name]
+        return self.scores[name]
 
     # ---- pre-training ----
 
@@ -213,7 +213,7 @@ class Experiment:
         toy, _, _, test = self.parts(name, 1)
         best = toy.best(test)
         return {"expected": best.expected,
-                "test": toy.task(self.reading).figures(test, best.predictions)[toy.metric]}
+                "test": toy.task(self.reading).compute_metrics(test, best.predictions)[toy.metric]}
 
     @cached_property
     def reading(self) -> Reading:

@@ -30,7 +30,7 @@ def first(tmp_path_factory):
     return folder, result.stdout
 
 
-def compute_metrics(folder):
+def figures(folder):
     return json.loads((folder / "out" / "figures.json").read_text())["figures"]
 
 

@@ -55,7 +55,7 @@ def judged(files, monkeypatch, right: bool):
     what ten steps on made-up reviews teach is no claim."""
     def predict(task, model, examples):
         assert len(examples) == 60
-        numbers = [task.numbers[example.label] for example in examples]
+        numbers = [task.label2id[example.label] for example in examples]
         return list(np.eye(2)[numbers if right else [1 - number for number in numbers]])
 
     monkeypatch.setattr(demo, "predict", predict)
