@@ -141,7 +141,7 @@ def task_of(options: TaskOptions, tokenizer: Tokenizer) -> Task:
 
 
 def task_about(options: TaskOptions) -> dict:
-    """What a run's state keeps of a task: {name: value}."""
+    """The part of a run's state about a task: {name: value}."""
     weights = {"weights": options.weights} if options.needs_labels() else {}
     unused = ["may_be_empty"] if options.task != "answer" else []
     return stored(options, "weights", *unused) | weights

@@ -1,6 +1,6 @@
 """Break the package on purpose, one line at a time, and show which test turns red.
 
-    python tests/mutations/run.py                  all mutations (tens of minutes on 2 cores)
+    python tests/mutations/run.py                  all mutations (more than an hour on 2 cores)
     python tests/mutations/run.py swapped gelu     only those whose name contains one of the words
     python tests/mutations/run.py --hunt           one unknown mutation, to be found (see hunt.py)
 
