@@ -70,4 +70,7 @@ def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str],
 
     with evaluating(model), no_grad():
         parallel_for(fill, batches)
+    if not np.isfinite(vectors).all():
+        raise InputError("embed: the model's vectors are NaN or infinite: its weights are damaged "
+                         "or too large")
     return vectors

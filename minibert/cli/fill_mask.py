@@ -10,6 +10,7 @@ from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
 from minibert.cli.folders import MASKED_LM, open_model
 from minibert.errors import InputError
+from minibert.generation.decoding import checked_logits
 from minibert.generation.sampling import probabilities
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.nn.module import evaluating
@@ -50,7 +51,8 @@ def fill_mask(model: PretrainedModel, tokenizer: Tokenizer, text: str, top: int 
 
 def fill_gaps(model: PretrainedModel, tokenizer: Tokenizer, ids: np.ndarray, types: np.ndarray,
               top: int) -> list[list[tuple[str, float]]]:
-    """The same as fill_mask for token ids and segment ids, both (1, T)."""
+    """The same as fill_mask for token ids and segment ids, both (1, T). Errors: InputError for
+    logits that are not finite."""
     with evaluating(model), no_grad():
         outputs = model(ids, token_type_ids=types)
     logits = getattr(outputs, "prediction_logits", None)
@@ -58,7 +60,7 @@ def fill_gaps(model: PretrainedModel, tokenizer: Tokenizer, ids: np.ndarray, typ
     filled = []
     # A model may have more rows than its tokenizer has tokens: vocabularies are rounded up.
     logits = logits.data[0, ids[0] == tokenizer.mask_token_id, :len(tokenizer)]
-    for p in probabilities(logits):
+    for p in probabilities(checked_logits("fill-mask", logits)):
         best = np.argsort(-p, kind="stable")[:top]
         filled.append([(tokenizer.convert_ids_to_tokens(int(i)), float(p[i])) for i in best])
     return filled

@@ -10,6 +10,7 @@ from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
 from minibert.cli.folders import NEXT_SENTENCE, open_model
 from minibert.errors import InputError
+from minibert.generation.decoding import checked_logits
 from minibert.generation.sampling import probabilities
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.nn.module import evaluating
@@ -36,11 +37,12 @@ def run(folder: str, first: str, second: str) -> int:
 
 def next_sentence_probability(model: PretrainedModel, tokenizer: Tokenizer, first: str,
                               second: str) -> float:
-    """The probability, according to the model, that `second` follows `first`."""
+    """The probability, according to the model, that `second` follows `first`. Errors: InputError
+    for logits that are not finite."""
     encoded = tokenizer(first, second)
     with evaluating(model), no_grad():
         outputs = model(np.array([encoded["input_ids"]]),
                         token_type_ids=np.array([encoded["token_type_ids"]]))
     logits = getattr(outputs, "seq_relationship_logits", None)
     logits = outputs.logits if logits is None else logits
-    return float(probabilities(logits.data)[0, 0])
+    return float(probabilities(checked_logits("next-sentence", logits.data))[0, 0])

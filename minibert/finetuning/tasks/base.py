@@ -7,6 +7,7 @@ import numpy as np
 
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.finetuning.encoding import Batch, Reading
+from minibert.generation.decoding import checked_logits
 from minibert.nn.module import evaluating
 
 EVALUATED_AT_ONCE = 32  # rows, whatever the training batch: it must not change a metric
@@ -73,9 +74,11 @@ def in_batches(task: Task, rows: Sequence) -> Iterator[Batch]:
 
 
 def predict(task: Task, model, examples: Sequence) -> list:
-    """Compute the model's predictions for the examples, without dropout; its mode is restored."""
+    """Compute the model's predictions for the examples, without dropout; its mode is restored.
+    Errors: InputError for logits that are not finite."""
     rows, scores = rows_by_length(task, examples), []
     with evaluating(model), no_grad():
         for batch in in_batches(task, rows):
-            scores += task.scores(model(**batch.inputs()))
+            scores += [checked_logits(task.name, logits)
+                       for logits in task.scores(model(**batch.inputs()))]
     return task.predictions(examples, rows, scores)
