@@ -1,10 +1,15 @@
-"""What no single test can see: rules of the house that hold for every file."""
+"""Rules that hold for every file."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -115,3 +120,14 @@ def test_no_line_is_longer_than_100_characters():
         for path in (ROOT / folder).rglob("*.py"):
             lines = path.read_text(encoding="utf-8").split("\n")
             assert max(map(len, lines)) <= 100, path
+
+
+@pytest.mark.parametrize("script", ["tests/mutations/run.py", "tests/training/kills.py",
+                                    "tests/cli/fuzz_runs.py", "demos/benchmark/benchmark.py"])
+def test_scripts_find_what_they_import(script, tmp_path):
+    """They are run by their path, from anywhere, where no installation helps to find the tests."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = f"import runpy; runpy.run_path({str(ROOT / script)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True,
+                          capture_output=True)
+    assert done.returncode == 0, done.stderr

@@ -23,10 +23,12 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from tests.checkpoints.fuzz import mutate
-from tests.cli.labelled_world import FILES, finetune, make_world
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also when run as a script
 
-from minibert.__main__ import main as run_command
+from tests.checkpoints.fuzz import mutate  # noqa: E402
+from tests.cli.labelled_world import FILES, finetune, make_world  # noqa: E402
+
+from minibert.__main__ import main as run_command  # noqa: E402
 
 MOST_MEMORY = 200 << 20  # bytes that a command may take at once; the runs' own are below 1 MB
 STRANGE = [b"[" * 100_000, b'{"a":' * 50_000, b'{"schema": ' + b"9" * 5000 + b"}", b"", b"\0" * 9,

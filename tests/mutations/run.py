@@ -24,8 +24,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutations.hunt import hunt
-from tests.mutations.mutations import MUTATIONS, Mutation, copy_project
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also when run as a script
+
+from tests.mutations.hunt import hunt  # noqa: E402
+from tests.mutations.mutations import MUTATIONS, Mutation, copy_project  # noqa: E402
 
 NO_PROOF = re.compile(r"^E +(?:\w+\.)*(NameError|UnboundLocalError|SyntaxError|IndentationError"
                       r"|ImportError|ModuleNotFoundError)\b", re.MULTILINE)

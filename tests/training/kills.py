@@ -20,11 +20,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.training.small_objective import SmallObjective, small_model
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also when run as a script
 
-from minibert.errors import InputError
-from minibert.training.run_folder import Run, new_runs
-from minibert.training.trainer import Trainer, TrainingSettings
+from tests.training.small_objective import SmallObjective, small_model  # noqa: E402
+
+from minibert.errors import InputError  # noqa: E402
+from minibert.training.run_folder import Run, new_runs  # noqa: E402
+from minibert.training.trainer import Trainer, TrainingSettings  # noqa: E402
 
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
 FROM_A_FOLDER = {"os.remove", "os.rmdir"}  # their last argument may be a folder's descriptor

@@ -1,9 +1,13 @@
 """Makes adamw_reference.npz with PyTorch: python tests/training/make_adamw_reference.py"""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # also when run as a script
+
 from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
 
 
