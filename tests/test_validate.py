@@ -51,6 +51,9 @@ def test_what_is_no_number(value):
 def test_flags_and_names():
     assert validate.flag("x", np.bool_(True)) is True and validate.flag("x", False) is False
     assert validate.one_of("x", "b", ("a", "b")) == "b"
+    with pytest.raises(InputError, match="expected one of a, b"):
+        validate.one_of("x", np.array(["a", "b"]), ("a", "b"))
+    assert validate.whole_number("x", 7) == 7  # no upper limit
     for value in (1, 0, "true", None):
         with pytest.raises(InputError, match="x = .*: expected True or False"):
             validate.flag("x", value)

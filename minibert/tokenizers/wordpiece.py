@@ -55,6 +55,8 @@ class BertTokenizer(Tokenizer):
                          padding_side, added_tokens)
         if self.vocab.get((SPECIALS | specials)["unk_token"]) is None:
             raise InputError("vocabulary: WordPiece needs an unk_token; name one")
+        if not self._model_vocab:
+            raise InputError("vocabulary: it holds added tokens only; expected WordPiece's own")
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
         self.tokenize_chinese_chars = tokenize_chinese_chars

@@ -15,6 +15,7 @@ from tests.cli.command_line import files_below, mistake, output_of
 from tests.cli.labelled_world import finetune
 
 from minibert.__main__ import main
+from minibert.nn import block
 from minibert.training.run_folder import Run
 
 ROOT = Path(__file__).parents[2]
@@ -151,9 +152,13 @@ def test_labels_that_are_not_the_models_are_refused(runs, tmp_path, capsys):
     assert "labels, but the model beside it has" in line and "state.json" in line
 
 
-def test_gradient_checkpointing_changes_no_bit(world, tmp_path, capsys):
+def test_gradient_checkpointing_changes_no_bit(world, tmp_path, capsys, monkeypatch):
+    calls, plain = [], block.recomputed
+    monkeypatch.setattr(block, "recomputed", lambda *inputs: calls.append(1) or plain(*inputs))
     for name, more in (("plain", ()), ("checkpointed", ("--gradient-checkpointing",))):
+        assert not calls
         output_of(capsys, *finetune("classify", world, tmp_path / name, *more))
+    assert calls
     one, other = ((tmp_path / name / "latest" / "model.safetensors").read_bytes()
                   for name in ("plain", "checkpointed"))
     assert one == other

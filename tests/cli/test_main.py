@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 def run(*arguments, shell: str = "", **environment) -> subprocess.CompletedProcess:
     """A command in a process of its own; `shell` redirects its output."""
-    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONPATH=str(ROOT), **environment)
+    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONPATH=str(ROOT),
+                       PYTHONUNBUFFERED="", **environment)  # as most users have it
     command = [sys.executable, "-m", "minibert", *map(str, arguments)]
     if shell:
         command = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]

@@ -160,3 +160,15 @@ def test_what_cannot_be_used_is_said(tokenizer):
     with pytest.raises(TypeError, match="lower_case"):
         BertTokenizer(SPECIALS, lower_case=True)
     assert tokenizer.convert_tokens_to_ids(["dog", "cat"]) == [6, tokenizer.unk_token_id]
+
+
+def test_a_vocabulary_of_added_tokens_alone_is_no_wordpiece(tmp_path):
+    """A tokenizer.json whose model has no words of its own."""
+    added = [{"id": i, "content": token, "special": True, "lstrip": False, "rstrip": False,
+              "single_word": False, "normalized": False} for i, token in enumerate(SPECIALS)]
+    model = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+             "max_input_chars_per_word": 100, "vocab": {}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(
+        {"version": "1.0", "added_tokens": added, "model": model}), encoding="utf-8")
+    with pytest.raises(InputError, match="added tokens only"):
+        BertTokenizer.from_pretrained(tmp_path)

@@ -441,3 +441,7 @@ def test_settings_may_be_numpys_numbers(tmp_path):
     assert [type(n) for n in (settings.steps, settings.lr, settings.seed)] == [int, float, int]
     trained = trainer(Run.create(tmp_path / "run"), settings)
     assert trained.run() and trained.run_folder.state()["settings"]["seed"] == 3
+
+
+def test_a_run_that_is_evaluated_at_its_end_only_needs_no_patience():
+    assert TrainingSettings(eval_every=0).patience == 0
