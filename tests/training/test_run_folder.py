@@ -210,3 +210,13 @@ def test_the_summary_is_written_whole(tmp_path, monkeypatch):
             run.write_summary(SUMMARY | {"steps": 4})
     assert json.loads((run.path / "summary.json").read_text())["steps"] == 3
     assert os.listdir(run.path) == ["summary.json"]
+
+
+def test_a_file_of_the_user_is_no_leftover_of_a_killed_beginning(tmp_path):
+    """Only what an atomic write leaves behind, .NAME.xyz.tmp, may be swept away."""
+    (tmp_path / ".beginning").touch()
+    (tmp_path / ".log.jsonl.abc.tmp").touch()
+    Run(tmp_path).check_free()
+    (tmp_path / "notes.tmp").write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        Run(tmp_path).check_free()
