@@ -202,3 +202,16 @@ def test_what_is_no_model_and_what_are_no_settings():
         Trainer(small_model(), SmallObjective(), {"steps": 3})
     with pytest.raises(InputError, match="model is a str"):
         Trainer("bert", SmallObjective())
+
+
+def test_a_best_evaluation_without_its_metric(run, monkeypatch):
+    monkeypatch.setattr(SmallObjective, "metric_for_best_model", "accuracy")
+    refused(run, "expected a step up to 4 and its accuracy")
+
+
+def test_a_model_that_is_frozen_whole_is_not_walked_back():
+    model = small_model()
+    model.freeze()
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    assert np.isfinite(Trainer(model, SmallObjective()).step()["loss"])
+    assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
