@@ -174,6 +174,11 @@ class ToyWorld(HiddenMarkovModel):
                     for start in starts] for end in ends]
         super().__init__(words, emission, inner, starts, ends, between, DOCUMENT_END)
 
+    def topic_groups(self) -> np.ndarray:
+        """Returns (S, topics): 1 where a state belongs to a topic, in the order of TOPICS: the
+        sense of a word that two topics have."""
+        return np.array([[float(state[0] == topic) for topic in TOPICS] for state in self.states])
+
     @staticmethod
     def _start_probability(end: tuple[str, str, str], start: tuple[str, str, str]) -> float:
         """p(first state of a sentence | last state of the sentence before it)."""

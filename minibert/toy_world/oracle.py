@@ -22,6 +22,7 @@ Messages are float64 arrays with the batch as last axis, normalised at every ste
 """
 
 import numpy as np
+from scipy import sparse
 
 from minibert.autograd.functional import IGNORE_INDEX
 from minibert.errors import InputError
@@ -33,7 +34,8 @@ ROWS_AT_A_TIME = 64  # keeps the messages of one block in cache
 
 
 class Oracle:
-    """Exact log-probabilities, in nats, for token ids of text that `world` generated.
+    """Exact probabilities for token ids of text that `world` generated: distributions over the
+    vocabulary, and the log-probabilities (in nats) of given tokens, which are gathered from them.
 
     world: a HiddenMarkovModel with S states. tokenizer: each word of the world is one token of its
     vocabulary (V). Pairs have `world.sentences_per_segment` whole sentences in A and as many in B,
@@ -67,41 +69,79 @@ class Oracle:
         self.corrupted_emission[:, special] = 0.0
         self.corrupted_emission[:, self.mask_id] = MASK_PROBABILITY * REPLACED_BY_MASK
         self.inner_transposed = world.inner.T.tocsr()
+        self.emission_transposed = sparse.csr_matrix(self.emission.T)  # (V, S + 1)
 
     # ---- the endless stream of documents ----
 
     def next_token(self, input_ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Returns log p(targets[:, t] | input_ids[:, :t + 1]), (B, T), for windows that start
         anywhere in the stream. input_ids, targets: (B, T); 0 where the target is -100."""
-        log_p = np.zeros(input_ids.shape)
-        for rows in _blocks(len(input_ids)):
-            forward = self._stream_start(input_ids[rows])
-            for t in range(input_ids.shape[1]):
-                forward = self._stream_forward(forward, input_ids[rows, t])
-                is_target = targets[rows, t] != IGNORE_INDEX
-                target = np.where(is_target, targets[rows, t], 0)
-                p = (forward * self.emission[:, target]).sum(axis=0)
-                log_p[rows, t] = _log_possible(np.where(is_target, p, 1.0))
-        return log_p
+        is_target = targets != IGNORE_INDEX
+        p = _gather(self._next_token(input_ids), np.where(is_target, targets, 0))
+        return _log_possible(np.where(is_target, p, 1.0))
+
+    def next_token_distribution(self, input_ids: np.ndarray) -> np.ndarray:
+        """Returns p(next token | input_ids[:, :t + 1]), (B, T, V); see next_token."""
+        return _distribution(self._next_token(input_ids))
 
     def leave_one_out(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns log p(input_ids[:, t]) given the tokens before t, and given all other tokens of
         its window: two (B, T) arrays. The second sums to the pseudo-log-likelihood of Salazar et
         al. 2020. input_ids (B, T): clean windows that start anywhere in the stream."""
-        left, both = np.zeros(input_ids.shape), np.zeros(input_ids.shape)
+        left, both = self._gap(input_ids)
+        return (_log_possible(_gather(left, input_ids)), _log_possible(_gather(both, input_ids)))
+
+    def gap_distributions(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns p(token at t | the tokens before t) and p(token at t | all other tokens of its
+        window): two (B, T, V) arrays that do not depend on the token at t itself; input_ids as in
+        leave_one_out."""
+        left, both = self._gap(input_ids)
+        return _distribution(left), _distribution(both)
+
+    def state_posteriors(self, input_ids: np.ndarray, groups: np.ndarray
+                         ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns p(the state of token t is in a group | the tokens up to t, t included) and
+        p(... | all tokens of the window): two (B, T, G) arrays, rows of zeros at separators.
+        groups (S, G): 1 where a state belongs to a group (ToyWorld.topic_groups)."""
+        groups = np.vstack([groups, np.zeros((1, groups.shape[1]))])  # the separator's state
+        left, both = (np.zeros((*input_ids.shape, groups.shape[1])) for _ in range(2))
         for rows in _blocks(len(input_ids)):
-            ids = input_ids[rows]
-            forwards = [self._stream_start(ids)]
-            for t in range(ids.shape[1] - 1):
-                forwards.append(self._stream_forward(forwards[-1], ids[:, t]))
-            backward = np.ones_like(forwards[0])
-            for t in reversed(range(ids.shape[1])):
-                emission = self.emission[:, ids[:, t]]
-                left[rows, t] = _log_possible((forwards[t] * emission).sum(axis=0))
-                weight = forwards[t] * backward
-                both[rows, t] = _log_possible((weight * emission).sum(axis=0) / weight.sum(axis=0))
-                backward = self._stream_backward(emission * backward)
+            for t, (forward, backward) in enumerate(zip(*self._stream_messages(input_ids[rows]))):
+                here = _normalised(forward * self.emission[:, input_ids[rows, t]])
+                there = _normalised(here * backward)
+                _log_possible(there.sum(axis=0))
+                left[rows, t], both[rows, t] = here.T @ groups, there.T @ groups
         return left, both
+
+    def _next_token(self, input_ids: np.ndarray) -> np.ndarray:
+        """(B, T, V); rows of zeros where the tokens so far are no text of this world."""
+        p = np.zeros((*input_ids.shape, self.emission.shape[1]))
+        for rows in _blocks(len(input_ids)):
+            forward = self._stream_start(input_ids[rows])
+            for t in range(input_ids.shape[1]):
+                forward = self._stream_forward(forward, input_ids[rows, t])
+                p[rows, t] = (self.emission_transposed @ forward).T  # (V, S + 1) @ (S + 1, B)
+        return p
+
+    def _gap(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As gap_distributions; rows of zeros where the other tokens are no text of this world."""
+        left, both = (np.zeros((*input_ids.shape, self.emission.shape[1])) for _ in range(2))
+        for rows in _blocks(len(input_ids)):
+            for t, (forward, backward) in enumerate(zip(*self._stream_messages(input_ids[rows]))):
+                left[rows, t] = (self.emission_transposed @ forward).T
+                both[rows, t] = (self.emission_transposed @ _normalised(forward * backward)).T
+        return left, both
+
+    def _stream_messages(self, ids: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """f_t and b_t of a block of windows, T arrays (S + 1, B) each."""
+        forward, backward = [self._stream_start(ids)], []
+        for t in range(ids.shape[1] - 1):
+            forward.append(self._stream_forward(forward[-1], ids[:, t]))
+        after = np.ones_like(forward[0])
+        for t in reversed(range(ids.shape[1])):
+            backward.append(after)
+            after = self._stream_backward(self.emission[:, ids[:, t]] * after)
+        return forward, backward[::-1]
 
     def _stream_start(self, ids: np.ndarray) -> np.ndarray:
         return np.repeat(self.world.stationary[:, None], len(ids), axis=1)  # (S + 1, B)
@@ -140,25 +180,35 @@ class Oracle:
         input_ids, token_type_ids, attention_mask: (B, T), [CLS] A [SEP] B [SEP] with padding on the
         right. positions (M,): scored positions as flat indices into B*T. labels (M,): their words.
         """
-        T = input_ids.shape[1]
-        positions, labels = np.asarray(positions, np.int64), np.asarray(labels, np.int64)
-        masked, next_sentence = np.zeros(len(positions)), np.zeros((len(input_ids), 2))
+        p, next_sentence = self.pair_distributions(input_ids, token_type_ids, attention_mask,
+                                                   positions)
+        return _log_possible(_gather(p, np.asarray(labels, np.int64))), next_sentence
+
+    def pair_distributions(self, input_ids: np.ndarray, token_type_ids: np.ndarray,
+                           attention_mask: np.ndarray, positions: np.ndarray
+                           ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns p(word at each scored position | corrupted ids), (M, V), and log p(label of the
+        pair | corrupted ids), (B, 2); see pairs. Of a position that shows [MASK] it is p(word |
+        all other positions)."""
+        T, positions = input_ids.shape[1], np.asarray(positions, np.int64)
+        p = np.zeros((len(positions), self.emission.shape[1]))
+        next_sentence = np.zeros((len(input_ids), 2))
         for rows in _blocks(len(input_ids)):
             here = np.flatnonzero((positions >= rows.start * T) & (positions < rows.stop * T))
             pairs = _AlignedPairs(self, input_ids[rows], token_type_ids[rows], attention_mask[rows])
             row, column = pairs.row_and_column(positions[here] - rows.start * T, T)
             prior, next_sentence[rows] = self._pair_block(pairs, row, column)
-            masked[here] = self._score(prior, pairs.ids[row, column], labels[here])
-        return masked, next_sentence
+            p[here] = self._given_shown(prior, pairs.ids[row, column])
+        return p, next_sentence
 
-    def _score(self, prior: np.ndarray, shown: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Bayes' rule with the corruption of a chosen token. prior (M, V): p(word | other
-        positions); shown (M,): the ids at the scored positions."""
-        each = np.arange(len(labels))
+    def _given_shown(self, prior: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        """Bayes' rule with the corruption of a chosen token: p(word | all positions), (M, V).
+        prior (M, V): p(word | other positions), not normalised; shown (M,): the ids here."""
+        each = np.arange(len(shown))
         joint = prior * (REPLACED_BY_RANDOM / self.n_ordinary)
         joint[each, shown] += prior[each, shown] * KEPT
         joint = np.where((shown == self.mask_id)[:, None], prior * REPLACED_BY_MASK, joint)
-        return _log_possible(joint[each, labels] / joint.sum(axis=1))
+        return joint / joint.sum(axis=1, keepdims=True)
 
     def _pair_block(self, pairs: "_AlignedPairs", row: np.ndarray, column: np.ndarray
                     ) -> tuple[np.ndarray, np.ndarray]:
@@ -281,6 +331,16 @@ def _normalised(message: np.ndarray) -> np.ndarray:
     """Every batch column divided by its sum over the states; a column of zeros stays one."""
     total = message.sum(axis=tuple(range(message.ndim - 1)))
     return message / np.where(total > 0.0, total, 1.0)
+
+
+def _gather(p: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """p (..., V), ids (...) -> the probability of each id, (...)."""
+    return np.take_along_axis(p, ids[..., None], axis=-1)[..., 0]
+
+
+def _distribution(p: np.ndarray) -> np.ndarray:
+    _log_possible(p.sum(axis=-1))
+    return p
 
 
 def _log_possible(p: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minibert.data.ngram_baselines import bigram_loss
 from minibert.errors import InputError
-from minibert.toy_world.grammar import ToyWorld
+from minibert.toy_world.grammar import TOPICS, ToyWorld
 from minibert.toy_world.oracle import Oracle
 from tests.toy_world.tiny_worlds import WordTokenizer, random_world, stream_matrix, worlds
 
@@ -160,6 +160,61 @@ def draw_stream(world, tokenizer, rng, rows, length):
     return ids
 
 
+@given(worlds(), seeds)
+@settings(max_examples=10)
+def test_distributions_and_posteriors_of_a_window_equal_enumeration(world, seed):
+    tokenizer = WordTokenizer(world.words)
+    ids = draw_stream(world, tokenizer, np.random.default_rng(seed), rows=1, length=3)
+    oracle, S, V = Oracle(world, tokenizer), world.num_states, tokenizer.vocab_size
+    groups = np.random.default_rng(seed).integers(0, 2, (S, 2)).astype(float)
+    paths = list(stream_paths(world, 3))
+
+    def mass(tokens, state_at=None, of=np.ones(S + 1)):
+        """p(the tokens that are given, a state of weight `of` at one place)."""
+        total = 0.0
+        for path, p in paths:
+            for state, token in zip(path, tokens):
+                p *= 1.0 if token is None else clean(world, tokenizer, state, token)
+            total += p if state_at is None else p * of[path[state_at]]
+        return total
+
+    next_token, (left, both) = oracle.next_token_distribution(ids), oracle.gap_distributions(ids)
+    posterior_left, posterior_both = oracle.state_posteriors(ids, groups)
+    row = list(ids[0])
+    for t in range(3):
+        before = [*row[:t], *[None] * (3 - t)]
+        others = [*row[:t], None, *row[t + 1:]]
+        for token in range(V):
+            here = [*row[:t], token]
+            expected = mass([*here, *[None] * (2 - t)]) / mass(before)
+            assert left[0, t, token] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+            expected = mass([*here, *row[t + 1:]]) / mass(others)
+            assert both[0, t, token] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        for group in range(2):
+            of = np.append(groups[:, group], 0.0)
+            seen_so_far = [*row[:t + 1], *[None] * (2 - t)]
+            expected = mass(seen_so_far, t, of) / mass(seen_so_far)
+            assert posterior_left[0, t, group] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+            expected = mass(row, t, of) / mass(row)
+            assert posterior_both[0, t, group] == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    np.testing.assert_allclose(next_token[:, :-1], left[:, 1:], rtol=1e-12)
+    for p in (next_token, left, both):
+        np.testing.assert_allclose(p.sum(axis=-1), 1.0, rtol=1e-12)
+    at = np.arange(3)
+    np.testing.assert_array_equal(np.log(left[0, at, row]), oracle.leave_one_out(ids)[0][0])
+    np.testing.assert_array_equal(np.log(both[0, at, row]), oracle.leave_one_out(ids)[1][0])
+    np.testing.assert_array_equal(np.log(next_token[0, at[:2], row[1:]]),
+                                  oracle.next_token(ids[:, :-1], ids[:, 1:])[0])
+
+
+def test_topic_groups_tell_the_two_banks_apart():
+    world = ToyWorld()
+    groups, column = world.topic_groups(), world.words.index("bank")
+    np.testing.assert_array_equal(groups.sum(axis=1), 1.0)
+    has_bank = groups[world.emission[:, column] > 0].any(axis=0)
+    assert has_bank.tolist() == [topic in ("river", "town") for topic in TOPICS]
+
+
 # ---- pairs ----
 
 
@@ -225,10 +280,12 @@ def test_pairs_equal_enumeration(world, seed, sentences, unused):
         scored = int(rng.integers(len(a) + len(b)))
         joint = enumerate_pair(world, tokenizer, a, b, sentences, scored)
         words = {word: joint[0, word] + joint[1, word] for word in tokenizer.ordinary_ids}
-        place = scored + (1 if scored < len(a) else 2)
+        flat = row * ids.shape[1] + scored + (1 if scored < len(a) else 2)
+        p, _ = oracle.pair_distributions(ids, types, attention, [flat])
+        expected = [words.get(token, 0.0) / sum(words.values()) for token in range(p.shape[1])]
+        np.testing.assert_allclose(p[0], expected, rtol=1e-9, atol=1e-13)
         for word, p in words.items():
             if p > 0.0:
-                flat = row * ids.shape[1] + place
                 got, _ = oracle.pairs(ids, types, attention, [flat], [word])
                 assert got[0] == pytest.approx(np.log(p / sum(words.values())), rel=1e-9, abs=1e-12)
 
@@ -339,8 +396,14 @@ def test_text_of_another_world_is_refused():
     world = ToyWorld()
     tokenizer = WordTokenizer(world.words)
     ids = np.array([tokenizer.encode_words("the boat rows . the captain")])
+    oracle = Oracle(world, tokenizer)
     with pytest.raises(InputError, match="has probability 0"):
-        Oracle(world, tokenizer).next_token(ids[:, :-1], ids[:, 1:])
+        oracle.next_token(ids[:, :-1], ids[:, 1:])
+    for ask in (oracle.next_token_distribution, oracle.gap_distributions, oracle.leave_one_out):
+        with pytest.raises(InputError, match="has probability 0"):
+            ask(ids)
+    with pytest.raises(InputError, match="has probability 0"):
+        oracle.state_posteriors(ids, world.topic_groups())
 
 
 def test_what_is_not_a_pair_is_refused():
