@@ -85,7 +85,8 @@ def _bert_objective(options: PretrainOptions, corpus: Corpus, tokenizer: Tokeniz
         options.batch, options.settings.seed, next_sentence=not options.no_next_sentence,
         sentences_per_segment=corpus.sentences_per_segment,
         n_held_out=(TOY_PAIRS_OF_A_DOCUMENT * len(corpus.held_out_documents)
-                    if options.corpus == "toy" else None))
+                    if options.corpus == "toy" else None),
+        mlm_probability=options.mlm_probability)
 
 
 def check_same_text(path: Path, stored: dict, corpus: Corpus) -> None:

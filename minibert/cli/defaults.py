@@ -6,6 +6,7 @@ from __future__ import annotations
 COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
           "layers": 2, "heads": 4, "width": 64, "context": 48, "dropout": 0.0,
           "position_initializer_range": 0.02, "no_next_sentence": False,
+          "mlm_probability": 0.15,
           "gradient_checkpointing": False,
           "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3, "warmup": 100,
           "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0, "seed": 1}

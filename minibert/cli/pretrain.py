@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training = parser.add_argument_group("training")
     training.add_argument("--no-next-sentence", action="store_true", default=None,
                           help="train BERT on masked words alone")
+    training.add_argument("--mlm-probability", type=float,
+                          help="the share of the tokens that BERT's training masks; of the "
+                               "held-out ones it is always 0.15")
     training.add_argument("--batch", type=int, help="windows or pairs in a batch")
     training.add_argument("--accumulate", type=int, help="batches in a step")
     training.add_argument("--steps", type=int)

@@ -15,10 +15,11 @@ from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
 from minibert.models.architectures import ARCHITECTURES, Architecture
 from minibert.models.config import ModelConfig, config_from_options, option_fields, option_values
+from minibert.pretraining.masked_lm import MASK_PROBABILITY
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
 from minibert.training.settings import MOST_WORKERS, TrainingSettings
-from minibert.validate import flag, one_of, whole_number
+from minibert.validate import flag, number, one_of, whole_number
 
 SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 TOKENIZERS = ("wordpiece", "chars", "bpe")  # bpe only with --from: it is not trained here
@@ -47,6 +48,7 @@ class PretrainOptions:
     counted_from: str | None = None
     format: str = "prose"
     no_next_sentence: bool = False
+    mlm_probability: float = MASK_PROBABILITY
     gradient_checkpointing: bool = False
     begun_from: str | None = None
 
@@ -58,6 +60,7 @@ class PretrainOptions:
             whole_number(flag_name(name), getattr(self, name), 1)
         whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
         whole_number("--context", self.context, 1, self.config.max_position_embeddings)
+        number("--mlm-probability", self.mlm_probability, above=0, at_most=1)
         for name in ("no_next_sentence", "gradient_checkpointing"):
             flag(flag_name(name), getattr(self, name))
         if (self.corpus == "text") != bool(self.text) or not all(
@@ -115,7 +118,7 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
         architecture, config, settings, corpus, values["tokenizer"], values["vocab_size"],
         values["context"], values["batch"], values["threads"], text,
         os.getcwd() if text else None, values["format"], values["no_next_sentence"],
-        values["gradient_checkpointing"], values.get("from"))
+        values["mlm_probability"], values["gradient_checkpointing"], values.get("from"))
 
 
 def check_combination(model: str, given: Mapping[str, object]) -> None:
@@ -138,7 +141,7 @@ def options_of_others(model: str) -> dict[str, str]:
     """{name: other model} of the options that `model` does not have, which another one has."""
     options = {one.name: {option.name for option in option_fields(one.config_class)}
                for one in ARCHITECTURES}
-    options["bert"].add("no_next_sentence")
+    options["bert"] |= {"no_next_sentence", "mlm_probability"}
     own = set().union(*options.values()) if model == "both" else options[model]
     return {name: other for other, names in options.items() for name in names - own}
 

@@ -105,10 +105,11 @@ def stored_moments(trainer, arrays: dict[str, np.ndarray], folder: Path) -> dict
     """The opposite of `optimizer_arrays`: a state for Optimizer.load_state_dict. Errors: names that
     are not this model's, step counts that are none, values that are not finite."""
     path = folder / "optimizer.safetensors"
-    kinds = (*trainer.optimizer.moment_names, "step")
+    kinds = [(*trainer.optimizer.moments_of(group), "step")
+             for group in trainer.optimizer.param_groups for _ in group["params"]]
     stepped = {i: name for i, name in enumerate(_names_in_order(trainer))
                if f"step.{name}" in arrays}
-    if set(arrays) != {f"{kind}.{name}" for name in stepped.values() for kind in kinds}:
+    if set(arrays) != {f"{kind}.{name}" for i, name in stepped.items() for kind in kinds[i]}:
         raise InputError(f"{path}: holds other parameters than the model")
     for name, array in arrays.items():
         if name.startswith("step.") and (array.shape != () or array.dtype.kind not in "iu"
@@ -116,7 +117,8 @@ def stored_moments(trainer, arrays: dict[str, np.ndarray], folder: Path) -> dict
             raise InputError(f"{path}: {name} = {array!r:.60}: expected a whole number from 1")
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds NaN or an infinity: the file is damaged")
-    state = {i: {kind: arrays[f"{kind}.{name}"] for kind in kinds} for i, name in stepped.items()}
+    state = {i: {kind: arrays[f"{kind}.{name}"] for kind in kinds[i]}
+             for i, name in stepped.items()}
     return {"state": state, "param_groups": trainer.optimizer.state_dict()["param_groups"]}
 
 

@@ -1,4 +1,4 @@
-"""AdamW, the table of optimizers, gradient clipping and the choice of the weights that decay.
+"""AdamW, Muon, the table of optimizers, gradient clipping and the choice of the weights that decay.
 
 Another optimizer is a subclass of Optimizer with its formula and the names of its moments, and a
 line in OPTIMIZERS.
@@ -14,10 +14,13 @@ import numpy as np
 from minibert.autograd.fused.threads import parallel_for, split_evenly
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.nn.layers import Embedding
+from minibert.nn.attention import MultiHeadAttention
+from minibert.nn.block import TransformerStack
+from minibert.nn.layers import Embedding, Linear
 from minibert.nn.module import Module
+from minibert.training.flat_group import FlatGroup
 from minibert.training.optimizer import Optimizer
-from minibert.validate import number
+from minibert.validate import number, whole_number
 
 
 class AdamW(Optimizer):
@@ -70,15 +73,127 @@ class AdamW(Optimizer):
 
     def check_settings(self, settings: dict) -> None:
         for name in ("lr", "eps", "weight_decay"):
-            number(f"AdamW: {name}", settings[name], at_least=0)
+            number(f"{self.name}: {name}", settings[name], at_least=0)
         betas = settings["betas"]
         if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise InputError(f"AdamW: betas = {betas!r:.60}: expected two numbers")
+            raise InputError(f"{self.name}: betas = {betas!r:.60}: expected two numbers")
         for beta in betas:
-            number("AdamW: each of betas", beta, at_least=0, below=1)
+            number(f"{self.name}: each of betas", beta, at_least=0, below=1)
 
 
-OPTIMIZERS = {"adamw": AdamW}  # by the names that TrainingSettings.optimizer takes
+ADAMW_RMS = 0.2  # the root mean square of AdamW's updates over lr, as Liu et al. measured it
+
+
+class Muon(AdamW):
+    """Muon for the matrices inside the blocks, AdamW for all other parameters (Jordan et al. 2024,
+    "Muon: An optimizer for hidden layers in neural networks").
+
+    A group whose `matrix_shape` is (rows, columns) is stepped by Muon: each of its parameters, of
+    shape (n rows, columns), is n such matrices, one below another. A group without one is stepped
+    by AdamW. The update of a matrix has the root mean square of a typical AdamW update, so that one
+    `lr` and one `weight_decay` serve both (Liu et al. 2025, "Muon is Scalable for LLM Training",
+    section 2.2). It has one moment where AdamW has two. Errors: as Optimizer; momentum outside
+    [0, 1), a parameter that is not made of matrices of that shape.
+    """
+
+    def __init__(self, params: Iterable, lr: float = 1e-3,
+                 betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+                 weight_decay: float = 1e-2, momentum: float = 0.95,
+                 matrix_shape: tuple[int, int] | None = None):
+        Optimizer.__init__(self, params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "momentum": momentum, "matrix_shape": matrix_shape})
+
+    @classmethod
+    def split_groups(cls, model: Module, groups: list[dict]) -> list[dict]:
+        """Set `matrix_shape` for the weights of the linear layers in the blocks. The queries of all
+        heads are one matrix, the keys another, the values a third."""
+        shapes: dict[int, tuple[int, int]] = {}
+        for stack in model.modules():
+            if isinstance(stack, TransformerStack):
+                for module in stack.modules():
+                    if isinstance(module, MultiHeadAttention):
+                        layout, qkv = module.layout, module.qkv.weight
+                        shapes[id(qkv)] = (layout.key_value_width // 2, qkv.shape[1])
+                    elif isinstance(module, Linear):
+                        shapes.setdefault(id(module.weight), module.weight.shape)
+        split = []
+        for group in groups:
+            by_shape: dict[tuple | None, list[Tensor]] = {}
+            for parameter in group["params"]:
+                by_shape.setdefault(shapes.get(id(parameter)), []).append(parameter)
+            split += [{**group, "params": alike, "matrix_shape": shape}
+                      for shape, alike in by_shape.items()]
+        return split
+
+    def moments_of(self, group: dict) -> tuple[str, ...]:
+        return self.moment_names if group["matrix_shape"] is None else ("momentum_buffer",)
+
+    def blocks(self, flat: FlatGroup, start: int, end: int, group: dict) -> list[slice]:
+        """Whole parameters, for a matrix cannot be cut."""
+        if group["matrix_shape"] is None:
+            return super().blocks(flat, start, end, group)
+        return [slice(first, first + parameter.size)
+                for first, parameter in zip(flat.starts, flat.parameters) if start <= first < end]
+
+    def update(self, w: np.ndarray, g: np.ndarray, moments: list[np.ndarray], step: int,
+               settings: dict, scratch: np.ndarray) -> None:
+        """With m the moment, g the gradient, O the matrix `orthogonalized`:
+            m <- momentum m + (1 - momentum) g
+            u = momentum m + (1 - momentum) g                      (Nesterov's momentum)
+            w <- (1 - lr * weight_decay) w - lr * 0.2 sqrt(max(rows, columns)) O(u)
+        """
+        shape = settings["matrix_shape"]
+        if shape is None:
+            super().update(w, g, moments, step, settings, scratch)
+            return
+        [m] = moments
+        lr, momentum = settings["lr"], settings["momentum"]
+        np.multiply(g, 1 - momentum, out=scratch)
+        m *= momentum
+        m += scratch
+        scratch += momentum * m
+        direction = orthogonalized(scratch.reshape(-1, *shape))
+        w *= 1 - lr * settings["weight_decay"]
+        w -= lr * ADAMW_RMS * math.sqrt(max(shape)) * direction.reshape(-1)
+
+    def check_settings(self, settings: dict) -> None:
+        super().check_settings(settings)
+        number("Muon: momentum", settings["momentum"], at_least=0, below=1)
+        shape = settings["matrix_shape"]
+        if shape is None:
+            return
+        if not isinstance(shape, (tuple, list)) or len(shape) != 2:
+            raise InputError(f"Muon: matrix_shape = {shape!r:.60}: expected (rows, columns)")
+        for size in shape:
+            whole_number("Muon: each of matrix_shape", size, at_least=1)
+        for parameter in settings["params"]:
+            if parameter.ndim != 2 or parameter.shape[1] != shape[1] \
+                    or parameter.shape[0] % shape[0]:
+                raise InputError(f"Muon: a parameter of shape {parameter.shape} in a group of "
+                                 f"matrix_shape {shape}: expected (n * {shape[0]}, {shape[1]}); "
+                                 "leave matrix_shape out for AdamW")
+
+
+def orthogonalized(matrices: np.ndarray, steps: int = 5) -> np.ndarray:
+    """About U V^T for each matrix U S V^T in (N, rows, columns): all singular values near 1.
+
+    Each Newton-Schulz step X <- a X + b (X X^T) X + c (X X^T)^2 X applies a s + b s^3 + c s^5 to
+    every singular value s; at first they are divided by the Frobenius norm. Five steps with these
+    coefficients (Jordan et al. 2024) bring all of 0.002 and more to between 0.68 and 1.21: small
+    ones grow fast, in return for which none comes nearer to 1.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    rows, columns = matrices.shape[-2:]
+    x = matrices.swapaxes(-1, -2) if rows > columns else matrices  # X X^T is then the smaller one
+    x = x / (np.sqrt(np.square(x).sum((-2, -1), keepdims=True)) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.swapaxes(-1, -2)
+        x = a * x + (b * gram + c * (gram @ gram)) @ x
+    return x.swapaxes(-1, -2) if rows > columns else x
+
+
+OPTIMIZERS = {"adamw": AdamW, "muon": Muon}  # by the names that TrainingSettings.optimizer takes
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:

@@ -1,5 +1,5 @@
 """Optimizer: the part that every optimizer shares. A formula and the names of its moments are added
-by a subclass: see AdamW in optim.py.
+by a subclass: see AdamW in optim.py, and Muon for one that treats matrices as matrices.
 
 The parameters of a group lie side by side in flat arrays (flat_group.py), and a formula is applied
 to them block by block. The interface is PyTorch's `torch.optim.Optimizer`.
@@ -15,6 +15,7 @@ import numpy as np
 from minibert.autograd.fused.threads import parallel_for, split_evenly
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
+from minibert.nn.module import Module
 from minibert.training.flat_group import FlatGroup
 
 BLOCK = 1 << 17  # elements; the fewer blocks, the less often two threads wait for each other
@@ -48,6 +49,11 @@ class Optimizer:
     # ---- what a subclass defines -----------------------------------------------------------------
 
     @classmethod
+    def split_groups(cls, model: Module, groups: list[dict]) -> list[dict]:
+        """The parameter groups of `model`, split where this optimizer treats them differently."""
+        return groups
+
+    @classmethod
     def from_settings(cls, groups: list[dict], settings) -> Optimizer:
         """The optimizer of a TrainingSettings over parameter groups."""
         raise NotImplementedError
@@ -62,6 +68,14 @@ class Optimizer:
     def check_settings(self, settings: dict) -> None:
         """Errors: a setting of a parameter group that is out of range."""
         raise NotImplementedError
+
+    def moments_of(self, group: dict) -> tuple[str, ...]:
+        """The names of the moments that the parameters of `group` have."""
+        return self.moment_names
+
+    def blocks(self, flat: FlatGroup, start: int, end: int, group: dict) -> list[slice]:
+        """The elements from `start` to `end` of a flat array, cut for `update`."""
+        return [slice(low, min(low + BLOCK, end)) for low in range(start, end, BLOCK)]
 
     # ---- steps -----------------------------------------------------------------------------------
 
@@ -79,25 +93,32 @@ class Optimizer:
         self.param_groups.append(group)
         self.flat_groups = self._laid_out(self._state())
 
-    def step(self) -> None:
-        """Move every parameter that has a gradient."""
+    def step(self, trial: bool = False) -> None:
+        """Move every parameter that has a gradient. `trial`: compute the same on copies of each
+        block and drop it, to see how long it takes."""
         if not all([_same_parameters(group, flats) and all([flat.fits() for flat in flats])
                     for group, flats in zip(self.param_groups, self.flat_groups)]):
             self.flat_groups = self._laid_out(self._state())
         for group, flats in zip(self.param_groups, self.flat_groups):
             for flat in flats:
                 flat.gather()
+                steps = list(flat.steps)
                 for start, end, step in flat.runs():
-                    blocks = [slice(low, min(low + BLOCK, end))
-                              for low in range(start, end, BLOCK)]
+                    blocks = self.blocks(flat, start, end, group)
                     sizes = [block.stop - block.start for block in blocks]
-                    parallel_for(partial(self._update_blocks, flat, step, group),
+                    parallel_for(partial(self._update_blocks, flat, step, group, trial),
                                  split_evenly(blocks, sizes))
+                if trial:
+                    flat.steps = steps
 
-    def _update_blocks(self, flat: FlatGroup, step: int, group: dict, blocks: list[slice]) -> None:
-        scratch = np.empty((2, min(BLOCK, flat.data.size)), flat.dtype)
+    def _update_blocks(self, flat: FlatGroup, step: int, group: dict, trial: bool,
+                       blocks: list[slice]) -> None:
+        longest = max([block.stop - block.start for block in blocks])
+        scratch = np.empty((2, longest), flat.dtype)
         for block in blocks:
             w, moments = flat.data[block], [moment[block] for moment in flat.moments.values()]
+            if trial:
+                w, moments = w.copy(), [moment.copy() for moment in moments]
             g = flat.gradient(block, scratch[0])
             self.update(w, g, moments, step, group, scratch[1, :len(w)])
 
@@ -128,8 +149,9 @@ class Optimizer:
                              f"{[len(group['params']) for group in groups]} parameters, "
                              f"these {sizes}")
         order = [parameter for group in self.param_groups for parameter in group["params"]]
+        moments = [self.moments_of(group) for group in self.param_groups for _ in group["params"]]
         for i, entry in state_dict["state"].items():
-            for moment in self.moment_names:
+            for moment in moments[i]:
                 if entry[moment].shape != order[i].shape:
                     raise InputError(f"{self.name}.load_state_dict: {moment} of shape "
                                      f"{entry[moment].shape} for parameter {i} of shape "
@@ -138,6 +160,11 @@ class Optimizer:
             group.update({name: stored[name] for name in self.defaults})
         self.flat_groups = self._laid_out({id(order[i]): entry
                                            for i, entry in state_dict["state"].items()})
+
+    def moment_bytes(self) -> int:
+        """The memory of all moments."""
+        return sum([len(self.moments_of(group)) * parameter.data.nbytes
+                    for group in self.param_groups for parameter in group["params"]])
 
     def _state(self) -> dict[int, dict]:
         """Step count and moments of every parameter laid out so far, by identity."""
@@ -151,7 +178,7 @@ class Optimizer:
             by_dtype: dict[np.dtype, list[Tensor]] = {}
             for parameter in group["params"]:
                 by_dtype.setdefault(parameter.dtype, []).append(parameter)
-            flat_groups.append([FlatGroup(alike, dtype, self.moment_names)
+            flat_groups.append([FlatGroup(alike, dtype, self.moments_of(group))
                                 for dtype, alike in by_dtype.items()])
             for flat in flat_groups[-1]:
                 flat.restore(state)

@@ -9,7 +9,10 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+import numpy as np
+
 from minibert.training.machine import peak_memory
+from minibert.training.optim import clip_grad_norm_
 
 REFRESH = 0.25  # seconds between two states of the progress line on a terminal
 QUIET = 10.0  # seconds between two lines in a file or a pipe
@@ -96,7 +99,7 @@ def estimate(trainer) -> dict:
     """{"parameters", "bytes" of memory, "seconds" of the whole run, "step_seconds"}, from two steps
     that are tried here.
 
-    They change nothing: their gradients are dropped. Memory is the process's peak after it (None
+    They change nothing: what they compute is dropped. Memory is the process's peak after it (None
     where the system does not say) plus the optimizer's moments, which it has not touched yet.
     """
     seconds = math.inf
@@ -105,19 +108,19 @@ def estimate(trainer) -> dict:
         trainer.optimizer.zero_grad()
         tokens, started = trainer.tokens, time.perf_counter()
         trainer.gradients(trainer.steps_done)
+        clip_grad_norm_(trainer.parameters, math.inf)
+        with np.errstate(all="ignore"):  # a loss that is not finite is refused by the first step
+            trainer.optimizer.step(trial=True)
         seconds = min(seconds, time.perf_counter() - started)
         trainer.tokens = tokens
     trainer.optimizer.zero_grad()
     evaluation_seconds = trainer.evaluation_seconds()
     every = trainer.settings.eval_every or trainer.settings.steps
     steps = trainer.settings.steps - trainer.steps_done
-    moments = (len(trainer.optimizer.moment_names)
-               * sum([parameter.data.nbytes for parameter in trainer.parameters]))
     peak = peak_memory()
     return {"parameters": trainer.parameter_count(), "step_seconds": seconds,
-            "bytes": None if peak is None else peak + moments,
-            # a tenth more for clipping and the optimizer, which were not tried
-            "seconds": steps * seconds * 1.1 + math.ceil(steps / every) * evaluation_seconds}
+            "bytes": None if peak is None else peak + trainer.optimizer.moment_bytes(),
+            "seconds": steps * seconds + math.ceil(steps / every) * evaluation_seconds}
 
 
 def estimate_line(figures: dict, steps: int) -> str:

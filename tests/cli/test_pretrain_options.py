@@ -59,8 +59,10 @@ def test_a_state_gives_back_the_options(model, corpus):
     again = from_state({"about": options.about(), "settings": vars(options.settings)},
                        options.config, options.architecture, STATE)
     assert again == options and again.gradient_checkpointing
-    older = restored(options, gradient_checkpointing=..., no_next_sentence=..., format=...)
+    older = restored(options, gradient_checkpointing=..., no_next_sentence=..., format=...,
+                     mlm_probability=...)
     assert not older.gradient_checkpointing and older.format == "prose"
+    assert older.mlm_probability == 0.15, "as all runs were that do not say it"
 
 
 @pytest.mark.parametrize("changes, words", [
@@ -68,6 +70,7 @@ def test_a_state_gives_back_the_options(model, corpus):
     ({"layers": 5}, "state.json: layers is 5, but the model beside it has 2"),
     ({"tokenizer": "own"}, "state.json: --tokenizer = 'own'"),
     ({"batch": 2.5}, "state.json: --batch = 2.5"), ({"context": 49}, "--context = 49"),
+    ({"mlm_probability": 0}, "--mlm-probability = 0"),
     ({"no_next_sentence": 1}, "--no-next-sentence = 1"), ({"text": ["x"]}, "--text")])
 def test_a_state_that_is_wrong_names_its_file(changes, words):
     options = resolved("bert", {"steps": 30})
@@ -97,7 +100,7 @@ def test_an_option_of_one_model_alone(monkeypatch):
     _, arguments = parse(["pretrain", "gpt", "--window", "3"])
     config = resolved("gpt", given(arguments)).config
     assert config.window == 3 and config.model_type == "gpt2_window"
-    of_bert, of_gpt = ("norm_first", "no_next_sentence"), ("window",)
+    of_bert, of_gpt = ("norm_first", "no_next_sentence", "mlm_probability"), ("window",)
     for name in (*of_bert, *of_gpt):
         check_combination("both", {name: 1})
     for own, other, names in (("gpt", "bert", of_bert), ("bert", "gpt", of_gpt)):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
@@ -91,6 +92,31 @@ def test_masks_are_new_though_the_sentence_is_the_same():
     same_texts = objective(train=task_text, held_out=task_text * 128, next_sentence=False)
     first, second = same_texts.held_out_batches()
     assert not np.array_equal(first.masked_positions, second.masked_positions)
+
+
+def test_the_masked_share_is_that_of_training_alone():
+    """Each ordinary token on its own, 80/10/10; the held-out masks stay at 15 %."""
+    plain, often = objective(), objective(mlm_probability=0.4)
+    assert all(same(a, b) for a, b in zip(plain.held_out_batches(), often.held_out_batches()))
+    batches = [often.batch(number) for number in range(60)]
+    counts = np.zeros(4)  # not chosen; [MASK], kept, another token
+    for batch in batches:
+        shown = batch.input_ids.ravel()[batch.masked_positions]
+        counts[0] += np.isin(batch.original_ids, often.ordinary).sum() - len(shown)
+        masked, kept = shown == TOKENIZER.mask_token_id, shown == batch.masked_labels
+        counts[1:] += masked.sum(), kept.sum(), (~masked & ~kept).sum()
+    words = len(often.ordinary)
+    shares = [0.6, 0.4 * 0.8, 0.4 * (0.1 + 0.1 / words), 0.4 * 0.1 * (1 - 1 / words)]
+    assert counts.sum() > 5000
+    assert chisquare(counts, np.multiply(shares, counts.sum())).pvalue > 1e-6
+    only_pairs = objective(masked_lm=False, mlm_probability=0.4)
+    assert len(only_pairs.batch(0).masked_positions) == 0
+
+
+@pytest.mark.parametrize("value", [0, -0.1, 1.01, float("nan"), "0.3", True])
+def test_a_masked_share_that_is_none_is_refused(value):
+    with pytest.raises(InputError, match="mlm_probability"):
+        objective(mlm_probability=value)
 
 
 def test_batches_run_over_the_ends_of_epochs_without_losing_a_pair():
@@ -254,7 +280,8 @@ def test_the_first_examples_can_be_read():
     assert lines == ["training: 2 documents, 3 sentences, 4 tokens, 25.00% of them unknown",
                      "held-out: 2 documents, 4 sentences, 4 tokens, 0.00% of them unknown",
                      "1 pairs an epoch, fresh ones every epoch with fresh masks; 2 held-out pairs, "
-                     "always the same"]
+                     "always the same",
+                     "15% of the tokens are masked in training, 15% in the held-out pairs"]
 
 
 def test_one_document_only():

@@ -2,6 +2,7 @@
 
 import io
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_estimate_leaves_no_trace():
-    estimated, plain = (Trainer(small_model(), SmallObjective(), SETTINGS) for _ in range(2))
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_estimate_leaves_no_trace(optimizer):
+    settings = replace(SETTINGS, optimizer=optimizer)
+    estimated, plain = (Trainer(small_model(), SmallObjective(), settings) for _ in range(2))
     figures = estimate(estimated)
     assert figures["parameters"] == sum([p.size for p in plain.model.parameters()])
     assert figures["seconds"] > 0 and (figures["bytes"] is None or figures["bytes"] > 10 ** 7)
@@ -35,6 +38,9 @@ def test_the_estimate_counts_the_optimizers_moments(monkeypatch):
     trainer = Trainer(small_model(), SmallObjective(), SETTINGS)
     weights = sum([parameter.data.nbytes for parameter in trainer.parameters])
     assert estimate(trainer)["bytes"] == 1000 + 2 * weights
+    muon = Trainer(small_model(), SmallObjective(), replace(SETTINGS, optimizer="muon"))
+    matrices = 2 * (4 + 8) * 12 * 12 * 4  # of 2 blocks, width 12, in float32
+    assert estimate(muon)["bytes"] == 1000 + 2 * weights - matrices
 
 
 def test_a_terminal_sees_one_line_that_renews_itself_and_a_file_whole_lines(monkeypatch):
