@@ -14,6 +14,7 @@ import numpy as np
 
 from minibert.autograd.attention_masks import LOWEST, allowed_positions
 from minibert.autograd.dropout_masks import dropout_mask
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.ops import (erf, exp, log, masked_fill, sqrt, squeeze, take_along_axis, tanh,
                                    where)
 from minibert.autograd.reductions import Axis
@@ -58,10 +59,10 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
     axes = tuple(range(-len(normalized_shape), 0))
     centred = x - x.mean(axes, keepdims=True)
     variance = (centred * centred).mean(axes, keepdims=True)
-    normalized = centred / sqrt(variance + eps)
+    normalized = centred / hook_point("hook_scale", sqrt(variance + eps))
     if weight is not None:
         normalized = normalized * weight
-    return normalized if bias is None else normalized + bias
+    return hook_point("hook_normalized", normalized if bias is None else normalized + bias)
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
@@ -81,7 +82,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
                 approximate: str = "none") -> Tensor:
     """The GELU of x W^T + b: (..., in) and (out, in) -> (..., out)."""
-    return gelu(linear(x, weight, bias), approximate)
+    x = hook_point("hook_pre", linear(x, weight, bias))
+    return hook_point("hook_post", gelu(x, approximate))
 
 
 def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -177,20 +179,22 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
     """
     T, S, D = query.shape[-2], *key.shape[-2:]
     scale = 1 / math.sqrt(D) if scale is None else scale
-    scores = query @ key.swapaxes(-1, -2) * scale  # (..., T, S)
+    query, key = hook_point("hook_q", query), hook_point("hook_k", key)
+    scores = hook_point("hook_qk", query @ key.swapaxes(-1, -2) * scale)  # (..., T, S)
     if attn_mask is not None and attn_mask.dtype != bool:
         scores, attn_mask = scores + attn_mask, None
     allowed = allowed_positions(T, S, attn_mask, is_causal)
     if allowed is not None:
         scores = masked_fill(scores, ~allowed, LOWEST)
-    weights = softmax(scores, -1)
+    weights = softmax(hook_point("hook_attn_scores", scores), -1)
     if allowed is not None:
         weights = masked_fill(weights, ~allowed, 0.0)  # the rows that have nothing allowed
+    weights = hook_point("hook_pattern", weights)
     if attentions is not None:
         attentions.append(weights)
     if dropout_p:
         weights = dropout(weights, dropout_p, rng)
-    return weights @ value
+    return hook_point("hook_z", weights @ hook_point("hook_v", value))
 
 
 def attention_by_loops(query: np.ndarray, key: np.ndarray, value: np.ndarray,

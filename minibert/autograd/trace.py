@@ -85,6 +85,14 @@ def module_scope(module) -> Iterator[None]:
         _scope.reset(token)
 
 
+def path_within(model) -> str | None:
+    """The path of the running module within `model` ("": the model itself); None where no module of
+    it runs. Paths are known within `watch` only."""
+    path, names = _scope.get()
+    own = names.get(id(model))
+    return None if own is None else "" if path == own else path
+
+
 # ---- trace -------------------------------------------------------------------------------------
 
 SCHEMA = {"schema": "minibert.trace", "version": 2}  # 2: mean, std and abs_max

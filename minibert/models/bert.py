@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minibert.autograd import functional as F
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.models.config import BertConfig
 from minibert.models.heads import MaskedLMHead, Pooler
@@ -116,7 +117,8 @@ class BertForPreTraining(BertPretrainedModel):
         outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
                             output_hidden_states, output_attentions, rng)
         mlm_logits = self.mlm_head(outputs.last_hidden_state)  # (B, T, V)
-        nsp_logits = self.nsp_head(outputs.pooler_output)  # (B, 2)
+        mlm_logits = hook_point("hook_logits", mlm_logits)
+        nsp_logits = hook_point("nsp_head.hook_logits", self.nsp_head(outputs.pooler_output))
         losses = []
         if labels is not None:
             losses.append(token_loss(mlm_logits, labels))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.models.bert import BertModel, BertPretrainedModel
@@ -34,7 +35,7 @@ class BertWithHead(BertPretrainedModel):
         """The inputs of BertModel, and `labels` as the class describes them."""
         outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
                             output_hidden_states, output_attentions, rng)
-        logits = self.predict(outputs, rng)
+        logits = hook_point("hook_logits", self.predict(outputs, rng))
         loss = None if labels is None else self.loss(logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
 
@@ -168,6 +169,11 @@ class BertForMultipleChoice(BertWithClassifier):
     def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         return classification_loss(logits, labels)
 
+    @property
+    def dummy_inputs(self) -> dict[str, np.ndarray]:
+        """One choice of one token."""
+        return {"input_ids": np.zeros((1, 1, 1), np.int64)}
+
 
 class BertForQuestionAnswering(BertPretrainedModel):
     """The span of a passage that answers a question: each token is scored as its start and as its
@@ -195,7 +201,7 @@ class BertForQuestionAnswering(BertPretrainedModel):
         those from T on are ignored, since the answer is not in this window."""
         outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
                             output_hidden_states, output_attentions, rng)
-        logits = self.qa_outputs(outputs.last_hidden_state)  # (B, T, 2)
+        logits = hook_point("hook_logits", self.qa_outputs(outputs.last_hidden_state))  # (B, T, 2)
         start_logits, end_logits = logits[..., 0], logits[..., 1]
         loss = None
         if start_positions is not None and end_positions is not None:

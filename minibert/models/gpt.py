@@ -10,6 +10,7 @@ import numpy as np
 
 from minibert.atomic_files import write_json
 from minibert.autograd import functional as F
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.generation.config import FILE_NAME, StoredOptions, read_stored_options
@@ -119,6 +120,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
                                    output_hidden_states, output_attentions, rng, past_key_values)
         x = outputs.last_hidden_state
         logits = F.linear(x[:, -logits_to_keep:] if logits_to_keep else x, self.lm_head)
+        logits = hook_point("hook_logits", logits)
         loss = None if labels is None else self._shifted_loss(logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
 
@@ -183,7 +185,7 @@ class GPT2ForSequenceClassification(GPT2PretrainedModel):
                                    output_hidden_states, output_attentions, rng)
         x = outputs.last_hidden_state
         last = self._last_tokens(input_ids, attention_mask, x.shape[:2])
-        logits = self.score(x[np.arange(len(x)), last])
+        logits = hook_point("hook_logits", self.score(x[np.arange(len(x)), last]))
         loss = None if labels is None else sequence_loss(self.config, logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minibert.autograd import functional as F
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.ops import tanh
 from minibert.autograd.tensor import Tensor
 from minibert.models.config import BertConfig
@@ -22,7 +23,7 @@ class Pooler(Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, T, C) -> (B, C)"""
-        return tanh(self.dense(hidden_states[:, 0]))
+        return hook_point("hook_out", tanh(self.dense(hidden_states[:, 0])))
 
 
 class MaskedLMHead(Module):
@@ -44,7 +45,7 @@ class MaskedLMHead(Module):
 
     def transform(self, hidden_states: Tensor) -> Tensor:
         """(..., C) -> (..., C): what is multiplied with the words' vectors."""
-        return self.norm(self.dense(hidden_states))
+        return hook_point("hook_transformed", self.norm(self.dense(hidden_states)))
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(..., C) -> (..., V)"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import ChainMap
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from minibert.autograd.tensor import Tensor
 from minibert.checkpoints.hugging_face import (StoredWeights, WeightFile, hf_arrays, load_folder,
                                                our_arrays, save_folder, stored_layers)
 from minibert.errors import InputError
+from minibert.models.activations import (ActivationCache, Hook, Names, run_with_cache,
+                                         run_with_hooks)
 from minibert.models.config import LAYERS, ModelConfig, config_from_dict, option_fields
 from minibert.models.labels import LabelFields
 from minibert.nn.block import TransformerStack
@@ -128,6 +131,24 @@ class PretrainedModel(Module):
         """Arrays under the names of this model's parameters (gradients, say) -> the same under
         Hugging Face's names, in its shapes."""
         return hf_arrays(self.config.model_type, arrays)
+
+    # ---- activations -----------------------------------------------------------------------------
+
+    def run_with_cache(self, *args, names: Names | None = None, grads: bool = False, **inputs
+                       ) -> tuple[object, ActivationCache]:
+        """(the outputs of this call of the model, its activations by name): see
+        activations.run_with_cache."""
+        return run_with_cache(self, *args, names=names, grads=grads, **inputs)
+
+    def run_with_hooks(self, *args, hooks: Sequence[tuple[Names, Hook]], **inputs) -> object:
+        """The outputs of this call of the model, in which each hook `f(array, name)` may replace an
+        activation: see activations.hooks."""
+        return run_with_hooks(self, *args, hooks=hooks, **inputs)
+
+    @property
+    def dummy_inputs(self) -> dict[str, np.ndarray]:
+        """The smallest input of `forward`: one token, for activations.hook_names."""
+        return {"input_ids": np.zeros((1, 1), np.int64)}
 
     # ---- inputs ----------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from minibert.autograd import functional as F
 from minibert.autograd.head_layout import HeadLayout
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.kv_cache import KeyValueCache
@@ -82,7 +83,7 @@ class MultiHeadAttention(Module):
         p = self.dropout if self.training else 0.0
         mixed = F.multi_head_attention(query, key_value, self.layout, inputs.attn_mask, p,
                                        inputs.is_causal, inputs.rng, inputs.attentions)
-        return self.output(mixed)  # (B, T, H D) -> (B, T, C)
+        return hook_point("hook_attn_out", self.output(mixed))  # (B, T, H D) -> (B, T, C)
 
     def _cross(self, x: Tensor, encoder_hidden_states: Tensor, inputs: AttentionInputs
                ) -> tuple[Tensor, Tensor]:

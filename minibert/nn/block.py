@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from minibert.autograd.gradient_checkpointing import checkpoint
+from minibert.autograd.hooks import hook_point, is_watched
 from minibert.autograd.tensor import Tensor
 from minibert.nn.attention import AttentionInputs, BlockConfig, MultiHeadAttention
 from minibert.nn.layers import Dropout, LayerNorm, Linear
@@ -32,7 +33,7 @@ class FeedForward(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., intermediate) -> (..., C)"""
-        return self.output(self.expand(x))
+        return hook_point("hook_mlp_out", self.output(self.expand(x)))
 
 
 class TransformerBlock(Module):
@@ -53,11 +54,16 @@ class TransformerBlock(Module):
     def forward(self, x: Tensor, inputs: AttentionInputs = AttentionInputs()) -> Tensor:
         """x (B, T, C) -> (B, T, C)."""
         rng = inputs.rng
+        x = hook_point("hook_resid_pre", x)
         if self.norm_first:
             x = x + self.dropout(self.attention(self.attention_norm(x), inputs), rng)
-            return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), rng)
-        x = self.attention_norm(x + self.dropout(self.attention(x, inputs), rng))
-        return self.feed_forward_norm(x + self.dropout(self.feed_forward(x), rng))
+            x = hook_point("hook_resid_mid", x)
+            x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), rng)
+            return hook_point("hook_resid_post", x)
+        x = hook_point("hook_resid_mid", x + self.dropout(self.attention(x, inputs), rng))
+        x = self.attention_norm(x)
+        x = hook_point("hook_resid_post", x + self.dropout(self.feed_forward(x), rng))
+        return hook_point("hook_normalized_resid_post", self.feed_forward_norm(x))
 
 
 class TransformerStack(Module):
@@ -81,7 +87,7 @@ class TransformerStack(Module):
         """x (B, T, C) -> (B, T, C). To a list given as `hidden_states` the stream is appended
         before the first block and after each one (the last time after the last norm)."""
         recompute = self.gradient_checkpointing and inputs.attentions is None \
-            and inputs.cache is None
+            and inputs.cache is None and not is_watched()
         for block in self.blocks:
             if hidden_states is not None:
                 hidden_states.append(x)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.nn.attention import AttentionInputs
 from minibert.nn.layers import Dropout, Embedding, LayerNorm
@@ -39,8 +40,10 @@ class BertEmbeddings(Module):
         `inputs_embeds` (B, T, C) replace the word embeddings of `input_ids`.
         """
         words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        x = words + self.token_type_embeddings(token_type_ids)
-        x = x + self.position_embeddings(inputs.position_ids)
+        segments = self.token_type_embeddings(token_type_ids)
+        positions = self.position_embeddings(inputs.position_ids)
+        x = hook_point("hook_embed", words) + hook_point("hook_token_type_embed", segments)
+        x = x + hook_point("hook_pos_embed", positions)
         return self.dropout(self.norm(x), inputs.rng)
 
 
@@ -59,4 +62,6 @@ class GPT2Embeddings(Module):
                 inputs_embeds: Tensor | None = None) -> Tensor:
         """Ids (B, T), inputs.position_ids (B or 1, T) -> (B, T, C); see BertEmbeddings."""
         words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        return self.dropout(words + self.position_embeddings(inputs.position_ids), inputs.rng)
+        positions = self.position_embeddings(inputs.position_ids)
+        x = hook_point("hook_embed", words) + hook_point("hook_pos_embed", positions)
+        return self.dropout(x, inputs.rng)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from minibert.autograd import functional as F
+from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.module import Module, new_parameter
@@ -40,7 +41,9 @@ class Linear(Module):
         if self.activation in GELUS:
             return F.linear_gelu(x, self.weight, self.bias, GELUS[self.activation])
         y = F.linear(x, self.weight, self.bias)
-        return F.relu(y) if self.activation == "relu" else y
+        if self.activation == "relu":
+            return hook_point("hook_post", F.relu(hook_point("hook_pre", y)))
+        return y
 
 
 class Embedding(Module):

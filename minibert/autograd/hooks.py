@@ -1,0 +1,86 @@
+"""Named activations: lines `x = hook_point("hook_z", x)` where a value of a model arises.
+
+Names and axes are TransformerLens's. Without a watcher a hook point returns its tensor and does
+nothing else. `watch_points` installs a watcher for one model: it gets each activation of that model
+and may put another tensor in its place (see models/activations.py for the public functions).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from minibert.autograd.tensor import BackwardFunction, Tensor
+from minibert.autograd.trace import path_within, watch
+
+# (full name, tensor, "file:line" of the hook point) -> the tensor that takes its place.
+Visit = Callable[[str, Tensor, str], Tensor]
+
+_watchers: ContextVar[tuple] = ContextVar("watchers", default=())  # of (model, Visit)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# Parts of a module's path and a hook point's name, and TransformerLens's name; applied in this
+# order. Its HookedEncoder writes "embed." before hook_embed, its HookedTransformer does not.
+TRANSFORMER_LENS_NAMES = (
+    ("bert.", ""), ("transformer.", ""), ("stack.", ""), ("dense.", ""), ("expand.", ""),
+    ("embeddings.norm.", "embed.ln."), ("embeddings.", ""), ("attention_norm.", "ln1."),
+    ("feed_forward_norm.", "ln2."), ("final_norm.", "ln_final."), ("norm.", "ln."),
+    ("attention.", "attn."), ("feed_forward.", "mlp."), ("attn.hook_attn_out", "hook_attn_out"),
+    ("mlp.hook_mlp_out", "hook_mlp_out"))
+
+
+def hook_point(name: str, x: Tensor) -> Tensor:
+    """`x`, or what a watcher puts in its place. The full name is the running module's path in
+    TransformerLens's words and `name`: blocks.0.attn.hook_z."""
+    watchers = _watchers.get()
+    if not watchers:
+        return x
+    caller = sys._getframe(1)
+    source = f"{os.path.relpath(caller.f_code.co_filename, _ROOT)}:{caller.f_lineno}"
+    for model, visit in watchers:
+        path = path_within(model)
+        if path is not None:  # a module of this model runs
+            x = visit(full_name(path, name), x, source.replace(os.sep, "/"))
+    return x
+
+
+def full_name(path: str, name: str) -> str:
+    """("bert.stack.blocks.0.attention", "hook_z") -> "blocks.0.attn.hook_z"."""
+    name = f"{path}.{name}" if path else name
+    for ours, theirs in TRANSFORMER_LENS_NAMES:
+        name = name.replace(ours, theirs)
+    return name
+
+
+@contextmanager
+def watch_points(model, visit: Visit) -> Iterator[None]:
+    """Within it `visit` is called at each hook point of `model`, in this thread and in those that
+    it starts in a copy of its context. Several may watch: each sees what the one before left."""
+    token = _watchers.set((*_watchers.get(), (model, visit)))
+    try:
+        with watch(_IdleObserver()):
+            yield
+    finally:
+        _watchers.reset(token)
+
+
+def is_watched() -> bool:
+    """Whether hook points are watched."""
+    return bool(_watchers.get())
+
+
+class _IdleObserver:
+    """Records nothing: while there is an observer, modules enter their module_scope."""
+
+    def after_forward(self, backward: BackwardFunction, result: Tensor,
+                      inputs: tuple[Tensor, ...]) -> None:
+        pass
+
+    def before_backward(self, tensor: Tensor, grad) -> None:
+        pass
+
+    def after_backward(self, tensor: Tensor, grad, input_grads: tuple) -> None:
+        pass
