@@ -43,6 +43,8 @@ def test_no_file_can_make_the_package_run_code_or_go_online():
             bare = isinstance(node.func, ast.Name)
             return bare and name in ("eval", "exec", "__import__") or "allow_pickle" in [
                 keyword.arg for keyword in node.keywords]
+        if isinstance(node, ast.ImportFrom) and node.module == "importlib":  # reads our own files
+            return [alias.name for alias in node.names] != ["resources"]
         return any(name.split(".")[0] in dangerous for name in imported(node))
 
     assert found("minibert", is_fault) == []

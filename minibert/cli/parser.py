@@ -21,6 +21,7 @@ SUMMARIES = {
     "generate": "Continue a text with a GPT: sampling, or beam search.",
     "score": "The log-probability of a text under a GPT, token by token.",
     "trace": "Every op that a model computes for a text, forward and backward.",
+    "look": "A page that shows every number from a text to a prediction.",
     "finetune": "Teach a pre-trained model a task from labelled examples.",
     "predict": "The predictions of a fine-tuned model for every example of a file.",
     "evaluate": "How good a fine-tuned model is on a labelled file.",
@@ -60,6 +61,8 @@ def command_module(name: str) -> ModuleType:
         from minibert.cli import score as module
     elif name == "trace":
         from minibert.cli import trace as module
+    elif name == "look":
+        from minibert.cli import look as module
     elif name == "finetune":
         from minibert.cli import finetune as module
     elif name == "predict":

@@ -1,0 +1,113 @@
+"""`look`: a page that shows every number from a text to a prediction, and back."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from minibert.cli.arguments import add_run, check_new_file, path
+from minibert.cli.folders import model_folders, open_model
+from minibert.errors import InputError
+from minibert.look.data import MAX_BYTES
+from minibert.look.look import all_views
+from minibert.look.page import write_page
+from minibert.look.subject import Subject, make_subject
+from minibert.models.architectures import BERT, GPT, classes_of
+from minibert.models.bert_tasks import BertForMultipleChoice
+from minibert.validate import whole_number
+
+# The class that wrote a folder is preferred; else the first whose weights are all there.
+CLASSES = tuple([one for architecture in (BERT, GPT) for one in classes_of(architecture)
+                 if one is not BertForMultipleChoice])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run(parser)
+    parser.add_argument("text", help='such as "the [MASK] sleeps ."')
+    parser.add_argument("--pair", metavar="TEXT", help="the second text of a pair")
+    parser.add_argument("--with", dest="other", type=path, metavar="RUN",
+                        help="a second model of the same vocabulary, beside the first")
+    parser.add_argument("--target", metavar="[POSITION:]WORD",
+                        help="the output that is explained (the likeliest)")
+    parser.add_argument("--instead", metavar="WORD",
+                        help="explain the difference to this output's logit")
+    parser.add_argument("--out", type=path, metavar="FILE",
+                        help="a file that does not exist yet (look.html; .json: the data alone)")
+    first = parser.add_argument_group("what is shown first")
+    first.add_argument("--layer", type=int, default=0, help="(0)")
+    first.add_argument("--head", type=int, default=0, help="(0)")
+    first.add_argument("--token", type=int, help="(the one that the target depends on)")
+    first.add_argument("--tokens", metavar="A:B", help="only the tokens A to B - 1 of the text")
+    first.add_argument("--max-bytes", type=int, default=MAX_BYTES,
+                       help=f"largest size of the numbers in the page ({MAX_BYTES})")
+
+
+def run(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
+        instead: str | None, out: str | None, layer: int, head: int, token: int | None,
+        tokens: str | None, max_bytes: int) -> int:
+    """Write the page, and print where it is."""
+    out = "look.html" if out is None else out
+    check_new_file("--out", out)
+    whole_number("--max-bytes", max_bytes, 1)
+    subjects = []
+    for name, model, tokenizer in opened(folder, other):
+        subjects.append(make_subject(name, model, tokenizer, text, pair, token_range(tokens),
+                                     target, instead))
+    check_first(subjects[0], layer, head, token)
+    command = f'python -m minibert look {Path(folder).name} "{text}"'
+    data = all_views(subjects, command, layer, head, token)
+    write_page(data, out, max_bytes)
+    print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
+    return 0
+
+
+def opened(folder: str, other: str | None) -> list[tuple]:
+    """(name, model, tokenizer) of each model in the folder, and in the second one. Errors:
+    InputError, the second has another vocabulary or kind of model."""
+    found = [open_one(str(place), "") for place in model_folders(folder)]
+    if other is None:
+        return found
+    if len(found) > 1:
+        raise InputError(f"--with: {folder} holds two models already: name one of them, such as "
+                         f"{folder}/bert")
+    [place, *rest] = model_folders(other)
+    if rest:
+        raise InputError(f"--with {other}: holds two models: name one of them, such as "
+                         f"{other}/bert")
+    second = open_one(str(place), f" ({shown_name(other)})")
+    if found[0][2].vocab != second[2].vocab:
+        raise InputError(f"--with {other}: its vocabulary is not that of {folder}: expected models "
+                         "that read the same tokens")
+    return [(f"{found[0][0]} ({shown_name(folder)})", *found[0][1:]), second]
+
+
+def open_one(folder: str, addition: str) -> tuple:
+    """(name, model, tokenizer) of one folder with a model."""
+    model, tokenizer = open_model(folder, CLASSES, "look")
+    name = "GPT" if type(model) in classes_of(GPT) else "BERT"
+    return name + addition, model, tokenizer
+
+
+def shown_name(folder: str) -> str:
+    """The last part of a folder's name: a page names no place of this machine."""
+    return Path(folder).resolve().name
+
+
+def token_range(tokens: str | None) -> tuple[int, int] | None:
+    """"2:8" -> (2, 8). Errors: InputError, anything else."""
+    if tokens is None:
+        return None
+    match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", tokens)
+    if match is None:
+        raise InputError(f"--tokens {tokens!r:.60}: expected two numbers, such as 0:30")
+    return int(match[1]), int(match[2])
+
+
+def check_first(subject: Subject, layer: int, head: int, token: int | None) -> None:
+    """Errors: InputError, a layer, head or token that the first model does not have."""
+    config = subject.model.config
+    whole_number("--layer", layer, 0, config.num_hidden_layers - 1)
+    whole_number("--head", head, 0, config.num_attention_heads - 1)
+    if token is not None:
+        whole_number("--token", token, 0, len(subject.ids) - 1)

@@ -1,0 +1,106 @@
+"""The view of all heads: attention weights, the vectors that they move, and a sentence for each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.look.data import PATTERNS, add_array, add_view, array_name
+from minibert.look.subject import Subject
+
+HABIT = 0.5  # the mean weight from which on a place is a head's habit
+EVEN = 0.9  # the share of the largest possible entropy from which on a head is even
+
+INTRO = ("Each small square is one head of one layer. In a matrix, each row is a token that asks "
+         "(query) and each column a token that answers (key); a row adds up to 1. The area of a "
+         "square is the weight. A weight says how much is read, not how much it matters: the "
+         "switch \u201ctimes the vector's length\u201d multiplies it by the length of what arrives "
+         "(Kobayashi et al. 2020).")
+
+
+def add_heads(data: dict, subjects: list[Subject]) -> None:
+    """Add each model's attention weights (H, T, T) of every layer, the norms of the value vectors
+    after W_O (L, H, T), the rollout (T, T) and the heads' sentences."""
+    tables, sentences = [], []
+    for m, subject in enumerate(subjects):
+        layers = range(subject.model.config.num_hidden_layers)
+        patterns = [subject.cache["pattern", i][0] for i in layers]
+        for i in layers:
+            add_array(data, array_name(m, f"blocks.{i}.attn.hook_pattern"), patterns[i],
+                      "head query key", PATTERNS)
+        add_array(data, array_name(m, "value_norms"), value_norms(subject), "layer head key")
+        add_array(data, array_name(m, "rollout"), rollout(patterns), "query key")
+        sentences.append([[describe_head(weights, subject) for weights in pattern]
+                          for pattern in patterns])
+        rows = [["layer", "head", "reads mostly"]]
+        rows += [[str(i), str(h), sentences[-1][i][h]] for i in layers
+                 for h in range(len(sentences[-1][i]))]
+        tables.append({"caption": f"{subject.name}: each head in words", "rows": rows})
+    add_view(data, "heads", "Heads", INTRO, tables, sentences=sentences)
+
+
+def value_norms(subject: Subject) -> np.ndarray:
+    """The length of v_s W_O for each layer, head and key s: (L, H, T). Times the attention weight
+    it is the length of the vector that arrives (Kobayashi et al. 2020, "Attention is Not Only a
+    Weight", section 2.3)."""
+    blocks, norms = stack_of(subject.model).blocks, []
+    for i, block in enumerate(blocks):
+        values = subject.cache[f"blocks.{i}.attn.hook_v"][0]  # (T, H, D)
+        T, H, D = values.shape
+        output = block.attention.output.weight.data.reshape(-1, H, D)  # (C, H, D)
+        norms.append(np.linalg.norm(np.einsum("thd,chd->htc", values, output), axis=-1))
+    return np.stack(norms)
+
+
+def stack_of(model):
+    """The stack of blocks in a model of any class."""
+    for name in ("bert", "transformer"):
+        model = getattr(model, name, model)
+    return model.stack
+
+
+def rollout(patterns: list[np.ndarray]) -> np.ndarray:
+    """Attention multiplied through the layers, half of each layer being the residual connection:
+    (T, T) (Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3)."""
+    result = np.eye(patterns[0].shape[-1])
+    for pattern in patterns:
+        result = (0.5 * pattern.mean(axis=0) + 0.5 * np.eye(len(result))) @ result
+    return result
+
+
+def describe_head(weights: np.ndarray, subject: Subject) -> str:
+    """What a head (T, T) reads mostly, in a few words by fixed rules: a place that gets HABIT of
+    the mean row; else "even", if the rows' entropy is nearly the largest possible; else the two
+    commonest places."""
+    T = len(weights)
+    places = places_read(T, subject)
+    shares = {name: float((weights * place).sum() / rows) for name, place in places.items()
+              if (rows := int(place.any(axis=1).sum()))}
+    best = sorted(shares, key=lambda name: -shares[name])
+    if best and shares[best[0]] >= HABIT:
+        return f"{best[0]} {shares[best[0]]:.2f}"
+    entropy = float(-(weights * np.log(np.maximum(weights, 1e-30))).sum(axis=1).mean())
+    seen = np.arange(1, T + 1) if subject.causal else np.full(T, T)
+    largest = float(np.log(seen).mean())
+    if largest and entropy >= EVEN * largest:
+        return f"even: entropy {entropy:.1f} of {largest:.1f}"
+    return "mixed: " + ", ".join([f"{name} {shares[name]:.2f}" for name in best[:2]])
+
+
+def places_read(T: int, subject: Subject) -> dict[str, np.ndarray]:
+    """The places that a head may prefer, as masks (T, T); a row without such a place is empty."""
+    ids = np.array(subject.ids)
+    special = np.array(subject.special)
+    first = np.zeros((T, T), bool)
+    first[1:, 0] = True
+    others = ~np.eye(T, dtype=bool)
+    places = {"itself": np.eye(T, dtype=bool), "previous token": np.eye(T, k=-1, dtype=bool),
+              "next token": np.eye(T, k=1, dtype=bool), "first token": first,
+              "same word elsewhere": (ids[:, None] == ids[None, :]) & others}
+    if special[1:].any():
+        end = special.copy()
+        end[0] = False
+        places["[SEP]"] = np.broadcast_to(end, (T, T)) & others
+    if subject.causal:
+        del places["next token"]
+        places = {name: np.tril(place) for name, place in places.items()}
+    return places

@@ -1,0 +1,151 @@
+"""From the data dict to one HTML file that needs no network and cannot reach one.
+
+The scripts of web/ are joined in reading order into one function. A content security policy with
+the hashes of that script and of the style admits nothing else: a token that looks like markup
+cannot run, and nothing can be fetched. Text from the data is placed by `html.escape` here and by
+`textContent` in the scripts.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+from importlib import resources
+
+from minibert.atomic_files import write_text
+from minibert.errors import InputError
+from minibert.look.data import MAX_BYTES, encoded
+
+# In reading order: a script uses what stands above it.
+SCRIPTS = ("data.js", "numbers.js", "matrix.js", "weights.js", "heads.js", "main.js")
+
+
+def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
+    """The page. Errors: InputError, more than `max_bytes` of arrays whatever is left out."""
+    data = encoded(data, max_bytes)
+    style = web_file("look.css")
+    script = joined_scripts()
+    return filled(web_file("look.html"), {
+        "policy": policy(script, style), "title": html.escape(page_title(data)),
+        "style": style, "script": script, "data": json_text(data), "head": head_html(data),
+        "tabs": "".join([f'<a href="#{view["name"]}">{html.escape(view["title"])}</a>'
+                         for view in data["views"]]),
+        "sections": "\n".join([section_html(view) for view in data["views"]])})
+
+
+def write_page(data: dict, path: str | os.PathLike, max_bytes: int = MAX_BYTES) -> None:
+    """Write the page, or the dict itself as JSON where `path` ends in .json, by one rename. Errors:
+    InputError, something is at `path` already; OSError."""
+    if os.path.lexists(path):
+        raise InputError(f"{path} exists already and is not touched: give another --out")
+    if str(path).endswith(".json"):
+        text = json.dumps(encoded(data, max_bytes), ensure_ascii=True, allow_nan=False) + "\n"
+    else:
+        text = html_page(data, max_bytes)
+    write_text(path, text)
+
+
+def web_file(name: str) -> str:
+    """The text of a file of web/."""
+    return resources.files("minibert.look").joinpath("web", name).read_text(encoding="utf-8")
+
+
+def joined_scripts() -> str:
+    """All scripts as one function, so that they share names and leave none behind."""
+    return "\n".join(['"use strict";', "(() => {", *map(web_file, SCRIPTS), "})();"])
+
+
+def policy(script: str, style: str) -> str:
+    """The content security policy: this script, this style, images within the page, no network."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+              for text in (script, style)]
+    return (f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; "
+            "img-src data:; base-uri 'none'; form-action 'none'")
+
+
+def filled(template: str, values: dict[str, str]) -> str:
+    """`template` with each {{name}} replaced, in one pass: what is put in is not searched again."""
+    pieces = template.split("{{")
+    out = [pieces[0]]
+    for piece in pieces[1:]:
+        name, rest = piece.split("}}", 1)
+        out += [values[name], rest]
+    return "".join(out)
+
+
+def json_text(data: dict) -> str:
+    """JSON that cannot end its script element: no <, > or & stands in it as itself."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+# ---- the parts that are there without JavaScript -------------------------------------------------
+
+
+def page_title(data: dict) -> str:
+    """The title of the page: never the text itself."""
+    return "minibert look: " + " and ".join([model["name"] for model in data["models"]])
+
+
+def head_html(data: dict) -> str:
+    """The texts, what is explained, the likeliest outputs, and where the numbers come from."""
+    parts = []
+    for model in data["models"]:
+        tokens = "".join([f'<span class="token{" added" if added else ""}">{html.escape(token)}'
+                          "</span>" for token, added in zip(model["tokens"], model["special"])])
+        parts.append(f'<p class="text"><b>{html.escape(model["name"])}</b> reads {tokens}</p>')
+        if model["target"] is not None:
+            parts.append(f"<p>{html.escape(target_sentence(model))}</p>")
+    parts += [f'<p class="note">{html.escape(note)}</p>' for note in data["notes"]]
+    parts += [f'<p class="note">Left out: {html.escape(one["what"])}; {html.escape(one["cure"])}.'
+              "</p>" for one in data["left_out"]]
+    facts = [f"{model['name']}: {model['class']}, {model['layers']} layers, {model['heads']} heads,"
+             f" width {model['width']}, {model['parameters']:,} parameters, weights "
+             f"{model['weights']}" for model in data["models"]]
+    facts = [data["made_by"], data["command"], *facts]
+    parts.append('<p class="made">' + "<br>".join(map(html.escape, facts)) + "</p>")
+    return "\n".join(parts)
+
+
+def target_sentence(model: dict) -> str:
+    """What a model is explained for, and its likeliest outputs."""
+    target = model["target"]
+    place = {"word": f"At token {target['position']} it predicts",
+             "next word": f"After token {target['position']} it predicts",
+             "class": "It predicts the class", "answer": "It predicts that the answer starts at",
+             "tag": f"To token {target['position']} it gives the tag"}[target["kind"]]
+    top = ", ".join([f"\u201c{word}\u201d {p:.3f}" for word, p, _ in model["top"][:5]])
+    explained = f"\u201c{target['word']}\u201d"
+    if target["instead_word"] is not None:
+        explained += f" rather than \u201c{target['instead_word']}\u201d"
+    return f"{place} {top}. Explained here: {explained}."
+
+
+def section_html(view: dict) -> str:
+    """A view: title, how to read it, a place for its script, its tables."""
+    tables = "\n".join([table_html(table) for table in view["tables"]])
+    return (f'<section id="{view["name"]}" class="view"><h2>{html.escape(view["title"])}</h2>\n'
+            f'<p class="intro">{html.escape(view["intro"])}</p>\n<div class="live"></div>\n'
+            f'<details class="tables" open><summary>The same as tables</summary>{tables}</details>'
+            "</section>")
+
+
+def table_html(table: dict) -> str:
+    """A table with its caption; the first row is the head."""
+    head, *rows = table["rows"]
+    lines = ["<tr>" + "".join([f"<th>{html.escape(cell)}</th>" for cell in head]) + "</tr>"]
+    lines += ["<tr>" + "".join([f"<td>{html.escape(cell)}</td>" for cell in row]) + "</tr>"
+              for row in rows]
+    return (f"<table><caption>{html.escape(table['caption'])}</caption>" + "\n".join(lines)
+            + "</table>")
+
+
+def iframe(data: dict) -> str:
+    """The page as an element for a notebook, in a sandbox of its own."""
+    return (f'<iframe sandbox="allow-scripts" width="100%" height="800" '
+            f'srcdoc="{html.escape(html_page(data))}"></iframe>')
+
+

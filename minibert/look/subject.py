@@ -1,0 +1,297 @@
+"""Subject: one model that reads one text, the number that is explained, and all activations.
+
+Tokens are shown as they stand in the text. What a page cannot show (control and bidirectional
+characters, half of a surrogate pair) is shown by its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
+from minibert.finetuning.encoding import Reading
+from minibert.generation.sampling import probabilities
+from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
+                                        BertForTokenClassification)
+from minibert.models.config import GPT2Config
+from minibert.models.pretrained_model import PretrainedModel
+from minibert.nn.module import evaluating
+from minibert.tokenizers.base import Tokenizer
+from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+
+LONGEST = 128  # tokens: a larger matrix cannot be read
+BLANK = "\u2423"  # an open box, for a blank within a token
+
+
+@dataclass(frozen=True)
+class Target:
+    """The number that is explained: the logit of output `id` (`word`) at `position`, or, with
+    `instead`, that logit less the one of another output.
+
+    `kind`: "word" (masked LM), "next word", "class", "tag" or "answer". `position` is the token
+    whose vector decides: for a class the first one (BERT) or the last one (GPT).
+    """
+
+    kind: str
+    position: int
+    id: int
+    word: str
+    instead: int | None = None
+    instead_word: str | None = None
+
+    def logits(self, outputs: object) -> Tensor:
+        """The logits (V,) at the position: a slice of the model's outputs."""
+        for name in ("prediction_logits", "start_logits"):
+            if getattr(outputs, name, None) is not None:
+                found = getattr(outputs, name)
+                return found[0, self.position] if name == "prediction_logits" else found[0]
+        return outputs.logits[0, self.position] if outputs.logits.ndim == 3 else outputs.logits[0]
+
+    def value(self, outputs: object) -> Tensor:
+        """The number itself, of shape ()."""
+        logits = self.logits(outputs)
+        return logits[self.id] if self.instead is None else logits[self.id] - logits[self.instead]
+
+
+@dataclass
+class Subject:
+    """`tokens` are texts to be shown; `special[i]`: the token was added around the text; `words[i]`
+    numbers the words that tokens belong to; `spans[i]` is the place in the text (pairs: of both
+    texts, a blank between them), None for a special token. `target` is None for a model without a
+    head. `cache` holds all activations of one forward, `outputs` the model's."""
+
+    name: str
+    model: PretrainedModel
+    tokenizer: Tokenizer
+    text: str
+    ids: list[int]
+    types: list[int]
+    tokens: list[str]
+    special: list[bool]
+    words: list[int]
+    spans: list[tuple[int, int] | None]
+    target: Target | None = None
+    outputs: object = None
+    cache: object = None
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only those before it."""
+        return isinstance(self.model.config, GPT2Config)
+
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The arguments of the model besides the ids."""
+        return {} if self.causal else {"token_type_ids": np.array([self.types])}
+
+
+def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str,
+                 pair: str | None = None, tokens: tuple[int, int] | None = None,
+                 target: str | None = None, instead: str | None = None) -> Subject:
+    """Read the text, run the model once and choose the target.
+
+    `tokens` (a, b): only tokens a to b - 1 of the text. `target` "[POSITION:]WORD" and `instead`
+    "WORD" as on the command line. Errors: InputError for an empty text, one that is too long, a
+    word or position that does not exist, a model that reads several endings.
+    """
+    if isinstance(model, BertForMultipleChoice):
+        raise InputError(f"look: {name} reads several endings at once: expected a model that reads "
+                         "one text or pair")
+    subject = read_text(name, model, tokenizer, text, pair, tokens)
+    run(subject)
+    subject.target = choose_target(subject, target, instead)
+    return subject
+
+
+def run(subject: Subject) -> None:
+    """Set `outputs` and `cache` by one forward with gradients recorded."""
+    with evaluating(subject.model):
+        subject.outputs, subject.cache = subject.model.run_with_cache(
+            np.array([subject.ids]), grads=True, **subject.inputs())
+
+
+def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str, pair: str | None,
+              tokens: tuple[int, int] | None) -> Subject:
+    """The subject of a text before any model ran."""
+    causal = isinstance(model.config, GPT2Config)
+    positions = model.config.max_position_embeddings
+    reading = Reading(tokenizer, max(positions, 5), left_to_right=causal)
+    if causal and pair is not None:
+        text, pair = f"{text} {pair}", None
+    first, second = reading.pieces(text), None if pair is None else reading.pieces(pair)
+    if not first or second == []:
+        raise InputError("look: the text is empty: give one with a word in it")
+    if tokens is not None:
+        if not 0 <= tokens[0] < tokens[1] <= len(first):
+            raise InputError(f"--tokens {tokens[0]}:{tokens[1]}: the text has {len(first)} tokens: "
+                             f"expected a range within 0:{len(first)}")
+        first = first[tokens[0]:tokens[1]]
+    ids, types = reading.framed([piece[0] for piece in first],
+                                None if second is None else [piece[0] for piece in second])
+    most = min(LONGEST, positions)
+    if len(ids) > most:
+        room = most - (len(ids) - len(first))
+        why = (f"{name} has {positions} positions" if positions <= LONGEST
+               else "larger pictures cannot be read")
+        raise InputError(f"look: the text has {len(ids)} tokens with the special ones; {why}: "
+                         f"choose a part, such as --tokens 0:{max(room, 1)}")
+    full, shift = (text, 0) if pair is None else (f"{text} {pair}", len(text) + 1)
+    places = [(start, end) for _, start, end in first]
+    places += [(start + shift, end + shift) for _, start, end in second or []]
+    special = _special(len(ids), len(first), second is not None, causal)
+    rest = iter(places)
+    spans = [None if added else next(rest) for added in special]
+    shown = [shown_token(tokenizer, i) for i in ids]
+    return Subject(name, model, tokenizer, full, ids, types, shown, special, _words(full, spans),
+                   spans)
+
+
+def _special(count: int, first: int, has_pair: bool, causal: bool) -> list[bool]:
+    """Which of the tokens of Reading.framed were added."""
+    added = {0} if causal else {0, first + 1, count - 1}
+    return [i in added for i in range(count)]
+
+
+def _words(text: str, spans: list[tuple[int, int] | None]) -> list[int]:
+    """A number for each token: pieces that follow each other without a blank, and letters on both
+    sides, belong to one word."""
+    numbers, end = [], None
+    for span in spans:
+        joined = (span is not None and end is not None and span[0] == end and end > 0
+                  and text[end - 1].isalnum() and text[end:end + 1].isalnum())
+        numbers.append((numbers[-1] if numbers else -1) + (0 if joined else 1))
+        end = None if span is None else span[1]
+    return numbers
+
+
+def shown_token(tokenizer: Tokenizer, id: int) -> str:
+    """A token as text to be shown; the bytes of a part of a character as <0xE4>."""
+    token = tokenizer.convert_ids_to_tokens(id) if id < len(tokenizer) else f"(id {id})"
+    if token in tokenizer.all_special_tokens or not isinstance(tokenizer, GPT2Tokenizer):
+        return visible(token)
+    text = tokenizer.decode([id])
+    return visible(token if "\ufffd" in text else text)
+
+
+def visible(text: str) -> str:
+    """`text` with a mark for each blank at its ends, names for control and bidirectional
+    characters, and U+FFFD for half of a surrogate pair."""
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\u2028": "<U+2028>", "\u2029": "<U+2029>"}
+    out = []
+    for character in text:
+        kind = unicodedata.category(character)
+        if character in named:
+            out.append(named[character])
+        elif kind == "Cs":
+            out.append("\ufffd")
+        elif kind in ("Cc", "Cf", "Cn", "Co") or kind == "Zs" and character != " ":
+            out.append(f"<U+{ord(character):04X}>")
+        else:
+            out.append(character)
+    text = "".join(out)
+    inner = text.strip(" ")
+    before = len(text) - len(text.lstrip(" "))
+    return BLANK * before + inner + BLANK * (len(text) - before - len(inner)) if text else "''"
+
+
+# ---- the target ----------------------------------------------------------------------------------
+
+
+def choose_target(subject: Subject, target: str | None, instead: str | None) -> Target | None:
+    """The target that is named, or: BERT's likeliest word at the first [MASK] (without one, the
+    last word itself), GPT's likeliest next word, the likeliest class, tag of the first word, or
+    start of an answer."""
+    kind, position = _kind(subject)
+    if kind is None:
+        if target is not None or instead is not None:
+            raise InputError(f"--target: {subject.name} is a {type(subject.model).__name__}, which "
+                             "has no head: leave it out")
+        return None
+    word = target
+    if target is not None and ":" in target[:-1] and target.split(":", 1)[0].isdigit():
+        place, word = target.split(":", 1)
+        position = int(place)
+        if position >= len(subject.ids):
+            raise InputError(f"--target {target}: position {position} of {len(subject.ids)} "
+                             f"tokens: expected one up to {len(subject.ids) - 1}")
+    draft = Target(kind, position, 0, "")
+    logits = draft.logits(subject.outputs).data[:len(_names(subject, kind))]
+    names = _names(subject, kind)
+    if word is not None:
+        chosen = _index(names, word, "--target")
+    elif kind == "word" and subject.tokenizer.mask_token_id not in subject.ids:
+        chosen = subject.ids[position]
+    else:
+        chosen = int(np.argmax(logits))
+    other = None if instead is None else _index(names, instead, "--instead")
+    if kind == "answer":
+        position = chosen
+    return Target(kind, position, chosen, visible(names[chosen]), other,
+                  None if other is None else visible(names[other]))
+
+
+def _kind(subject: Subject) -> tuple[str | None, int]:
+    """(kind of target, position by default)."""
+    outputs, last = subject.outputs, len(subject.ids) - 1
+    if isinstance(subject.model, BertForQuestionAnswering):
+        return "answer", 0
+    logits = getattr(outputs, "prediction_logits", getattr(outputs, "logits", None))
+    if logits is None:
+        return None, 0
+    if logits.ndim == 2:
+        return "class", last if subject.causal else 0
+    if isinstance(subject.model, BertForTokenClassification):
+        return "tag", 1
+    if subject.causal:
+        return "next word", last
+    mask = getattr(subject.tokenizer, "mask_token_id", None)
+    own = [i for i, added in enumerate(subject.special) if not added]
+    words = [i for i in own if subject.tokens[i][:1].isalnum()] or own
+    return "word", subject.ids.index(mask) if mask in subject.ids else words[-1]
+
+
+def _names(subject: Subject, kind: str) -> list[str]:
+    """The names of the outputs that the logits belong to."""
+    tokenizer, config = subject.tokenizer, subject.model.config
+    if kind in ("word", "next word"):
+        return tokenizer.convert_ids_to_tokens(range(min(len(tokenizer), config.vocab_size)))
+    if kind == "answer":
+        return [f"{i}:{token}" for i, token in enumerate(subject.tokens)]
+    if isinstance(subject.model, BertForTokenClassification) or kind == "class":
+        labels = config.id2label
+        count = len(Target(kind, 0, 0, "").logits(subject.outputs).data)
+        return [str(labels.get(i, i)) for i in range(count)]
+    return []
+
+
+def _index(names: list[str], word: str, option: str) -> int:
+    for wanted in (word, "\u0120" + word):  # GPT-2's tokens begin with their blank
+        if wanted in names:
+            return names.index(wanted)
+    near = [name for name in names if name.lower().startswith(word.lower()[:2])][:3]
+    hint = f", such as {', '.join(near)}" if near else ""
+    raise InputError(f"{option} {word!r:.60}: not among the {len(names)} outputs of the model: "
+                     f"expected one of them{hint}")
+
+
+def top_outputs(subject: Subject, count: int) -> list[tuple[str, float, int]]:
+    """(shown name, probability, id) of the `count` likeliest outputs at the target's position."""
+    if subject.target is None:
+        return []
+    names = _names(subject, subject.target.kind)
+    p = probabilities(subject.target.logits(subject.outputs).data[None, :len(names)])[0]
+    best = np.argsort(-p, kind="stable")[:count]
+    return [(visible(names[i]), float(p[i]), int(i)) for i in best]
+
+
+def weights_digest(model: PretrainedModel) -> str:
+    """The first 12 hexadecimal digits of the SHA-256 of all parameters."""
+    digest = hashlib.sha256()
+    for name, array in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:12]

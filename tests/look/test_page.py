@@ -1,0 +1,146 @@
+"""The HTML file: safe whatever the text holds, the same bytes for the same input, exact numbers."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from tests.look.small_pages import array_in, bert, data_in, gpt, tokenizer
+
+import minibert as mb
+from minibert.errors import InputError
+from minibert.look.data import MAX_BYTES, add_array, encoded
+from minibert.look.page import SCRIPTS, filled, html_page, json_text, web_file
+from minibert.look.subject import make_subject, visible
+
+
+class Elements(HTMLParser):
+    """All start tags with their attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt", "both", "pair"])
+def test_an_array_in_the_page_is_the_activation_to_the_bit(pages, folders, name):
+    data = data_in(pages[name].read_text())
+    assert data["schema"] == "minibert.look.1"
+    for m, stored in enumerate(data["models"]):
+        folder = folders / stored["name"].lower() / "best"
+        words = mb.BertTokenizer.from_pretrained(folder)
+        cls = mb.GPT2LMHeadModel if stored["causal"] else mb.BertForPreTraining
+        subject = make_subject(stored["name"], cls.from_pretrained(folder), words,
+                               "the bank is muddy ." if name in ("both", "pair") else
+                               "the bank is" if name == "gpt" else "the bank is [MASK] .",
+                               "he sat by a [MASK] ." if name == "pair" else None)
+        assert subject.ids == stored["ids"]
+        found = [key for key in data["arrays"] if key.startswith(f"m{m}.blocks.")]
+        assert any("hook_pattern" in key for key in found)
+        for key in found:
+            expected = subject.cache[key.removeprefix(f"m{m}.")][0]
+            assert np.array_equal(array_in(data, key), expected), key
+
+
+def test_nothing_in_a_page_can_run_or_be_fetched_but_its_own_script(pages):
+    page = pages["both"].read_text()
+    elements = Elements(page)
+    for tag, attributes in elements.found:
+        assert tag not in ("iframe", "link", "img", "object", "base", "form", "embed")
+        assert not any(name.startswith("on") or name in ("src", "style") for name in attributes)
+        assert attributes.get("href", "#").startswith("#")
+    assert [attributes.get("type") for tag, attributes in elements.found if tag == "script"] == [
+        "application/json", None]
+    policy = next(attributes["content"] for tag, attributes in elements.found
+                  if attributes.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy and "http" not in policy
+
+
+def test_the_scripts_place_text_as_text_and_stay_small():
+    total = 0
+    for name in SCRIPTS:
+        script = web_file(name)
+        assert script.startswith("// "), f"{name} begins with a comment"
+        for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval",
+                          "Function(", "fetch(", "localStorage", "http"):
+            assert forbidden not in script, (name, forbidden)
+        lines = script.splitlines()
+        assert len(lines) <= 150 and max(map(len, lines)) <= 100, name
+        total += len(lines)
+    assert total <= 1500
+
+
+MARKUP = ["</script>", "<img src=x onerror=alert(1)>", "<!--", "{{data}}", "x" * 200,
+          "\u2028", "\u05e9\u05dc\u05d5\u05dd", "\u94f6\u884c", "\U0001f3e6", "\u202e", "\x07"]
+
+
+def test_tokens_that_look_like_markup_are_text():
+    words = tokenizer(*MARKUP)
+    page = html_page(mb.look(bert(words), words, "the " + " ".join(MARKUP)).data)
+    tags = [tag for tag, _ in Elements(page).found]
+    assert tags.count("script") == 2 and tags.count("img") == 0 and tags.count("title") == 1
+    shown = data_in(page)["models"][0]["tokens"]
+    for token in ("</script>", "<!--", "x" * 200, "\u94f6\u884c", "\U0001f3e6", "<U+2028>",
+                  "<U+202E>", "<U+0007>"):
+        assert token in shown
+    assert "\u202e" not in page and "\x07" not in page
+
+
+def test_half_of_a_surrogate_pair_is_shown_as_the_replacement_character(tmp_path):
+    words = tokenizer()
+    data = mb.look(bert(words), words, "the \ud800 bank").data
+    assert "\\ud800" not in json_text(encoded(data))
+    mb.look(bert(words), words, "the \ud800 bank").write(tmp_path / "page.html")
+    assert visible("a\ud800") == "a\ufffd"
+
+
+@pytest.mark.parametrize("text, shown", [
+    (" the", "\u2423the"), ("\n", "\\n"), ("", "''"), ("a b", "a b"), ("  ", "\u2423\u2423"),
+    ("\u200b", "<U+200B>"), ("\u00a0", "<U+00A0>")])
+def test_what_cannot_be_seen_has_a_name(text, shown):
+    assert visible(text) == shown
+
+
+def test_what_is_put_into_the_template_is_not_searched_again():
+    assert filled("a{{x}}b{{y}}", {"x": "{{y}}", "y": "1"}) == "a{{y}}b1"
+
+
+def test_a_page_that_is_too_large_says_what_it_left_out():
+    words = tokenizer()
+    data = mb.look(bert(words), words, "the bank is [MASK] .").data
+    add_array(data, "m0.hook_logits", np.zeros((100, 1000)), "token output", drop=1)
+    whole, small = encoded(data), encoded(data, 100_000)
+    assert "m0.hook_logits" in whole["arrays"] and "m0.hook_logits" not in small["arrays"]
+    assert whole["left_out"] == [] and "--max-bytes" in small["left_out"][0]["cure"]
+    pattern = encoded(data, 3_000)["arrays"]["m0.blocks.0.attn.hook_pattern"]
+    assert "u8" in pattern and "f32" not in pattern
+    with pytest.raises(InputError, match="--max-bytes"):
+        encoded(data, 100)
+
+
+def test_an_existing_file_is_not_touched(tmp_path):
+    words, path = tokenizer(), tmp_path / "page.html"
+    path.write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        mb.look(gpt(words), words, "the bank").write(path)
+    assert path.read_text() == "mine"
+
+
+def test_the_data_alone_as_json(tmp_path):
+    words, path = tokenizer(), tmp_path / "page.json"
+    mb.look(gpt(words), words, "the bank").write(path, MAX_BYTES)
+    assert json.loads(path.read_text())["schema"] == "minibert.look.1"
+
+
+def test_a_notebook_gets_the_page_in_a_sandbox():
+    words = tokenizer("</iframe>")
+    frame = mb.look(gpt(words), words, "the </iframe> bank")._repr_html_()
+    [(tag, attributes)] = Elements(frame).found
+    assert tag == "iframe" and attributes["sandbox"] == "allow-scripts"
+    assert re.match("<!doctype html>", attributes["srcdoc"])
