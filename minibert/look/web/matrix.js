@@ -9,15 +9,14 @@ function drawCell(pen, x, y, size, value, matrix) {
   const share = Math.min(Math.abs(value) / matrix.most, 1);
   const side = Math.sqrt(share) * (size - 1), gap = (size - side) / 2;
   if (side < 0.7) return;
-  const signed = matrix.signed ? colour(value < 0 ? "--minus" : "--plus") : null;
-  const ink = isPrinted() ? "#000" : signed;
+  const ink = isPrinted() ? "#000" : matrix.signed ? colour(value < 0 ? "--minus" : "--plus") : "";
   if (matrix.signed && value < 0) {
     pen.strokeStyle = ink;
     pen.lineWidth = Math.min(2, side / 3);
     const inner = Math.max(side - pen.lineWidth, 0.5);
     pen.strokeRect(x + gap + pen.lineWidth / 2, y + gap + pen.lineWidth / 2, inner, inner);
   } else {
-    pen.fillStyle = ink ?? shade(share);
+    pen.fillStyle = ink || shade(share);
     pen.fillRect(x + gap, y + gap, side, side);
   }
 }
