@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing is refused or fetched, keys and clicks reach everything."""
+"""The pages in a real browser: nothing is refused or fetched; keys and clicks reach all of it."""
 
 import pytest
 from tests.look.small_pages import bert, tokenizer
