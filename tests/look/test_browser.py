@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing is refused or fetched; keys and clicks reach all of it."""
+"""The pages in a real browser: nothing is refused or fetched; keys and clicks reach everything."""
 
 import pytest
 from tests.look.small_pages import bert, tokenizer
@@ -72,7 +72,8 @@ def test_a_click_locks_a_row_and_shift_adds_another(opened, pages):
 def test_hidden_special_tokens_are_named_with_their_share(opened, pages):
     page = opened(pages["bert"], "#heads/L0H0/t2")
     shown = "Number(document.querySelector('.bars .number').textContent)"
-    total = "[...document.querySelectorAll('.bars .number')].reduce((s, e) => s + +e.textContent, 0)"
+    total = ("[...document.querySelectorAll('.bars .number')]"
+             ".reduce((s, e) => s + +e.textContent, 0)")
     assert abs(page.evaluate(total) - 1) < 0.005 and page.evaluate(shown) > 0
     page.key("s")
     note = page.text("[data-figure='0'] ~ div p.intro")
