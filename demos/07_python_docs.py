@@ -17,20 +17,19 @@ from minibert.training.run_folder import Run
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=600, help="of BERT; GPT takes half")
+    parser.add_argument("--steps", type=int, default=500, help="of each model")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--threads", type=int, default=core_count(), help="of a matrix product")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        for name, loss, steps in (("bert", "mlm_loss", arguments.steps),
-                                  ("gpt", "loss", arguments.steps // 2)):
-            out = Path(folder) / name
-            status = command_line(["pretrain", name, "--corpus", "python-docs", "--out", str(out),
-                                   "--steps", str(steps), "--width", str(arguments.width),
-                                   "--threads", str(arguments.threads), "--eval-every", "0"])
-            if status:
-                raise SystemExit(status)
-            summary = Run(out).summary()
+        out = Path(folder) / "runs"
+        status = command_line(["pretrain", "both", "--corpus", "python-docs", "--out", str(out),
+                               "--steps", str(arguments.steps), "--width", str(arguments.width),
+                               "--threads", str(arguments.threads), "--eval-every", "0"])
+        if status:
+            raise SystemExit(status)
+        for name, loss in (("bert", "mlm_loss"), ("gpt", "loss")):
+            summary = Run(out / name).summary()
             model, counted = summary["held_out"][loss], summary["baselines"]["unigram"]
             print(f"\n{name}: held-out {loss} {model:.3f}, counting words {counted:.3f}\n")
             if not model < counted:

@@ -34,7 +34,7 @@ from minibert.autograd.fused.threads import set_blas_threads
 from minibert.cli.build_trainer import make_trainer
 from minibert.cli.folders import config_of
 from minibert.cli.pretrain_options import PretrainOptions, resolved
-from minibert.data.corpora import Corpus, toy_corpus
+from minibert.data.corpora import TOY_DOCUMENTS, Corpus, toy_corpus
 from minibert.errors import InputError
 from minibert.finetuning.bag_of_words import BagOfWords, bag_choices, bag_predictions
 from minibert.finetuning.build_model import freeze_below, fresh_model, pretrained_model
@@ -79,11 +79,12 @@ class Experiment:
     largest: int  # number of training examples
     dev: int
     test: int
+    documents: int  # of the text for pre-training; a tenth as many are held out
 
     @cached_property
     def settings(self) -> dict:
         return {"steps": self.steps, "epochs": self.epochs, "largest": self.largest,
-                "dev": self.dev, "test": self.test}
+                "dev": self.dev, "test": self.test, "documents": self.documents}
 
     @cached_property
     def scores(self) -> dict:
@@ -92,7 +93,7 @@ class Experiment:
         if not path.exists():
             return {}
         kept = read_record(path, SCHEMA, {"settings": dict, "figures": dict})
-        if kept["settings"] != self.settings:
+        if {"documents": TOY_DOCUMENTS} | kept["settings"] != self.settings:  # older: no such key
             raise InputError(f"{path}: computed with {kept['settings']}, now it is "
                              f"{self.settings}: give another --out")
         return kept["figures"]
@@ -115,7 +116,7 @@ class Experiment:
 
     @cached_property
     def corpus(self) -> Corpus:
-        return toy_corpus()
+        return toy_corpus(self.documents, self.documents // 10)
 
     def pretrained(self, kind: str, seed: int) -> Path:
         """Returns the folder of a pre-trained model ("both", "mlm", "nsp" or "gpt"); trains it, or
@@ -290,13 +291,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--largest", type=int, default=1000, help="training examples drawn a seed")
     parser.add_argument("--dev", type=int, default=500)
     parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--documents", type=int, default=TOY_DOCUMENTS, help="to pre-train on")
     arguments = parser.parse_args(argv)
     if max(arguments.sizes) > arguments.largest:
         parser.error(f"--sizes up to {max(arguments.sizes)}: raise --largest {arguments.largest}")
     keep_freed_memory()
     set_blas_threads(1)  # at this size a second thread costs time
     experiment = Experiment(arguments.out, arguments.steps, arguments.epochs, arguments.largest,
-                            arguments.dev, arguments.test)
+                            arguments.dev, arguments.test, arguments.documents)
     try:
         table = compute(experiment, arguments)
     except KeyboardInterrupt:

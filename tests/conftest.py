@@ -1,5 +1,6 @@
 """One setting for all property tests: the same examples every time, nothing left in the folder."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -19,6 +20,11 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 settings.register_profile("minibert", max_examples=30, deadline=None, derandomize=True,
                           database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("minibert")
+
+
+def pytest_collection_finish():
+    """Objects of the collection stay: leaving them out of the search for garbage saves a tenth."""
+    gc.freeze()
 
 
 @pytest.fixture

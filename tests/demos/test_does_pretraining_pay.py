@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = str(ROOT / "demos" / "13_does_pretraining_pay.py")
 SMALL = ["--sizes", "8", "--largest", "8", "--seeds", "1", "--steps", "1", "--epochs", "1",
-         "--dev", "6", "--test", "10"]
+         "--dev", "6", "--test", "10", "--documents", "100"]
 
 
 def run(folder, *arguments):
