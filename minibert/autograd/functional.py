@@ -20,9 +20,10 @@ from minibert.autograd.elementwise import relu
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
 from minibert.autograd.fused import losses as fused_losses
+from minibert.autograd.fused import lstm as fused_lstm
 from minibert.autograd.head_layout import HeadLayout, merge_heads
 from minibert.autograd.input_checks import (attention_mask, check_dropout, check_linear,
-                                            check_precision, check_range, check_targets,
+                                            check_lstm, check_precision, check_range, check_targets,
                                             constant_array, integer_array)
 from minibert.autograd.reductions import Axis, reduced_axes, reduced_count
 from minibert.autograd.shapes import broadcast_to
@@ -30,7 +31,7 @@ from minibert.autograd.tensor import Tensor
 from minibert.validate import number, one_of
 
 __all__ = ["cross_entropy", "dropout", "embedding", "gelu", "l1_loss", "layer_norm", "linear",
-           "linear_cross_entropy", "linear_gelu", "log_softmax", "logsumexp", "mse_loss",
+           "linear_cross_entropy", "linear_gelu", "log_softmax", "logsumexp", "lstm", "mse_loss",
            "multi_head_attention", "relu", "scaled_dot_product_attention", "softmax"]
 
 APPROXIMATIONS = ("none", "tanh")
@@ -185,6 +186,29 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
     if reference_is_on():
         return reference_functions.dropout(x, p, rng)
     return fused.dropout(x, p, rng)
+
+
+# ---- recurrence --------------------------------------------------------------------------------
+
+
+def lstm(x: TensorLike, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
+         hx: tuple[Tensor, Tensor] | None = None, lengths: np.ndarray | None = None,
+         reverse: bool = False) -> Tensor:
+    """One layer of LSTM in one direction: `hidden, cells = lstm(...)`, both (B, T, H).
+
+    x (B, T, I), weight_ih (4 H, I), weight_hh (4 H, H), both biases (4 H,), the gates in PyTorch's
+    order i, f, g, o. hx: h_0 and c_0 (B, H), the states before the first step, zeros unless given.
+    `reverse` reads from the last token to the first. lengths (B,): from t = length on a row is
+    padding, which changes no state, so hidden[:, -1] (in reverse hidden[:, 0]) is the last state.
+    """
+    x, weight_ih, weight_hh, *hx = as_tensors("lstm", x, weight_ih, weight_hh, *(hx or ()))
+    if lengths is not None:
+        lengths = integer_array("lstm", "lengths", lengths)
+    check_lstm(x, (weight_ih, weight_hh, bias_ih, bias_hh), hx, lengths)
+    if reference_is_on():
+        return reference_functions.lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, hx, lengths,
+                                        reverse)
+    return fused_lstm.lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, hx, lengths, reverse)
 
 
 # ---- losses ------------------------------------------------------------------------------------

@@ -55,6 +55,29 @@ def check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> Non
                          f"{weight.shape}: expected ({weight.shape[0]},)")
 
 
+def check_lstm(x: Tensor, parameters: tuple[Tensor, ...], hx: list[Tensor],
+               lengths: np.ndarray | None) -> None:
+    """Refuse shapes other than (B, T, I), (4 H, I), (4 H, H), (4 H,) twice, (B, H) twice and (B,),
+    with T and H > 0, and lengths outside 0 .. T."""
+    check_precision("lstm", "x", x)
+    shapes = [tensor.shape for tensor in (x, *parameters)]
+    (B, T, I), (_, H) = [shape if len(shape) == n else (0,) * n for shape, n in
+                         ((shapes[0], 3), (shapes[2], 2))]
+    expected = [(B, T, I), (4 * H, I), (4 * H, H), (4 * H,), (4 * H,)]
+    if shapes != expected or not T or not H:
+        raise ValueError(f"lstm: x {shapes[0]}, weight_ih {shapes[1]}, weight_hh {shapes[2]}, "
+                         f"bias_ih {shapes[3]} and bias_hh {shapes[4]} do not fit: expected "
+                         "(B, T, I), (4 H, I), (4 H, H), (4 H,) and (4 H,) with T and H > 0")
+    if [state.shape for state in hx] not in ([], [(B, H)] * 2):
+        raise ValueError(f"lstm: hx has shapes {', '.join([str(state.shape) for state in hx])}: "
+                         f"expected h_0 and c_0, both (B, H) = {(B, H)}")
+    if lengths is not None:
+        if lengths.shape != (B,):
+            raise ValueError(f"lstm: lengths of shape {lengths.shape}, expected one for each row: "
+                             f"({B},)")
+        check_range("lstm", "length", lengths, T + 1)
+
+
 def check_dropout(op: str, p: float, training: bool, rng: np.random.Generator | None) -> None:
     """Refuse a p outside 0 .. 1, and dropout in training without a generator."""
     number(f"{op}: probability", p, at_least=0, at_most=1)

@@ -9,14 +9,15 @@ has checked.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from minibert.autograd.attention_masks import LOWEST, allowed_positions
 from minibert.autograd.dropout_masks import dropout_mask
 from minibert.autograd.hooks import hook_point
-from minibert.autograd.ops import (erf, exp, log, masked_fill, sqrt, squeeze, take_along_axis, tanh,
-                                   where)
+from minibert.autograd.ops import (erf, exp, log, masked_fill, sigmoid, split, sqrt, squeeze, stack,
+                                   take_along_axis, tanh, where)
 from minibert.autograd.reductions import Axis
 from minibert.autograd.tensor import Tensor
 
@@ -98,6 +99,36 @@ def dropout(x: Tensor, p: float, rng: np.random.Generator) -> Tensor:
     stays ("inverted" dropout; Srivastava et al. 2014, section 10)."""
     keep, scale = dropout_mask(x.shape, p, rng)
     return x * (keep * np.asarray(scale, x.data.real.dtype))
+
+
+# ---- recurrence --------------------------------------------------------------------------------
+
+
+def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
+         hx: Sequence[Tensor] = (), lengths: np.ndarray | None = None, reverse: bool = False
+         ) -> Tensor:
+    """Long short-term memory (Hochreiter & Schmidhuber 1997), with the forget gate of Gers et al.
+    2000; the letters and the order of the gates are PyTorch's. The cell c is added to, not
+    multiplied by a matrix: its gradient through many steps is a product of forget gates.
+
+    x (B, T, I), weight_ih (4 H, I), weight_hh (4 H, H), biases (4 H,), hx: h_0 and c_0 (B, H), or
+    zeros, -> (2, B, T, H): the hidden state h and the cell c after each step. `reverse`: from the
+    last step to the first. lengths (B,): a step at t >= length leaves h and c as they are.
+    """
+    (B, T, _), H = x.shape, weight_hh.shape[1]
+    h, c = hx or [Tensor(np.zeros((B, H), x.data.real.dtype))] * 2
+    hidden, cells = [h] * T, [c] * T
+    for t in reversed(range(T)) if reverse else range(T):
+        z = x[:, t] @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh  # (B, 4 H)
+        i, f, g, o = split(z, 4, axis=1)
+        c_next = sigmoid(f) * c + sigmoid(i) * tanh(g)  # (B, H)
+        h_next = sigmoid(o) * tanh(c_next)
+        if lengths is not None:
+            is_token = (t < lengths)[:, None]
+            h_next, c_next = where(is_token, h_next, h), where(is_token, c_next, c)
+        h, c = h_next, c_next
+        hidden[t], cells[t] = h, c
+    return stack([stack(hidden, axis=1), stack(cells, axis=1)])
 
 
 # ---- losses ------------------------------------------------------------------------------------

@@ -91,6 +91,12 @@ def _layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return functional.layer_norm(x, weight.shape, weight, bias)
 
 
+def _lstm_reverse(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor, h_0: Tensor,
+                  c_0: Tensor) -> Tensor:
+    return functional.lstm(x, weight_ih, weight_hh, bias, bias, (h_0, c_0), np.array([4, 2]),
+                           True)
+
+
 MASK = np.array([[True, False, True, False], [False, False, True, True], [True, True, False, True]])
 ATTEND = np.array([[True] * 6, [True, False] * 3, [False] * 6, [False, True, True] * 2, [True] * 6])
 IDS = np.array([[3, 0, 3], [1, 3, 6]])
@@ -153,6 +159,9 @@ FUNCTIONS = (
     Case("embedding", partial(functional.embedding, IDS), ((7, 4),)),
     Case("embedding (padding)", partial(functional.embedding, IDS, padding_idx=2), ((7, 4),)),
     Case("dropout", _dropout, ((3, 4),)),
+    Case("lstm", functional.lstm, ((2, 3, 5), (16, 5), (16, 4), (16,), (16,))),
+    Case("lstm (reverse, lengths, states)", _lstm_reverse,
+         ((2, 4, 5), (12, 5), (12, 3), (12,), (2, 3), (2, 3))),
     Case("mse_loss", functional.mse_loss, ((3, 4), (3, 4))),
     Case("l1_loss", functional.l1_loss, ((3, 4), (3, 4))),
     Case("cross_entropy", partial(functional.cross_entropy, targets=TARGETS), ((5, 7),)),
