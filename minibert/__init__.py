@@ -12,6 +12,8 @@ from minibert.autograd.functional import reference
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.autograd.trace import detect_anomaly, trace, watch
 from minibert.generation.streaming import TextStreamer
+from minibert.look.causes import ablate, influence, integrated_gradients, patch
+from minibert.look.lens import direct_logit_attribution, logit_lens
 from minibert.look.look import look
 from minibert.models.activations import ActivationCache, hook_names, hooks
 from minibert.models.bert import BertForPreTraining, BertModel

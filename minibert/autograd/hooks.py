@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from minibert.autograd.tensor import BackwardFunction, Tensor
-from minibert.autograd.trace import path_within, watch
+from minibert.autograd.tensor import BackwardFunction, Tensor, observers
+from minibert.autograd.trace import path_within
 
 # (full name, tensor, "file:line" of the hook point) -> the tensor that takes its place.
 Visit = Callable[[str, Tensor, str], Tensor]
@@ -56,14 +56,17 @@ def full_name(path: str, name: str) -> str:
 
 
 @contextmanager
-def watch_points(model, visit: Visit) -> Iterator[None]:
+def watch_points(model, visit: Visit, alone: bool = False) -> Iterator[None]:
     """Within it `visit` is called at each hook point of `model`, in this thread and in those that
-    it starts in a copy of its context. Several may watch: each sees what the one before left."""
-    token = _watchers.set((*_watchers.get(), (model, visit)))
+    it starts in a copy of its context. Several may watch: each sees what the one before left; with
+    `alone`, earlier watchers and observers (a trace) are not called."""
+    watchers, observing = ((), ()) if alone else (_watchers.get(), observers.get())
+    token = _watchers.set((*watchers, (model, visit)))
+    observers_token = observers.set((*observing, _IdleObserver()))
     try:
-        with watch(_IdleObserver()):
-            yield
+        yield
     finally:
+        observers.reset(observers_token)
         _watchers.reset(token)
 
 

@@ -258,7 +258,7 @@ def hook_names(model: Module) -> HookNames:
             found.append(_row(result, (*shape[:-1], model.config.hidden_size), source))
         return x
 
-    with reference(), no_grad(), evaluating(model), watch_points(model, note):
+    with reference(), no_grad(), evaluating(model), watch_points(model, note, alone=True):
         model(**model.dummy_inputs)
     return found
 

@@ -256,6 +256,15 @@ def test_hooks_leave_other_models_alone_and_end_with_their_block():
     np.testing.assert_array_equal(model(**inputs).logits.data, plain)
 
 
+def test_the_list_of_names_is_made_unseen():
+    """The forward of one token that makes it reaches no hook and no trace from outside."""
+    model, shapes = small(mb.BertForPreTraining), []
+    with mb.trace() as seen, mb.hooks(model, [(Z, lambda array, name: shapes.append(array.shape))]):
+        assert len(mb.hook_names(model)) == 53 and not shapes and not seen.records
+        model.run_with_cache(**batch(mb.BertForPreTraining), names=Z)
+    assert shapes == [(B, T, 3, 4)] and seen.records
+
+
 # ---- mistakes ------------------------------------------------------------------------------------
 
 
