@@ -81,20 +81,24 @@ class AncestorModel(Module):
 
     def next_word(self, input_ids: np.ndarray) -> np.ndarray:
         """Returns log p(the token after t | tokens 0 to t), (B, T) -> (B, T, V)."""
-        raise self._no_answer("next_word")
+        raise InputError(self.no_answer("next_word"))
 
     def gap(self, input_ids: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """Returns log p(token at positions[b] | all other tokens of row b), (B, T), (B,) -> (B, V).
         """
-        raise self._no_answer("gap")
+        raise InputError(self.no_answer("gap"))
 
     def vectors(self, input_ids: np.ndarray) -> np.ndarray:
         """Returns a vector of each token, (B, T) -> (B, T, C)."""
-        raise self._no_answer("vectors")
+        raise InputError(self.no_answer("vectors"))
 
-    def _no_answer(self, question: str) -> InputError:
-        return InputError(f"{type(self).__name__} has no answer to {question}: "
-                          f"{self.unanswered[question]}")
+    def no_answer(self, question: str) -> str:
+        """The reason why a question is not answered, in one line."""
+        return f"{type(self).__name__} has no {question}: it {self.unanswered[question]}"
+
+    def parameter_count(self) -> int:
+        """The numbers that are learned."""
+        return sum([parameter.size for parameter in self.parameters()])
 
     def checked(self, input_ids: np.ndarray) -> np.ndarray:
         """The ids. Errors: InputError for ids that are not (B, T) or not in the vocabulary."""

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from minibert.ancestors.model import AncestorModel
 from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import open_model
+from minibert.cli.folders import open_ancestor, open_model
 from minibert.cli.pooling import Pooling, pool, read_pooling
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
 from minibert.nn.module import evaluating
+from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 
@@ -28,10 +30,14 @@ def run(folder: str, texts: list[str]) -> int:
     """Print a line of numbers for each text, as np.loadtxt reads them; in comments the cosines of
     each text with all."""
     where, pooling = read_pooling(Path(folder))
-    model, tokenizer = open_model(str(where), (BertModel,), "embed")
-    if not isinstance(tokenizer, BertTokenizer):
-        raise InputError(f"{folder}: its tokenizer is no BertTokenizer: embed needs one")
-    vectors = embed(model, tokenizer, texts, pooling=pooling)
+    ancestor = open_ancestor(str(where), "vectors")
+    if ancestor is not None:
+        vectors = ancestor_vectors(*ancestor, texts)
+    else:
+        model, tokenizer = open_model(str(where), (BertModel,), "embed")
+        if not isinstance(tokenizer, BertTokenizer):
+            raise InputError(f"{folder}: its tokenizer is no BertTokenizer: embed needs one")
+        vectors = embed(model, tokenizer, texts, pooling=pooling)
     np.savetxt(sys.stdout, vectors, fmt="%9.6f")
     if len(vectors) > 1:
         print("# cosines")
@@ -39,6 +45,18 @@ def run(folder: str, texts: list[str]) -> int:
         for text, row in zip(texts, units @ units.T):
             print("#", " ".join([f"{cosine:6.3f}" for cosine in row]), f" {text!r}")
     return 0
+
+
+def ancestor_vectors(model: AncestorModel, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
+    """One vector per text, (N, C): the mean over its tokens, of length 1. Errors: InputError for a
+    text without tokens."""
+    vectors = []
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        if not ids:
+            raise InputError(f"embed: {text!r:.60} has no token")
+        vectors.append(model.vectors(np.array([ids]))[0].mean(axis=0))
+    return np.stack(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str],

@@ -6,9 +6,10 @@ import argparse
 
 import numpy as np
 
+from minibert.ancestors.model import AncestorModel
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import MASKED_LM, open_model
+from minibert.cli.folders import MASKED_LM, open_ancestor, open_model
 from minibert.errors import InputError
 from minibert.generation.decoding import checked_logits
 from minibert.generation.sampling import probabilities
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str, top: int) -> int:
     """Print the candidates of each gap with their probabilities."""
-    model, tokenizer = open_model(folder, MASKED_LM, "fill-mask")
+    model, tokenizer = (open_ancestor(folder, "gap")
+                        or open_model(folder, MASKED_LM, "fill-mask"))
     if not hasattr(tokenizer, "mask_token_id"):
         raise InputError(f"{folder}: its tokenizer has no [MASK]")
     for number, candidates in enumerate(fill_mask(model, tokenizer, text, top), 1):
@@ -36,8 +38,8 @@ def run(folder: str, text: str, top: int) -> int:
     return 0
 
 
-def fill_mask(model: PretrainedModel, tokenizer: Tokenizer, text: str, top: int = 5
-              ) -> list[list[tuple[str, float]]]:
+def fill_mask(model: PretrainedModel | AncestorModel, tokenizer: Tokenizer, text: str,
+              top: int = 5) -> list[list[tuple[str, float]]]:
     """The `top` likeliest tokens at each [MASK] of `text`, with their probabilities. Errors:
     InputError for a text without [MASK], and for a `top` beyond the vocabulary."""
     encoded = tokenizer(text)
@@ -45,6 +47,11 @@ def fill_mask(model: PretrainedModel, tokenizer: Tokenizer, text: str, top: int 
         raise InputError(f"the text has no gap: write {tokenizer.mask_token} where a word is to be "
                          "filled in")
     whole_number("--top", top, 1, tokenizer.vocab_size)
+    if isinstance(model, AncestorModel):
+        ids = np.array(encoded["input_ids"])
+        ids[0] = tokenizer.sep_token_id  # a document of the stream
+        gaps = np.flatnonzero(ids == tokenizer.mask_token_id)
+        return _likeliest(tokenizer, np.exp(model.gap(np.tile(ids, (len(gaps), 1)), gaps)), top)
     return fill_gaps(model, tokenizer, np.array([encoded["input_ids"]]),
                      np.array([encoded["token_type_ids"]]), top)
 
@@ -57,10 +64,15 @@ def fill_gaps(model: PretrainedModel, tokenizer: Tokenizer, ids: np.ndarray, typ
         outputs = model(ids, token_type_ids=types)
     logits = getattr(outputs, "prediction_logits", None)
     logits = outputs.logits if logits is None else logits
-    filled = []
     # A model may have more rows than its tokenizer has tokens: vocabularies are rounded up.
     logits = logits.data[0, ids[0] == tokenizer.mask_token_id, :len(tokenizer)]
-    for p in probabilities(checked_logits("fill-mask", logits)):
+    return _likeliest(tokenizer, probabilities(checked_logits("fill-mask", logits)), top)
+
+
+def _likeliest(tokenizer: Tokenizer, distributions: np.ndarray, top: int
+               ) -> list[list[tuple[str, float]]]:
+    filled = []
+    for p in distributions:
         best = np.argsort(-p, kind="stable")[:top]
         filled.append([(tokenizer.convert_ids_to_tokens(int(i)), float(p[i])) for i in best])
     return filled

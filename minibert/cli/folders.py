@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
+from minibert.ancestors.folders import ancestor_class, load_ancestor
+from minibert.ancestors.model import AncestorModel
 from minibert.atomic_files import read_json
 from minibert.checkpoints.hugging_face import load_folder
 from minibert.errors import InputError
@@ -67,6 +70,15 @@ def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: s
                      f"{wanted}")
 
 
+def open_ancestor(name: str, question: str) -> tuple[AncestorModel, Tokenizer] | None:
+    """(model in eval mode, tokenizer) where a run or a folder holds an older model (ancestors/),
+    else None. Errors: InputError, it does not answer `question` (one of its methods)."""
+    found = load_ancestor(model_folders(name)[0])
+    if found is not None and question in found[0].unanswered:
+        raise InputError(f"{name}: {found[0].no_answer(question)}")
+    return found
+
+
 def model_folders(name: str) -> list[Path]:
     """The folders with a model that `name` may stand for; for a `pretrain both` there are two.
     Errors: InputError, there is none."""
@@ -123,6 +135,11 @@ def tokenizer_of(folder: str | Path, vocab_size: int) -> Tokenizer:
 
 def description(folder: Path) -> dict[str, object]:
     """The architecture, sizes and labels of a model's folder, under the names of the options."""
+    ancestor = ancestor_class(read_json(folder / "config.json"))
+    if ancestor is not None:
+        model = ancestor.from_pretrained(folder)
+        return {"model": model.config.model_type, "class": ancestor.__name__,
+                **asdict(model.config), "weights": f"{model.parameter_count():,}"}
     architecture, config = config_of(folder)
     values, file = load_folder(folder)
     found = {"model": architecture.name, "class": kind_of(values), **option_values(config),

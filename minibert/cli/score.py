@@ -1,4 +1,4 @@
-"""`score`: the log-probability of a text under a GPT."""
+"""`score`: the log-probability of a text under a GPT or an older language model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 
+from minibert.ancestors.model import AncestorModel
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import LANGUAGE_MODEL, open_model
+from minibert.cli.folders import LANGUAGE_MODEL, open_ancestor, open_model
 from minibert.errors import InputError
 from minibert.generation.scoring import score
 from minibert.models.pretrained_model import PretrainedModel
@@ -22,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str) -> int:
     """Print each token with its log-probability (nats), then the sum and the perplexity."""
-    model, tokenizer = open_model(folder, LANGUAGE_MODEL, "score")
+    model, tokenizer = (open_ancestor(folder, "next_word")
+                        or open_model(folder, LANGUAGE_MODEL, "score"))
     tokens = scored(model, tokenizer, text)
     for token, log_p in tokens:
         print(f"{log_p:9.4f}  {math.exp(log_p):7.2%}  {token!r}")
@@ -32,10 +34,16 @@ def run(folder: str, text: str) -> int:
     return 0
 
 
-def scored(model: PretrainedModel, tokenizer: Tokenizer, text: str) -> list[tuple[str, float]]:
+def scored(model: PretrainedModel | AncestorModel, tokenizer: Tokenizer, text: str
+           ) -> list[tuple[str, float]]:
     """Each token of `text` with its log-probability (nats) given all tokens before it, of which
     the first is the separator. Errors: InputError for a text without tokens."""
     ids = [tokenizer.sep_token_id] + tokenizer.encode(text, add_special_tokens=False)
     if len(ids) == 1:
         raise InputError("the text is empty: there is nothing to score")
-    return list(zip(tokenizer.convert_ids_to_tokens(ids[1:]), score(model, np.array(ids)).tolist()))
+    if isinstance(model, AncestorModel):
+        log_p = model.next_word(np.array([ids[:-1]]))[0]  # (T - 1, V)
+        log_p = log_p[np.arange(len(log_p)), ids[1:]]
+    else:
+        log_p = score(model, np.array(ids))
+    return list(zip(tokenizer.convert_ids_to_tokens(ids[1:]), log_p.tolist()))

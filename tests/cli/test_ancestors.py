@@ -1,0 +1,50 @@
+"""`info`, `score`, `fill-mask` and `embed` of the older models."""
+
+import numpy as np
+import pytest
+from tests.ancestors.small_ancestors import TOKENIZER, small_models
+from tests.cli.command_line import mistake, output_of
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    found = {}
+    for model in small_models():
+        folder = tmp_path_factory.mktemp(model.config.model_type)
+        model.save_pretrained(folder)
+        TOKENIZER.save_pretrained(folder)
+        found[model.config.model_type] = folder
+    return found
+
+
+def test_info_shows_the_sizes_of_each(folders, capsys):
+    for name, folder in folders.items():
+        shown = output_of(capsys, "info", folder)
+        assert name in shown and "vocab_size" in shown and "weights" in shown
+
+
+def test_score_of_an_n_gram(folders, capsys):
+    likely, unlikely = (float(output_of(capsys, "score", folders["ngram"], text).splitlines()[-1]
+                              .split()[0])
+                        for text in ("the cat eats fish .", "the cat eats meat ."))
+    assert likely > unlikely + 1
+
+
+def test_fill_mask_of_cbow_shows_each_gap(folders, capsys):
+    lines = output_of(capsys, "fill-mask", folders["cbow"], "the [MASK] eats [MASK] .", "--top",
+                      "3").splitlines()
+    assert len(lines) == 8 and lines[0] == "gap 1" and lines[4] == "gap 2"
+
+
+def test_embed_is_the_mean_of_the_words(folders, capsys):
+    lines = output_of(capsys, "embed", folders["glove"], "the cat", "cat the").splitlines()
+    one, two = (np.array(line.split(), float) for line in lines[:2])
+    np.testing.assert_allclose(one, two, atol=2e-6)
+    assert np.linalg.norm(one) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_a_model_does_not_answer_is_one_line(folders, capsys):
+    assert "reads the left side alone" in mistake(capsys, "fill-mask", folders["ngram"], "[MASK]")
+    assert "both sides" in mistake(capsys, "score", folders["cbow"], "the cat")
+    assert "counts words" in mistake(capsys, "embed", folders["ngram"], "the cat")
+    assert "ngram" in mistake(capsys, "generate", folders["ngram"])
