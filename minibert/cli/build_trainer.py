@@ -14,6 +14,7 @@ from minibert.cli.samples import FilledGap, GeneratedLine
 from minibert.data.corpora import (Corpus, files_corpus, python_docs_corpus, toy_corpus,
                                    train_tokenizer)
 from minibert.errors import InputError
+from minibert.look.film import Film
 from minibert.models.config import ModelConfig
 from minibert.pretraining.bert_objective import PretrainingObjective
 from minibert.pretraining.gpt_objective import NextTokenObjective
@@ -64,9 +65,12 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
         samples = GeneratedLine(tokenizer, options.settings.seed)
     model = model or architecture.pretraining(config, options.settings.seed)
     model.gradient_checkpointing = options.gradient_checkpointing
+    film = None
+    if options.film:
+        film = Film(options.film, options.settings.steps, objective).frame
     about = options.about() | {"text_digest": text_digest(corpus)}
     return Trainer(model, objective, options.settings, tokenizer=tokenizer, about=about,
-                   report=report, samples=samples)
+                   report=report, samples=samples, film=film)
 
 
 def with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:

@@ -6,8 +6,7 @@ from __future__ import annotations
 COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
           "layers": 2, "heads": 4, "width": 64, "context": 48, "dropout": 0.0,
           "position_initializer_range": 0.02, "no_next_sentence": False,
-          "mlm_probability": 0.15,
-          "gradient_checkpointing": False,
+          "mlm_probability": 0.15, "gradient_checkpointing": False, "film": 0,
           "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3, "warmup": 100,
           "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0, "seed": 1}
 
@@ -15,7 +14,7 @@ COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
 TABLES = {
     # What each of these gives is in demos/README.md: "What the toy world teaches".
     "toy": {
-        "both": {"batch": 16, "lr": 3e-3, "min_lr": 0.0, "schedule": "linear",
+        "both": {"film": 24, "batch": 16, "lr": 3e-3, "min_lr": 0.0, "schedule": "linear",
                  "betas": (0.9, 0.98), "initializer_range": 0.1,
                  "threads": 1},  # a second one hardly pays at this size
         "bert": {"steps": 14_000, "warmup": 700},

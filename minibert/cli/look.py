@@ -6,12 +6,14 @@ import argparse
 import re
 from pathlib import Path
 
-from minibert.cli.arguments import add_run, check_new_file, path
+from minibert.cli.arguments import add_run, check_new_file, given, path
 from minibert.cli.folders import model_folders, open_model
 from minibert.errors import InputError
-from minibert.look.data import MAX_BYTES
+from minibert.look.data import MAX_BYTES, new_data
+from minibert.look.history import read_histories
 from minibert.look.look import all_views
 from minibert.look.page import write_page
+from minibert.look.run import add_training
 from minibert.look.subject import Subject, make_subject
 from minibert.models.architectures import BERT, GPT, classes_of
 from minibert.models.bert_tasks import BertForMultipleChoice
@@ -24,10 +26,12 @@ CLASSES = tuple([one for architecture in (BERT, GPT) for one in classes_of(archi
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("text", help='such as "the [MASK] sleeps ."')
+    parser.add_argument("text", nargs="?", help='such as "the [MASK] sleeps ."; without one: the '
+                                                "curves of the run's training")
     parser.add_argument("--pair", metavar="TEXT", help="the second text of a pair")
-    parser.add_argument("--with", dest="other", type=path, metavar="RUN",
-                        help="a second model of the same vocabulary, beside the first")
+    parser.add_argument("--with", dest="others", type=path, nargs="+", metavar="RUN",
+                        help="a second model of the same vocabulary, beside the first; without a "
+                             "text up to three further runs")
     parser.add_argument("--target", metavar="[POSITION:]WORD",
                         help="the output that is explained (the likeliest)")
     parser.add_argument("--instead", metavar="WORD",
@@ -43,23 +47,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help=f"largest size of the numbers in the page ({MAX_BYTES})")
 
 
-def run(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
-        instead: str | None, out: str | None, layer: int, head: int, token: int | None,
-        tokens: str | None, max_bytes: int) -> int:
+def run(folder: str, text: str | None, pair: str | None, others: list[str] | None,
+        target: str | None, instead: str | None, out: str | None, layer: int, head: int,
+        token: int | None, tokens: str | None, max_bytes: int) -> int:
     """Write the page, and print where it is."""
     out = "look.html" if out is None else out
     check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
+    if text is None:
+        check_no_text_options(pair=pair, target=target, instead=instead, layer=layer or None,
+                              head=head or None, token=token, tokens=tokens)
+        data = training_page([folder, *(others or [])])
+    else:
+        if others is not None and len(others) > 1:
+            raise InputError("--with: names several runs: beside a text expected one")
+        data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
+                         token, tokens)
+    write_page(data, out, max_bytes)
+    print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
+    return 0
+
+
+def check_no_text_options(**options: object) -> None:
+    """Errors: InputError, an option about a text where there is none."""
+    for name in given(options):
+        raise InputError(f"--{name} is about a text: give one after the run")
+
+
+def training_page(folders: list[str]) -> dict:
+    """The data of the page of the trainings in `folders`. Errors: InputError, no runs."""
+    names = " ".join([shown_name(folder) for folder in folders]).replace(" ", " --with ", 1)
+    data = new_data([], f"python -m minibert look {names}", {"layer": 0, "head": 0, "token": 0})
+    add_training(data, read_histories(folders))
+    return data
+
+
+def text_page(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
+              instead: str | None, layer: int, head: int, token: int | None, tokens: str | None
+              ) -> dict:
+    """The data of the page of a text in one or two models. Errors: InputError."""
     subjects = []
     for name, model, tokenizer in opened(folder, other):
         subjects.append(make_subject(name, model, tokenizer, text, pair, token_range(tokens),
                                      target, instead))
     check_first(subjects[0], layer, head, token)
     command = f'python -m minibert look {Path(folder).name} "{text}"'
-    data = all_views(subjects, command, layer, head, token)
-    write_page(data, out, max_bytes)
-    print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
-    return 0
+    return all_views(subjects, command, layer, head, token)
 
 
 def opened(folder: str, other: str | None) -> list[tuple]:

@@ -70,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--eval-every", type=int,
                           help="steps between evaluations (0: at the end)")
     training.add_argument("--seed", type=int)
+    training.add_argument("--film", type=int, metavar="N",
+                          help="record N frames of the attention and the word vectors for `look`")
     add_run_options(parser.add_argument_group("run"), "runs/MODEL-CORPUS")
 
 

@@ -23,6 +23,7 @@ from minibert.validate import flag, number, one_of, whole_number
 
 SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 TOKENIZERS = ("wordpiece", "chars", "bpe")  # bpe only with --from: it is not trained here
+MOST_FRAMES = 1000
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class PretrainOptions:
     no_next_sentence: bool = False
     mlm_probability: float = MASK_PROBABILITY
     gradient_checkpointing: bool = False
+    film: int = 0  # frames
     begun_from: str | None = None
 
     def __post_init__(self):
@@ -58,6 +60,7 @@ class PretrainOptions:
         one_of("--tokenizer", self.tokenizer, TOKENIZERS)
         for name in ("vocab_size", "batch"):
             whole_number(flag_name(name), getattr(self, name), 1)
+        whole_number("--film", self.film, at_most=MOST_FRAMES)
         whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
         whole_number("--context", self.context, 1, self.config.max_position_embeddings)
         number("--mlm-probability", self.mlm_probability, above=0, at_most=1)
@@ -118,7 +121,8 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
         architecture, config, settings, corpus, values["tokenizer"], values["vocab_size"],
         values["context"], values["batch"], values["threads"], text,
         os.getcwd() if text else None, values["format"], values["no_next_sentence"],
-        values["mlm_probability"], values["gradient_checkpointing"], values.get("from"))
+        values["mlm_probability"], values["gradient_checkpointing"], values["film"],
+        values.get("from"))
 
 
 def check_combination(model: str, given: Mapping[str, object]) -> None:

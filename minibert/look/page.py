@@ -20,12 +20,16 @@ from minibert.errors import InputError
 from minibert.look.data import MAX_BYTES, encoded
 
 # In reading order: a script uses what stands above it.
-SCRIPTS = ("data.js", "numbers.js", "matrix.js", "weights.js", "heads.js", "main.js")
+SCRIPTS = ("data.js", "numbers.js", "matrix.js", "weights.js", "heads.js", "curves.js",
+           "film.js", "run.js", "main.js")
 
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
     """The page. Errors: InputError, more than `max_bytes` of arrays whatever is left out."""
     data = encoded(data, max_bytes)
+    pictured = data["views"]
+    data["views"] = [{part: value for part, value in view.items() if part != "figures"}
+                     for view in pictured]
     style = web_file("look.css")
     script = joined_scripts()
     return filled(web_file("look.html"), {
@@ -33,7 +37,7 @@ def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
         "style": style, "script": script, "data": json_text(data), "head": head_html(data),
         "tabs": "".join([f'<a href="#{view["name"]}">{html.escape(view["title"])}</a>'
                          for view in data["views"]]),
-        "sections": "\n".join([section_html(view) for view in data["views"]])})
+        "sections": "\n".join([section_html(view) for view in pictured])})
 
 
 def write_page(data: dict, path: str | os.PathLike, max_bytes: int = MAX_BYTES) -> None:
@@ -87,7 +91,9 @@ def json_text(data: dict) -> str:
 
 def page_title(data: dict) -> str:
     """The title of the page: never the text itself."""
-    return "minibert look: " + " and ".join([model["name"] for model in data["models"]])
+    names = [model["name"] for model in data["models"]]
+    names += [run["name"] for view in data["views"] for run in view.get("runs", [])]
+    return "minibert look: " + " and ".join(names)
 
 
 def head_html(data: dict) -> str:
@@ -125,8 +131,9 @@ def target_sentence(model: dict) -> str:
 
 
 def section_html(view: dict) -> str:
-    """A view: title, how to read it, a place for its script, its tables."""
-    tables = "\n".join([table_html(table) for table in view["tables"]])
+    """A view: title, how to read it, a place for its script, its figures (SVG, made by curves.py)
+    and its tables."""
+    tables = "\n".join([*view.get("figures", []), *map(table_html, view["tables"])])
     return (f'<section id="{view["name"]}" class="view"><h2>{html.escape(view["title"])}</h2>\n'
             f'<p class="intro">{html.escape(view["intro"])}</p>\n<div class="live"></div>\n'
             f'<details class="tables" open><summary>The same as tables</summary>{tables}</details>'

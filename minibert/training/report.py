@@ -132,9 +132,11 @@ def estimate_line(figures: dict, steps: int) -> str:
 
 
 def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int, float]],
-               width: int = 72, height: int = 12) -> list[str]:
+               baselines: Sequence[tuple[str, float]] = (), width: int = 70, height: int = 12
+               ) -> list[str]:
     """Draw pairs (step, loss) as lines of text: `.` the training loss, averaged within each of
-    `width` columns, `o` the held-out loss. No lines without points."""
+    `width` columns, `o` the held-out loss, `-` each of the `baselines` (name, loss), which are
+    listed below. No lines without points."""
     if not points:
         return []
     last = max(step for step, _ in [*points, *held_out])
@@ -142,13 +144,18 @@ def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int
     for step, loss in points:
         columns[_scaled(step, last, width)].append(loss)
     means = [sum(column) / len(column) if column else None for column in columns]
-    shown = [mean for mean in means if mean is not None] + [loss for _, loss in held_out]
+    shown = [mean for mean in means if mean is not None]
+    shown += [loss for _, loss in [*held_out, *baselines]]
     low, high = min(shown), max(shown)
     grid = [[" "] * width for _ in range(height)]
 
     def row(loss: float) -> int:
         return height - 1 - round((height - 1) * (loss - low) / (high - low or 1))
 
+    labels = {0: high, height - 1: low}
+    for _, loss in baselines:
+        grid[row(loss)] = ["-" if column % 2 else " " for column in range(width)]
+        labels[row(loss)] = loss
     for column, mean in enumerate(means):
         if mean is not None:
             grid[row(mean)][column] = "."
@@ -156,10 +163,12 @@ def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int
         grid[row(loss)][_scaled(step, last, width)] = "o"
     lines = []
     for i, cells in enumerate(grid):
-        label = {0: f"{high:8.3f}", height - 1: f"{low:8.3f}"}.get(i, " " * 8)
+        label = f"{labels[i]:8.3f}" if i in labels else " " * 8
         lines.append(f"{label} |{''.join(cells)}".rstrip())
     lines.append(" " * 9 + "+" + "-" * width)
-    lines.append(" " * 10 + f"step 0{last:>{width - 6}}   . training   o held out")
+    lines.append(" " * 10 + f"step 0{last:>{width - 6}}")
+    lines.append(" " * 10 + ". training   o held out")
+    lines += [f"{loss:8.3f} - - {name}" for name, loss in baselines]
     return lines
 
 

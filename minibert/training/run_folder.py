@@ -24,6 +24,7 @@ resumed leaves the same bytes as one that was not:
     {"kind": "step", "step", "loss", "lr", "grad_norm", and NAME_loss for each of several parts}
     {"kind": "eval", "step", "loss", and what the objective measures}
     {"kind": "sample", "step", "lines": [...]}
+    {"kind": "film", ...}: see look/film.py
 
 summary.json: {"schema": "minibert.summary.1", "settings", "about", "parameters", "steps",
 "held_out": {"loss", "mlm_loss", "mlm_accuracy", "nsp_loss", "nsp_accuracy", "bits_per_character"}

@@ -127,4 +127,6 @@ SUMMARY_FIELDS = {"settings": dict, "about": dict, "parameters": check_count,
                   "baselines": check_metrics, "oracle": check_oracle, "seconds": check_seconds,
                   "tokens_per_second": check_seconds}
 LOG_FIELDS = {"step": {"step": check_count, "loss": check_loss},
-              "eval": {"step": check_count, "loss": check_loss}}
+              "eval": {"step": check_count, "loss": check_loss},
+              "film": {"step": check_count, "tokens": list, "words": list, "attention": dict,
+                       "vectors": dict}}

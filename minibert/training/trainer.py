@@ -37,14 +37,15 @@ class Trainer:
     """Trains `model` on `objective` (see pretraining/objective.py); keeps a run folder if it is
     given one.
 
-    `samples(model)` returns lines to show after each evaluation; `about` is kept in the run's state
-    and summary. `run` must be new and empty (`Run.create`), or `resume` is called next. Errors:
-    settings that are no TrainingSettings.
+    `samples(model)` returns lines to show after each evaluation, `film(model, step)` a record for
+    the log, or None; `about` is kept in the run's state and summary. `run` must be new and empty
+    (`Run.create`), or `resume` is called next. Errors: settings that are no TrainingSettings.
     """
 
     def __init__(self, model, objective, settings: TrainingSettings = TrainingSettings(), *,
                  run: Run | None = None, tokenizer=None, about: dict | None = None, report=None,
-                 samples: Callable[[object], list[str]] | None = None):
+                 samples: Callable[[object], list[str]] | None = None,
+                 film: Callable[[object, int], dict | None] | None = None):
         if not isinstance(model, Module):
             raise InputError(f"Trainer: model is a {type(model).__name__}: expected a model")
         if not isinstance(settings, TrainingSettings):
@@ -53,6 +54,7 @@ class Trainer:
         self.model, self.objective, self.settings = model, objective, settings
         self.run_folder, self.tokenizer, self.about = run, tokenizer, about or {}
         self.report, self.samples = report or SilentReport(), samples
+        self.film = film
         kind = OPTIMIZERS[settings.optimizer]
         groups, self.decayed, self.exempt = decay_groups(model, settings.weight_decay)
         groups = kind.split_groups(model, groups)
@@ -195,6 +197,7 @@ class Trainer:
         with InterruptHandler() as interrupt:
             if self.best is None:  # nothing was evaluated yet: this is the beginning
                 self._start_log()
+                self._log_film()
                 self._evaluate_and_save()
             self.report.start(self)
             while not (self.steps_done >= until or self.out_of_patience() or interrupt.requested):
@@ -202,6 +205,7 @@ class Trainer:
                 record = self.step()
                 self.step_seconds += time.perf_counter() - step_started
                 self._log(record)
+                self._log_film()
                 self.report.step(self, record)
                 self.seconds = seconds_before + time.perf_counter() - started
                 every = self.settings.eval_every
@@ -220,6 +224,11 @@ class Trainer:
     def _start_log(self) -> None:
         self._log({"kind": "start", "schema": LOG_SCHEMA, "objective": self.objective.name,
                    "parameters": self.parameter_count(), "settings": asdict(self.settings)})
+
+    def _log_film(self) -> None:
+        record = None if self.film is None else self.film(self.model, self.steps_done)
+        if record is not None:
+            self._log(record)
 
     def _evaluate_and_save(self) -> None:
         """Evaluate, log, save the best and then the latest checkpoint (a run that is killed between

@@ -23,7 +23,7 @@ OPTIONS = ["--remote-debugging-pipe", "--headless", "--no-sandbox", "--disable-g
 PATIENCE = 20.0  # seconds for one answer
 KEY_CODES = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), " ": (32, " "),
              "ArrowLeft": (37, ""), "ArrowUp": (38, ""), "ArrowRight": (39, ""),
-             "ArrowDown": (40, "")}
+             "ArrowDown": (40, ""), "Home": (36, ""), "End": (35, "")}
 
 
 def find_browser() -> str | None:

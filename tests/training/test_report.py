@@ -67,17 +67,17 @@ def test_times_in_words(seconds, words):
 def test_the_curve_falls_from_left_to_right():
     points = [(step, 5.0 - step / 25) for step in range(1, 101)]
     lines = loss_curve(points, [(0, 5.0), (100, 1.5)], width=20, height=5)
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert lines[0].startswith("   5.000 |o")
     assert lines[4].startswith("   1.080 |"), "a column shows the mean of five steps"
     columns = [lines[row].find(".", 10) for row in range(5) if "." in lines[row][10:]]
     assert columns == sorted(columns)
-    assert lines[-1].strip().startswith("step 0") and "100" in lines[-1]
+    assert lines[-2].strip().startswith("step 0") and "100" in lines[-2]
 
 
 def test_curves_of_nothing_of_one_point_and_of_a_flat_line():
     assert loss_curve([], []) == []
-    assert len(loss_curve([(1, 2.0)], [])) == 14
+    assert len(loss_curve([(1, 2.0)], [])) == 15
     assert "." in "".join(loss_curve([(step, 1.0) for step in range(5)], []))
 
 

@@ -1,0 +1,209 @@
+"""History: a run's log and summary as charts, each with its baselines; read strictly.
+
+A chart is {"key": name of the figure in the log, "title", "unit", "scale": "linear" or "log",
+"bins": {"first", "last" (steps), "low", "mean", "high"} (B,) each, or None, "dots": held-out
+[step, value] pairs, "lines": [{"key", "label", "value"}]}. The mean and the extremes of a bin are
+those of all its steps: nothing is smoothed, and there are at most MOST_BINS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minibert.atomic_files import read_json
+from minibert.data.ngram_baselines import uniform_loss
+from minibert.errors import InputError
+from minibert.look.film import read_frames
+from minibert.look.subject import visible
+from minibert.training.run_folder import Run
+from minibert.training.run_records import LARGEST_LOSS
+from minibert.validate import number, shown_value, whole_number
+
+MOST_BINS, MOST_RUNS = 200, 4
+WIDE = 30  # the quotient of the largest and the smallest loss from which on their scale is log
+LABELS = {"uniform": "knowing nothing: ln V", "unigram": "counting words",
+          "bigram": "counting pairs of words", "oracle": "the best possible",
+          "majority": "always one answer", "coin": "knowing nothing: ln 2"}
+TITLES = {"loss": ("Loss", "nats"), "mlm_loss": ("Loss on masked words", "nats per masked word"),
+          "nsp_loss": ("Loss on the next sentence", "nats per pair"),
+          "nsp_accuracy": ("Next sentence: share of right answers", ""),
+          "lr": ("Learning rate", ""), "grad_norm": ("Norm of the gradient, before clipping", "")}
+
+
+def find_runs(folder: str | Path) -> list[Run]:
+    """The run in `folder`, or the two of a `pretrain both`. Errors: InputError, there is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder: expected a run, as pretrain --out "
+                         "makes them")
+    for runs in ([Run(folder)], [Run(folder / "bert"), Run(folder / "gpt")]):
+        found = [run for run in runs if (run.path / "log.jsonl").exists()]
+        if found:
+            return found
+    raise InputError(f"{folder}: there is no log.jsonl in it: expected a run, as pretrain --out "
+                     "makes them")
+
+
+def read_histories(folders: Sequence[str | Path]) -> list[dict]:
+    """The histories of all runs in `folders`, in their order, each under a name of its own. Errors:
+    InputError, no runs, more than MOST_RUNS, the same one twice, and those of read_history."""
+    runs = [run for folder in folders for run in find_runs(folder)]
+    places = [run.path.resolve() for run in runs]
+    if len(runs) > MOST_RUNS:
+        raise InputError(f"{len(runs)} runs: expected at most {MOST_RUNS} on one page")
+    if len(set(places)) < len(places):
+        twice = next(run.path for run in runs if places.count(run.path.resolve()) > 1)
+        raise InputError(f"{twice}: given twice: expected different runs")
+    histories = [read_history(run) for run in runs]
+    for i, name in enumerate(_names(places)):
+        histories[i]["name"] = visible(name)
+    return histories
+
+
+def _names(places: list[Path]) -> list[str]:
+    """The last parts of the paths, as many as make them different."""
+    for parts in range(1, max(len(place.parts) for place in places)):
+        names = ["/".join(place.parts[-parts:]) for place in places]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def read_history(run: Run) -> dict:
+    """{"objective", "parameters", "settings", "about", "steps_done", "finished", "main": the key of
+    the first chart, "charts", "evaluations": [{"step", metrics}], "samples": [{"step", "lines"}],
+    "oracle": that of the summary if it is about the last step, "clipped": the share of the steps
+    whose gradient was cut (None without clipping), "first_loss": that of the first batch, "film":
+    see film.read_frames}.
+
+    A line of the log that was cut short by a kill is left out; without a summary the baselines are
+    missing but for ln V. Errors: InputError that names the file: no finished step, damaged records.
+    """
+    path = run.path / "log.jsonl"
+    records = run.records()
+    steps = [record for record in records if record["kind"] == "step"]
+    if not steps:
+        raise InputError(f"{path}: the run has no finished step yet: there is nothing to draw")
+    start, evaluations = records[0], [record for record in records if record["kind"] == "eval"]
+    if start["kind"] != "start" or not isinstance(start.get("settings"), dict):
+        raise InputError(f"{path}, line 1: expected the record of the start, with its settings: "
+                         "the file is damaged")
+    _check_order(path, steps)
+    _check_order(path, evaluations)
+    summary = run.summary()
+    state = run.state() if run.checkpoint("latest") else {"about": {}}
+    done = steps[-1]["step"]
+    about, settings = (summary or state)["about"], start["settings"]
+    main = "mlm_loss" if "mlm_loss" in steps[0] or "mlm_loss" in (evaluations or [{}])[0] \
+        else "loss"
+    history = {
+        "objective": start.get("objective"), "parameters": start.get("parameters"),
+        "settings": settings, "about": about, "steps_done": done,
+        "finished": summary is not None and summary["steps"] == done, "main": main,
+        "evaluations": [_metrics(path, record) for record in evaluations],
+        "samples": [_sample(path, record) for record in records if record["kind"] == "sample"],
+        "oracle": summary["oracle"] if summary and summary["steps"] == done else None,
+        "film": read_frames(records, str(path))}
+    lines = _baselines(run, summary, main, "task" in about)
+    parts = [key for key in steps[0] if key.endswith("_loss") and key != main]
+    measured = [key for key in (evaluations or [{}])[0]
+                if key in lines and key not in (main, *parts)]
+    keys = [main, *parts, *measured, "lr", "grad_norm"]
+    whole_number(f"{path}: steps", settings.get("steps"), done)
+    clip = number(f"{path}: clip", settings.get("clip"), at_least=0)
+    if clip:
+        lines["grad_norm"] = [{"key": "clip", "label": "clip", "value": clip}]
+    history["charts"] = [_chart(path, key, steps, history["evaluations"], lines.get(key, []))
+                         for key in keys]
+    history["first_loss"] = steps[0].get(main, steps[0]["loss"])
+    cut = [step["grad_norm"] > clip for step in steps]
+    history["clipped"] = sum(cut) / len(cut) if clip else None
+    return history
+
+
+def _check_order(path: Path, records: list[dict]) -> None:
+    for before, after in zip(records, records[1:]):
+        if after["step"] <= before["step"]:
+            raise InputError(f"{path}: {after['kind']} at step {after['step']} stands behind step "
+                             f"{before['step']}: the file is damaged")
+
+
+def _metrics(path: Path, record: dict) -> dict:
+    """The step and the figures of an evaluation that are finite numbers."""
+    found = {}
+    for name, value in record.items():
+        if name != "kind" and value is not None and value == value:  # an undefined one is NaN
+            found[name] = number(f"{path}: {shown_value(name)} of the evaluation at step "
+                                 f"{record['step']}", value, -LARGEST_LOSS, LARGEST_LOSS)
+    return found
+
+
+def _sample(path: Path, record: dict) -> dict:
+    lines, step = record.get("lines"), record.get("step")
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise InputError(f"{path}: sample with lines = {shown_value(lines)}: expected texts: the "
+                         "file is damaged")
+    return {"step": whole_number(f"{path}: the step of a sample", step),
+            "lines": [visible(line) for line in lines]}
+
+
+def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> dict[str, list]:
+    """{key of a chart: its lines}, from the largest value to the smallest."""
+    found: dict[str, list] = {}
+
+    def add(chart: str, key: str, value: float | None) -> None:
+        if value is not None and value == value:
+            label = "majority" if chart != main and key == chart else key
+            found.setdefault(chart, []).append(
+                {"key": key, "label": LABELS.get(label, label), "value": value})
+
+    counted = summary["baselines"] if summary else {}
+    if summary is None and not fine_tuned and run.checkpoint("latest"):
+        file = run.checkpoint("latest") / "config.json"
+        counted = {"uniform": uniform_loss(
+            whole_number(f"{file}: vocab_size", read_json(file).get("vocab_size"), 1))}
+    for key, value in counted.items():
+        add(key if fine_tuned or "accuracy" in key else main, key, value)
+    add("nsp_loss", "coin", uniform_loss(2))
+    oracle = (summary or {}).get("oracle") or {}
+    for chart in (main, "nsp_accuracy"):
+        add(chart, "oracle", oracle.get(chart))
+    return {chart: sorted(lines, key=_value, reverse=True) for chart, lines in found.items()}
+
+
+def _value(line: dict) -> float:
+    return line["value"]
+
+
+def _chart(path: Path, key: str, steps: list[dict], evaluations: list[dict], lines: list) -> dict:
+    """The chart of one figure of the log, if the steps have it, and of the held-out text."""
+    title, unit = TITLES.get(key, (key.replace("_", " ").capitalize(), ""))
+    values = [number(f"{path}: {key} of step {step['step']}", step[key], -LARGEST_LOSS,
+                     LARGEST_LOSS) for step in steps if key in step]
+    if values and len(values) < len(steps):
+        raise InputError(f"{path}: {len(steps) - len(values)} of {len(steps)} steps have no {key}: "
+                         "the file is damaged")
+    if not values and key in ("lr", "grad_norm"):
+        raise InputError(f"{path}: no step has its {key}: the file is damaged")
+    dots = [[evaluation["step"], evaluation[key]] for evaluation in evaluations
+            if key in evaluation]
+    shown = [value for value in [*values, *[value for _, value in dots]] if value > 0]
+    wide = key == "grad_norm" or key.endswith("loss") and max(shown) > WIDE * min(shown)
+    bins = bins_of([step["step"] for step in steps], values) if values else None
+    return {"key": key, "title": title, "unit": unit, "dots": dots, "lines": lines, "bins": bins,
+            "scale": "log" if wide and len(shown) >= len(values) + len(dots) else "linear"}
+
+
+def bins_of(steps: Sequence[int], values: Sequence[float]) -> dict[str, np.ndarray]:
+    """At most MOST_BINS bins of equally many consecutive steps (the last may have fewer): the first
+    and the last step, and the smallest, the mean and the largest value of each, (B,)."""
+    each = -(-len(steps) // MOST_BINS)
+    begins = np.arange(0, len(steps), each)  # (B,)
+    values = np.asarray(values, np.float64)
+    counts = np.diff([*begins, len(steps)])
+    return {"first": np.asarray(steps)[begins], "last": np.asarray(steps)[begins + counts - 1],
+            "low": np.minimum.reduceat(values, begins), "high": np.maximum.reduceat(values, begins),
+            "mean": np.add.reduceat(values, begins) / counts}

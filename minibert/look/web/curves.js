@@ -1,0 +1,140 @@
+// The one picture of curves: a figure of the log by step, all runs in it.
+//
+// A figure is {canvas, curves: [{run, i, chart, found}], last: the last step of all runs}: `chart`
+// is that of look/history.py, `found` the array of the low, mean and high of each bin (or null).
+
+// Runs differ by more than colour: in their lines, and in the dots of the held-out text.
+const DASHES = [[], [7, 3], [2, 2], [9, 3, 2, 3]], CORNERS = [40, 4, 3, 5];
+const [CURVE_HEIGHT, CURVE_TOP, CURVE_BOTTOM] = [250, 10, 224];
+
+const readable = (x) => (x === 0 || (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5)
+  ? String(+x.toPrecision(4)) : x.toExponential(2)).replace("-", "\u2212");
+const grouped = (n) => n.toLocaleString("en");
+
+const labelFont = '12px system-ui, "DejaVu Sans", sans-serif';
+
+// The name and number of each dashed line and, of several runs, the name of each: {text: [value,
+// ink]}.
+function labelsOf(curves) {
+  const labels = new Map();
+  for (const { run, i, chart, found, isAlone } of curves) {
+    for (const { label, value } of chart.lines) {
+      labels.set(`${label} ${value.toPrecision(4)}`, [value, colour("--soft")]);
+    }
+    if (found && !isAlone) labels.set(run.name, [slice(found, 1).at(-1), colour(`--run${i}`)]);
+  }
+  return labels;
+}
+
+// Where the numbers of a figure lie: x(step), y(value), and the values that the axis shows.
+function scaleOf({ curves, canvas, last }, labels) {
+  const room = canvas.parentNode.clientWidth, left = 46, isNarrow = room < 520;
+  const pen = canvas.getContext("2d");
+  pen.font = labelFont;
+  const widths = Array.from(labels.keys(), (text) => pen.measureText(text).width + 12);
+  const end = room - (isNarrow ? 8 : Math.max(8, ...widths));
+  const isLog = curves.some(({ chart }) => chart.scale === "log");
+  const of = isLog ? Math.log10 : Number;
+  const values = curves.flatMap(({ chart, found }) => [...(found ? found.values : []),
+    ...chart.dots.map((dot) => dot[1]), ...chart.lines.map((line) => line.value)]).map(of);
+  const least = values.reduce((a, b) => Math.min(a, b));
+  const most = values.reduce((a, b) => Math.max(a, b));
+  const margin = 0.04 * (most - least) || 0.5, low = least - margin, high = most + margin;
+  const y = (value) => CURVE_BOTTOM - (of(value) - low) / (high - low) * (CURVE_BOTTOM - CURVE_TOP);
+  return { left, end, room, isNarrow, x: (step) => left + (end - left) * step / last, y,
+    marks: isLog ? powersBetween(low, high) : roundBetween(low, high) };
+}
+
+// Three to six round numbers.
+function roundBetween(low, high) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 3));
+  const each = [5, 2, 1].map((times) => times * power).find((one) => (high - low) / one >= 3);
+  return range(12).map((i) => +((Math.ceil(low / each) + i) * each).toPrecision(6))
+    .filter((mark) => mark <= high);
+}
+
+// Powers of ten between 10^low and 10^high, of few also twice and five times them.
+function powersBetween(low, high) {
+  const times = high - low < 2.5 ? [1, 2, 5] : [1], every = Math.ceil((high - low) / 6);
+  const powers = range(Math.ceil(high) - Math.floor(low) + 1).map((i) => Math.floor(low) + i);
+  return powers.filter((power) => power % every === 0)
+    .flatMap((power) => times.map((factor) => +(factor * 10 ** power).toPrecision(6)))
+    .filter((mark) => mark >= 10 ** low && mark <= 10 ** high);
+}
+
+function drawLine(pen, ink, dash, width, points) {
+  pen.strokeStyle = ink;
+  pen.setLineDash(dash);
+  pen.lineWidth = width;
+  pen.beginPath();
+  points.forEach(([x, y]) => pen.lineTo(x, y));
+  pen.stroke();
+}
+
+// A figure with `step` marked; figure.place tells where a step lies.
+function drawCurves(figure, step) {
+  const labels = labelsOf(figure.curves), place = figure.place = scaleOf(figure, labels);
+  const { left, end, x, y } = place;
+  const pen = prepare(figure.canvas, place.room, CURVE_HEIGHT);
+  pen.font = labelFont;
+  pen.fillStyle = colour("--soft");
+  pen.textAlign = "right";
+  for (const mark of place.marks) {
+    pen.fillText(readable(mark), left - 6, y(mark) + 4);
+    drawLine(pen, colour("--rule"), [], 1, [[left, y(mark)], [end, y(mark)]]);
+  }
+  pen.fillText(`step ${grouped(figure.last)}`, end, CURVE_BOTTOM + 18);
+  pen.textAlign = "left";
+  pen.fillText("0", left, CURVE_BOTTOM + 18);
+  for (const curve of figure.curves) drawCurve(pen, curve, place);
+  const bottom = CURVE_BOTTOM, top = CURVE_TOP;
+  drawLine(pen, colour("--ink"), [], 1, [[left, top], [left, bottom], [end, bottom]]);
+  drawLine(pen, colour("--accent"), [], 1, [[x(step), top], [x(step), bottom]]);
+  drawLabelsApart(pen, place, Array.from(labels, ([text, [value, ink]]) => (
+    { text, at: y(value), ink })));
+}
+
+function drawCurve(pen, { run, i, chart, found }, { left, end, x, y }) {
+  const ink = colour(`--run${i}`);
+  for (const { value } of chart.lines) {
+    drawLine(pen, colour("--soft"), [4, 4], 1, [[left, y(value)], [end, y(value)]]);
+  }
+  pen.fillStyle = ink;
+  if (found) {
+    const at = (value, bin) => [x((run.first[bin] + run.last[bin]) / 2), y(value)];
+    const [low, mean, high] = range(3).map((bound) => Array.from(slice(found, bound), at));
+    pen.globalAlpha = 0.22;
+    pen.beginPath();
+    [...low, ...high.reverse()].forEach((point) => pen.lineTo(...point));
+    pen.fill();
+    pen.globalAlpha = 1;
+    drawLine(pen, ink, DASHES[i], 1.6, mean);
+  }
+  for (const [step, value] of chart.dots) {  // a circle, or a polygon of few corners
+    pen.beginPath();
+    for (const corner of range(CORNERS[i])) {
+      const angle = 2 * Math.PI * (corner / CORNERS[i] - 1 / 4);
+      pen.lineTo(x(step) + 4 * Math.cos(angle), y(value) + 4 * Math.sin(angle));
+    }
+    pen.fill();
+  }
+}
+
+// Names at the ends of lines, at least 15 pixels from each other; in a narrow chart within it.
+function drawLabelsApart(pen, { end, isNarrow }, labels) {
+  labels.sort((a, b) => a.at - b.at);
+  labels.forEach((one, i) => { if (i) one.at = Math.max(one.at, labels[i - 1].at + 15); });
+  for (let i = labels.length - 1, most = CURVE_BOTTOM; i >= 0; most = labels[i].at - 15, i -= 1) {
+    labels[i].at = Math.min(labels[i].at, most);
+  }
+  pen.setLineDash([]);
+  pen.textAlign = isNarrow ? "right" : "left";
+  pen.strokeStyle = colour("--paper");
+  pen.lineWidth = 4;
+  for (const { text, at, ink } of labels) {
+    const where = isNarrow ? [end - 2, at - 3] : [end + 8, at + 4];
+    pen.strokeText(text, ...where);
+    pen.fillStyle = ink;
+    pen.fillText(text, ...where);
+  }
+}
