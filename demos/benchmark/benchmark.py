@@ -4,7 +4,6 @@
     python benchmark.py --sizes MINI --kinds gpt --dropout 0 0.1 --threads 2
     python benchmark.py --sizes --long 128 1024 4096     one layer, longer and longer texts
     python benchmark.py --sizes --recipe shakespeare.txt a whole training, from start to exit
-    python benchmark.py --products                       the matrix products of a step alone, too
     python benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
     python benchmark.py --sizes --decode GPT2            128 tokens from a GPT-2 small
 
@@ -12,7 +11,8 @@ A step is forward, backward, clipping to norm 1 and AdamW, with as many workers 
 for that number of threads (minibert/training/data_parallel.py). Where PyTorch is installed the same
 models run there with the same weights and batches; each side has a process, and they alternate, a
 few steps each. A busy machine slows down both sides of a turn, so the median of the turns' ratios
-is reliable where seconds are not. The losses of the first steps are shown for both sides; without
+is reliable where seconds are not. A side of its own is the step's matrix products alone, the limit
+of its speed. The losses of the first steps are shown for both sides; without
 dropout they must agree. `cpu` is the ratio of processor time. A step of decoding is one text,
 beside Hugging Face's `generate`, with the mean of the new ids in place of the loss.
 """
@@ -27,6 +27,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from statistics import median, quantiles
@@ -46,6 +47,7 @@ TURN_SECONDS = 0.2  # the approximate length of the first side's turn; the other
 # the next side. Without the pause PyTorch's step took 17 ms instead of 11 at TOY, 265 instead of
 # 185 at T=2048.
 PAUSE_SECONDS = 0.2
+PRODUCTS = "products only"
 
 
 def prepare(case: Case, weights: str, variant: str):
@@ -197,7 +199,7 @@ def show(report: dict) -> None:
     """Prints the case as a few rows of a table."""
     print(f"{report['case']}")
     for name, side in report["sides"].items():
-        low, middle, high = quantiles(side["ratios"], n=4)
+        low, middle, high = quartiles(side["ratios"])
         against = "" if name == "minibert" else (
             f"  time x{middle:.2f} [{low:.2f} {high:.2f}]  cpu x{side['cpu_ratio']:.2f}"
             f"  memory x{side['memory_ratio']:.2f}")
@@ -211,6 +213,10 @@ def show(report: dict) -> None:
         print("  the losses differ: the two sides do not compute the same")
 
 
+def quartiles(ratios: list[float]) -> list[float]:
+    return quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+
+
 def import_seconds(module: str) -> float:
     """Returns the seconds of `import module` in a new process: median of five, bytecode compiled.
     """
@@ -221,8 +227,7 @@ def import_seconds(module: str) -> float:
                   for _ in range(5))
 
 
-def chosen_sides(case: Case, variants: list[str], peers: bool,
-                 products: bool) -> dict[str, list[str]]:
+def chosen_sides(case: Case, variants: list[str], peers: bool) -> dict[str, list[str]]:
     """Returns {name: (script, variant)}, this engine first."""
     if case.kind == "decoding":
         return {name: (str(HERE / "decoding.py"), name)
@@ -235,13 +240,62 @@ def chosen_sides(case: Case, variants: list[str], peers: bool,
     if peers and case.kind == "gpt" and case.width <= 256 and not case.dropout:
         sides.update({peer: (str(HERE / "peers.py"), peer)
                       for peer in ("autograd", "mygrad") if installed(peer)})
-    if products and case.tokens <= 512 and case.kind != "decoding":
-        sides["products only"] = (str(HERE / "products.py"), "serve")
-    return sides
+    return sides | {PRODUCTS: (str(HERE / "products.py"), "serve")}
 
 
 def installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
+
+
+def work_of_two_threads(turns: int) -> float:
+    """Returns the work that two threads do in the time in which one alone does 1: products and
+    exponentials of arrays in the cache, for less than a second. Near 2 where the processors are
+    cores, 1.3 to 1.5 where two of them share one (simultaneous multithreading): then neither
+    workers nor threads can gain much."""
+    from minibert.autograd.fused.threads import one_blas_thread
+
+    def work(_: int) -> None:
+        a, out = np.full((128, 128), 1e-2, np.float32), np.empty((128, 128), np.float32)
+        for _ in range(400):
+            np.matmul(a, a, out=out)
+            np.exp(out, out=out)
+
+    def seconds(threads: int) -> float:
+        started = time.perf_counter()
+        others = [threading.Thread(target=work, args=(0,)) for _ in range(threads - 1)]
+        for thread in others:
+            thread.start()
+        work(0)
+        for thread in others:
+            thread.join()
+        return time.perf_counter() - started
+
+    with one_blas_thread():
+        seconds(2)
+        return median(2 * seconds(1) / seconds(2) for _ in range(turns))
+
+
+def table(reports: list[dict]) -> list[str]:
+    """Returns the table of demos/README.md: times and memory as shares of the first side beside
+    this engine, the products' time as a share of it, too."""
+    rows = ["| | time, quartiles | products alone | a step by its products | most memory |",
+            "|---|---|---|---|---|"]
+    for report in reports:
+        sides = {name: side for name, side in report["sides"].items()
+                 if name not in ("minibert", PRODUCTS)}
+        cells = [report["case"], "", "", "", ""]
+        limit = report["sides"].get(PRODUCTS)
+        if limit:
+            cells[3] = f"{median(limit['ratios']):.2f}"
+        if sides:
+            beside = next(iter(sides.values()))
+            low, middle, high = quartiles(beside["ratios"])
+            cells[1] = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+            cells[4] = f"{beside['memory_ratio']:.2f}"
+            if limit:
+                cells[2] = f"{median(a / b for a, b in zip(beside['ratios'], limit['ratios'])):.2f}"
+        rows.append("| " + " | ".join(cells) + " |")
+    return rows
 
 
 # ---- the command line --------------------------------------------------------------------------
@@ -249,6 +303,8 @@ def installed(module: str) -> bool:
 
 def main() -> None:
     options = parsed()
+    from minibert.training.machine import core_count
+
     cases = make_cases(options.sizes, options.kinds, options.dropout, options.long,
                        options.decode)
     if options.profile:
@@ -260,25 +316,32 @@ def main() -> None:
         for case in cases:
             profile(case, build(case, rng=0).state_dict(), prepare)
         return
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
-          f"NumPy {np.__version__}, {options.threads} thread(s) a side, "
-          f"{options.turns} turns; x = minibert / other, median [quartiles]\n")
+    machine = {"processor": platform.processor() or platform.machine(),
+               "processors": core_count(), "two_threads": work_of_two_threads(options.turns),
+               "python": platform.python_version(), "numpy": np.__version__}
+    print(f"{machine['processor']}, Python {machine['python']}, NumPy {machine['numpy']}, "
+          f"{options.threads} thread(s) a side, {options.turns} turns; "
+          f"x = minibert / other, median [quartiles]\n"
+          f"{machine['processors']} processor(s); two threads do {machine['two_threads']:.2f} times "
+          "the work of one (near 2: cores of their own; up to 1.5: they share one, and nothing "
+          "parallel can be judged here)\n")
     reports = []
     for case in cases:
-        sides = chosen_sides(case, options.torch, options.peer, options.products)
+        sides = chosen_sides(case, options.torch, options.peer)
         reports.append(measure(case, sides, options.threads, options.turns))
         show(reports[-1])
     if options.recipe:
         reports.append(measure_recipe(options.recipe, options.recipe_steps, options.threads,
                                       options.recipe_turns, installed("torch")))
         show_recipe(reports[-1])
+    print("\n".join(["", *table(reports)]))
     imports = {module: import_seconds(module) for module in ("minibert", "torch")
                if installed(module)}
     print("\nimport: " + ", ".join(f"{module} {seconds:.2f} s"
                                   for module, seconds in imports.items()))
     if options.json:
-        Path(options.json).write_text(json.dumps({"cases": reports, "import_seconds": imports},
-                                                 indent=1), encoding="utf-8")
+        figures = {"machine": machine, "cases": reports, "import_seconds": imports}
+        Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")
     if not all(report.get("losses_agree", True) for report in reports):
         raise SystemExit(1)
 
@@ -296,9 +359,6 @@ def parsed() -> argparse.Namespace:
                         choices=("foreach", "fused", "tuned"),
                         help="AdamW foreach, fused, or fused with the allocator tuned as ours")
     parser.add_argument("--peer", action="store_true", help="also HIPS autograd and MyGrad")
-    parser.add_argument("--products", action="store_true",
-                        help="the step's matrix products alone, too: the limit of its speed (not "
-                             "for long texts, where half of attention's are left out)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--recipe", metavar="FILE",

@@ -39,7 +39,13 @@ def measure_recipe(text: str, steps: int, threads: int, turns: int, with_torch: 
                 summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
             runs[name].append({"seconds": seconds, "peak_bytes": peak,
                                "loss": summary["held_out"]["loss"]})
-    return {"case": f"character GPT, {steps:,} steps", "threads": threads, "runs": runs}
+    sides = {name: {
+        "runs": own, **{key: median(run[key] for run in own) for key in ("seconds", "peak_bytes")},
+        "ratios": [a["seconds"] / b["seconds"] for a, b in zip(runs["minibert"], own)],
+        "memory_ratio": median(a["peak_bytes"] / b["peak_bytes"]
+                               for a, b in zip(runs["minibert"], own))}
+        for name, own in runs.items()}
+    return {"case": f"character GPT, {steps:,} steps", "threads": threads, "sides": sides}
 
 
 def whole_process(command: list[str], threads: int) -> tuple[float, int]:
@@ -59,11 +65,8 @@ def whole_process(command: list[str], threads: int) -> tuple[float, int]:
 def show_recipe(report: dict) -> None:
     """Prints the report as rows of the table; ratios are taken turn by turn."""
     print(report["case"])
-    ours = report["runs"]["minibert"]
-    for name, runs in report["runs"].items():
-        seconds, peak = (median(run[key] for run in runs) for key in ("seconds", "peak_bytes"))
-        against = "" if name == "minibert" else "  " + "  ".join(
-            f"{word} x{median(a[key] / b[key] for a, b in zip(ours, runs)):.2f}"
-            for word, key in (("time", "seconds"), ("memory", "peak_bytes")))
-        print(f"  {name:15s} {seconds:9.1f} s   {peak / 2**20:7.0f} MiB  held-out loss "
-              + " ".join(f"{run['loss']:.4f}" for run in runs) + against)
+    for name, side in report["sides"].items():
+        against = "" if name == "minibert" else (
+            f"  time x{median(side['ratios']):.2f}  memory x{side['memory_ratio']:.2f}")
+        print(f"  {name:15s} {side['seconds']:9.1f} s   {side['peak_bytes'] / 2**20:7.0f} MiB  "
+              "held-out loss " + " ".join(f"{run['loss']:.4f}" for run in side["runs"]) + against)

@@ -12,7 +12,10 @@ DEMOS = Path(__file__).resolve().parents[2] / "demos" / "benchmark"
 sys.path.append(str(DEMOS))
 import benchmark  # noqa: E402
 from cases import BATCHES, make_batches, make_cases  # noqa: E402
+import products as products_module  # noqa: E402
 from products import products_of_a_share  # noqa: E402
+
+from minibert.autograd.fused import flash_attention  # noqa: E402
 
 
 def run(*options: str) -> str:
@@ -26,8 +29,10 @@ def run(*options: str) -> str:
 
 def test_table_and_json(tmp_path):
     file = tmp_path / "figures.json"
-    table = run("--products", "--json", str(file))
+    table = run("--json", str(file))
     figures = json.loads(file.read_text())
+    assert figures["machine"]["processors"] >= 1 and figures["machine"]["two_threads"] > 0
+    assert "two threads do" in table and table.count("\n| GPT TINY | ") == 1
     assert [case["case"] for case in figures["cases"]] == ["GPT TINY", "BERT TINY"]
     for case in figures["cases"]:
         side = case["sides"]["minibert"]
@@ -46,7 +51,8 @@ def test_table_and_json(tmp_path):
 def test_a_step_has_a_product_forward_and_two_backward_for_each_weight(worker):
     case, = make_cases(["TINY"], ["bert"], [0.0], [])
     batch = make_batches(case)[0]
-    products = products_of_a_share(benchmark.build(case), case, batch, worker, 2)
+    stages = products_of_a_share(benchmark.build(case), case, batch, worker, 2)
+    products = [product for stage in stages for products in stage for product in products]
     V, C, T, H = case.vocabulary, case.width, case.tokens, case.heads
     N, P = T, np.searchsorted(batch["positions"], [0, T, 2 * T])  # one text each
     P = P[worker + 1] - P[worker]  # masked
@@ -56,6 +62,26 @@ def test_a_step_has_a_product_forward_and_two_backward_for_each_weight(worker):
     assert len(products) == 3 * len(sizes) + 6
     assert sum(2 * a.size * b.shape[-1] for a, b, _ in products) == flops
     assert all(out.shape == (a @ b).shape for a, b, out in products)
+
+
+@pytest.mark.parametrize("kind", ["gpt", "bert"])
+def test_long_texts_have_the_products_of_their_blocks(kind, monkeypatch):
+    """7 products for each pair of a query and a key that is in a block."""
+    monkeypatch.setattr(products_module, "FLASH_FROM", 64)
+    for name, size in (("QUERY_BLOCK", 2), ("KEY_BLOCK", 4)):
+        monkeypatch.setattr(flash_attention, name, size)
+        monkeypatch.setattr(products_module, name, size)
+    case, = make_cases(["TINY"], [kind], [0.0], [])
+    stages = products_of_a_share(benchmark.build(case), case, make_batches(case)[0], 0, 1)
+    strands = [stage for stage in stages if len(stage) > 1]
+    assert [len(stage) for stage in strands] == [case.batch * case.heads] * 2
+    D, pairs = case.width // case.heads, 0
+    for rows in range(0, 8, 2):
+        pairs += 2 * (rows + 2 if kind == "gpt" else 8)
+    for stage, count, more in zip(strands, (2, 5), (0, 2)):
+        for products in stage:
+            assert sum(a.size * b.shape[-1] for a, b, _ in products) == pairs * (count * D + more)
+            assert all(out.shape == (a @ b).shape for a, b, out in products)
 
 
 def test_decoding_is_a_case_of_its_own(tmp_path):
