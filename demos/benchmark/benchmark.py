@@ -322,8 +322,8 @@ def main() -> None:
     print(f"{machine['processor']}, Python {machine['python']}, NumPy {machine['numpy']}, "
           f"{options.threads} thread(s) a side, {options.turns} turns; "
           f"x = minibert / other, median [quartiles]\n"
-          f"{machine['processors']} processor(s); two threads do {machine['two_threads']:.2f} times "
-          "the work of one (near 2: cores of their own; up to 1.5: they share one, and nothing "
+          f"{machine['processors']} processor(s); two threads do {machine['two_threads']:.2f} "
+          "times the work of one (near 2: cores of their own; up to 1.5: they share one, and nothing "
           "parallel can be judged here)\n")
     reports = []
     for case in cases:
