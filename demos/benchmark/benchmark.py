@@ -323,8 +323,8 @@ def main() -> None:
           f"{options.threads} thread(s) a side, {options.turns} turns; "
           f"x = minibert / other, median [quartiles]\n"
           f"{machine['processors']} processor(s); two threads do {machine['two_threads']:.2f} "
-          "times the work of one (near 2: cores of their own; up to 1.5: they share one, and nothing "
-          "parallel can be judged here)\n")
+          "times the work of one (near 2: cores of their own; up to 1.5: they share one, and "
+          "nothing parallel can be judged here)\n")
     reports = []
     for case in cases:
         sides = chosen_sides(case, options.torch, options.peer)
