@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from minibert.ancestors.elmo import ELMo
 from minibert.ancestors.glove import GloVe
+from minibert.ancestors.lstm import LSTMLanguageModel
 from minibert.ancestors.model import AncestorModel
 from minibert.ancestors.ngram import NGramModel
 from minibert.ancestors.word2vec import CBOW, SkipGram
@@ -13,7 +15,8 @@ from minibert.atomic_files import read_json
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.characters import load_tokenizer
 
-MODELS: tuple[type[AncestorModel], ...] = (NGramModel, CBOW, SkipGram, GloVe)
+MODELS: tuple[type[AncestorModel], ...] = (NGramModel, CBOW, SkipGram, GloVe, LSTMLanguageModel,
+                                           ELMo)
 
 
 def ancestor_class(values: Mapping) -> type[AncestorModel] | None:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from minibert.ancestors.elmo import ELMo, ELMoConfig
 from minibert.ancestors.glove import GloVe, GloVeConfig
+from minibert.ancestors.lstm import LSTMConfig, LSTMLanguageModel
 from minibert.ancestors.ngram import NGramConfig, NGramModel
 from minibert.ancestors.word2vec import CBOW, CBOWConfig, SkipGram, SkipGramConfig
 from minibert.pretraining.gpt_objective import token_stream
@@ -27,7 +29,9 @@ def texts(count: int = 40, seed: int = 0) -> list[str]:
 def small_models() -> list:
     ids = token_stream(TOKENIZER, texts())
     models = [NGramModel.fit(NGramConfig(V, 3), ids), CBOW(CBOWConfig(V, 6, 2, 3), 1),
-              SkipGram(SkipGramConfig(V, 6, 2, 3), 1), GloVe(GloVeConfig(V, 6, 3), 1)]
+              SkipGram(SkipGramConfig(V, 6, 2, 3), 1), GloVe(GloVeConfig(V, 6, 3), 1), LSTMLanguageModel(LSTMConfig(V, 6, 2), 1),
+              ELMo(ELMoConfig(V, 6, 2), 1)]
+    models[-1].count_unigram(ids)
     for model in models[1:3]:
         model.count_noise(ids)
         weight = model.output_embeddings.weight  # zeros until it is trained
