@@ -6,6 +6,7 @@
     python benchmark.py --sizes --recipe shakespeare.txt a whole training, from start to exit
     python benchmark.py --profile --sizes MINI           seconds, GFLOP/s and bytes by op
     python benchmark.py --sizes --decode GPT2            128 tokens from a GPT-2 small
+    python benchmark.py --sizes --lstm 64x48 256x128     an LSTM language model, width x tokens
 
 A step is forward, backward, clipping to norm 1 and AdamW, with as many workers as the trainer takes
 for that number of threads (minibert/training/data_parallel.py). Where PyTorch is installed the same
@@ -37,7 +38,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from cases import (DECODING, LEARNING_RATE, LONG, MAX_NORM, SIZES,  # noqa: E402
+from cases import (DECODING, LEARNING_RATE, LONG, LSTM, MAX_NORM, SIZES,  # noqa: E402
                              Case, arguments, make_cases, serve, thread_settings, workers_for)
 from recipe import measure_recipe, show_recipe  # noqa: E402
 
@@ -86,7 +87,7 @@ def share_of_loss(model, case: Case, batch: dict[str, np.ndarray], worker: int, 
     """Returns the part of the loss from a worker's rows; the whole loss where `count` is 1."""
     B, T = batch["ids"].shape
     rows = slice(B * worker // count, B * (worker + 1) // count)
-    if case.kind == "gpt":
+    if case.kind in ("gpt", "lstm"):
         total = model.next_token_loss(batch["ids"][rows], batch["targets"][rows], rng)
         return total * (1 / batch["targets"].size)
     first, last = np.searchsorted(batch["positions"], (rows.start * T, rows.stop * T))
@@ -100,8 +101,11 @@ def share_of_loss(model, case: Case, batch: dict[str, np.ndarray], worker: int, 
 def build(case: Case, rng: int | None = None):
     """Returns the model of a case; its weights are zeros without `rng`."""
     import minibert as mb
+    from minibert.ancestors.lstm import LSTMConfig, LSTMLanguageModel
 
     p = case.dropout
+    if case.kind == "lstm":
+        return LSTMLanguageModel(LSTMConfig(case.vocabulary, case.width, case.layers), rng)
     if case.kind == "decoding":
         return mb.GPT2LMHeadModel(mb.GPT2Config(
             vocab_size=case.vocabulary, n_embd=case.width, n_layer=case.layers, n_head=case.heads,
@@ -240,6 +244,8 @@ def chosen_sides(case: Case, variants: list[str], peers: bool) -> dict[str, list
     if peers and case.kind == "gpt" and case.width <= 256 and not case.dropout:
         sides.update({peer: (str(HERE / "peers.py"), peer)
                       for peer in ("autograd", "mygrad") if installed(peer)})
+    if case.kind == "lstm":  # products.py has no list of its products
+        return sides
     return sides | {PRODUCTS: (str(HERE / "products.py"), "serve")}
 
 
@@ -306,7 +312,7 @@ def main() -> None:
     from minibert.training.machine import core_count
 
     cases = make_cases(options.sizes, options.kinds, options.dropout, options.long,
-                       options.decode)
+                       options.decode, options.lstm)
     if options.profile:
         from profile_ops import profile
 
@@ -355,6 +361,8 @@ def parsed() -> argparse.Namespace:
                         help=f"one layer of width 256 at these lengths, such as {LONG}")
     parser.add_argument("--decode", nargs="*", default=[], choices=DECODING,
                         help="greedy decoding with a cache, beside Hugging Face's")
+    parser.add_argument("--lstm", nargs="*", default=[], choices=LSTM, metavar="WIDTHxTOKENS",
+                        help=f"two layers of LSTM, a language model: {', '.join(LSTM)}")
     parser.add_argument("--torch", nargs="*", default=["foreach"],
                         choices=("foreach", "fused", "tuned"),
                         help="AdamW foreach, fused, or fused with the allocator tuned as ours")

@@ -29,6 +29,11 @@ DECODING = {  # layers, width, heads, new tokens, sequences, vocabulary
     "GPT2": (12, 768, 12, 128, 1, 50257),  # GPT-2 small
     "TINY": (2, 16, 2, 8, 1, 50),  # for the tests
 }
+LSTM = {  # layers, width, heads, tokens, batch, vocabulary
+    "64x48": (2, 64, 1, 48, 16, 200), "64x128": (2, 64, 1, 128, 16, 200),
+    "256x48": (2, 256, 1, 48, 16, 1000), "256x128": (2, 256, 1, 128, 16, 1000),
+    "TINY": (1, 16, 1, 8, 2, 50),  # for the tests
+}
 PROMPT = 8  # tokens before the new ones
 LONG = (128, 512, 1024, 2048, 4096)
 BATCHES = 4  # different ones, used in turn
@@ -37,7 +42,7 @@ LEARNING_RATE, MAX_NORM = 1e-4, 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table; `kind` is gpt, bert or decoding."""
+    """One row of the table; `kind` is gpt, bert, lstm or decoding."""
 
     name: str
     kind: str
@@ -51,18 +56,18 @@ class Case:
 
 
 def make_cases(sizes: list[str], kinds: list[str], dropouts: list[float],
-               long: list[int], decoding: list[str] = ()) -> list[Case]:
-    """Returns all sizes, kinds and dropouts combined, then the long contexts, then decoding."""
+               long: list[int], decoding: list[str] = (), lstm: list[str] = ()) -> list[Case]:
+    """Returns all sizes, kinds and dropouts combined, then the long contexts, decoding, LSTMs."""
     cases = [Case(f"{kind.upper()} {size}" + (f" dropout {dropout:g}" if dropout else ""),
                   kind, *SIZES[size], dropout)
              for size in sizes for kind in kinds for dropout in dropouts]
     cases += [Case(f"GPT T={tokens}", "gpt", 1, 256, 4, tokens, 1, 1000) for tokens in long]
-    return cases + [Case(f"greedy decoding {size}", "decoding", *DECODING[size])
-                    for size in decoding]
+    cases += [Case(f"greedy decoding {size}", "decoding", *DECODING[size]) for size in decoding]
+    return cases + [Case(f"LSTM {size}", "lstm", *LSTM[size]) for size in lstm]
 
 
 def make_batches(case: Case) -> list[dict[str, np.ndarray]]:
-    """Draws the batches of a case. GPT: ids and the next ids. BERT: ids, segments, 15 % of the
+    """Draws the batches of a case. GPT and LSTM: ids and the next ids. BERT: ids, segments, 15 % of the
     positions with their labels, and next-sentence labels. Decoding: the prompt."""
     rng = np.random.default_rng(1)
     B, T, V = case.batch, case.tokens, case.vocabulary
@@ -72,7 +77,7 @@ def make_batches(case: Case) -> list[dict[str, np.ndarray]]:
             batches.append({"ids": rng.integers(0, V, (B, PROMPT))})
             continue
         text = rng.integers(0, V, (B, T + 1))
-        if case.kind == "gpt":
+        if case.kind in ("gpt", "lstm"):
             batches.append({"ids": text[:, :-1].copy(), "targets": text[:, 1:].copy()})
             continue
         positions = np.sort(rng.choice(B * T, max(1, int(0.15 * B * T)), replace=False))

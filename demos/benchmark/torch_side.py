@@ -8,6 +8,7 @@ The attributes have minibert's names, so that one set of weights fits both.
 from __future__ import annotations
 
 import ctypes
+import re
 
 import numpy as np
 import torch
@@ -102,6 +103,19 @@ class GPT(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1), batch["targets"].flatten())
 
 
+class LSTM(nn.Module):
+    def __init__(self, case: Case):
+        super().__init__()
+        self.embeddings = nn.Embedding(case.vocabulary, case.width)
+        self.lstm = nn.LSTM(case.width, case.width, case.layers, batch_first=True)
+        self.bias = nn.Parameter(torch.zeros(case.vocabulary))
+
+    def loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        x, _ = self.lstm(self.embeddings(batch["ids"]))
+        logits = F.linear(x, self.embeddings.weight, self.bias)
+        return F.cross_entropy(logits.flatten(0, 1), batch["targets"].flatten())
+
+
 class MaskedLMHead(nn.Module):
     def __init__(self, case: Case):
         super().__init__()
@@ -142,9 +156,11 @@ def prepare(case: Case, weights: str, variant: str):
         for setting, value in ((-3, 1 << 30), (-1, 2 ** 31 - 1), (-2, 64 << 20)):
             libc.mallopt(setting, value)
     torch.manual_seed(0)
-    model = (GPT if case.kind == "gpt" else BERT)(case)
+    model = {"gpt": GPT, "bert": BERT, "lstm": LSTM}[case.kind](case)
     with np.load(weights) as arrays, torch.no_grad():
-        parameters = dict(model.named_parameters())
+        # PyTorch's lstm.weight_ih_l0 is layers.0.weight_ih
+        parameters = {re.sub(r"^lstm\.(\w+)_l(\d+)$", r"layers.\2.\1", name): parameter
+                      for name, parameter in model.named_parameters()}
         if set(parameters) != set(arrays.files):
             raise SystemExit(f"names differ: {sorted(set(parameters) ^ set(arrays.files))}")
         for name, parameter in parameters.items():

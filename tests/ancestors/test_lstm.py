@@ -88,7 +88,9 @@ def test_a_gap_is_the_product_of_both_sides_over_the_prior():
 
 
 def test_the_model_to_the_left_is_that_to_the_right_on_a_mirrored_text():
-    model = elmo()
+    model, fresh = elmo(), ELMo(ELMoConfig(V, 5), 1)
+    assert not np.array_equal(fresh.to_left.layers[0].weight_ih.data,
+                              fresh.to_right.layers[0].weight_ih.data)
     for one, other in zip(model.to_left.layers, model.to_right.layers):
         one.load_state_dict(other.state_dict())
     assert_close(model.to_left.next_word(IDS[:, ::-1])[:, ::-1], model.next_word(IDS), 1e-13)

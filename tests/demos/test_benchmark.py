@@ -94,6 +94,11 @@ def test_decoding_is_a_case_of_its_own(tmp_path):
     assert len(set(means)) > 1 and all(0 <= mean < 50 for mean in means)
 
 
+def test_an_lstm_is_a_case_of_its_own():
+    table = run("--sizes", "--lstm", "TINY", "--profile")
+    assert "LSTM TINY" in table and "lstm" in table.split()
+
+
 def test_profile_counts_the_work():
     lines = run("--profile", "--kinds", "gpt").splitlines()
     cells = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
