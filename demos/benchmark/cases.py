@@ -67,8 +67,8 @@ def make_cases(sizes: list[str], kinds: list[str], dropouts: list[float],
 
 
 def make_batches(case: Case) -> list[dict[str, np.ndarray]]:
-    """Draws the batches of a case. GPT and LSTM: ids and the next ids. BERT: ids, segments, 15 % of the
-    positions with their labels, and next-sentence labels. Decoding: the prompt."""
+    """Draws the batches of a case. GPT, LSTM: ids and the next ids. BERT: ids, segments, 15 % of
+    the positions with their labels, and next-sentence labels. Decoding: the prompt."""
     rng = np.random.default_rng(1)
     B, T, V = case.batch, case.tokens, case.vocabulary
     batches = []

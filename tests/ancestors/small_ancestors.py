@@ -29,8 +29,8 @@ def texts(count: int = 40, seed: int = 0) -> list[str]:
 def small_models() -> list:
     ids = token_stream(TOKENIZER, texts())
     models = [NGramModel.fit(NGramConfig(V, 3), ids), CBOW(CBOWConfig(V, 6, 2, 3), 1),
-              SkipGram(SkipGramConfig(V, 6, 2, 3), 1), GloVe(GloVeConfig(V, 6, 3), 1), LSTMLanguageModel(LSTMConfig(V, 6, 2), 1),
-              ELMo(ELMoConfig(V, 6, 2), 1)]
+              SkipGram(SkipGramConfig(V, 6, 2, 3), 1), GloVe(GloVeConfig(V, 6, 3), 1),
+              LSTMLanguageModel(LSTMConfig(V, 6, 2), 1), ELMo(ELMoConfig(V, 6, 2), 1)]
     models[-1].count_unigram(ids)
     for model in models[1:3]:
         model.count_noise(ids)
