@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="explain the difference to this output's logit")
     parser.add_argument("--out", type=path, metavar="FILE",
                         help="a file that does not exist yet (look.html; .json: the data alone)")
+    parser.add_argument("--live", action="store_true",
+                        help="put the weights of a model of more than 500,000 into the page, too")
     first = parser.add_argument_group("what is shown first")
     first.add_argument("--layer", type=int, default=0, help="(0)")
     first.add_argument("--head", type=int, default=0, help="(0)")
@@ -49,20 +51,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str | None, pair: str | None, others: list[str] | None,
         target: str | None, instead: str | None, out: str | None, layer: int, head: int,
-        token: int | None, tokens: str | None, max_bytes: int) -> int:
+        token: int | None, tokens: str | None, max_bytes: int, live: bool) -> int:
     """Write the page, and print where it is."""
     out = "look.html" if out is None else out
     check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
     if text is None:
         check_no_text_options(pair=pair, target=target, instead=instead, layer=layer or None,
-                              head=head or None, token=token, tokens=tokens)
+                              head=head or None, token=token, tokens=tokens, live=live or None)
         data = training_page([folder, *(others or [])])
     else:
         if others is not None and len(others) > 1:
             raise InputError("--with: names several runs: beside a text expected one")
         data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
-                         token, tokens)
+                         token, tokens, live)
     write_page(data, out, max_bytes)
     print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
     return 0
@@ -83,8 +85,8 @@ def training_page(folders: list[str]) -> dict:
 
 
 def text_page(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
-              instead: str | None, layer: int, head: int, token: int | None, tokens: str | None
-              ) -> dict:
+              instead: str | None, layer: int, head: int, token: int | None, tokens: str | None,
+              live: bool) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
     subjects = []
     for name, model, tokenizer in opened(folder, other):
@@ -92,7 +94,7 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
                                      target, instead))
     check_first(subjects[0], layer, head, token)
     command = f'python -m minibert look {Path(folder).name} "{text}"'
-    return all_views(subjects, command, layer, head, token)
+    return all_views(subjects, command, layer, head, token, live)
 
 
 def opened(folder: str, other: str | None) -> list[tuple]:

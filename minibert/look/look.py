@@ -6,6 +6,7 @@ import os
 
 from minibert.look.data import MAX_BYTES, new_data
 from minibert.look.heads import add_heads
+from minibert.look.live import add_live
 from minibert.look.page import iframe, write_page
 from minibert.look.subject import Subject, make_subject
 from minibert.models.pretrained_model import PretrainedModel
@@ -41,13 +42,15 @@ def look(model: PretrainedModel, tokenizer: Tokenizer, text: str, pair: str | No
 
 
 def all_views(subjects: list[Subject], command: str, layer: int = 0, head: int = 0,
-              token: int | None = None) -> dict:
+              token: int | None = None, live: bool = False) -> dict:
     """The data dict with every view of the subjects. `layer`, `head` and `token` are shown first
-    (None: the target's position). Errors: InputError, one of them that a model does not have."""
+    (None: the target's position). `live`: the weights of large models, too. Errors: InputError,
+    one of them that a model does not have."""
     first = subjects[0]
     if token is None:
         token = 0 if first.target is None else first.target.position
     start = {"layer": layer, "head": head, "token": token}
     data = new_data(subjects, command, start)
     add_heads(data, subjects)
+    add_live(data, subjects, live)
     return data

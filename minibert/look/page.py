@@ -21,7 +21,7 @@ from minibert.look.data import MAX_BYTES, encoded
 
 # In reading order: a script uses what stands above it.
 SCRIPTS = ("data.js", "numbers.js", "matrix.js", "weights.js", "heads.js", "curves.js",
-           "film.js", "run.js", "main.js")
+           "film.js", "run.js", "model.js", "live.js", "main.js")
 
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
@@ -134,10 +134,12 @@ def section_html(view: dict) -> str:
     """A view: title, how to read it, a place for its script, its figures (SVG, made by curves.py)
     and its tables."""
     tables = "\n".join([*view.get("figures", []), *map(table_html, view["tables"])])
+    if tables:
+        tables = ('<details class="tables" open><summary>The same as tables</summary>'
+                  f"{tables}</details>")
     return (f'<section id="{view["name"]}" class="view"><h2>{html.escape(view["title"])}</h2>\n'
             f'<p class="intro">{html.escape(view["intro"])}</p>\n<div class="live"></div>\n'
-            f'<details class="tables" open><summary>The same as tables</summary>{tables}</details>'
-            "</section>")
+            f"{tables}</section>")
 
 
 def table_html(table: dict) -> str:

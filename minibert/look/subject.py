@@ -219,8 +219,8 @@ def choose_target(subject: Subject, target: str | None, instead: str | None) -> 
             raise InputError(f"--target {target}: position {position} of {len(subject.ids)} "
                              f"tokens: expected one up to {len(subject.ids) - 1}")
     draft = Target(kind, position, 0, "")
-    logits = draft.logits(subject.outputs).data[:len(_names(subject, kind))]
-    names = _names(subject, kind)
+    logits = draft.logits(subject.outputs).data[:len(output_names(subject, kind))]
+    names = output_names(subject, kind)
     if word is not None:
         chosen = _index(names, word, "--target")
     elif kind == "word" and subject.tokenizer.mask_token_id not in subject.ids:
@@ -254,7 +254,7 @@ def _kind(subject: Subject) -> tuple[str | None, int]:
     return "word", subject.ids.index(mask) if mask in subject.ids else words[-1]
 
 
-def _names(subject: Subject, kind: str) -> list[str]:
+def output_names(subject: Subject, kind: str) -> list[str]:
     """The names of the outputs that the logits belong to."""
     tokenizer, config = subject.tokenizer, subject.model.config
     if kind in ("word", "next word"):
@@ -282,7 +282,7 @@ def top_outputs(subject: Subject, count: int) -> list[tuple[str, float, int]]:
     """(shown name, probability, id) of the `count` likeliest outputs at the target's position."""
     if subject.target is None:
         return []
-    names = _names(subject, subject.target.kind)
+    names = output_names(subject, subject.target.kind)
     p = probabilities(subject.target.logits(subject.outputs).data[None, :len(names)])[0]
     best = np.argsort(-p, kind="stable")[:count]
     return [(visible(names[i]), float(p[i]), int(i)) for i in best]

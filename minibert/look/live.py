@@ -1,0 +1,47 @@
+"""The weights of a small model within the page, so that web/model.js can run it there."""
+
+from __future__ import annotations
+
+from minibert.look.data import add_array, add_view, array_name
+from minibert.look.subject import Subject, output_names, shown_token
+
+PARAMETERS = 500_000  # up to so many a model is live by itself
+INTRO = ("The weights are in this page, and a few lines of JavaScript compute the model from them: "
+         "replace a token by another one of the vocabulary, cut heads out (their part is set to "
+         "zero before W\u2092), or move the temperature.")
+AXES = {1: "output", 2: "output input"}
+
+
+def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> None:
+    """Add the weights of each model that has a target and at most PARAMETERS parameters
+    (`all_sizes`: any number), and of these what else the forward needs."""
+    parts = [live_part(data, m, subject, all_sizes) for m, subject in enumerate(subjects)]
+    if any(parts):
+        add_view(data, "live", "Live", INTRO, [], models=parts)
+
+
+def live_part(data: dict, m: int, subject: Subject, all_sizes: bool) -> dict | None:
+    """What the view needs of one model; None: it is not live."""
+    model, target = subject.model, subject.target
+    weights = {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
+               for name, parameter in model.named_parameters()}
+    if target is None or not all_sizes and sum([w.size for w in weights.values()]) > PARAMETERS:
+        return None
+    for name, weight in weights.items():
+        add_array(data, array_name(m, f"weights.{name}"), weight, AXES[weight.ndim])
+    add_array(data, array_name(m, "live_logits"), target.logits(subject.outputs).data, "output")
+    block = model.config.block_config
+    data["models"][m]["live"] = {"activation": block.activation, "eps": block.layer_norm_eps,
+                                 "classifier": classifier_of(weights, target.kind)}
+    words = [shown_token(subject.tokenizer, i) for i in range(model.config.vocab_size)]
+    is_word = target.kind in ("word", "next word")
+    return {"words": words, "outputs": None if is_word else output_names(subject, target.kind)}
+
+
+def classifier_of(weights: dict, kind: str) -> str:
+    """The name of the matrix (for words) or linear layer that gives the logits."""
+    if kind in ("word", "next word"):
+        return next((name for name in ("mlm_head.decoder", "lm_head") if name in weights),
+                    "embeddings.word_embeddings.weight")
+    return next(name for name in ("classifier", "nsp_head", "qa_outputs", "score")
+                if f"{name}.weight" in weights)
