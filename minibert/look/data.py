@@ -26,8 +26,9 @@ from minibert.look.subject import Subject, top_outputs, weights_digest
 SCHEMA = "minibert.look.1"
 MAX_BYTES = 8_000_000
 # What is left out of a page that is too large, the first to go first; KEEP never goes.
-KEEP, LOGITS, HEAD_VECTORS, NEURONS, QUERIES, STREAMS, PATTERNS = range(7)
-LEFT_OUT = {LOGITS: "all logits (the 10 largest are there)", HEAD_VECTORS: "the vectors of heads",
+KEEP, WEIGHTS, LOGITS, HEAD_VECTORS, NEURONS, QUERIES, STREAMS, PATTERNS = range(8)
+LEFT_OUT = {WEIGHTS: "the weights of the model",
+            LOGITS: "all logits (the 10 largest are there)", HEAD_VECTORS: "the vectors of heads",
             NEURONS: "the neurons inside the feed-forward layers",
             QUERIES: "queries, keys, values and scores of the layers but --layer",
             STREAMS: "the vectors of the residual stream"}
@@ -101,7 +102,7 @@ def encoded(data: dict, max_bytes: int = MAX_BYTES) -> dict:
     kinds = {name: "f32" for name in data["arrays"]}
     left_out = list(data["left_out"])
     cure = f"--max-bytes {_bytes(data, kinds) + 200_000} brings it back"
-    for level in range(LOGITS, PATTERNS + 1):
+    for level in range(WEIGHTS, PATTERNS + 1):
         if _bytes(data, kinds) <= max_bytes:
             break
         found = [name for name, entry in data["arrays"].items() if entry["drop"] == level]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minibert.look.data import add_array, add_view, array_name
+from minibert.look.data import WEIGHTS, add_array, add_view, array_name
 from minibert.look.subject import Subject, output_names, shown_token
 
 PARAMETERS = 500_000  # up to so many a model is live by itself
@@ -28,7 +28,8 @@ def live_part(data: dict, m: int, subject: Subject, all_sizes: bool) -> dict | N
     if target is None or not all_sizes and sum([w.size for w in weights.values()]) > PARAMETERS:
         return None
     for name, weight in weights.items():
-        add_array(data, array_name(m, f"weights.{name}"), weight, AXES[weight.ndim])
+        add_array(data, array_name(m, f"weights.{name}"), weight, AXES[weight.ndim],
+                  WEIGHTS)
     add_array(data, array_name(m, "live_logits"), target.logits(subject.outputs).data, "output")
     block = model.config.block_config
     data["models"][m]["live"] = {"activation": block.activation, "eps": block.layer_norm_eps,
