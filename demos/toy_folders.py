@@ -10,7 +10,8 @@ from minibert.cli.build_trainer import make_trainer
 from minibert.cli.pretrain_options import resolved
 from minibert.data.corpora import Corpus, toy_corpus
 from minibert.training.machine import keep_freed_memory
-from minibert.training.report import Report
+from minibert.training.report import Report, SilentReport
+from minibert.training.trainer import Trainer
 
 CONTEXT = 48
 
@@ -36,6 +37,20 @@ def make_gpt2_folder(folder: Path, steps: int) -> None:
         vocab_size=len(tokenizer), n_embd=64, n_layer=2, n_head=4, n_positions=CONTEXT,
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end), rng=1)
     trained(model, tokenizer, folder, "gpt", steps, corpus).save_pretrained(folder)
+
+
+def toy_trainer(which: str, steps: int) -> Trainer:
+    """Returns the trainer of the BERT or GPT that `pretrain` makes (2 layers, 4 heads, width 64, a
+    token for each word), after `steps`; its model is in eval mode."""
+    keep_freed_memory()
+    set_blas_threads(1)
+    print(f"training a {which.upper()} on the toy world: {steps} steps")
+    corpus = toy_corpus(n_documents=1000, n_held_out=20)
+    recipe = resolved(which, {"corpus": "toy", "steps": steps, "eval_every": 0})
+    trainer = make_trainer(recipe, corpus, SilentReport())
+    trainer.run()
+    trainer.model.eval()
+    return trainer
 
 
 def trained(model, tokenizer, folder: Path, which: str, steps: int, corpus: Corpus):

@@ -31,6 +31,9 @@ SMALL = {
     "11_sliding_windows": ([], "each token belongs to one window ('bought': C)"),
     "12_toy_tasks": (["--train", "300", "--test", "300"], "under the best possible score"),
     "15_examples_by_hand": ([], "every answer is right, in both languages"),
+    "16_named_activations": (["--steps", "30"], "every step of the block equals its formula"),
+    "17_logit_lens": (["--steps", "100"], "the model's logits to the bit"),
+    "18_where_a_word_turns": (["--steps", "30"], "enters both texts as one vector"),
 }
 
 
