@@ -98,17 +98,16 @@ def main(argv: list[str] | None = None) -> None:
     best = int(outputs.logits.data[0, -1].argmax())
     outputs.logits[0, -1, best].backward()
     lengths = np.linalg.norm(cache.grad("embed")[0], axis=-1)
-    print(f"\nThe next word is {tokenizer.convert_ids_to_tokens(best)!r}. The length of its logit's "
-          "gradient by each word's\nvector:  "
+    print(f"\nNext word: {tokenizer.convert_ids_to_tokens(best)!r}. Length of its logit's gradient by "
+          "each word's vector:\n  "
           + "  ".join([f"{token} {length:.2f}" for token, length in zip(tokens, lengths)]))
 
     batch = next(iter(trainer.objective.held_out_batches()))
     worst = max(worst, cut_heads(model, batch.input_ids))
     if worst > 1e-5:
         raise SystemExit(f"the named numbers differ from those by hand by {worst:.1e}")
-    print("\nClaim: every step of the block equals its formula over the named arrays, and a model "
-          "whose head is cut\nout by a hook equals one whose output matrix has zeros for that "
-          "head (to 1e-5).")
+    print("\nClaim: every step of the block equals its formula over the named arrays, and a head "
+          "cut out by a\nhook equals zeros in its columns of W_O (to 1e-5).")
 
 
 if __name__ == "__main__":
