@@ -98,8 +98,8 @@ def main(argv: list[str] | None = None) -> None:
     best = int(outputs.logits.data[0, -1].argmax())
     outputs.logits[0, -1, best].backward()
     lengths = np.linalg.norm(cache.grad("embed")[0], axis=-1)
-    print(f"\nNext word: {tokenizer.convert_ids_to_tokens(best)!r}. Length of its logit's gradient by "
-          "each word's vector:\n  "
+    print(f"\nNext word: {tokenizer.convert_ids_to_tokens(best)!r}. Length of its logit's gradient "
+          "by each word's vector:\n  "
           + "  ".join([f"{token} {length:.2f}" for token, length in zip(tokens, lengths)]))
 
     batch = next(iter(trainer.objective.held_out_batches()))
