@@ -22,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("--prompt", default="", help="the beginning (none: a new document)")
     parser.add_argument("--tokens", type=int, default=100, help="largest number of new ones (100)")
+    add_search_arguments(parser)
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `minibert.generation.generate` on the command line."""
     parser.add_argument("--temperature", type=float, help="0 takes the likeliest token (1)")
     parser.add_argument("--top-k", type=int, help="draw from the k likeliest tokens (0: all)")
     parser.add_argument("--top-p", type=float,
@@ -34,11 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
 
 
-def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None) -> int:
-    """Print the text; what is drawn appears token by token. `search` are the other options, those
-    of `minibert.generation.generate`; None: not given."""
+def checked_search(seed: int, search: dict) -> dict:
+    """The options of add_search_arguments that were given. Errors: InputError, a seed below 0, one
+    that has no effect beside the others."""
     whole_number("--seed", seed)
-    whole_number("--tokens", tokens, 1)
     search = {name: value for name, value in search.items() if value is not None}
     beams = search.get("num_beams", 1) != 1
     for name in SAMPLING if beams else BEAMS:
@@ -46,6 +50,15 @@ def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None
             why = ("--num-beams searches for the likeliest text and draws nothing: leave one out"
                    if beams else "only --num-beams above 1 uses it: give that, too")
             raise InputError(f"{flag_name(name)}: {why}")
+    return search
+
+
+def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None) -> int:
+    """Print the text; what is drawn appears token by token. `search` are the other options, those
+    of `minibert.generation.generate`; None: not given."""
+    whole_number("--tokens", tokens, 1)
+    search = checked_search(seed, search)
+    beams = search.get("num_beams", 1) != 1
     model, tokenizer = open_model(folder, LANGUAGE_MODEL, "generate")
     text = continued(model, tokenizer, prompt, tokens, streamed=not beams, rng=seed, **search)
     if beams:
@@ -63,15 +76,23 @@ def continued(model: PretrainedModel, tokenizer: Tokenizer, prompt: str, tokens:
     """
     separator = tokenizer.sep_token_id
     ids = [separator] + tokenizer.encode(prompt, add_special_tokens=False)
+    out = model.generate(
+        np.array([ids]), max_new_tokens=tokens, sliding_window=True,
+        streamer=DocumentStreamer(tokenizer) if streamed else None,
+        **document_options(model, tokenizer, options))[0]
+    return tokenizer.decode([int(i) for i in out if i != separator])
+
+
+def document_options(model: PretrainedModel, tokenizer: Tokenizer, options: dict) -> dict:
+    """`options` of `generate` for one document: it ends with the separator and has no other special
+    token; without `num_beams` it is sampled from all tokens."""
+    separator = tokenizer.sep_token_id
     if options.get("num_beams", 1) == 1:
         options = {"do_sample": True, "top_k": 0} | options
     # A model may have more rows than its tokenizer has tokens: vocabularies are rounded up.
     unused = [*tokenizer.all_special_ids, *range(len(tokenizer), model.config.vocab_size)]
-    out = model.generate(
-        np.array([ids]), max_new_tokens=tokens, eos_token_id=separator, sliding_window=True,
-        suppress_tokens=[i for i in unused if i != separator],
-        streamer=DocumentStreamer(tokenizer) if streamed else None, **options)[0]
-    return tokenizer.decode([int(i) for i in out if i != separator])
+    return {"eos_token_id": separator, "suppress_tokens": [i for i in unused if i != separator],
+            **options}
 
 
 class DocumentStreamer(TextStreamer):

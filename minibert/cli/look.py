@@ -6,8 +6,9 @@ import argparse
 import re
 from pathlib import Path
 
-from minibert.cli.arguments import add_run, check_new_file, given, path
+from minibert.cli.arguments import add_run, check_new_file, flag_name, given, path
 from minibert.cli.folders import model_folders, open_model
+from minibert.cli.generate import add_search_arguments, checked_search, document_options
 from minibert.errors import InputError
 from minibert.look.data import MAX_BYTES, new_data
 from minibert.look.history import read_histories
@@ -15,6 +16,7 @@ from minibert.look.look import all_views
 from minibert.look.page import write_page
 from minibert.look.run import add_training
 from minibert.look.subject import Subject, make_subject
+from minibert.look.tree import add_tree
 from minibert.models.architectures import BERT, GPT, classes_of
 from minibert.models.bert_tasks import BertForMultipleChoice
 from minibert.validate import whole_number
@@ -40,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a file that does not exist yet (look.html; .json: the data alone)")
     parser.add_argument("--live", action="store_true",
                         help="put the weights of a model of more than 500,000 into the page, too")
+    growth = parser.add_argument_group("what the GPT would write")
+    growth.add_argument("--grow", type=int, metavar="N",
+                        help="N tokens after the text, each with the draw that led to it; with "
+                             "--num-beams the lattice of the beams")
+    add_search_arguments(growth)
     first = parser.add_argument_group("what is shown first")
     first.add_argument("--layer", type=int, default=0, help="(0)")
     first.add_argument("--head", type=int, default=0, help="(0)")
@@ -51,23 +58,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str | None, pair: str | None, others: list[str] | None,
         target: str | None, instead: str | None, out: str | None, layer: int, head: int,
-        token: int | None, tokens: str | None, max_bytes: int, live: bool) -> int:
+        token: int | None, tokens: str | None, max_bytes: int, live: bool, grow: int | None,
+        seed: int, **search: float | None) -> int:
     """Write the page, and print where it is."""
     out = "look.html" if out is None else out
     check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
+    growth = checked_growth(grow, seed, search)
     if text is None:
         check_no_text_options(pair=pair, target=target, instead=instead, layer=layer or None,
-                              head=head or None, token=token, tokens=tokens, live=live or None)
+                              head=head or None, token=token, tokens=tokens, live=live or None,
+                              grow=grow)
         data = training_page([folder, *(others or [])])
     else:
         if others is not None and len(others) > 1:
             raise InputError("--with: names several runs: beside a text expected one")
         data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
-                         token, tokens, live)
+                         token, tokens, live, growth)
     write_page(data, out, max_bytes)
     print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
     return 0
+
+
+def checked_growth(grow: int | None, seed: int, search: dict) -> tuple[int, int, dict] | None:
+    """(tokens, seed, options of `generate`) of --grow. Errors: InputError, an option without it."""
+    if grow is None:
+        for name in given(search):
+            raise InputError(f"{flag_name(name)}: only --grow uses it: give that, too")
+        return None
+    return whole_number("--grow", grow, 1), seed, checked_search(seed, search)
 
 
 def check_no_text_options(**options: object) -> None:
@@ -86,7 +105,7 @@ def training_page(folders: list[str]) -> dict:
 
 def text_page(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
               instead: str | None, layer: int, head: int, token: int | None, tokens: str | None,
-              live: bool) -> dict:
+              live: bool, growth: tuple[int, int, dict] | None) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
     subjects = []
     for name, model, tokenizer in opened(folder, other):
@@ -94,7 +113,13 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
                                      target, instead))
     check_first(subjects[0], layer, head, token)
     command = f'python -m minibert look {Path(folder).name} "{text}"'
-    return all_views(subjects, command, layer, head, token, live)
+    data = all_views(subjects, command, layer, head, token, live)
+    if growth is not None:
+        grow, seed, search = growth
+        writer = next((one for one in subjects if one.causal), subjects[0])
+        options = document_options(writer.model, writer.tokenizer, search)
+        add_tree(data, writer, seed, {"max_new_tokens": grow, **options})
+    return data
 
 
 def opened(folder: str, other: str | None) -> list[tuple]:

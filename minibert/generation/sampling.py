@@ -87,6 +87,11 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 def draw(logits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One token id per row, (B,), with the probabilities of that row."""
+    return pick(logits, rng.random((len(logits), 1)))
+
+
+def pick(logits: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The token id in each row, (B,), in whose part of the cumulated probabilities the number u
+    (B, 1) from 0 to 1 falls."""
     cumulative = np.cumsum(probabilities(logits), axis=-1)
-    threshold = rng.random((len(logits), 1)) * cumulative[:, -1:]
-    return (cumulative <= threshold).sum(axis=-1)
+    return (cumulative <= u * cumulative[:, -1:]).sum(axis=-1)

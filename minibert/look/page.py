@@ -21,7 +21,7 @@ from minibert.look.data import MAX_BYTES, encoded
 
 # In reading order: a script uses what stands above it.
 SCRIPTS = ("data.js", "numbers.js", "matrix.js", "weights.js", "heads.js", "curves.js",
-           "film.js", "run.js", "model.js", "live.js", "main.js")
+           "film.js", "run.js", "model.js", "live.js", "tree.js", "main.js")
 
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
