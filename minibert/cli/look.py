@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.cli.arguments import add_run, check_new_file, flag_name, given, path
@@ -13,14 +15,19 @@ from minibert.errors import InputError
 from minibert.look.data import MAX_BYTES, new_data
 from minibert.look.history import read_histories
 from minibert.look.look import all_views
+from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import write_page
 from minibert.look.run import add_training
 from minibert.look.subject import Subject, make_subject
+from minibert.look.terminal import terminal_text
 from minibert.look.tree import add_tree
 from minibert.models.architectures import BERT, GPT, classes_of
 from minibert.models.bert_tasks import BertForMultipleChoice
+from minibert.models.pretrained_model import PretrainedModel
+from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
+VIEWS = ("walk", "back", "heads")  # of the terminal
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = tuple([one for architecture in (BERT, GPT) for one in classes_of(architecture)
                  if one is not BertForMultipleChoice])
@@ -42,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a file that does not exist yet (look.html; .json: the data alone)")
     parser.add_argument("--live", action="store_true",
                         help="put the weights of a model of more than 500,000 into the page, too")
+    parser.add_argument("--terminal", action="store_true",
+                        help="print the views as text instead of writing a page")
+    parser.add_argument("--view", choices=VIEWS, help="with --terminal: only this one")
     growth = parser.add_argument_group("what the GPT would write")
     growth.add_argument("--grow", type=int, metavar="N",
                         help="N tokens after the text, each with the draw that led to it; with "
@@ -58,11 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str | None, pair: str | None, others: list[str] | None,
         target: str | None, instead: str | None, out: str | None, layer: int, head: int,
-        token: int | None, tokens: str | None, max_bytes: int, live: bool, grow: int | None,
-        seed: int, **search: float | None) -> int:
-    """Write the page, and print where it is."""
+        token: int | None, tokens: str | None, max_bytes: int, live: bool, terminal: bool,
+        view: str | None, grow: int | None, seed: int, **search: float | None) -> int:
+    """Write the page and print where it is, or print the views."""
+    if view is not None and not terminal:
+        raise InputError("--view: the page has all views: give --terminal, too")
+    if terminal and out is not None:
+        raise InputError("--out: --terminal writes no file: leave one of the two out")
     out = "look.html" if out is None else out
-    check_new_file("--out", out)
+    if not terminal:
+        check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
     growth = checked_growth(grow, seed, search)
     if text is None:
@@ -75,6 +90,9 @@ def run(folder: str, text: str | None, pair: str | None, others: list[str] | Non
             raise InputError("--with: names several runs: beside a text expected one")
         data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
                          token, tokens, live, growth)
+    if terminal:
+        print(terminal_text(data, view, sys.stdout.encoding or "ascii"))
+        return 0
     write_page(data, out, max_bytes)
     print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
     return 0
@@ -107,13 +125,13 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
               instead: str | None, layer: int, head: int, token: int | None, tokens: str | None,
               live: bool, growth: tuple[int, int, dict] | None) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
-    subjects = []
-    for name, model, tokenizer in opened(folder, other):
-        subjects.append(make_subject(name, model, tokenizer, text, pair, token_range(tokens),
-                                     target, instead))
+    models = opened(folder, other)
+    subjects = [make_subject(model.name, model.model, model.tokenizer, text, pair,
+                             token_range(tokens), target, instead) for model in models]
     check_first(subjects[0], layer, head, token)
-    command = f'python -m minibert look {Path(folder).name} "{text}"'
-    data = all_views(subjects, command, layer, head, token, live)
+    optimizers = [stored_optimizer(model.model, model.folder) for model in models]
+    command = f'python -m minibert look {shown_name(folder)} "{text}"'
+    data = all_views(subjects, optimizers, command, layer, head, token, live)
     if growth is not None:
         grow, seed, search = growth
         writer = next((one for one in subjects if one.causal), subjects[0])
@@ -122,31 +140,39 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
     return data
 
 
-def opened(folder: str, other: str | None) -> list[tuple]:
-    """(name, model, tokenizer) of each model in the folder, and in the second one. Errors:
-    InputError, the second has another vocabulary or kind of model."""
-    found = [open_one(str(place), "") for place in model_folders(folder)]
+@dataclass
+class Opened:
+    """A model that is looked at, and the folder of its checkpoint."""
+
+    name: str
+    model: PretrainedModel
+    tokenizer: Tokenizer
+    folder: Path
+
+
+def opened(folder: str, other: str | None) -> list[Opened]:
+    """The model in the folder (two of a `pretrain both`), and that of `--with`. Errors: InputError,
+    the second has another vocabulary or a folder holds two models already."""
+    found = [open_one(place) for place in model_folders(folder)]
     if other is None:
         return found
-    if len(found) > 1:
-        raise InputError(f"--with: {folder} holds two models already: name one of them, such as "
-                         f"{folder}/bert")
-    [place, *rest] = model_folders(other)
-    if rest:
-        raise InputError(f"--with {other}: holds two models: name one of them, such as "
-                         f"{other}/bert")
-    second = open_one(str(place), f" ({shown_name(other)})")
-    if found[0][2].vocab != second[2].vocab:
+    for name, places in ((folder, found), (other, model_folders(other))):
+        if len(places) > 1:
+            raise InputError(f"--with: {name} holds two models: name one of them, such as "
+                             f"{Path(name) / 'bert'}")
+    found.append(open_one(model_folders(other)[0]))
+    if found[0].tokenizer.vocab != found[1].tokenizer.vocab:
         raise InputError(f"--with {other}: its vocabulary is not that of {folder}: expected models "
                          "that read the same tokens")
-    return [(f"{found[0][0]} ({shown_name(folder)})", *found[0][1:]), second]
+    for one, name in zip(found, (folder, other)):
+        one.name = f"{one.name} ({shown_name(name)})"
+    return found
 
 
-def open_one(folder: str, addition: str) -> tuple:
-    """(name, model, tokenizer) of one folder with a model."""
-    model, tokenizer = open_model(folder, CLASSES, "look")
-    name = "GPT" if type(model) in classes_of(GPT) else "BERT"
-    return name + addition, model, tokenizer
+def open_one(folder: Path) -> Opened:
+    """The model of one folder."""
+    model, tokenizer = open_model(str(folder), CLASSES, "look")
+    return Opened("GPT" if type(model) in classes_of(GPT) else "BERT", model, tokenizer, folder)
 
 
 def shown_name(folder: str) -> str:

@@ -24,14 +24,14 @@ from minibert.errors import InputError
 from minibert.look.subject import Subject, top_outputs, weights_digest
 
 SCHEMA = "minibert.look.1"
-MAX_BYTES = 8_000_000
+MAX_BYTES = 7_500_000  # with the rest of a page: 8 MB
 # What is left out of a page that is too large, the first to go first; KEEP never goes.
-KEEP, WEIGHTS, LOGITS, HEAD_VECTORS, NEURONS, QUERIES, STREAMS, PATTERNS = range(8)
+KEEP, WEIGHTS, LOGITS, QUERIES, STREAMS, PATTERNS = range(6)
 LEFT_OUT = {WEIGHTS: "the weights of the model",
-            LOGITS: "all logits (the 10 largest are there)", HEAD_VECTORS: "the vectors of heads",
-            NEURONS: "the neurons inside the feed-forward layers",
+            LOGITS: "all logits (the 10 largest are there)",
             QUERIES: "queries, keys, values and scores of the layers but --layer",
-            STREAMS: "the vectors of the residual stream"}
+            STREAMS: "the vectors of the residual stream",
+            PATTERNS: "all but 8 bits of the attention weights"}
 
 
 def new_data(subjects: list[Subject], command: str, start: dict[str, int]) -> dict:
@@ -47,7 +47,8 @@ def _model(subject: Subject) -> dict:
     return {"name": subject.name, "class": type(subject.model).__name__,
             "layers": config.num_hidden_layers, "heads": config.num_attention_heads,
             "width": config.hidden_size, "vocab_size": config.vocab_size,
-            "norm_first": config.block_config.norm_first, "causal": subject.causal,
+            "norm_first": config.block_config.norm_first,
+            "norm_eps": config.block_config.layer_norm_eps, "causal": subject.causal,
             "parameters": sum([p.size for p in subject.model.parameters()]),
             "weights": weights_digest(subject.model), "tokens": subject.tokens,
             "ids": subject.ids, "types": subject.types,
@@ -101,19 +102,17 @@ def encoded(data: dict, max_bytes: int = MAX_BYTES) -> dict:
     they fit `max_bytes`; data["left_out"] says which. Errors: InputError, they never fit."""
     kinds = {name: "f32" for name in data["arrays"]}
     left_out = list(data["left_out"])
-    cure = f"--max-bytes {_bytes(data, kinds) + 200_000} brings it back"
+    cure = f"--max-bytes {_bytes(data, kinds) + 200_000} brings all back"
     for level in range(WEIGHTS, PATTERNS + 1):
-        if _bytes(data, kinds) <= max_bytes:
-            break
         found = [name for name, entry in data["arrays"].items() if entry["drop"] == level]
-        for name in found:
-            if level == PATTERNS:
-                kinds[name] = "u8"
-            else:
-                del kinds[name]
-        if found:
-            what = LEFT_OUT.get(level, "two thirds of the digits of the attention weights")
-            left_out.append({"what": what, "cure": cure})
+        gone = 0
+        while gone < len(found) and (_bytes(data, kinds) > max_bytes or gone and level == WEIGHTS):
+            gone += 1  # the last layers first; the weights all or none
+            kinds[found[-gone]] = "u8" if level == PATTERNS else None
+        if gone:
+            left_out.append({"what": f"{LEFT_OUT[level]} ({gone} of {len(found)} arrays)",
+                             "cure": cure})
+    kinds = {name: kind for name, kind in kinds.items() if kind}
     if _bytes(data, kinds) > max_bytes:
         raise InputError(f"--max-bytes {max_bytes}: the page needs {_bytes(data, kinds):,} even "
                          "without all that can be left out: give more, or a shorter text")
@@ -131,6 +130,6 @@ def _base64(array: np.ndarray, kind: str) -> str:
 
 
 def _bytes(data: dict, kinds: dict[str, str]) -> int:
-    """The length of all arrays in base64."""
+    """The length in base64 of all arrays that are not left out."""
     return sum([4 * data["arrays"][name]["array"].size * (4 if kind == "f32" else 1) // 3
-                for name, kind in kinds.items()])
+                for name, kind in kinds.items() if kind])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 
-from minibert.look.data import MAX_BYTES, new_data
+from minibert.look.data import MAX_BYTES, add_view, new_data
 from minibert.look.heads import add_heads
 from minibert.look.live import add_live
+from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import iframe, write_page
 from minibert.look.subject import Subject, make_subject
+from minibert.look.walk import add_walk
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
+
+SEAL = ("When this page opens, it computes its numbers once more from each other, and compares "
+        "them with those of Python: a page that was damaged does not pass.")
 
 
 class Look:
@@ -38,19 +43,21 @@ def look(model: PretrainedModel, tokenizer: Tokenizer, text: str, pair: str | No
     """
     name = "GPT" if "GPT" in type(model).__name__ else "BERT"
     subject = make_subject(name, model, tokenizer, text, pair, target=target, instead=instead)
-    return Look(all_views([subject], "minibert.look(...)"))
+    return Look(all_views([subject], [stored_optimizer(model)], "minibert.look(...)"))
 
 
-def all_views(subjects: list[Subject], command: str, layer: int = 0, head: int = 0,
-              token: int | None = None, live: bool = False) -> dict:
-    """The data dict with every view of the subjects. `layer`, `head` and `token` are shown first
-    (None: the target's position). `live`: the weights of large models, too. Errors: InputError,
-    one of them that a model does not have."""
+def all_views(subjects: list[Subject], optimizers: list[dict], command: str, layer: int = 0,
+              head: int = 0, token: int | None = None, live: bool = False) -> dict:
+    """The data dict with every view of the subjects. `optimizers` are those of stored_optimizer;
+    `layer`, `head` and `token` are shown first (None: the target's position). `live`: the weights
+    of large models, too."""
     first = subjects[0]
     if token is None:
         token = 0 if first.target is None else first.target.position
     start = {"layer": layer, "head": head, "token": token}
     data = new_data(subjects, command, start)
+    add_walk(data, subjects, optimizers)
     add_heads(data, subjects)
     add_live(data, subjects, live)
+    add_view(data, "seal", "Seal", SEAL, [])
     return data

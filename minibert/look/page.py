@@ -20,8 +20,9 @@ from minibert.errors import InputError
 from minibert.look.data import MAX_BYTES, encoded
 
 # In reading order: a script uses what stands above it.
-SCRIPTS = ("data.js", "numbers.js", "matrix.js", "weights.js", "heads.js", "curves.js",
-           "film.js", "run.js", "model.js", "live.js", "tree.js", "main.js")
+SCRIPTS = ("data.js", "numbers.js", "matrix.js", "cursor.js", "vectors.js", "steps.js", "walk.js",
+           "back.js", "weights.js", "heads.js", "curves.js", "film.js", "run.js", "model.js",
+           "live.js", "tree.js", "seal.js", "main.js")
 
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:

@@ -63,7 +63,8 @@ class Subject:
     """`tokens` are texts to be shown; `special[i]`: the token was added around the text; `words[i]`
     numbers the words that tokens belong to; `spans[i]` is the place in the text (pairs: of both
     texts, a blank between them), None for a special token. `target` is None for a model without a
-    head. `cache` holds all activations of one forward, `outputs` the model's."""
+    head. `cache` holds all activations of one forward, `outputs` the model's; `logits` (the
+    target's, with their gradient), `loss` and `gradients` are set by walk.backward."""
 
     name: str
     model: PretrainedModel
@@ -78,6 +79,9 @@ class Subject:
     target: Target | None = None
     outputs: object = None
     cache: object = None
+    logits: Tensor | None = None
+    loss: float | None = None
+    gradients: dict[str, np.ndarray] | None = None
 
     @property
     def causal(self) -> bool:
@@ -283,8 +287,8 @@ def top_outputs(subject: Subject, count: int) -> list[tuple[str, float, int]]:
     if subject.target is None:
         return []
     names = output_names(subject, subject.target.kind)
-    p = probabilities(subject.target.logits(subject.outputs).data[None, :len(names)])[0]
-    best = np.argsort(-p, kind="stable")[:count]
+    p = probabilities(subject.target.logits(subject.outputs).data[None])[0]
+    best = np.argsort(-p[:len(names)], kind="stable")[:count]
     return [(visible(names[i]), float(p[i]), int(i)) for i in best]
 
 

@@ -27,6 +27,7 @@ def test_a_page_opens_without_a_complaint_and_without_a_network(opened, pages, n
     assert page.console == [] and page.requests == [pages[name].as_uri()]
     assert page.evaluate("document.querySelectorAll('*').length") <= 5000
     assert page.evaluate("document.querySelectorAll('.bad').length") == 0
+    assert "recomputed" in page.text("#sealed")
     unnamed = [node for node in page.accessible() if node["role"] in ("button", "link", "image")
                and not node["name"]]
     assert unnamed == []
@@ -34,7 +35,7 @@ def test_a_page_opens_without_a_complaint_and_without_a_network(opened, pages, n
 
 def test_keys_alone_choose_a_head_and_a_link_restores_it(opened, pages):
     page = opened(pages["bert"])
-    page.key("ArrowDown", "h", "h", "ArrowLeft")
+    page.key("3", "ArrowDown", "h", "h", "ArrowLeft")
     assert page.evaluate("location.hash") == "#heads/L1H2/t3"
     pressed = "document.querySelector('.thumbs [aria-pressed=true]').dataset.place"
     assert page.evaluate(pressed) == "0/1/2"
@@ -83,7 +84,7 @@ def test_hidden_special_tokens_are_named_with_their_share(opened, pages):
 
 def test_two_models_are_compared_over_the_tokens_that_both_have(opened, pages):
     page = opened(pages["both"])
-    page.key("b", "m")
+    page.key("3", "b", "m")
     assert page.console == []
     assert page.text("[data-figure='2'] h3") == "GPT layer 0 head 0 less BERT layer 0 head 0"
     assert page.evaluate("document.querySelectorAll('.figure[hidden]').length") == 0

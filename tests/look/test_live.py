@@ -9,6 +9,7 @@ from tests.look.small_pages import bert, data_in, gpt, tokenizer
 import minibert as mb
 from minibert.look import live as live_module
 from minibert.look.look import all_views, look
+from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import SCRIPTS, web_file
 from minibert.look.subject import make_subject
 
@@ -94,6 +95,7 @@ def test_a_token_is_replaced_and_every_view_follows(browser, tmp_path):
 def test_a_large_model_is_live_only_when_asked(monkeypatch):
     subject = make_subject("BERT", bert(WORDS), WORDS, "the bank")
     monkeypatch.setattr(live_module, "PARAMETERS", 100)
-    names = [[view["name"] for view in all_views([subject], "", live=live)["views"]]
+    optimizers = [stored_optimizer(subject.model)]
+    names = [[view["name"] for view in all_views([subject], optimizers, "", live=live)["views"]]
              for live in (False, True)]
     assert "live" not in names[0] and "live" in names[1]

@@ -3,16 +3,17 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const views = [];  // each file of a view adds itself: see main.js
 
-// An array of a model by name: {shape, axes, values: Float32Array}. Errors: it was left out, since
-// the page would have been too large.
+// An array of a model by name: {shape, axes, values: Float32Array, bits}. Errors: LeftOut, the page
+// would have been too large.
+class LeftOut extends Error {}
 const decoded = new Map();
 const hasArray = (model, name) => `m${model}.${name}` in data.arrays;
 function array(model, name) {
   const key = `m${model}.${name}`;
-  if (!hasArray(model, name)) throw new Error(`${key} was left out of this page`);
+  if (!hasArray(model, name)) throw new LeftOut(`${key} was left out: see the notes above`);
   if (!decoded.has(key)) {
     const { shape, axes, ...coded } = data.arrays[key];
-    decoded.set(key, { shape, axes, values: numbersOf(coded) });
+    decoded.set(key, { shape, axes, values: numbersOf(coded), bits: "u8" in coded ? 8 : 32 });
   }
   return decoded.get(key);
 }
@@ -64,7 +65,7 @@ function toggle(text, press) {
 
 // A table: rows of texts, numbers already written; columns of numbers are set flush right.
 function makeTable(caption, head, rows) {
-  const isNumber = (cell) => /^[-+\u2212]?[\d.]/.test(cell);
+  const isNumber = (cell) => /^([-+\u2212]?[\d.]|$)/.test(cell);
   const classOf = head.map((_, i) =>
     (rows.length > 0 && rows.every((row) => isNumber(row[i])) ? "number" : null));
   const cells = (row, tag) => row.map((cell, i) => make(tag, { class: classOf[i] }, cell));

@@ -99,14 +99,18 @@ views.push((() => {
   }
 
   function showThumbs(now) {
+    const look = JSON.stringify([choices, theme]), isNew = look !== thumbs.look;
+    thumbs.look = look;
     for (const button of thumbs.querySelectorAll("button")) {
       const [model, layer, head] = button.dataset.place.split("/").map(Number);
-      const matrix = headMatrix({ model, layer, head }, choices);
-      drawSmall(button.firstChild, matrix, Math.max(2, Math.floor(72 / matrix.w.length)));
+      if (isNew) drawThumb(button.firstChild, headMatrix({ model, layer, head }, choices));
       const isChosen = model === now.model && layer === now.layer && head === now.head;
       button.setAttribute("aria-pressed", String(isChosen));
     }
   }
+
+  const drawThumb = (canvas, matrix) =>
+    drawSmall(canvas, matrix, Math.max(2, Math.floor(72 / matrix.w.length)));
 
   // What the chosen rows read together, the largest first; the small ones and the hidden ones are
   // summed up.

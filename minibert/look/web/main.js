@@ -22,7 +22,13 @@ function setState(changes) {
     state.head = within(state.head, state.layer === model.layers ? 1 : model.heads);
     state.token = within(state.token, model.tokens.length);
   }
-  for (const view of drawn) view.show(state);
+  for (const view of drawn) {
+    try {
+      view.show(state);
+    } catch (error) {
+      warn(document.getElementById(view.name).querySelector(".live"), error);
+    }
+  }
   for (const link of document.querySelectorAll("nav a")) {
     const isPresent = link.hash === `#${state.view}`;
     if (isPresent) link.setAttribute("aria-current", "true");
@@ -59,8 +65,8 @@ function goTo(view) {
 
 function drawAll() {
   if (data.schema !== "minibert.look.1") {
-    return warn(document.querySelector("main"), `This page's data is ${data.schema}, which its `
-      + "script cannot read: only the tables are shown.");
+    return warn(document.getElementById("say"),
+      new Error(`this page's data is ${data.schema}, which its script cannot read`));
   }
   for (const part of data.views) {
     const view = views.find((one) => one.name === part.name);
@@ -68,22 +74,21 @@ function drawAll() {
     if (!view) continue;
     try {
       view.draw(section.querySelector(".live"), part);
-      view.show({ ...state });
       drawn.push(view);
       section.querySelector("details.tables")?.removeAttribute("open");
     } catch (error) {
-      warn(section.querySelector(".live"), `This view cannot be drawn: ${error.message}`);
+      warn(section.querySelector(".live"), error);
     }
   }
   setState(readHash());
   if (location.hash.includes("/")) document.getElementById(state.view)?.scrollIntoView();
 }
 
-function warn(where, text) {
-  where.replaceChildren(make("p", { class: "note bad" }, text));
+function warn(where, error) {
+  where.replaceChildren(make("span", { class: "note bad" }, `cannot be drawn: ${error.message}`));
 }
 
-function press(key) {
+function press(key, event) {
   const model = data.models[state.model];
   const moves = {
     ArrowLeft: { token: state.token - 1, more: [] },
@@ -95,7 +100,7 @@ function press(key) {
     Escape: { ...data.start, model: 0, more: [] },
   };
   const own = drawn.find((view) => view.name === state.view)?.keys?.[key];
-  if (own) own[1]();
+  if (own) own[1](event);
   else if (/^[1-9]$/.test(key) && drawn[key - 1]) goTo(drawn[key - 1].name);
   else if (key === "?") showKeys();
   else if (model && moves[key]) {
@@ -110,15 +115,16 @@ function press(key) {
 function showKeys(isShown = document.getElementById("help").hidden) {
   const help = document.getElementById("help");
   const own = drawn.find((view) => view.name === state.view)?.keys ?? {};
-  const further = Object.entries(own).map(([key, [text]]) => [key, text]);
+  const further = Object.entries(own).map(([key, [text]]) => [key.replace(" ", "Space"), text]);
   help.replaceChildren(makeTable("keys", ["key", ""], [...Object.entries(KEYS), ...further]));
   help.hidden = !isShown;
 }
 
 document.addEventListener("keydown", (event) => {
-  const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+  const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)
+    || (event.target.closest("button, summary, a") && /^(Enter| )$/.test(event.key));
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
-  if (press(event.key)) event.preventDefault();
+  if (press(event.key, event)) event.preventDefault();
 });
 document.querySelector("nav").addEventListener("click", (event) => {
   if (!event.target.hash) return;
@@ -128,9 +134,10 @@ document.querySelector("nav").addEventListener("click", (event) => {
 addEventListener("hashchange", () => setState(readHash()));
 // Pictures take their colours when they are drawn.
 for (const query of ["print", "(prefers-color-scheme: dark)"]) {
-  matchMedia(query).addEventListener("change", () => setState({}));
+  matchMedia(query).addEventListener("change", () => { readTheme(); setState({}); });
 }
 const helpButton = document.getElementById("help-button");
 helpButton.hidden = false;
 helpButton.addEventListener("click", () => showKeys());
+readTheme();
 drawAll();

@@ -9,14 +9,15 @@ function drawCell(pen, x, y, size, value, matrix) {
   const share = Math.min(Math.abs(value) / matrix.most, 1);
   const side = Math.sqrt(share) * (size - 1), gap = (size - side) / 2;
   if (side < 0.7) return;
-  const ink = isPrinted() ? "#000" : matrix.signed ? colour(value < 0 ? "--minus" : "--plus") : "";
+  const signed = matrix.signed ? colour(value < 0 ? "--minus" : "--plus") : null;
+  const ink = theme.isPrinted ? "#000" : signed;
   if (matrix.signed && value < 0) {
     pen.strokeStyle = ink;
     pen.lineWidth = Math.min(2, side / 3);
     const inner = Math.max(side - pen.lineWidth, 0.5);
     pen.strokeRect(x + gap + pen.lineWidth / 2, y + gap + pen.lineWidth / 2, inner, inner);
   } else {
-    pen.fillStyle = ink || shade(share);
+    pen.fillStyle = ink ?? shade(share);
     pen.fillRect(x + gap, y + gap, side, side);
   }
 }
@@ -39,7 +40,7 @@ function drawDigits(pen, x, y, size, value, matrix) {
   const isHollow = matrix.signed && value < 0;
   pen.font = `${size < 30 ? 9 : 10.5}px system-ui, "DejaVu Sans", sans-serif`;
   pen.textAlign = "center";
-  const ink = matrix.signed || isPrinted() ? colour("--paper") : inkOn(share);
+  const ink = matrix.signed || theme.isPrinted ? colour("--paper") : inkOn(share);
   pen.fillStyle = isHollow ? colour("--ink") : ink;
   const text = fixed(Math.abs(value), matrix.most > 9.9 ? 0 : matrix.most > 1 ? 1 : 2);
   pen.fillText(text.replace(/^0\./, "."), x + size / 2, y + size / 2 + 4);
@@ -109,42 +110,4 @@ function drawLabels(pen, matrix, left, top, size) {
   pen.fillText(`${matrix.up ?? "columns answer"} \u2192`, left, 12);
   pen.textAlign = "right";
   pen.fillText(`${matrix.left ?? "rows ask"} \u2193`, left - 6, top - 8);
-}
-
-// The cell [row, column] under a pointer, column null on a row's label; null outside.
-function cellAt(canvas, matrix, event) {
-  const box = canvas.getBoundingClientRect(), { left, top, size } = matrix.place;
-  const r = Math.floor((event.clientY - box.top - top) / size);
-  const c = Math.floor((event.clientX - box.left - left) / size);
-  if (r < 0 || r >= matrix.rows.length || c >= matrix.columns.length) return null;
-  return [r, c < 0 ? null : c];
-}
-
-// A canvas that says the cell under the pointer or the cursor (arrow keys) and reports a click or
-// Enter by lock(row, isMore); isMore: Shift was held. `current()` is the matrix that it shows.
-function matrixCanvas(name, current, describe, lock) {
-  const canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": name });
-  const tell = (cell) => { if (cell) say(describe(...cell)); };
-  const move = (dr, dc) => {
-    const matrix = current(), [r, c] = matrix.at ?? [0, null];
-    const within = (i, n) => Math.max(0, Math.min(n - 1, i));
-    const { rows, columns } = matrix;
-    matrix.at = [within(r + dr, rows.length), within((c ?? -dc) + dc, columns.length)];
-    drawMatrix(canvas, matrix);
-    tell(matrix.at);
-  };
-  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-  canvas.addEventListener("mousemove", (event) => tell(cellAt(canvas, current(), event)));
-  canvas.addEventListener("click", (event) => {
-    const cell = cellAt(canvas, current(), event);
-    if (cell) lock(cell[0], event.shiftKey);
-  });
-  canvas.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && current().at) lock(current().at[0], event.shiftKey);
-    else if (steps[event.key]) move(...steps[event.key]);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  return canvas;
 }

@@ -18,19 +18,27 @@ function short(text, most = 12) {
 const VIRIDIS = ["#fde725", "#addc30", "#5ec962", "#28ae80", "#21918c", "#2c728e", "#3b528b",
   "#472d7b", "#440154"];
 
-const isPrinted = () => matchMedia("print").matches;
-const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches && !isPrinted();
+const COLOURS = ["--paper", "--ink", "--soft", "--rule", "--accent", "--plus", "--minus",
+  "--run0", "--run1", "--run2", "--run3"];  // of look.css
+const theme = { isPrinted: false, isDark: false, colours: {} };
+
+// Read what look.css and the reader's settings say, for the pictures drawn from now on.
+function readTheme() {
+  theme.isPrinted = matchMedia("print").matches;
+  theme.isDark = matchMedia("(prefers-color-scheme: dark)").matches && !theme.isPrinted;
+  const style = getComputedStyle(document.documentElement);
+  for (const name of COLOURS) theme.colours[name] = style.getPropertyValue(name).trim();
+}
+
+const colour = (name) => theme.colours[name];
 
 function shade(share) {
   const last = VIRIDIS.length - 1, stop = Math.round(Math.min(Math.max(share, 0), 1) * last);
-  return VIRIDIS[isDark() ? last - stop : stop];
+  return VIRIDIS[theme.isDark ? last - stop : stop];
 }
 
 // Black or white, whichever is read better on a shade.
-const inkOn = (share) => ((isDark() ? share > 0.44 : share < 0.44) ? "#000" : "#fff");
-
-// A colour of look.css, which depends on light, dark and print.
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const inkOn = (share) => ((theme.isDark ? share > 0.44 : share < 0.44) ? "#000" : "#fff");
 
 // A canvas of so many CSS pixels, sharp on every screen; returns its drawing context.
 function prepare(canvas, width, height) {

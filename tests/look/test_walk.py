@@ -1,0 +1,126 @@
+"""The walk: every quoted line stands where it is said to, every step of AdamW is the engine's."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.look.small_pages import bert, data_in, gpt, tokenizer
+
+import minibert as mb
+from minibert.look.data import array_name, find_view
+from minibert.look.optimizer_state import stored_optimizer
+from minibert.look.page import html_page
+from minibert.look.subject import make_subject
+from minibert.look.walk import backward
+from minibert.training.optim import AdamW, clip_grad_norm_
+
+ROOT = Path(mb.__path__[0]).parent
+
+
+def quotes(value):
+    """All quoted lines within the data of a page."""
+    if isinstance(value, dict):
+        if {"file", "line", "text"} <= set(value):
+            yield value
+        for part in value.values():
+            yield from quotes(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from quotes(part)
+
+
+@pytest.mark.parametrize("make, cls", [
+    (bert, mb.BertForPreTraining), (bert, mb.BertForTokenClassification), (gpt, None)])
+def test_a_quoted_line_is_the_line_of_that_file(make, cls):
+    words = tokenizer()
+    model = make(words, cls) if cls else make(words)
+    data = data_in(html_page(mb.look(model, words, "the bank is muddy").data))
+    found = list(quotes(data))
+    assert len(found) >= 20
+    for quote in found:
+        lines = (ROOT / quote["file"]).read_text(encoding="utf-8").splitlines()
+        assert lines[quote["line"] - 1].strip() == quote["text"]
+
+
+# What the line of a step must hold: the name of what computes it.
+NAMES = {"pieces": "ids", "embed": "hook_embed", "norm": "sqrt(variance", "qkv": "self.qkv(",
+         "scores": "query @ key", "mask": "masked_fill", "softmax": "exponentials",
+         "mixture": "weights @", "output": "self.output(", "residual": "self.attention",
+         "neurons": "gelu(", "mlp": "self.output(", "logits": "linear(", "loss": "masked_fill"}
+
+
+@pytest.mark.parametrize("make, norm_first", [(bert, False), (gpt, True)])
+def test_the_steps_are_in_the_order_of_the_model(make, norm_first):
+    words = tokenizer()
+    [part] = find_view(mb.look(make(words), words, "the bank").data, "walk")["models"]
+    names = [step["name"] for step in part["steps"]]
+    assert set(names) == set(NAMES)
+    assert (names.index("norm") < names.index("qkv")) is norm_first
+    for step in part["steps"]:
+        assert NAMES[step["name"]] in step["forward"]["text"], step["name"]
+
+
+@pytest.mark.parametrize("make", [bert, gpt])
+def test_a_weight_moves_as_the_optimizer_moves_it(make):
+    words = tokenizer()
+    model = make(words)
+    optimizer = stored_optimizer(model)
+    [part] = find_view(mb.look(model, words, "the bank is").data, "walk")["models"]
+    subject = make_subject("", model, words, "the bank is")
+    backward(subject)
+    for name, parameter in model.named_parameters():
+        parameter.grad = subject.gradients.get(name)
+    groups = [{"params": [p], "weight_decay": optimizer["weight_decay"] if name in
+               optimizer["decayed"] else 0.0} for name, p in model.named_parameters()]
+    stepper = AdamW(groups, lr=optimizer["lr"], betas=optimizer["betas"], eps=optimizer["eps"])
+    assert np.isclose(clip_grad_norm_(model.parameters(), optimizer["clip"]),
+                      part["optimizer"]["norm"], rtol=1e-5)
+    stepper.step()
+    moved = model.state_dict()
+    assert len(part["weights"]) >= 8
+    for one in part["weights"]:
+        name, index = one["name"][:-1].split("[")
+        assert np.isclose(moved[name][tuple(map(int, index.split(", ")))], one["new"], rtol=1e-5,
+                          atol=1e-8), name
+
+
+def test_the_loss_is_that_of_the_target_alone():
+    words = tokenizer()
+    subject = make_subject("GPT", gpt(words), words, "the bank is", target="muddy")
+    loss = backward(subject)
+    logits = subject.outputs.logits.data[0, -1].astype(np.float64)
+    p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert np.isclose(loss, -np.log(p[words.vocab["muddy"]]), rtol=1e-5)
+    expected = p - (np.arange(len(p)) == words.vocab["muddy"])
+    assert np.allclose(subject.logits.grad, expected, atol=1e-6)
+    later = subject.cache.grad("blocks.1.hook_resid_post")[0]
+    assert not later[:-1].any() and later[-1].any()  # only the last token's vector is scored
+
+
+def test_looking_leaves_the_gradients_of_a_model_alone():
+    words = tokenizer()
+    model = gpt(words)
+    for parameter in model.parameters():
+        parameter.grad = np.ones_like(parameter.data)
+    look = mb.look(model, words, "the bank")
+    assert all((parameter.grad == 1).all() for parameter in model.parameters())
+    again = mb.look(gpt(words), words, "the bank")
+    assert find_view(look.data, "walk") == find_view(again.data, "walk")
+
+
+def test_the_strongest_neurons_are_chosen_after_the_activation():
+    words = tokenizer()
+    subject = make_subject("BERT", bert(words), words, "the bank is")
+    data = mb.look(subject.model, words, "the bank is").data
+    post = subject.cache["blocks.0.mlp.hook_post"][0]
+    numbers = data["arrays"][array_name(0, "blocks.0.neurons.numbers")]["array"].astype(int)
+    shown = data["arrays"][array_name(0, "blocks.0.neurons.post")]["array"]
+    for token, values in enumerate(post):
+        assert np.abs(values[numbers[token, 0]]) == np.abs(values).max()
+        assert np.array_equal(values[numbers[token]], shown[token])
+
+
+def test_moments_of_a_run_count_only_at_its_last_step(folders, tmp_path):
+    model = bert(tokenizer())
+    assert stored_optimizer(model, folders / "bert" / "best")["step"] == 1
+    assert "default settings" in stored_optimizer(model, None)["note"]
