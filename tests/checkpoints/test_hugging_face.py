@@ -271,11 +271,11 @@ def test_sizes_that_are_not_those_of_the_weights(tmp_path, model_class, changes,
 def test_a_model_larger_than_its_file_is_not_built(tmp_path):
     """Layers that are there in name only: no memory is taken before they are missed."""
     def change(arrays):
-        return arrays | {f"encoder.layer.{i}.nothing": np.zeros(0) for i in range(10**4)}
+        return arrays | {f"encoder.layer.{i}.nothing": np.zeros(0) for i in range(3000)}
 
-    with pytest.raises(InputError, match="stack.blocks.2.* are missing, and 119972 more"):
+    with pytest.raises(InputError, match="stack.blocks.2.* are missing, and 35972 more"):
         mb.BertModel.from_pretrained(rewritten(tmp_path, mb.BertModel, change,
-                                               num_hidden_layers=10**4))
+                                               num_hidden_layers=3000))
 
 
 def test_weights_whose_shapes_do_not_fit(tmp_path):
