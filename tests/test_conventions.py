@@ -22,6 +22,13 @@ def nodes(folder: str) -> list[tuple[str, ast.AST]]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten():
+    """Millions of nodes would slow down all tests that follow."""
+    yield
+    nodes.cache_clear()
+
+
 def imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
