@@ -1,11 +1,11 @@
-"""Demo 17: the logit lens: what a BERT and a GPT would say after each half of a layer.
+"""Demo 17: the logit lens: the predictions of a BERT and a GPT after each half of a layer.
 
     python demos/17_logit_lens.py
 
 The stream before block 0, after each attention and after each MLP is read by the model's own head.
-The lens is raw: the head was trained on the last layer alone. A GPT shares the word vectors between
-input and output, so before block 0 its lens names the word that it just read; a BERT's first row
-sees [MASK] and its position, and nothing of the sentence.
+The lens is raw: the head was trained on the last layer alone. A GPT has the same word vectors for
+input and output, so its first row repeats the input; a BERT's first row at [MASK] depends on the
+position alone, not on the sentence.
 """
 
 import argparse

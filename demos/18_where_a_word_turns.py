@@ -5,8 +5,8 @@
 `bank` is in the river or in town. Two texts differ in two words before it, and a BERT reads both.
 One activation at a time is taken from the text of the town and put into that of the river, and the
 share of the difference that it brings along is measured: 0 is still the river's bank, 1 the town's.
-The difference is logit(mill) - logit(market) in bank's own place: which word the model would also
-believe there. The toy world's oracle says what `bank` means.
+The difference is logit(mill) - logit(market) in bank's own place: whether a river's place or a
+town's would fit there. The toy world's oracle gives the exact probability of each meaning.
 """
 
 import argparse

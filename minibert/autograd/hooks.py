@@ -58,8 +58,8 @@ def full_name(path: str, name: str) -> str:
 @contextmanager
 def watch_points(model, visit: Visit, alone: bool = False) -> Iterator[None]:
     """Within it `visit` is called at each hook point of `model`, in this thread and in those that
-    it starts in a copy of its context. Several may watch: each sees what the one before left; with
-    `alone`, earlier watchers and observers (a trace) are not called."""
+    it starts in a copy of its context. Several watchers are called in order, each with the result
+    of the one before; with `alone`, earlier watchers and observers (a trace) are not called."""
     watchers, observing = ((), ()) if alone else (_watchers.get(), observers.get())
     token = _watchers.set((*watchers, (model, visit)))
     observers_token = observers.set((*observing, _IdleObserver()))

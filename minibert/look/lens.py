@@ -1,7 +1,7 @@
 """The stream read by the model's own head: the logit lens, and direct logit attribution.
 
-Raw: the head was trained on the last layer's vectors, so the early rows of the lens say less than
-the vectors hold (Belrose et al. 2023, "Eliciting Latent Predictions", section 2).
+A raw lens: the head was trained on the last layer's vectors, so the early rows understate what is
+in the vectors (Belrose et al. 2023, "Eliciting Latent Predictions", section 2).
 """
 
 from __future__ import annotations

@@ -274,8 +274,8 @@ def _row(name: str, shape: tuple[int, ...], source: str) -> HookName:
 
 def matching_names(model: Module, names: Names, computed: bool = True) -> list[str]:
     """The full names that `names` chooses: a name or pattern, a list of them, or a function of a
-    name. A hook_result chooses its hook_z if `computed`. Errors: InputError for what matches
-    nothing."""
+    name. A hook_result stands for its hook_z if `computed`. Errors: InputError for what matches
+    nothing, and for a hook_result if not `computed`."""
     known = [row.name for row in hook_names(model)]
     if callable(names):
         chosen = [name for name in known if names(name) and RESULT not in name]

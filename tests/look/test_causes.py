@@ -5,6 +5,7 @@ import pytest
 
 import minibert as mb
 from minibert.errors import InputError
+from minibert.look import causes
 from minibert.look.causes import (ablate_branches, gradient_x_input, mean_of_heads, replace_words,
                                   target_value, target_values)
 from tests.models.small_models import T, V, batch, gradients, small
@@ -180,6 +181,20 @@ def test_a_replaced_word_is_the_text_with_the_other_word():
         expected = value(model, other, inputs) - value(model, ids, inputs)
         assert abs(changes[position] - expected) < 1e-11
     assert replace_words(model, ids, target=TARGET, **inputs).shape == (T,)
+
+
+def test_several_batches_equal_one(monkeypatch):
+    model, (ids, inputs) = small(mb.BertForMaskedLM), text(mb.BertForMaskedLM)
+
+    def results():
+        return [mb.patch(model, ids, text(mb.BertForMaskedLM, 1)[0], target=TARGET, **inputs),
+                mb.ablate(model, ids, target=TARGET, **inputs),
+                mb.integrated_gradients(model, ids, target=TARGET, **inputs).tokens]
+
+    at_once = results()
+    monkeypatch.setattr(causes, "TOKENS_AT_ONCE", 11 * T)  # 42, 7 and 64 rows
+    for one, other in zip(results(), at_once):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-10)
 
 
 # ---- targets and mistakes ------------------------------------------------------------------------

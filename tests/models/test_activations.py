@@ -256,6 +256,18 @@ def test_hooks_leave_other_models_alone_and_end_with_their_block():
     np.testing.assert_array_equal(model(**inputs).logits.data, plain)
 
 
+def test_hooks_while_a_text_is_generated():
+    """With the cache of keys and values a pattern is (B, H, 1, S) from the second token on."""
+    model, shapes = small(mb.GPT2LMHeadModel), []
+    options = dict(max_new_tokens=3, eos_token_id=())
+    ids = np.array([[1, 2, 3]])
+    with mb.hooks(model, [("blocks.0.attn.hook_pattern",
+                           lambda array, name: shapes.append(array.shape))]):
+        watched = model.generate(ids, **options)
+    np.testing.assert_array_equal(watched, model.generate(ids, **options))
+    assert shapes == [(1, 3, 3, 3), (1, 3, 1, 4), (1, 3, 1, 5)]
+
+
 def test_the_list_of_names_is_made_unseen():
     """The forward of one token that makes it reaches no hook and no trace from outside."""
     model, shapes = small(mb.BertForPreTraining), []
