@@ -12,12 +12,14 @@ LABEL = 16  # the least distance of two labels
 MARGIN = 0.04  # above the largest and below the smallest value
 
 
-def chart_text(chart: dict, width: int = 80) -> list[str]:
-    """A chart of history.py as lines of at most `width` columns."""
+def chart_text(chart: dict, name: str) -> list[str]:
+    """A chart of history.py of the run `name` as lines of at most 80 columns."""
     bins = chart["bins"]
     points = [] if bins is None else list(zip(bins["last"].tolist(), bins["mean"].tolist()))
     lines = [(line["label"], line["value"]) for line in chart["lines"]]
-    return loss_curve(points, chart["dots"], lines, width - 10)
+    unit = chart["unit"] and f", {chart['unit']}"
+    return [f"{name}: {chart['title'].lower()}{unit}"[:80],
+            *loss_curve(points, chart["dots"], lines)]
 
 
 def chart_svg(chart: dict, name: str) -> str:

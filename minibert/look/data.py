@@ -88,7 +88,8 @@ def add_array(data: dict, name: str, array: np.ndarray, axes: str, drop: int = K
 
 def add_view(data: dict, name: str, title: str, intro: str, tables: list[dict], **parts) -> None:
     """Add a view: its name (a word, in links), its title, a sentence or two that say how to read
-    it, its tables, and the parts that its JavaScript reads."""
+    it, its tables, and the parts that its JavaScript reads. A part "static" is not for JavaScript:
+    a list of {"svg", "text": lines}, pictures for the page without it and for the terminal."""
     data["views"].append({"name": name, "title": title, "intro": intro, "tables": tables, **parts})
 
 
@@ -98,8 +99,9 @@ def find_view(data: dict, name: str) -> dict | None:
 
 
 def encoded(data: dict, max_bytes: int = MAX_BYTES) -> dict:
-    """The dict for JSON: arrays in base64, and left out from the first kind of LEFT_OUT on until
-    they fit `max_bytes`; data["left_out"] says which. Errors: InputError, they never fit."""
+    """The dict for JSON: without static parts, with arrays in base64, and left out from the first
+    kind of LEFT_OUT on until they fit `max_bytes`; data["left_out"] says which. Errors: InputError,
+    they never fit."""
     kinds = {name: "f32" for name in data["arrays"]}
     left_out = list(data["left_out"])
     cure = f"--max-bytes {_bytes(data, kinds) + 200_000} brings all back"
@@ -120,7 +122,9 @@ def encoded(data: dict, max_bytes: int = MAX_BYTES) -> dict:
                      "axes": data["arrays"][name]["axes"],
                      kind: _base64(data["arrays"][name]["array"], kind)}
               for name, kind in kinds.items()}
-    return {**data, "arrays": arrays, "left_out": left_out}
+    views = [{part: value for part, value in view.items() if part != "static"}
+             for view in data["views"]]
+    return {**data, "views": views, "arrays": arrays, "left_out": left_out}
 
 
 def _base64(array: np.ndarray, kind: str) -> str:

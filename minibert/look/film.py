@@ -119,6 +119,8 @@ def read_frames(records: list[dict], where: str) -> dict | None:
         at = f"{where}: film at step {frame['step']}"
         attention.append(decoded(f"{at}: attention", frame["attention"], "u8", 4))
         vectors.append(decoded(f"{at}: vectors", frame["vectors"], "f16", 2).astype(np.float64))
+        if not all([isinstance(text, str) for text in [*frame["tokens"], *frame["words"]]]):
+            raise InputError(f"{at}: expected texts as tokens and words: the file is damaged")
         _, _, T, S = attention[-1].shape
         if (T != len(frame["tokens"]) or S != T or len(vectors[-1]) != len(frame["words"])
                 or frame["tokens"] != frames[0]["tokens"] or frame["words"] != frames[0]["words"]

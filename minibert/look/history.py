@@ -26,8 +26,11 @@ MOST_BINS, MOST_RUNS = 200, 4
 WIDE = 30  # the quotient of the largest and the smallest loss from which on their scale is log
 LABELS = {"uniform": "knowing nothing: ln V", "unigram": "counting words",
           "bigram": "counting pairs of words", "oracle": "the best possible",
-          "majority": "always one answer", "coin": "knowing nothing: ln 2"}
-TITLES = {"loss": ("Loss", "nats"), "mlm_loss": ("Loss on masked words", "nats per masked word"),
+          "majority": "always one answer", "labels": "counting the labels",
+          "coin": "knowing nothing: ln 2"}
+MASKED = ("Loss on masked words", "nats per masked word")
+ONLY_LOSS = {"gpt": ("Loss", "nats per token"), "bert": MASKED}  # of a task its own: no unit
+TITLES = {"mlm_loss": MASKED,
           "nsp_loss": ("Loss on the next sentence", "nats per pair"),
           "nsp_accuracy": ("Next sentence: share of right answers", ""),
           "lr": ("Learning rate", ""), "grad_norm": ("Norm of the gradient, before clipping", "")}
@@ -91,12 +94,13 @@ def read_history(run: Run) -> dict:
     if start["kind"] != "start" or not isinstance(start.get("settings"), dict):
         raise InputError(f"{path}, line 1: expected the record of the start, with its settings: "
                          "the file is damaged")
-    _check_order(path, steps)
-    _check_order(path, evaluations)
+    for kind in ("step", "eval", "film"):
+        _check_order(path, [record for record in records if record["kind"] == kind])
     summary = run.summary()
-    state = run.state() if run.checkpoint("latest") else {"about": {}}
+    # a resume may have added steps to those of the start
+    state = run.state() if run.checkpoint("latest") else {"about": {}, **start}
     done = steps[-1]["step"]
-    about, settings = (summary or state)["about"], start["settings"]
+    about, settings = (summary or state)["about"], state["settings"]
     main = "mlm_loss" if "mlm_loss" in steps[0] or "mlm_loss" in (evaluations or [{}])[0] \
         else "loss"
     history = {
@@ -113,11 +117,14 @@ def read_history(run: Run) -> dict:
                 if key in lines and key not in (main, *parts)]
     keys = [main, *parts, *measured, "lr", "grad_norm"]
     whole_number(f"{path}: steps", settings.get("steps"), done)
+    number(f"{path}: lr", settings.get("lr"), at_least=0)
     clip = number(f"{path}: clip", settings.get("clip"), at_least=0)
     if clip:
         lines["grad_norm"] = [{"key": "clip", "label": "clip", "value": clip}]
-    history["charts"] = [_chart(path, key, steps, history["evaluations"], lines.get(key, []))
-                         for key in keys]
+    titles = TITLES | {"loss": ONLY_LOSS.get(str(start.get("objective")), ("Loss", ""))}
+    history["charts"] = [
+        {"key": key, **_title(key, titles), "lines": lines.get(key, []),
+         **_curve(path, key, steps, history["evaluations"])} for key in keys]
     history["first_loss"] = steps[0].get(main, steps[0]["loss"])
     cut = [step["grad_norm"] > clip for step in steps]
     history["clipped"] = sum(cut) / len(cut) if clip else None
@@ -136,8 +143,8 @@ def _metrics(path: Path, record: dict) -> dict:
     found = {}
     for name, value in record.items():
         if name != "kind" and value is not None and value == value:  # an undefined one is NaN
-            found[name] = number(f"{path}: {shown_value(name)} of the evaluation at step "
-                                 f"{record['step']}", value, -LARGEST_LOSS, LARGEST_LOSS)
+            where = f"{path}: {shown_value(name)} of the evaluation at step {record['step']}"
+            found[visible(name)] = number(where, value, -LARGEST_LOSS, LARGEST_LOSS)
     return found
 
 
@@ -156,9 +163,12 @@ def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> d
 
     def add(chart: str, key: str, value: float | None) -> None:
         if value is not None and value == value:
-            label = "majority" if chart != main and key == chart else key
+            label = key
+            if chart != main and key == chart:
+                label = "labels" if fine_tuned else "majority"
             found.setdefault(chart, []).append(
-                {"key": key, "label": LABELS.get(label, label), "value": value})
+                {"key": key, "label": LABELS.get(label) or visible(label),
+                 "value": value})
 
     counted = summary["baselines"] if summary else {}
     if summary is None and not fine_tuned and run.checkpoint("latest"):
@@ -178,9 +188,13 @@ def _value(line: dict) -> float:
     return line["value"]
 
 
-def _chart(path: Path, key: str, steps: list[dict], evaluations: list[dict], lines: list) -> dict:
-    """The chart of one figure of the log, if the steps have it, and of the held-out text."""
-    title, unit = TITLES.get(key, (key.replace("_", " ").capitalize(), ""))
+def _title(key: str, titles: dict) -> dict:
+    title, unit = titles.get(key, (visible(key).replace("_", " ").capitalize(), ""))
+    return {"title": title, "unit": unit}
+
+
+def _curve(path: Path, key: str, steps: list[dict], evaluations: list[dict]) -> dict:
+    """The bins of one figure of the log, if the steps have it, the held-out points, the scale."""
     values = [number(f"{path}: {key} of step {step['step']}", step[key], -LARGEST_LOSS,
                      LARGEST_LOSS) for step in steps if key in step]
     if values and len(values) < len(steps):
@@ -193,8 +207,8 @@ def _chart(path: Path, key: str, steps: list[dict], evaluations: list[dict], lin
     shown = [value for value in [*values, *[value for _, value in dots]] if value > 0]
     wide = key == "grad_norm" or key.endswith("loss") and max(shown) > WIDE * min(shown)
     bins = bins_of([step["step"] for step in steps], values) if values else None
-    return {"key": key, "title": title, "unit": unit, "dots": dots, "lines": lines, "bins": bins,
-            "scale": "log" if wide and len(shown) >= len(values) + len(dots) else "linear"}
+    is_log = wide and len(shown) == len(values) + len(dots)
+    return {"bins": bins, "dots": dots, "scale": "log" if is_log else "linear"}
 
 
 def bins_of(steps: Sequence[int], values: Sequence[float]) -> dict[str, np.ndarray]:

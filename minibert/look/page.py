@@ -27,10 +27,7 @@ SCRIPTS = ("data.js", "numbers.js", "matrix.js", "cursor.js", "vectors.js", "ste
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
     """The page. Errors: InputError, more than `max_bytes` of arrays whatever is left out."""
-    data = encoded(data, max_bytes)
-    pictured = data["views"]
-    data["views"] = [{part: value for part, value in view.items() if part != "figures"}
-                     for view in pictured]
+    views, data = data["views"], encoded(data, max_bytes)
     style = web_file("look.css")
     script = joined_scripts()
     return filled(web_file("look.html"), {
@@ -38,7 +35,7 @@ def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
         "style": style, "script": script, "data": json_text(data), "head": head_html(data),
         "tabs": "".join([f'<a href="#{view["name"]}">{html.escape(view["title"])}</a>'
                          for view in data["views"]]),
-        "sections": "\n".join([section_html(view) for view in pictured])})
+        "sections": "\n".join([section_html(view) for view in views])})
 
 
 def write_page(data: dict, path: str | os.PathLike, max_bytes: int = MAX_BYTES) -> None:
@@ -132,9 +129,9 @@ def target_sentence(model: dict) -> str:
 
 
 def section_html(view: dict) -> str:
-    """A view: title, how to read it, a place for its script, its figures (SVG, made by curves.py)
-    and its tables."""
-    tables = "\n".join([*view.get("figures", []), *map(table_html, view["tables"])])
+    """A view: title, how to read it, a place for its script, its pictures as SVG, its tables."""
+    pictures = [picture["svg"] for picture in view.get("static", [])]
+    tables = "\n".join([*pictures, *map(table_html, view["tables"])])
     if tables:
         tables = ('<details class="tables" open><summary>The same as tables</summary>'
                   f"{tables}</details>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.look.curves import chart_svg
+from minibert.look.curves import chart_svg, chart_text
 from minibert.look.data import add_array, add_view, array_name
 from minibert.look.film import encoded
 from minibert.look.subject import visible
@@ -14,14 +14,13 @@ INTRO = ("Each band reaches from the smallest to the largest training loss of so
          "steps, the line in it is their mean: nothing is smoothed. Dots are the held-out text. "
          "Dashed lines are what a loss is to be compared with: equal probabilities (ln V), "
          "counting words or pairs of words in the training text and, in the toy world, the exact "
-         "probabilities. The same step is marked in all charts: move the mouse, or focus a chart "
-         "and use the arrow keys.")
+         "probabilities.")
 MARKS = {FACT: "", GOOD: "ok", WARNING: "!"}
 
 
 def add_training(data: dict, histories: list[dict]) -> None:
     """Add the view of the trainings in `histories` (see history.read_histories)."""
-    runs, figures, tables = [], [], []
+    runs, pictures, tables = [], [], []
     for i, history in enumerate(histories):
         found = verdict(history)
         charts = [_chart(data, i, chart) for chart in history["charts"]]
@@ -30,9 +29,11 @@ def add_training(data: dict, histories: list[dict]) -> None:
             "name": history["name"], "steps_done": history["steps_done"], "verdict": found,
             "samples": history["samples"], "charts": charts, "film": _film(history),
             "first": bins["first"].tolist(), "last": bins["last"].tolist()})
-        figures.append(chart_svg(history["charts"][0], history["name"]))
+        chart = history["charts"][0]
+        pictures.append({"svg": chart_svg(chart, history["name"]),
+                         "text": chart_text(chart, history["name"])})
         tables += run_tables(history, found)
-    add_view(data, "run", "Training", INTRO, tables, runs=runs, figures=figures)
+    add_view(data, "run", "Training", INTRO, tables, runs=runs, static=pictures)
 
 
 def _chart(data: dict, run: int, chart: dict) -> dict:
@@ -60,18 +61,19 @@ def _film(history: dict) -> dict | None:
 def run_tables(history: dict, found: list[tuple[str, str]]) -> list[dict]:
     """The verdict, the evaluations and the samples of a training as tables of texts."""
     name = history["name"]
+    sentences = [[MARKS[kind], text] for kind, text in found]
     tables = [{"caption": f"{name}: what the curves say",
-               "rows": [["", "sentence"], *[[MARKS[kind], text] for kind, text in found]]}]
+               "rows": [["", "about this training"], *sentences]}]
     evaluations = history["evaluations"]
     if evaluations:
         keys = [key for key in evaluations[-1] if key != "step"]
         tables.append({"caption": f"{name}: held out", "rows": [
             ["step", *keys], *[[str(record["step"]), *[_figure(record.get(key)) for key in keys]]
                                for record in evaluations]]})
-    lines = [[line["label"], f"{line['value']:.4f}"] for chart in history["charts"]
+    lines = [[chart["key"], line["label"], _figure(line["value"])] for chart in history["charts"]
              for line in chart["lines"]]
     tables.append({"caption": f"{name}: to compare with",
-                   "rows": [["", "value"], *lines]})
+                   "rows": [["of", "what", "value"], *lines]})
     if history["samples"]:
         tables.append({"caption": f"{name}: samples", "rows": [["step", "text"], *[
             [str(sample["step"]), line] for sample in history["samples"]

@@ -32,7 +32,7 @@ def verdict(history: dict) -> list[tuple[str, str]]:
     if _diverged(chart):
         found += _divergence(chart, history["settings"])
     elif len(chart["dots"]) > 1:
-        found += [*_against_counting(chart, history["settings"]), *_by_heart(chart)]
+        found += [*_against_counting(chart, history["settings"]), *_rise(chart)]
     found += [*_distance(chart, history["oracle"]), *_metrics(history), *_clipping(history)]
     return found
 
@@ -71,9 +71,12 @@ def _ends(chart: dict) -> tuple[float, float]:
 
 
 def _diverged(chart: dict) -> bool:
+    """Whether both losses end above their start or, without a second evaluation, the training loss
+    far above."""
     first, end = _ends(chart)
-    return end > first or (len(chart["dots"]) > 1 and chart["dots"][-1][1] > chart["dots"][0][1]
-                           and end > min(chart["bins"]["mean"]) + START)
+    if len(chart["dots"]) > 1:
+        return end > first and chart["dots"][-1][1] > chart["dots"][0][1]
+    return end > first + START
 
 
 def _divergence(chart: dict, settings: dict) -> list[tuple[str, str]]:
@@ -112,18 +115,20 @@ def _hardly_learned(dots: list, unigram: float, settings: dict) -> list[tuple[st
     return []
 
 
-def _by_heart(chart: dict) -> list[tuple[str, str]]:
-    """Held-out loss that rises while the training loss falls."""
+def _rise(chart: dict) -> list[tuple[str, str]]:
+    """A held-out loss that rises, while the training loss falls or with it."""
     dots, mean = chart["dots"], chart["bins"]["mean"]
     best_step, best = min(dots, key=_loss)
-    rise = dots[-1][1] - best
+    if dots[-1][1] - best < RISE:
+        return []
     at_best = mean[np.searchsorted(chart["bins"]["last"], best_step).clip(max=len(mean) - 1)]
     _, end = _ends(chart)
-    if rise < RISE or end > at_best - RISE:
-        return []
-    return [(WARNING, f"Learns by heart: since step {best_step:,} the held-out loss rose from "
-                      f"{best:.2f} to {dots[-1][1]:.2f} while the training loss fell to {end:.2f}. "
-                      "best/ holds the model of the best evaluation.")]
+    rose = f"since step {best_step:,} the held-out loss rose from {best:.2f} to {dots[-1][1]:.2f}"
+    kept = "best/ holds the model of the best evaluation."
+    if end < at_best - RISE:
+        return [(WARNING, f"Learns by heart: {rose} while the training loss fell to {end:.2f}. "
+                          f"{kept}")]
+    return [(WARNING, f"{rose[0].upper()}{rose[1:]}, the training loss did not fall. {kept}")]
 
 
 def _loss(dot: list) -> float:
@@ -131,10 +136,11 @@ def _loss(dot: list) -> float:
 
 
 def _distance(chart: dict, oracle: dict | None) -> list[tuple[str, str]]:
-    if not oracle:
+    names = ("gap", "gap_standard_error", chart["key"])
+    gap, error, best = [(oracle or {}).get(name) for name in names]
+    if None in (gap, error, best):
         return []
-    return [(FACT, f"{oracle['gap']:.3f} +- {oracle['gap_standard_error']:.3f} above the best "
-                   f"possible ({oracle[chart['key']]:.3f}) at the end.")]
+    return [(FACT, f"{gap:.3f} +- {error:.3f} above the best possible ({best:.3f}) at the end.")]
 
 
 def _metrics(history: dict) -> list[tuple[str, str]]:

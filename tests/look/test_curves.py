@@ -53,7 +53,8 @@ def test_a_loss_of_many_powers_of_ten_has_a_scale_of_powers(tmp_path):
 
 
 def test_the_chart_as_text_fits_80_columns_and_names_its_lines(chart):
-    lines = chart_text(chart)
+    first, *lines = chart_text(chart, "a")
+    assert first == "a: loss, nats per token"
     assert max(map(len, lines)) <= 80 and all(line.isascii() for line in lines)
     assert lines[-4:] == ["   4.000 - - knowing nothing: ln V", "   3.000 - - counting words",
                           "   2.000 - - counting pairs of words", "   1.000 - - the best possible"]

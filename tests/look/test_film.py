@@ -114,7 +114,7 @@ def test_the_map_keeps_distances_within_the_plane_of_the_last_frame():
 @pytest.mark.parametrize("changes, words", [
     ({"attention": encoded(np.zeros((1, 1, 2, 3)), "u8")}, "film at step 5"),
     ({"tokens": ["a", "c"]}, "expected the tokens"),
-    ({"words": ["x"]}, "film at step 5"),
+    ({"words": ["x"]}, "film at step 5"), ({"tokens": ["a", 1]}, "expected texts"),
     ({"vectors": {"shape": [3, 4], "f16": "AAAA"}}, "3 bytes for shape"),
     ({"vectors": {"shape": [3, 4], "f16": "no base64"}}, "base64"),
     ({"vectors": {"shape": [3, -4], "f16": ""}}, "shape"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.look.small_runs import BASELINES, falling, records, write_run
+from tests.look.small_runs import BASELINES, SETTINGS, falling, records, write_run
 
 from minibert.errors import InputError
 from minibert.look.history import MOST_BINS, bins_of, read_histories
@@ -96,9 +96,10 @@ LOG = records(falling(), HELD_OUT)
     (changed(LOG, 5, lr=None), "lr of step 5"),
     ([{**record} if record.get("step") != 7 else {k: v for k, v in record.items() if k != "lr"}
       for record in LOG], "1 of 40 steps have no lr"),
-    ([LOG[0] | {"settings": {"steps": 40, "clip": -1}}, *LOG[1:]], "clip"),
-    ([LOG[0] | {"settings": {"clip": 1}}, *LOG[1:]], "steps"),
+    ([LOG[0] | {"settings": SETTINGS | {"clip": -1}}, *LOG[1:]], "clip"),
+    ([LOG[0] | {"settings": SETTINGS | {"steps": 39}}, *LOG[1:]], "steps"),
     ([LOG[0] | {"settings": []}, *LOG[1:]], "line 1"),
+    ([LOG[0] | {"settings": SETTINGS | {"lr": "\ud800"}}, *LOG[1:]], "lr"),
     ([*LOG, {"kind": "sample", "step": 40, "lines": "text"}], "sample"),
     ([*LOG, {"kind": "eval", "step": 20, "loss": 1.0}], "eval at step 20"),
 ])
@@ -133,13 +134,25 @@ def test_several_runs_get_names_that_differ(tmp_path):
         read_histories([tmp_path / "x", tmp_path / "x", tmp_path / "y" / "gpt"])
 
 
-def test_ln_v_comes_from_the_config_of_a_run_that_has_not_ended(tmp_path):
-    run = write_run(tmp_path / "a", LOG, steps=None)
+def add_checkpoint(run, **settings):
+    """latest/ of a run, as far as a history reads it."""
     (run / "latest").mkdir()
     (run / "latest" / "config.json").write_text('{"vocab_size": 50}')
-    state = {"schema": "minibert.state.1", "step": 40, "settings": {"steps": 40},
+    state = {"schema": "minibert.state.1", "step": 40, "settings": SETTINGS | settings,
              "about": {"model": "gpt"}, "best": None, "held_out": {}, "log_bytes": 0, "seconds": 0,
              "step_seconds": 0, "tokens": 0}
     (run / "latest" / "state.json").write_text(json.dumps(state))
+
+
+def test_ln_v_comes_from_the_config_of_a_run_that_has_not_ended(tmp_path):
+    run = write_run(tmp_path / "a", LOG, steps=None)
+    add_checkpoint(run)
     [line] = history(run)["charts"][0]["lines"]
     assert line["value"] == pytest.approx(np.log(50)) and "ln V" in line["label"]
+
+
+def test_a_run_that_was_resumed_to_more_steps(tmp_path):
+    run = write_run(tmp_path / "a", records(falling(50), HELD_OUT), steps=40)
+    add_checkpoint(run, steps=60)
+    found = history(run)
+    assert found["steps_done"] == 50 and found["settings"]["steps"] == 60

@@ -1,5 +1,7 @@
 """The page of trainings: its numbers are the log's, and a browser shows one step in all charts."""
 
+import json
+
 import numpy as np
 import pytest
 from tests.look.small_pages import array_in, data_in
@@ -65,6 +67,13 @@ def test_without_scripts_there_are_a_curve_the_verdict_and_the_evaluations(page)
     assert text.count("<svg") == 2 and "Below counting words (3.00)" in text
     assert "<td>1.2500</td>" in text and "text of step 40" in text
     assert "<title>minibert look: first and second</title>" in text
+
+
+def test_the_data_alone_holds_no_pictures(page, tmp_path):
+    out = tmp_path / "x.json"
+    assert main(["look", str(page.parent / "first"), "--out", str(out)]) == 0
+    stored = json.loads(out.read_text())
+    assert stored["views"][0]["runs"][0]["name"] == "first" and "<svg" not in out.read_text()
 
 
 def test_a_page_of_trainings_opens_without_a_complaint(opened, page):

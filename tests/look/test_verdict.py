@@ -69,6 +69,8 @@ def test_learning_by_heart_is_a_held_out_loss_that_rises_while_the_other_falls(s
     losses = falling(20, last=2.0) + falling(20, first=2.0, last=train)
     found = said(losses, {0: 4.2, 20: 1.9, 40: end})
     assert kinds(found, "Learns by heart: since step 20") == expected
+    both = kinds(found, "Since step 20 the held-out loss rose from 1.90 to 2.50, the training loss")
+    assert both == (["warning"] if train > 2 else [])
 
 
 def test_a_loss_above_the_start_has_diverged(said):
@@ -76,6 +78,15 @@ def test_a_loss_above_the_start_has_diverged(said):
     assert kinds(found, "Diverged: the training loss began at 4.20") == ["warning"]
     assert kinds(found, "learning rate (it was up to 0.01)") == ["warning"]
     assert kinds(found, "Not below") == []
+
+
+def test_a_noisy_training_loss_alone_is_no_divergence(said):
+    found = said([0.6, 0.8, 0.6, 0.8], {0: 0.76, 4: 0.69}, baselines={}, oracle=None)
+    assert kinds(found, "Diverged") == []
+
+
+def test_a_training_without_a_later_evaluation_may_have_diverged(said):
+    assert kinds(said(falling(last=9.0), {0: 4.2}), "Diverged") == ["warning"]
 
 
 def test_a_run_that_is_not_finished_says_how_far_it_is(said):

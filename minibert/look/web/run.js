@@ -14,7 +14,10 @@ views.push((() => {
     const keys = [...part.runs.map((run) => keysOf(run)[0]), ...part.runs.flatMap(keysOf)];
     figures = [...new Set(keys)].map(makeFigure);
     const charts = make("div", { class: "charts" }, ...figures.map((figure) => figure.element));
-    live.append(make("div", { class: "runs" }, ...part.runs.map(verdictOf)), charts, samples,
+    live.append(make("div", { class: "runs" }, ...part.runs.map(verdictOf)),
+      make("p", { class: "intro" }, "The same step is marked everywhere below: move the mouse "
+        + "over a chart (a click keeps the step), or focus one and use the arrow keys."),
+      charts, samples,
       ...films.map((film) => film.element));
     addEventListener("resize", show);
   }
