@@ -12,7 +12,7 @@ from minibert.cli.arguments import add_run, check_new_file, flag_name, given, pa
 from minibert.cli.folders import model_folders, open_model
 from minibert.cli.generate import add_search_arguments, checked_search, document_options
 from minibert.errors import InputError
-from minibert.look.data import MAX_BYTES, new_data
+from minibert.look.data import MAX_BYTES, find_view, new_data
 from minibert.look.history import read_histories
 from minibert.look.look import all_views
 from minibert.look.optimizer_state import stored_optimizer
@@ -27,7 +27,7 @@ from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
-VIEWS = ("walk", "back", "heads")  # of the terminal
+VIEWS = ("walk", "back", "heads", "run")  # of the terminal; run: without a text
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = tuple([one for architecture in (BERT, GPT) for one in classes_of(architecture)
                  if one is not BertForMultipleChoice])
@@ -90,6 +90,10 @@ def run(folder: str, text: str | None, pair: str | None, others: list[str] | Non
             raise InputError("--with: names several runs: beside a text expected one")
         data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
                          token, tokens, live, growth)
+    if view is not None and find_view(data, view) is None:
+        names = ", ".join([part["name"] for part in data["views"]])
+        raise InputError(f"--view {view}: {'with' if text else 'without'} a text expected one of "
+                         f"{names}")
     if terminal:
         print(terminal_text(data, view, sys.stdout.encoding or "ascii"))
         return 0

@@ -31,6 +31,8 @@ def terminal_text(data: dict, view: str | None = None, encoding: str = "utf-8") 
     for part in data["views"]:
         if view in (None, part["name"]) and part["tables"]:
             lines += ["", part["title"], "=" * len(part["title"]), *wrapped(part["intro"])]
+            for picture in part.get("static", []):
+                lines += ["", *picture["text"]]
             for m in range(len(data["models"])):
                 lines += own_lines(data, part["name"], m)
             for table in part["tables"]:
@@ -100,7 +102,7 @@ def matrix_lines(weights: np.ndarray, model: dict) -> list[str]:
 def table_lines(rows: list[list[str]]) -> list[str]:
     """Rows of cells as columns two blanks apart; while the line is longer than WIDTH the widest
     column gives way, and its cells are wrapped."""
-    widths = [max([columns_of(row[i]) for row in rows]) for i in range(len(rows[0]))]
+    widths = [max([1, *[columns_of(row[i]) for row in rows]]) for i in range(len(rows[0]))]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
         widths[widths.index(max(widths))] -= 1
     lines = []

@@ -42,8 +42,8 @@ def page(tmp_path_factory):
 def opened(browser, page):
     pages = []
 
-    def open_page(**view):
-        pages.append(browser.page(**view).open(page))
+    def open_page(hash="", **view):
+        pages.append(browser.page(**view).open(page, hash))
         return pages[-1]
 
     yield open_page
@@ -69,6 +69,14 @@ def test_without_scripts_there_are_a_curve_the_verdict_and_the_evaluations(page)
     assert "<title>minibert look: first and second</title>" in text
 
 
+def test_the_terminal_shows_the_curve_and_the_verdict(page, capsys):
+    assert main(["look", str(page.parent / "first"), "--terminal", "--view", "run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "first: loss, nats per token" in lines and "   4.000 - - knowing nothing: ln V" in lines
+    assert "ok  Below counting words (3.00) at every evaluation since step 20." in lines
+
+
 def test_the_data_alone_holds_no_pictures(page, tmp_path):
     out = tmp_path / "x.json"
     assert main(["look", str(page.parent / "first"), "--out", str(out)]) == 0
@@ -90,16 +98,18 @@ def test_a_page_of_trainings_opens_without_a_complaint(opened, page):
 def test_arrow_keys_choose_one_step_for_charts_samples_and_film(opened):
     tab = opened()
     readouts = "Array.from(document.querySelectorAll('.readout'), (one) => one.textContent)"
-    tab.evaluate("document.querySelector('#run canvas').focus()")
-    tab.key("Home")
+    tab.key(*["ArrowLeft"] * 41)
     assert all(one.startswith("Step 0: ") for one in tab.evaluate(readouts))
-    tab.key(*["ArrowRight"] * 21)
+    tab.key(".", ".", "ArrowRight")
     shown = tab.evaluate(readouts)
     mean = falling()[20]
     assert shown[0].startswith(f"Step 21: first: {mean:.4g}, held out 2.5 at step 20; second: ")
     assert len(shown) == 3 and all(one.startswith("Step 21: ") for one in shown)
     assert "text of step 20" in tab.text("#run") and "film, step 5" in tab.text("#run")
     assert tab.text("#say").startswith("Step 21: first")
+    assert tab.evaluate("location.hash") == "#run/s21"
+    again = opened(hash="#run/s21")
+    assert again.evaluate(readouts) == shown
 
 
 def test_the_slider_of_the_film_moves_the_charts(opened):
@@ -121,7 +131,10 @@ def test_the_mouse_previews_a_step_and_a_click_keeps_it(opened):
 
 @pytest.mark.parametrize("more, words", [
     (["--target", "bank"], "--target is about a text"), (["--layer", "1"], "--layer is about"),
-    (["--with", "none"], "no such folder"), (["--out", "."], "exists already")])
+    (["--with", "none"], "no such folder"), (["--out", "."], "exists already"),
+    (["--terminal", "--view", "heads"], "without a text expected one of run"),
+    (["--view", "run"], "give --terminal"),
+    (["--terminal", "--out", "x"], "writes no file")])
 def test_mistakes_are_one_line(page, capsys, more, words, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert main(["look", str(page.parent / "first"), *more]) == 2

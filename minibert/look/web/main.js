@@ -3,7 +3,8 @@
 // A view is an object that its file adds to `views`:
 //   name             the id of its section, and its word in links
 //   draw(live, part) makes its elements in `live`, once; `part` is what Python gave add_view
-//   show(state)      shows a state: {model, layer, head, token, more: further tokens}
+//   show(state)      shows a state: {model, layer, head, token, more: further tokens} or, of
+//                    trainings, {step}
 //   keys             {key: [what it does, function]}: they work while the view is the present one
 // A view changes what is chosen by setState; then every view shows the new state. A view whose
 // data is not in the page is not drawn.
@@ -37,8 +38,9 @@ function setState(changes) {
   try { history.replaceState(null, "", hashOf(state)); } catch { /* a frame without an address */ }
 }
 
-// "#heads/m1/L1H2/t3": a link that opens the same view.
-function hashOf({ view, model, layer, head, token, more }) {
+// "#heads/m1/L1H2/t3", "#run/s400": a link that opens the same view.
+function hashOf({ view, model, layer, head, token, more, step }) {
+  if (!data.models.length) return `#${view}${step === undefined ? "" : `/s${step}`}`;
   const tokens = [token, ...more].map((t) => `t${t}`);
   return `#${[view, ...(model ? [`m${model}`] : []), `L${layer}H${head}`, ...tokens].join("/")}`;
 }
@@ -53,6 +55,7 @@ function readHash() {
     else if (/^m\d+$/.test(part) && Number(part.slice(1)) < data.models.length) {
       changes.model = Number(part.slice(1));
     } else if (/^t\d+$/.test(part)) tokens.push(Number(part.slice(1)));
+    else if (/^s\d+$/.test(part)) changes.step = Number(part.slice(1));
   }
   if (tokens.length) [changes.token, ...changes.more] = [tokens[0], ...tokens.slice(1)];
   return changes;
@@ -116,7 +119,8 @@ function showKeys(isShown = document.getElementById("help").hidden) {
   const help = document.getElementById("help");
   const own = drawn.find((view) => view.name === state.view)?.keys ?? {};
   const further = Object.entries(own).map(([key, [text]]) => [key.replace(" ", "Space"), text]);
-  help.replaceChildren(makeTable("keys", ["key", ""], [...Object.entries(KEYS), ...further]));
+  const common = Object.entries(KEYS).slice(data.models.length ? 0 : -3);
+  help.replaceChildren(makeTable("keys", ["key", ""], [...common, ...further]));
   help.hidden = !isShown;
 }
 

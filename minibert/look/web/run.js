@@ -2,24 +2,23 @@
 // step is marked in all of them.
 
 views.push((() => {
-  let part, figures, samples, films, last, step, isLocked = false;
+  let part, figures, samples, films, last, step, isKept = false;
   const label = (run) => (part.runs.length > 1 ? `${run.name}: ` : "");
 
   function draw(live, itsPart) {
     part = itsPart;
     last = step = Math.max(...part.runs.map((run) => run.steps_done));
     samples = make("div", {});
-    films = part.runs.filter((run) => run.film).map((run) => makeFilm(run, goTo));
+    films = part.runs.filter((run) => run.film).map((run) => makeFilm(run, keep));
     const keysOf = (run) => run.charts.map((chart) => chart.key);  // the loss comes first
     const keys = [...part.runs.map((run) => keysOf(run)[0]), ...part.runs.flatMap(keysOf)];
     figures = [...new Set(keys)].map(makeFigure);
     const charts = make("div", { class: "charts" }, ...figures.map((figure) => figure.element));
     live.append(make("div", { class: "runs" }, ...part.runs.map(verdictOf)),
       make("p", { class: "intro" }, "The same step is marked everywhere below: move the mouse "
-        + "over a chart (a click keeps the step), or focus one and use the arrow keys."),
-      charts, samples,
-      ...films.map((film) => film.element));
-    addEventListener("resize", show);
+        + "over a chart (a click keeps the step), or use the arrow keys."),
+      charts, samples, ...films.map((film) => film.element));
+    addEventListener("resize", drawAll);
   }
 
   function verdictOf(run) {
@@ -35,30 +34,35 @@ views.push((() => {
       .map((chart) => ({ run, i, chart, found: chart.array && array(i, chart.array),
         isAlone: part.runs.length === 1 })));
     const { title, unit } = curves[0].chart, readout = make("p", { class: "readout" });
-    const canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": `${title} by step` });
+    const canvas = make("canvas", { role: "img", "aria-label": `${title} by step` });
     const figure = { curves, canvas, readout, last, element: make("div", { class: "figure" },
       make("h3", {}, unit ? `${title}, ${unit}` : title), canvas, readout) };
     const at = ({ clientX }) => (clientX - canvas.getBoundingClientRect().left - figure.place.left)
       / (figure.place.end - figure.place.left) * last;
-    canvas.addEventListener("mousemove", (event) => { if (!isLocked) goTo(at(event)); });
-    canvas.addEventListener("click", (event) => { isLocked = !isLocked; goTo(at(event)); });
-    canvas.addEventListener("keydown", (event) => {
-      const bin = Math.ceil(last / 200);
-      const moves = { ArrowLeft: -bin, ArrowRight: bin, PageDown: -10 * bin, PageUp: 10 * bin,
-        Home: -last, End: last, Escape: 0 };
-      if (!(event.key in moves)) return;
-      isLocked = event.key !== "Escape";
-      goTo(step + moves[event.key]);
-      say(readout.textContent);
-      event.preventDefault();
-      event.stopPropagation();
+    const preview = (event) => {
+      if (isKept) return;
+      step = within(at(event));
+      drawAll();
+    };
+    canvas.addEventListener("mousemove", preview);
+    canvas.addEventListener("click", (event) => {
+      if (!isKept) return keep(at(event));
+      isKept = false;
+      preview(event);
     });
     return figure;
   }
 
-  function goTo(wanted) {
-    step = Math.round(Math.min(Math.max(wanted, 0), last));
-    show();
+  const within = (wanted) => Math.round(Math.min(Math.max(wanted, 0), last));
+
+  function keep(wanted) {
+    isKept = true;
+    setState({ view: "run", step: within(wanted) });
+  }
+
+  function move(bins) {
+    keep(step + bins * Math.ceil(last / 200));
+    say(figures[0].readout.textContent);
   }
 
   // What a curve holds at the chosen step.
@@ -73,7 +77,12 @@ views.push((() => {
     return label(run) + (parts.join(", ") || "\u2013");
   }
 
-  function show() {
+  function show(state) {
+    step = within(state.step ?? step);
+    drawAll();
+  }
+
+  function drawAll() {
     for (const figure of figures) {
       drawCurves(figure, step);
       figure.readout.textContent = `Step ${grouped(step)}: ${figure.curves.map(read).join("; ")}`;
@@ -86,5 +95,8 @@ views.push((() => {
     films.forEach((film) => film.show(step));
   }
 
-  return { name: "run", draw, show };
+  return { name: "run", draw, show, keys: {
+    ArrowLeft: ["step before", () => move(-1)], ArrowRight: ["step after", () => move(1)],
+    ",": ["ten times as far", () => move(-10)], ".": ["ten times as far", () => move(10)],
+    Escape: ["follow the mouse again", () => { isKept = false; }] } };
 })());
