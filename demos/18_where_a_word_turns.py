@@ -82,8 +82,8 @@ def main(argv: list[str] | None = None) -> None:
     site, share, layer = max(carriers, key=lambda carrier: abs(carrier[1]))
     print(f"\nClaim: `bank` enters both texts as one vector (share exactly 0) and leaves the last "
           f"block as two\n(share 1.00); the words {tokens[changed[0]]!r} and "
-          f"{tokens[changed[1]]!r} carry all of it before block 0. Most of the turn, "
-          f"{share:.2f},\nis brought to `bank` by the attention of block {layer}.")
+          f"{tokens[changed[1]]!r} carry all of it before block 0. Of what\nattention brings to "
+          f"`bank`, block {layer} has the largest share, {share:.2f}.")
 
 
 if __name__ == "__main__":
