@@ -27,7 +27,7 @@ from minibert.training.report import Report
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=6000, help="of BERT; GPT takes a quarter")
+    parser.add_argument("--steps", type=int, default=2400, help="of BERT; GPT takes a quarter")
     parser.add_argument("--held-out", type=int, default=300, help="documents of the evaluation")
     arguments = parser.parse_args(argv)
     keep_freed_memory()
