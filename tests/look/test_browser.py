@@ -1,7 +1,8 @@
 """The pages in a real browser: nothing is refused or fetched; keys and clicks reach everything."""
 
+import numpy as np
 import pytest
-from tests.look.small_pages import bert, tokenizer
+from tests.look.small_pages import bert, data_in, tokenizer
 from tests.look.test_page import MARKUP
 
 import minibert as mb
@@ -105,3 +106,80 @@ def test_a_narrow_page_is_not_scrolled_sideways(opened, pages, dark):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+
+
+def test_every_view_is_reached_by_its_number(opened, pages):
+    page = opened(pages["both"])
+    names = page.evaluate("[...document.querySelectorAll('nav a')].map((a) => a.hash.slice(1))")
+    assert names[:3] == ["walk", "back", "heads"] and names[-1] == "seal"
+    for number, name in enumerate(names[:9], 1):
+        page.key(str(number))
+        assert page.evaluate("location.hash").startswith(f"#{name}/")
+        top = f"document.getElementById('{name}').getBoundingClientRect().top"
+        assert -1 <= page.evaluate(top) < 900
+    assert page.console == []
+
+
+def test_without_scripts_the_tables_hold_the_same(opened, pages):
+    page = opened(pages["bert"], scripts=False)
+    data = data_in(pages["bert"].read_text())
+    for word, p, _ in data["models"][0]["top"][:5]:
+        assert f"\u201c{word}\u201d {p:.3f}" in page.text("header")
+    for sentence in data["views"][2]["sentences"][0][0]:
+        assert sentence in page.text("#heads")
+    assert "Without JavaScript" in page.text("header")
+
+
+def test_on_paper_every_section_is_there(opened, pages):
+    page = opened(pages["bert"])
+    page.media(kind="print")
+    hidden = page.evaluate("[...document.querySelectorAll('h2')].filter((e) => !e.offsetHeight)")
+    assert hidden == [] and page.evaluate("document.querySelector('nav').offsetHeight") == 0
+    assert page.pdf().startswith(b"%PDF")
+
+
+def test_dark_and_light_are_two(opened, pages):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light, dark = (opened(pages["bert"], dark=dark).evaluate(paper) for dark in (False, True))
+    assert light != dark
+
+
+def test_results_stay_covered_until_they_are_guessed(opened, pages):
+    page = opened(pages["bert"])
+    page.key("1", "g")
+    covered = "document.querySelectorAll('#walk .covered').length"
+    before = page.evaluate(covered)
+    page.key(" ", "Enter")
+    assert before >= 10 and page.evaluate(covered) == before - 1
+    page.key("g")
+    assert page.evaluate(covered) == 0
+
+
+def test_the_walk_computes_the_softmax_from_the_scores(opened, pages, folders):
+    page = opened(pages["gpt"], "#walk/L1H1/t3")
+    words = mb.BertTokenizer.from_pretrained(folders / "gpt" / "best")
+    model = mb.GPT2LMHeadModel.from_pretrained(folders / "gpt" / "best")
+    ids = [[words.sep_token_id, *words.encode("the bank is", add_special_tokens=False)]]
+    _, cache = model.eval().run_with_cache(np.array(ids))
+    table = "[...document.querySelectorAll('#walk .step')][6].querySelectorAll('td:last-child')"
+    shown = page.evaluate(f"[...{table}].map((cell) => cell.textContent)")
+    assert shown == [f"{weight:.4f}" for weight in cache["pattern", 1][0, 1, 3]] + ["1.0000"]
+
+
+def test_the_engines_update_of_a_weight_is_the_one_that_is_computed_here(opened, pages):
+    page = opened(pages["both"])
+    rows = "[...document.querySelectorAll('#back .step')].at(-1).querySelectorAll('tr')"
+    for model in range(2):
+        cells = page.evaluate(f"[...{rows}].slice(-2).map((row) => row.cells[1].textContent)")
+        assert cells[0] == cells[1] and float(cells[0].replace("\u2212", "-")) != 0
+        page.key("m")
+
+
+def test_a_damaged_number_breaks_the_seal(opened, pages, tmp_path):
+    text = pages["bert"].read_text()
+    data = data_in(text)
+    scores = data["arrays"]["m0.blocks.0.attn.hook_qk"]["f32"]
+    path = tmp_path / "page.html"
+    path.write_text(text.replace(scores, "AACAPw" + scores[6:], 1))  # the first number becomes 1
+    page = opened(path)
+    assert "fail" in page.text("#sealed.bad") and "TOO LARGE" in page.text("#seal")

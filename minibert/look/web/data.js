@@ -20,16 +20,11 @@ function array(model, name) {
 
 // base64 of little-endian float32 ("f32"), float16 ("f16") or of weights in 8 bits ("u8").
 function numbersOf(entry) {
-  const text = atob(entry.f32 ?? entry.u8 ?? entry.f16);
-  const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const text = atob(entry.f32 ?? entry.u8 ?? entry.f16), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
   if (entry.u8 !== undefined) return Float32Array.from(bytes, (byte) => byte / 255);
-  const view = new DataView(bytes.buffer);
-  if (entry.f16 !== undefined) {
-    const at = (_, i) => half(view.getUint16(2 * i, true));
-    return Float32Array.from({ length: bytes.length / 2 }, at);
-  }
-  const at = (_, i) => view.getFloat32(4 * i, true);
-  return Float32Array.from({ length: bytes.length / 4 }, at);
+  if (entry.f16 !== undefined) return Float32Array.from(new Uint16Array(bytes.buffer), half);
+  return new Float32Array(bytes.buffer);  // little-endian, as all browsers' machines are
 }
 
 // IEEE 754 half precision: sign, 5 bits of exponent, 10 of fraction.

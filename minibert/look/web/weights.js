@@ -23,7 +23,7 @@ function tokenGroups(model, choices) {
       last.tokens.push(i);
       last.key = `${spans[last.tokens[0]][0]}-${span[1]}`;
     } else {
-      groups.push({ label, tokens: [i], key: span ? `${span[0]}-${span[1]}` : `added ${i}` });
+      groups.push({ label, tokens: [i], key: span ? `${span[0]}-${span[1]}` : `${label} ${i}` });
     }
   });
   return groups;
