@@ -1,5 +1,6 @@
 """The walk: every quoted line stands where it is said to, every step of AdamW is the engine's."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 from tests.look.small_pages import bert, data_in, gpt, tokenizer
 
 import minibert as mb
+from minibert.checkpoints.safetensors import save_file
 from minibert.look.data import array_name, find_view
 from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import html_page
 from minibert.look.subject import make_subject
 from minibert.look.walk import backward
 from minibert.training.optim import AdamW, clip_grad_norm_
+from minibert.training.settings import TrainingSettings
 
 ROOT = Path(mb.__path__[0]).parent
 
@@ -120,7 +123,31 @@ def test_the_strongest_neurons_are_chosen_after_the_activation():
         assert np.array_equal(values[numbers[token]], shown[token])
 
 
-def test_moments_of_a_run_count_only_at_its_last_step(folders, tmp_path):
+def test_moments_of_a_run_count_only_at_its_last_step(tmp_path):
     model = bert(tokenizer())
-    assert stored_optimizer(model, folders / "bert" / "best")["step"] == 1
-    assert "default settings" in stored_optimizer(model, None)["note"]
+    names = [name for name, _ in model.named_parameters()]
+    moments = {f"{kind}.{name}": np.full_like(model.state_dict()[name], value) for name in names
+               for kind, value in (("exp_avg", 0.5), ("exp_avg_sq", 0.25))}
+    state = {"schema": "minibert.state.1", "about": {}, "best": None, "held_out": {},
+             "log_bytes": 0, "seconds": 0, "step_seconds": 0, "tokens": 0,
+             "settings": {"steps": 9, "lr": 0.02, "betas": [0.8, 0.9], "weight_decay": 0.3}}
+    for name, step in (("best", 5), ("latest", 9)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.json").write_text(json.dumps(state | {"step": step}))
+        save_file(moments, tmp_path / name / "optimizer.safetensors")
+    last = stored_optimizer(model, tmp_path / "latest")
+    assert (last["step"], last["lr"], last["betas"]) == (10, 0.02, (0.8, 0.9))
+    assert set(last["moments"]) == set(names) and (last["moments"][names[0]][0] == 0.5).all()
+    best = stored_optimizer(model, tmp_path / "best")
+    assert (best["step"], best["lr"], best["moments"]) == (1, 0.02, {})
+    assert stored_optimizer(model)["lr"] == TrainingSettings().lr
+
+
+def test_the_update_of_another_optimizer_is_not_shown_as_the_runs(tmp_path):
+    state = {"schema": "minibert.state.1", "about": {}, "best": None, "held_out": {},
+             "log_bytes": 0, "seconds": 0, "step_seconds": 0, "tokens": 0, "step": 3,
+             "settings": {"steps": 9, "lr": 0.02, "optimizer": "muon"}}
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "latest" / "state.json").write_text(json.dumps(state))
+    found = stored_optimizer(bert(tokenizer()), tmp_path / "latest")
+    assert found["lr"] == TrainingSettings().lr and "another optimizer" in found["note"]
