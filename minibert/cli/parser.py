@@ -21,7 +21,7 @@ SUMMARIES = {
     "generate": "Continue a text with a GPT: sampling, or beam search.",
     "score": "The log-probability of a text under a GPT, token by token.",
     "trace": "Every op that a model computes for a text, forward and backward.",
-    "look": "A page that shows every number from a text to a prediction.",
+    "look": "A page that shows every number from a text to a prediction, or a training's curves.",
     "finetune": "Teach a pre-trained model a task from labelled examples.",
     "predict": "The predictions of a fine-tuned model for every example of a file.",
     "evaluate": "How good a fine-tuned model is on a labelled file.",

@@ -21,7 +21,7 @@ from minibert.errors import InputError
 from minibert.nn.module import evaluating
 from minibert.validate import shown_value, whole_number
 
-MOST_TOKENS, MOST_WORDS = 24, 128
+MOST_TOKENS, MOST_WORDS = 20, 128
 CODES = {"u8": np.dtype("u1"), "f16": np.dtype("<f2")}
 
 

@@ -47,7 +47,7 @@ def find_runs(folder: str | Path) -> list[Run]:
         if found:
             return found
     raise InputError(f"{folder}: there is no log.jsonl in it: expected a run, as pretrain --out "
-                     "makes them")
+                     "makes them; to look into a model give a text, too")
 
 
 def read_histories(folders: Sequence[str | Path]) -> list[dict]:

@@ -50,7 +50,7 @@ def make_runs(root: Path) -> dict[str, Path]:
 def commands_for(name: str, path: Path, world: Path) -> list[list[str]]:
     """All that can be done with a run."""
     path, resume = str(path), ["--resume", "--out", str(path)]
-    shown = [["info", path], ["compare", path, path]]
+    shown = [["info", path], ["compare", path, path], ["look", path, "--terminal"]]
     if name == "bert":
         return [*shown, ["pretrain", "bert", *resume],
                 ["pretrain", "bert", *resume, "--steps", "4"],

@@ -8,7 +8,7 @@ from tests.look.small_pages import array_in, data_in
 from tests.look.small_runs import falling, records, write_run
 
 from minibert.__main__ import main
-from minibert.look.film import encoded
+from minibert.look.film import decoded, encoded
 
 HELD_OUT = {0: 4.1, 20: 2.5, 40: 1.25}
 
@@ -117,6 +117,16 @@ def test_the_slider_of_the_film_moves_the_charts(opened):
     tab.evaluate("(() => { const one = document.querySelector('input[type=range]'); one.value = 1;"
                  "one.dispatchEvent(new Event('input')); })()")
     assert tab.text(".readout").startswith("Step 5: first: ")
+
+
+def test_the_mouse_names_the_words_of_the_map(opened, page):
+    tab, film = opened(), data_in(page.read_text())["views"][0]["runs"][0]["film"]
+    places = decoded("map", film["map"], "f16", 3)[-1]
+    size = tab.evaluate("document.querySelector('canvas[aria-label*=\"3 words\"]').clientWidth")
+    for word, (x, y) in zip(film["words"], places.astype(float)):
+        tab.click("canvas[aria-label*='3 words']", size / 2 + x * (size / 2 - 34),
+                  size / 2 - y * (size / 2 - 14))
+        assert tab.text("#say") == word
 
 
 def test_the_mouse_previews_a_step_and_a_click_keeps_it(opened):

@@ -30,7 +30,8 @@ function makeFilm(run, goTo) {
         + "column answers; choose a head."), make("div", { class: "box" }, thumbs),
       make("div", { class: "box" }, large)),
       make("div", {}, make("p", { class: "intro" }, "The most frequent words: their vectors on the "
-        + "main axes of the last frame."), make("div", { class: "box" }, map))));
+        + "main axes of the last frame. The mouse names the points."),
+      make("div", { class: "box" }, map))));
 
   function start() {
     if (frame === frames - 1) goTo(film.steps[0]);
@@ -61,20 +62,56 @@ function makeFilm(run, goTo) {
     drawMap();
   }
 
+  const mapSize = () => Math.min(520, Math.max(300, element.clientWidth - 20));
+  function placeOf(word, when) {
+    const half = mapSize() / 2, [x, y] = slice(places, when, word);
+    return [half + x * (half - 34), half - y * (half - 14)];
+  }
+
+  // The words with a name: the more frequent of those that would overlap in the last frame.
+  function namedWords(pen) {
+    const boxes = [];
+    return range(film.words.length).filter((word) => {
+      const [x, y] = placeOf(word, frames - 1);
+      const { width } = pen.measureText(short(film.words[word]));
+      const box = { left: x - width / 2, right: x + width / 2, y };
+      const isFree = boxes.every((other) => Math.abs(other.y - y) > 11 || other.left > box.right
+        || box.left > other.right);
+      if (isFree) boxes.push(box);
+      return isFree;
+    });
+  }
+
   function drawMap() {
-    const size = Math.min(520, Math.max(300, element.clientWidth - 20)), half = size / 2;
-    const pen = prepare(map, size, size);
+    const size = mapSize(), pen = prepare(map, size, size);
     pen.font = '11px system-ui, "DejaVu Sans", sans-serif';
     pen.textAlign = "center";
     pen.strokeStyle = colour("--rule");
     pen.strokeRect(0.5, 0.5, size - 1, size - 1);
+    const named = new Set(namedWords(pen));
+    pen.fillStyle = colour("--soft");
+    for (const word of range(film.words.length)) {
+      const [x, y] = placeOf(word, frame);
+      if (!named.has(word)) pen.fillRect(x - 1.5, y - 1.5, 3, 3);
+    }
     pen.fillStyle = colour("--ink");
-    film.words.forEach((word, w) => {
-      const [x, y] = slice(places, frame, w);
-      pen.fillText(short(word), half + x * (half - 34), half - y * (half - 14) + 4);
-    });
+    pen.strokeStyle = colour("--paper");
+    pen.lineWidth = 3;
+    for (const word of named) {
+      const [x, y] = placeOf(word, frame), text = short(film.words[word]);
+      pen.strokeText(text, x, y + 4);
+      pen.fillText(text, x, y + 4);
+    }
     map.setAttribute("aria-label", `${film.words.length} words at step ${film.steps[frame]}`);
   }
+
+  map.addEventListener("mousemove", ({ clientX, clientY }) => {
+    const box = map.getBoundingClientRect();
+    const far = (word) => Math.hypot(...placeOf(word, frame).map((at, axis) => (
+      at - (axis ? clientY - box.top : clientX - box.left))));
+    const nearest = range(film.words.length).reduce((a, b) => (far(b) < far(a) ? b : a));
+    if (far(nearest) < 20) say(film.words[nearest]);
+  });
 
   function show(step) {
     frame = Math.max(0, film.steps.findLastIndex((one) => one <= step));
