@@ -16,11 +16,12 @@ from minibert.look.causes import ablate, influence, integrated_gradients, patch
 from minibert.look.lens import direct_logit_attribution, logit_lens
 from minibert.look.look import look
 from minibert.models.activations import ActivationCache, hook_names, hooks
+from minibert.models.bart import BartForConditionalGeneration, BartModel
 from minibert.models.bert import BertForPreTraining, BertModel
 from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
-from minibert.models.config import BertConfig, GPT2Config
+from minibert.models.config import BartConfig, BertConfig, GPT2Config
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.characters import CharTokenizer

@@ -18,29 +18,30 @@ import numpy as np
 from minibert.autograd.tensor import Tensor, grad_owners, is_recorded, no_grad, observers
 
 
-def checkpoint(function: Callable[..., Tensor], x: Tensor, parameters: Sequence[Tensor],
-               rng: np.random.Generator | None = None) -> Tensor:
-    """function(x, rng), of whose graph nothing is kept but `x`.
+def checkpoint(function: Callable[..., Tensor], activations: Sequence[Tensor],
+               parameters: Sequence[Tensor], rng: np.random.Generator | None = None) -> Tensor:
+    """function(rng, *activations), of whose graph nothing is kept but the activations.
 
     `parameters` are all the leaves that `function` uses besides. It must give the same result each
     time: it runs again in backward, with a copy of `rng` as it was, so that dropout is the same,
     and in the context of the first call (which implementation, in which module).
     """
-    inputs = (x, *parameters)
+    inputs = (*activations, *parameters)
     if not is_recorded(*inputs):
-        return function(x, rng)
+        return function(rng, *activations)
     context, rng_before = copy_context(), deepcopy(rng)
     with no_grad():
-        output = function(x, rng).data
+        output = function(rng, *activations).data
 
     def checkpoint_backward(grad):
         own = [source.detach() for source in inputs]  # their `.grad` collects the inner walk's
-        start = own[0]
-        start.requires_grad = x.requires_grad
+        starts, copies = own[:len(activations)], own[len(activations):]
+        for start, activation in zip(starts, activations):
+            start.requires_grad = activation.requires_grad
         again = context.copy()
         again.run(observers.set, observers.get())  # those of the backward, not of the forward
-        result = again.run(function, start, deepcopy(rng_before))
-        owners = {id(leaf): copy for leaf, copy in zip(parameters, own[1:])}
+        result = again.run(function, deepcopy(rng_before), *starts)
+        owners = {id(leaf): copy for leaf, copy in zip(parameters, copies)}
         again.run(grad_owners.set, {**grad_owners.get(), **owners})
         again.run(result.backward, grad)
         return tuple([tensor.grad for tensor in own])

@@ -84,7 +84,7 @@ MODEL_OF_TOKENIZER_JSON: dict[str, dict[str, Rule]] = {
             "fuse_unk": HARMLESS, "byte_fallback": (False,), "ignore_merges": (False,)},
 }
 
-# What a config.json holds beside the fields of BertConfig and GPT2Config.
+# What a config.json holds beside the fields of BertConfig, GPT2Config and BartConfig.
 CONFIG: dict[str, Rule] = {
     "model_type": USED, "architectures": USED, "label2id": USED, "finetuning_task": HARMLESS,
     "is_decoder": (False,), "add_cross_attention": (False,), "is_encoder_decoder": (False,),
@@ -105,6 +105,11 @@ CONFIG: dict[str, Rule] = {
     "summary_proj_to_labels": HARMLESS, "summary_type": HARMLESS, "summary_use_proj": HARMLESS,
     "bos_token_id": USED, "eos_token_id": USED, "sep_token_id": HARMLESS, "cls_token_id": HARMLESS,
     "decoder_start_token_id": HARMLESS, "cross_attention_hidden_size": HARMLESS,
+    # BART, and the options that its first config.json files had for other models
+    "static_position_embeddings": (False,), "extra_pos_embeddings": (2,),
+    "normalize_before": (False,), "normalize_embedding": (True,), "add_final_layer_norm": (False,),
+    "add_bias_logits": (False,), "encoder_layerdrop": (0,), "decoder_layerdrop": (0,),
+    "classif_dropout": HARMLESS, "classifier_dropout": HARMLESS,  # no classifier of it here
 }
 
 # generation_config.json; generate reads the same keys of an older config.json, too.
@@ -117,7 +122,7 @@ GENERATION_CONFIG: dict[str, Rule] = {
     "stop_strings": (None,), "min_p": (None,), "top_h": (None,), "typical_p": (None, 1.0),
     "epsilon_cutoff": (None, 0.0), "eta_cutoff": (None, 0.0), "no_repeat_ngram_size": (None, 0),
     "bad_words_ids": (None,), "force_words_ids": (None,), "constraints": (None,),
-    "forced_bos_token_id": (None,), "forced_eos_token_id": (None,),
+    "forced_bos_token_id": USED, "forced_eos_token_id": USED,
     "begin_suppress_tokens": (None,), "exponential_decay_length_penalty": (None,),
     "sequence_bias": (None,), "guidance_scale": (None, 1.0), "watermarking_config": (None,),
     "penalty_alpha": (None, 0.0), "num_beam_groups": (None, 1), "diversity_penalty": (None, 0.0),

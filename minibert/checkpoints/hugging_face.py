@@ -39,6 +39,8 @@ class Layout(NamedTuple):
     table: dict[str, Place]
     nothing_new: re.Pattern  # buffers and tied copies, which a file may have
     tied: dict[str, str]  # a tied copy -> the weights that it must equal
+    stacks: tuple[str, ...] = ("stack",)  # our names of the stacks of blocks
+    zeros: tuple[str, ...] = ()  # ours that are zeros where a file does not have them
 
 
 _BERT_LAYER = "encoder.layer.{i}."
@@ -84,11 +86,39 @@ _GPT2 = Layout("transformer", {
 }, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"),
     {"lm_head.weight": "wte.weight"})
 
+
+
+def _bart_stack(side: str) -> dict[str, Place]:
+    """The names of the encoder, or of the decoder, whose blocks have cross-attention."""
+    ours, theirs = f"{side}.stack.blocks.{{i}}.", f"{side}.layers.{{i}}."
+    table = {f"{side}.embeddings.position_embeddings.weight":
+             Place((f"{side}.embed_positions.weight",)),
+             f"{side}.embeddings.norm.{{p}}": Place((f"{side}.layernorm_embedding.{{p}}",))}
+    for name, there in (("attention", "self_attn"), ("cross_attention", "encoder_attn")):
+        if side == "decoder" or name == "attention":
+            table |= {ours + name + ".qkv.{p}": Place(tuple(
+                          [f"{theirs}{there}.{part}_proj.{{p}}" for part in "qkv"])),
+                      ours + name + ".output.{p}": Place((theirs + there + ".out_proj.{p}",)),
+                      ours + name + "_norm.{p}": Place((theirs + there + "_layer_norm.{p}",))}
+    return table | {ours + "feed_forward.expand.{p}": Place((theirs + "fc1.{p}",)),
+                    ours + "feed_forward.output.{p}": Place((theirs + "fc2.{p}",)),
+                    ours + "feed_forward_norm.{p}": Place((theirs + "final_layer_norm.{p}",))}
+
+
+_BART = Layout("model", {
+    "word_embeddings.weight": Place(("shared.weight",)),
+    **_bart_stack("encoder"), **_bart_stack("decoder"),
+    "final_logits_bias": Place(("final_logits_bias",)),
+}, re.compile(r"(encoder|decoder)\.(embed_tokens\.weight|version)|lm_head\.weight"),
+    {"encoder.embed_tokens.weight": "shared.weight",
+     "decoder.embed_tokens.weight": "shared.weight", "lm_head.weight": "shared.weight"},
+    stacks=("encoder.stack", "decoder.stack"), zeros=("final_logits_bias",))
+
 # Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this,
 # and has no use for cls.predictions.bias, which it keeps.
 _UNTIED, _UNTIED_BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
 
-LAYOUTS = {"bert": _BERT, "gpt2": _GPT2}
+LAYOUTS = {"bert": _BERT, "gpt2": _GPT2, "bart": _BART}
 
 
 def layout_of(model_type: str) -> Layout:
@@ -144,13 +174,15 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
     return theirs
 
 
-def stored_layers(model_type: str, file: WeightFile) -> int:
-    """The number of layers of which the file has weights."""
-    layout = layout_of(model_type)
-    first = place_of(model_type, "stack.blocks.0.attention_norm.weight").names[0]
-    start, _, _ = first.partition("0")
-    return len({match[1] for text in file
-                if (match := re.match(re.escape(start) + r"(\d+)\.", _bare(layout, text)))})
+def stored_layers(model_type: str, file: WeightFile) -> list[int]:
+    """The number of layers of which the file has weights, of each stack of the layout."""
+    layout, counts = layout_of(model_type), []
+    for stack in layout.stacks:
+        first = place_of(model_type, f"{stack}.blocks.0.attention_norm.weight").names[0]
+        start, _, _ = first.partition("0")
+        counts.append(len({match[1] for text in file if (match := re.match(
+            re.escape(start) + r"(\d+)\.", _bare(layout, text)))}))
+    return counts
 
 
 class StoredWeights(Mapping):
@@ -213,18 +245,20 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
     if "mlm_head.bias" in names and _UNTIED_BIAS in stored \
             and ("mlm_head.decoder" in found or "mlm_head.bias" not in found):
         found["mlm_head.bias"] = Place((stored[_UNTIED_BIAS],))  # tied: the bias's other name
-    if _has_tied_head(names):
+    if _has_tied_head(layout, names):
         _check_tied(layout, stored, file)
     for place in found.values():
         _check_weights(file, place.names)
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in found and name not in layout.zeros]
     unused = [name for bare, name in stored.items()
               if bare not in used and not layout.nothing_new.fullmatch(bare)]
     return StoredWeights(file, found), missing, unused
 
 
-def _has_tied_head(names: list[str]) -> bool:
+def _has_tied_head(layout: Layout, names: list[str]) -> bool:
     """Whether parameters of these names are a model that predicts tokens with its embedding."""
+    if layout is _BART:
+        return True  # its encoder and its decoder share it, too
     is_gpt = all(name.startswith("transformer.") for name in names)
     return is_gpt or ("mlm_head.bias" in names and "mlm_head.decoder" not in names)
 

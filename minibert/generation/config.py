@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from minibert.atomic_files import read_json
+from minibert.atomic_files import read_json, write_json
 from minibert.checkpoints.folder_keys import GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
 from minibert.validate import flag, number, shown_value, whole_number
@@ -37,6 +38,8 @@ class GenerationConfig:
     eos_token_id: int | Sequence[int] | None = None  # None: the model's; (): a text never ends
     pad_token_id: int | None = None  # what follows the end of a row; None: the end token
     suppress_tokens: Sequence[int] = ()
+    forced_bos_token_id: int | None = None  # the first token after the start, encoder-decoder only
+    forced_eos_token_id: int | None = None  # the last token, where the length ends a text
     # Beyond the model's positions the first tokens are forgotten. (Not an option of Hugging Face.)
     sliding_window: bool = False
 
@@ -140,9 +143,20 @@ def read_stored_options(folder: Path, config: Mapping) -> StoredOptions | None:
     return StoredOptions(folder / "config.json", values) if values else None
 
 
+def write_stored_options(folder: str | os.PathLike, options: StoredOptions | None) -> None:
+    """Write the options to a model's folder; without options, remove those of a model that lay
+    there before."""
+    path = Path(folder) / FILE_NAME
+    if options is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_json(path, dict(options.values))
+
+
 # In a config.json these are read by the model; and transformers 2 and 3 wrote these defaults.
 _OF_THE_MODEL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id",
-                 "output_attentions", "output_hidden_states", "use_cache", "transformers_version")
+                 "forced_eos_token_id", "output_attentions", "output_hidden_states", "use_cache",
+                 "transformers_version")
 _OLD_DEFAULTS = {"max_length": 20, "top_k": 50, "temperature": 1.0, "top_p": 1.0, "num_beams": 1,
                  "do_sample": False, "early_stopping": False, "repetition_penalty": 1.0,
                  "length_penalty": 1.0, "num_return_sequences": 1, "min_length": 0,

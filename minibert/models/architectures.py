@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minibert.errors import InputError
+from minibert.models.bart import BartForConditionalGeneration, BartModel
 from minibert.models.bert import BertForPreTraining, BertModel
 from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
-from minibert.models.config import BertConfig, GPT2Config, ModelConfig
+from minibert.models.config import BartConfig, BertConfig, GPT2Config, ModelConfig
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 from minibert.models.pretrained_model import PretrainedModel
 
@@ -38,7 +39,9 @@ GPT = Architecture(
     "gpt", GPT2Config, GPT2Model, GPT2LMHeadModel, (),
     {"classify": GPT2ForSequenceClassification, "pair": GPT2ForSequenceClassification},
     left_to_right=True)
-ARCHITECTURES = (BERT, GPT)
+BART = Architecture("bart", BartConfig, BartModel, BartForConditionalGeneration, (), {},
+                    left_to_right=False)
+ARCHITECTURES = (BERT, GPT, BART)
 
 
 def architecture_of(values: Mapping) -> Architecture:
@@ -51,7 +54,7 @@ def architecture_of(values: Mapping) -> Architecture:
     for architecture in ARCHITECTURES:
         if str(model_type).split("_")[0] == architecture.config_class.family:
             return architecture
-    known = " and ".join([one.config_class.family for one in ARCHITECTURES])
+    known = ", ".join([one.config_class.family for one in ARCHITECTURES])
     raise InputError(f"a model of type {model_type!r:.60}: only {known} are known here")
 
 
@@ -60,8 +63,9 @@ def _older(values: Mapping) -> Architecture:
     for architecture in ARCHITECTURES:
         if name in [one.__name__ for one in classes_of(architecture)]:
             return architecture
-    if "n_embd" in values or "hidden_size" in values:
-        return GPT if "n_embd" in values else BERT
+    for architecture, width in ((GPT, "n_embd"), (BERT, "hidden_size"), (BART, "d_model")):
+        if width in values:
+            return architecture
     raise InputError("neither model_type nor architectures says of which kind the model is")
 
 

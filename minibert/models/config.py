@@ -8,7 +8,7 @@ uses the field: the parser, --from, --resume, info, config.json and its model_ty
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import ClassVar, get_args, get_type_hints
 
 from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
@@ -56,6 +56,16 @@ def _token_id(name: str, value: object) -> int:
     return whole_number(name, value, -1)
 
 
+def _row(name: str, value: object) -> int:
+    return whole_number(name, value, 0)
+
+
+def _always(name: str, value: object) -> bool:
+    if not flag(name, value):
+        raise InputError(f"{name} = False: only True is supported")
+    return True
+
+
 def _activation(name: str, value: object) -> str:
     return one_of(name, value, tuple(ACTIVATIONS))
 
@@ -78,7 +88,7 @@ def _field(check: Callable[[str, object], object], default: object,
 
 @dataclass(frozen=True)
 class ModelConfig(LabelFields):
-    """The base of both configurations: checked fields, immutable; NumPy's numbers become Python's.
+    """The base of all configurations: checked fields, immutable; NumPy's numbers become Python's.
 
     `dataclasses.replace(config, n_layer=2)` makes another one. Errors: InputError for a value that
     its field does not allow, and for a width that the heads do not divide.
@@ -204,6 +214,74 @@ class GPT2Config(ModelConfig):
     @property
     def max_position_embeddings(self) -> int:
         return self.n_positions
+
+
+@dataclass(frozen=True)
+class BartConfig(ModelConfig):
+    """Hugging Face's BartConfig. A model with `activation_dropout` above 0 can be used, not
+    trained."""
+
+    vocab_size: int = _field(_size, 50265)
+    max_position_embeddings: int = _field(_size, 1024, CONTEXT)
+    encoder_layers: int = _field(_size, 12, LAYERS)
+    encoder_ffn_dim: int = _field(_size, 4096)
+    encoder_attention_heads: int = _field(_size, 16, HEADS)
+    decoder_layers: int = _field(_size, 12, LAYERS)
+    decoder_ffn_dim: int = _field(_size, 4096)
+    decoder_attention_heads: int = _field(_size, 16, HEADS)
+    activation_function: str = _field(_activation, "gelu")
+    d_model: int = _field(_size, 1024, WIDTH)
+    dropout: float = _field(_share, 0.1, DROPOUT)
+    attention_dropout: float = _field(_share, 0.0, DROPOUT)
+    activation_dropout: float = _field(_share, 0.0)
+    init_std: float = _field(_spread, 0.02, INITIALIZER_RANGE)
+    scale_embedding: bool = _field(flag, False)
+    pad_token_id: int = _field(_row, 1)
+    bos_token_id: int | None = _field(_token_id, 0, optional=True)
+    eos_token_id: int | None = _field(_token_id, 2, optional=True)
+    decoder_start_token_id: int = _field(_row, 2)
+    forced_eos_token_id: int | None = _field(_row, 2, optional=True)
+    is_encoder_decoder: bool = _field(_always, True)
+    tie_word_embeddings: bool = _field(_always, True)
+
+    family: ClassVar = "bart"
+
+    def __post_init__(self):
+        super().__post_init__()
+        for config in (self.block_config, self.decoder_block_config):
+            config.head_layout  # the heads must divide the width
+
+    @property
+    def block_config(self) -> BlockConfig:
+        """The config of each block of the encoder."""
+        return BlockConfig(hidden_size=self.d_model, num_heads=self.encoder_attention_heads,
+                           intermediate_size=self.encoder_ffn_dim,
+                           activation=self.activation_function, dropout=self.dropout,
+                           attention_dropout=self.attention_dropout)
+
+    @property
+    def decoder_block_config(self) -> BlockConfig:
+        """The config of each block of the decoder."""
+        return replace(self.block_config, num_heads=self.decoder_attention_heads,
+                       intermediate_size=self.decoder_ffn_dim, cross_attention=True)
+
+    # BERT's names for the same sizes, as Hugging Face has them.
+
+    @property
+    def hidden_size(self) -> int:
+        return self.d_model
+
+    @property
+    def num_hidden_layers(self) -> int:
+        return self.encoder_layers
+
+    @property
+    def num_attention_heads(self) -> int:
+        return self.encoder_attention_heads
+
+    @property
+    def layer_norm_eps(self) -> float:
+        return self.block_config.layer_norm_eps
 
 
 # ---- config.json ---------------------------------------------------------------------------------

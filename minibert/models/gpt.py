@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.atomic_files import write_json
 from minibert.autograd import functional as F
 from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.generation.config import FILE_NAME, StoredOptions, read_stored_options
+from minibert.generation.config import StoredOptions, read_stored_options, write_stored_options
 from minibert.generation.generate import generate
 from minibert.models.config import GPT2Config
 from minibert.models.losses import sequence_loss
@@ -74,11 +73,7 @@ class GPT2Model(GPT2PretrainedModel):
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
         mask = make_padding_mask(attention_mask, (B, T))
-        if past_key_values is not None:
-            tokens = np.ones((B, T), bool) if mask is None else mask[:, 0, 0]
-            positions, mask = past_key_values.begin(tokens)
-            self._check_length(positions.max(initial=-1) + 1)
-            position_ids = positions if position_ids is None else position_ids
+        mask, position_ids = self._begin(past_key_values, mask, position_ids, (B, T))
         inputs = AttentionInputs(attn_mask=mask, is_causal=past_key_values is None,
                                  position_ids=self._positions(position_ids, (B, T)), rng=rng,
                                  cache=past_key_values,
@@ -132,11 +127,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         """Write config.json and model.safetensors, and generation_config.json for a model that was
         opened with such options."""
         super().save_pretrained(folder)
-        path = Path(folder) / FILE_NAME
-        if self.generation_config is None:
-            path.unlink(missing_ok=True)  # of a model that lay there before
-        else:
-            write_json(path, dict(self.generation_config.values))
+        write_stored_options(folder, self.generation_config)
 
     def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
                  ) -> np.ndarray:

@@ -68,6 +68,34 @@ class LossAndLogits:
 
 
 @dataclass
+class Seq2SeqModelOutput:
+    """last_hidden_state (B, T, C) of the decoder, encoder_last_hidden_state (B, S, C);
+    cross_attentions are one per layer of the decoder, (B, H, T, S)."""
+
+    last_hidden_state: Tensor
+    decoder_hidden_states: tuple[Tensor, ...] | None = None
+    decoder_attentions: tuple[Tensor, ...] | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
+    encoder_last_hidden_state: Tensor | None = None
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    encoder_attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class Seq2SeqLMOutput:
+    """logits (B, T, V) of the decoder's tokens; the others as in Seq2SeqModelOutput."""
+
+    loss: Tensor | None
+    logits: Tensor
+    decoder_hidden_states: tuple[Tensor, ...] | None = None
+    decoder_attentions: tuple[Tensor, ...] | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
+    encoder_last_hidden_state: Tensor | None = None
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    encoder_attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
 class QuestionAnsweringModelOutput:
     """start_logits, end_logits (B, T)."""
 

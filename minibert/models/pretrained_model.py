@@ -21,6 +21,7 @@ from minibert.models.activations import (ActivationCache, Hook, Names, run_with_
 from minibert.models.config import LAYERS, ModelConfig, config_from_dict, option_fields
 from minibert.models.labels import LabelFields
 from minibert.nn.block import TransformerStack
+from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.module import Module, without_memory
 
 MOST_PARAMETERS = 10**11  # 400 GB in float32: larger configs are refused before anything is built
@@ -152,25 +153,39 @@ class PretrainedModel(Module):
 
     # ---- inputs ----------------------------------------------------------------------------------
 
-    def _batch_shape(self, input_ids: np.ndarray | None, inputs_embeds: Tensor | None
-                     ) -> tuple[np.ndarray | None, Tensor | None, tuple[int, int]]:
-        """(ids or None, embeddings or None, (B, T)), checked against the model's sizes."""
+    def _batch_shape(self, input_ids: np.ndarray | None, inputs_embeds: Tensor | None,
+                     prefix: str = "") -> tuple[np.ndarray | None, Tensor | None, tuple[int, int]]:
+        """(ids or None, embeddings or None, (B, T)), checked against the model's sizes. `prefix`
+        stands before their names in errors."""
         name = type(self).__name__
         if (input_ids is None) == (inputs_embeds is None):
-            raise InputError(f"{name}: pass either input_ids or inputs_embeds")
+            raise InputError(f"{name}: pass either {prefix}input_ids or {prefix}inputs_embeds")
         if input_ids is not None:
-            input_ids = checked_ids("input_ids", input_ids, self.config.vocab_size)
+            input_ids = checked_ids(f"{prefix}input_ids", input_ids, self.config.vocab_size)
             shape = input_ids.shape
         else:
             if not isinstance(inputs_embeds, Tensor):
                 inputs_embeds = Tensor(inputs_embeds)
             if inputs_embeds.ndim != 3 or inputs_embeds.shape[2] != self.config.hidden_size:
-                raise InputError(f"{name}: inputs_embeds has shape {inputs_embeds.shape}: expected "
+                raise InputError(f"{name}: {prefix}inputs_embeds has shape {inputs_embeds.shape}: expected "
                                  f"(batch, tokens, {self.config.hidden_size})")
             shape = inputs_embeds.shape[:2]
         return input_ids, inputs_embeds, shape
 
-    def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+    def _begin(self, cache: KeyValueCache | None, mask: np.ndarray | None,
+               position_ids: np.ndarray | None, shape: tuple[int, int]
+               ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """(attention mask, position ids) of new tokens of `shape` (B, T) with the padding mask
+        `mask`: as they are without a cache, else those after the tokens in the cache."""
+        if cache is None:
+            return mask, position_ids
+        tokens = np.ones(shape, bool) if mask is None else mask[:, 0, 0]
+        positions, mask = cache.begin(tokens)
+        self._check_length(positions.max(initial=-1) + 1)
+        return mask, positions if position_ids is None else position_ids
+
+    def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int],
+                   prefix: str = "") -> np.ndarray:
         """The position ids, (1 or B, T): 0, 1, 2... unless given."""
         rows, tokens = shape
         if position_ids is None:
@@ -178,7 +193,7 @@ class PretrainedModel(Module):
             return np.arange(tokens)[None]
         position_ids = np.atleast_2d(position_ids)
         rows = 1 if len(position_ids) == 1 else rows
-        return checked_ids("position_ids", position_ids, self.config.max_position_embeddings,
+        return checked_ids(f"{prefix}position_ids", position_ids, self.config.max_position_embeddings,
                            (rows, tokens))
 
     def _check_length(self, tokens: int) -> None:
@@ -211,15 +226,15 @@ def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] |
     return ids
 
 
-def make_padding_mask(attention_mask: np.ndarray | None, shape: tuple[int, int]
-                      ) -> np.ndarray | None:
+def make_padding_mask(attention_mask: np.ndarray | None, shape: tuple[int, int],
+                      prefix: str = "") -> np.ndarray | None:
     """The padding mask (B, 1, 1, T) of a batch, built once for all layers; None without padding.
     Errors: InputError for another shape than the tokens' (B, T)."""
     if attention_mask is None:
         return None
     mask = padding_mask(attention_mask)
     if mask.shape != (shape[0], 1, 1, shape[1]):
-        raise InputError(f"attention_mask: got shape {np.shape(attention_mask)} for tokens of "
+        raise InputError(f"{prefix}attention_mask: got shape {np.shape(attention_mask)} for tokens of "
                          f"shape {shape}")
     return None if mask.all() else mask
 
@@ -235,14 +250,14 @@ def as_tuple(states: list | None) -> tuple | None:
 def parameter_count(model_class: type[PretrainedModel], config: ModelConfig) -> int:
     """The number of parameters of model_class(config), from models of one and two layers that take
     no memory. Errors: InputError for more than MOST_PARAMETERS."""
-    layers = option_fields(type(config))[LAYERS][0].name
+    layers = {one.name: 1 for one in option_fields(type(config))[LAYERS]}
     counts = []
-    for number in (1, 2):
+    for numbers in (layers, *[layers | {name: 2} for name in layers]):
         with without_memory():
-            model = model_class(replace(config, **{layers: number}), rng=None)
+            model = model_class(replace(config, **numbers), rng=None)
         counts.append(sum([parameter.size for parameter in model.parameters()]))
-    one, two = counts
-    count = one + (config.num_hidden_layers - 1) * (two - one)
+    count = counts[0] + sum([(getattr(config, name) - 1) * (two - counts[0])
+                             for name, two in zip(layers, counts[1:])])
     if count > MOST_PARAMETERS:
         sizes = ", ".join([f"{one.name} = {getattr(config, one.name):,}" for one in fields(config)
                            if type(getattr(config, one.name)) is int
@@ -254,15 +269,15 @@ def parameter_count(model_class: type[PretrainedModel], config: ModelConfig) -> 
 
 def _check_layers(config: ModelConfig, path: Path, file: WeightFile) -> None:
     """Refuse more layers than the file holds, before one of them is built."""
-    stored = stored_layers(config.model_type, file)
-    if not stored:
-        raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no layer "
-                         "of such a model: they are not of one model")
-    if config.num_hidden_layers > stored:
-        layers = option_fields(type(config))[LAYERS][0].name
-        raise InputError(f"{path}: {layers} = {config.num_hidden_layers}, but {file.path.name} "
-                         f"holds weights of {stored} layers; set it to {stored}, if the weights "
-                         "belong to this model")
+    names = [one.name for one in option_fields(type(config))[LAYERS]]
+    for name, stored in zip(names, stored_layers(config.model_type, file)):
+        if not stored:
+            raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no "
+                             "layer of such a model: they are not of one model")
+        if getattr(config, name) > stored:
+            raise InputError(f"{path}: {name} = {getattr(config, name)}, but {file.path.name} "
+                             f"holds weights of {stored} layers; set it to {stored}, if the "
+                             "weights belong to this model")
 
 
 def _without_wrong_labels(path: Path, values: dict) -> dict:

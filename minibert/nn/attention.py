@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class BlockConfig:
     dropout: float = 0.0
     attention_dropout: float = 0.0
     layer_norm_eps: float = 1e-5
+    cross_attention: bool = False  # a branch that attends to an encoder's output
 
     @property
     def head_layout(self) -> HeadLayout:
@@ -49,6 +50,19 @@ class AttentionInputs:
     rng: np.random.Generator | None = None  # for dropout
     cache: KeyValueCache | None = None  # keys and values of the tokens before x
     attentions: list[Tensor] | None = None  # each block appends its weights (B, H, T, S)
+    encoder_hidden_states: Tensor | None = None  # (B, S, C), for cross-attention
+    encoder_attn_mask: np.ndarray | None = None  # as attn_mask, S tokens of the encoder
+    cross_attentions: list[Tensor] | None = None  # as attentions
+
+    @property
+    def cross(self) -> AttentionInputs:
+        """The inputs of cross-attention: the encoder's mask, no causality. Errors: InputError
+        where there is no encoder's output."""
+        if self.encoder_hidden_states is None:
+            raise InputError("attention: a block with cross-attention reads an encoder's output: "
+                             "pass AttentionInputs(encoder_hidden_states=...)")
+        return replace(self, attn_mask=self.encoder_attn_mask, is_causal=False,
+                       attentions=self.cross_attentions)
 
 
 class MultiHeadAttention(Module):
@@ -71,7 +85,8 @@ class MultiHeadAttention(Module):
     def forward(self, x: Tensor, inputs: AttentionInputs = AttentionInputs(),
                 encoder_hidden_states: Tensor | None = None) -> Tensor:
         """x (B, T, C) -> (B, T, C). Keys and values come from x and, with a cache, from the tokens
-        before it; or from `encoder_hidden_states` (B, S, C): cross-attention."""
+        before it; or from `encoder_hidden_states` (B, S, C): cross-attention, whose keys and values
+        a cache keeps from the first call on."""
         if encoder_hidden_states is not None:
             query, key_value = self._cross(x, encoder_hidden_states, inputs)
         else:
@@ -88,9 +103,12 @@ class MultiHeadAttention(Module):
     def _cross(self, x: Tensor, encoder_hidden_states: Tensor, inputs: AttentionInputs
                ) -> tuple[Tensor, Tensor]:
         """Queries (B, T, H D) of x, keys and values (B, S, 2 K D) of the encoder's output."""
-        if inputs.cache is not None:
-            raise InputError("attention: the cache is for self-attention: call cross-attention "
-                             "with inputs that have none")
         width, weight, bias = self.layout.query_width, self.qkv.weight, self.qkv.bias
-        return (F.linear(x, weight[:width], bias[:width]),
-                F.linear(encoder_hidden_states, weight[width:], bias[width:]))
+        query = F.linear(x, weight[:width], bias[:width])
+        key_value = None if inputs.cache is None else \
+            inputs.cache.of_encoder(self, encoder_hidden_states)
+        if key_value is None:
+            key_value = F.linear(encoder_hidden_states, weight[width:], bias[width:])
+            if inputs.cache is not None:
+                inputs.cache.keep_of_encoder(self, encoder_hidden_states, key_value)
+        return query, key_value

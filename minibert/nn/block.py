@@ -37,15 +37,20 @@ class FeedForward(Module):
 
 
 class TransformerBlock(Module):
-    """(B, T, C) -> (B, T, C). Dropout falls on the two branches, never on the stream itself."""
+    """(B, T, C) -> (B, T, C). Dropout falls on the branches, never on the stream itself. With
+    `config.cross_attention` a third branch stands between the two."""
 
-    __slots__ = ("attention", "attention_norm", "feed_forward", "feed_forward_norm", "dropout",
-                 "norm_first")
+    __slots__ = ("attention", "attention_norm", "cross_attention", "cross_attention_norm",
+                 "feed_forward", "feed_forward_norm", "dropout", "norm_first")
 
     def __init__(self, config: BlockConfig):
         super().__init__()
         self.attention = MultiHeadAttention(config)
         self.attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
+        self.cross_attention = self.cross_attention_norm = None
+        if config.cross_attention:
+            self.cross_attention = MultiHeadAttention(config)
+            self.cross_attention_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.dropout = Dropout(config.dropout)
@@ -53,15 +58,19 @@ class TransformerBlock(Module):
 
     def forward(self, x: Tensor, inputs: AttentionInputs = AttentionInputs()) -> Tensor:
         """x (B, T, C) -> (B, T, C)."""
-        rng = inputs.rng
+        rng, cross, source = inputs.rng, self.cross_attention, inputs.encoder_hidden_states
         x = hook_point("hook_resid_pre", x)
         if self.norm_first:
             x = x + self.dropout(self.attention(self.attention_norm(x), inputs), rng)
             x = hook_point("hook_resid_mid", x)
+            if cross is not None:
+                x = x + self.dropout(cross(self.cross_attention_norm(x), inputs.cross, source), rng)
             x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), rng)
             return hook_point("hook_resid_post", x)
         x = hook_point("hook_resid_mid", x + self.dropout(self.attention(x, inputs), rng))
         x = self.attention_norm(x)
+        if cross is not None:
+            x = self.cross_attention_norm(x + self.dropout(cross(x, inputs.cross, source), rng))
         x = hook_point("hook_resid_post", x + self.dropout(self.feed_forward(x), rng))
         return hook_point("hook_normalized_resid_post", self.feed_forward_norm(x))
 
@@ -104,8 +113,10 @@ def recomputed(block: TransformerBlock, x: Tensor, inputs: AttentionInputs) -> T
     in the modes and with the random numbers of the forward."""
     modes = {module: module.training for module in block.modules()}
 
-    def run(x: Tensor, rng: np.random.Generator | None) -> Tensor:
+    def run(rng: np.random.Generator | None, x: Tensor, source: Tensor | None = None) -> Tensor:
         with in_modes(modes):
-            return block(x, replace(inputs, rng=rng))
+            return block(x, replace(inputs, rng=rng, encoder_hidden_states=source))
 
-    return checkpoint(run, x, list(block.parameters()), inputs.rng)
+    source = inputs.encoder_hidden_states
+    activations = [x] if source is None else [x, source]
+    return checkpoint(run, activations, list(block.parameters()), inputs.rng)

@@ -1,6 +1,6 @@
 """From token ids to the vectors that enter the first block.
 
-Without positions a block cannot tell one order of its tokens from another, so both models add a
+Without positions a block cannot tell one order of its tokens from another, so all models add a
 learned vector for each position. BERT adds one more for the segment (which of two sentences).
 """
 
@@ -13,6 +13,9 @@ from minibert.autograd.tensor import Tensor
 from minibert.nn.attention import AttentionInputs
 from minibert.nn.layers import Dropout, Embedding, LayerNorm
 from minibert.nn.module import Module
+
+
+POSITION_OFFSET = 2  # rows of BART's table of positions before position 0
 
 
 class BertEmbeddings(Module):
@@ -65,3 +68,22 @@ class GPT2Embeddings(Module):
         positions = self.position_embeddings(inputs.position_ids)
         x = hook_point("hook_embed", words) + hook_point("hook_pos_embed", positions)
         return self.dropout(x, inputs.rng)
+
+
+class BartEmbeddings(Module):
+    """Token + position, then layer norm and dropout: of BART's encoder, or of its decoder. The
+    word embeddings are those of both, so they are looked up outside."""
+
+    __slots__ = ("position_embeddings", "norm", "dropout")
+
+    def __init__(self, hidden_size: int, max_positions: int, eps: float, dropout: float):
+        super().__init__()
+        self.position_embeddings = Embedding(max_positions + POSITION_OFFSET, hidden_size)
+        self.norm = LayerNorm(hidden_size, eps)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, words: Tensor, inputs: AttentionInputs) -> Tensor:
+        """Word embeddings (B, T, C), inputs.position_ids (B or 1, T) -> (B, T, C)."""
+        positions = self.position_embeddings(inputs.position_ids + POSITION_OFFSET)
+        x = hook_point("hook_embed", words) + hook_point("hook_pos_embed", positions)
+        return self.dropout(self.norm(x), inputs.rng)

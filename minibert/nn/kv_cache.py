@@ -23,12 +23,13 @@ class KeyValueCache:
     begin(tokens), update(...) by each attention, commit().
     """
 
-    __slots__ = ("lengths", "capacity", "_kept", "_new", "_new_lengths")
+    __slots__ = ("lengths", "capacity", "_kept", "_of_encoder", "_new", "_new_lengths")
 
     def __init__(self, rows: int, capacity: int):
         self.lengths = np.zeros(rows, np.int64)
         self.capacity = capacity
         self._kept: dict[Module, np.ndarray] = {}  # (B, capacity, 2 K D) of each attention
+        self._of_encoder: dict[Module, tuple[Tensor, Tensor]] = {}  # (its output, keys and values)
         self._new = None  # (rows, columns, positions) of the new tokens
         self._new_lengths = self.lengths
 
@@ -66,12 +67,25 @@ class KeyValueCache:
         kept[rows, positions] = new[rows, columns]
         return Tensor(kept[:, :self._new_lengths.max()])
 
+    def of_encoder(self, attention: Module, encoder_hidden_states: Tensor) -> Tensor | None:
+        """The keys and values (B, S, 2 K D) that `attention` computed from this very tensor; None
+        before it did."""
+        source, key_value = self._of_encoder.get(attention, (None, None))
+        return key_value if source is encoder_hidden_states else None
+
+    def keep_of_encoder(self, attention: Module, encoder_hidden_states: Tensor, key_value: Tensor
+                        ) -> None:
+        """Keep the keys and values (B, S, 2 K D) that `attention` computed from the encoder's
+        output: no token of the decoder changes them."""
+        self._of_encoder[attention] = encoder_hidden_states, key_value
+
     def commit(self) -> None:
         """End a forward: the new tokens belong to the text now."""
         self.lengths = self._new_lengths
 
     def reorder(self, rows: np.ndarray) -> None:
-        """Replace row b by row rows[b] (B,). Only rows that change are copied."""
+        """Replace row b by row rows[b] (B,). Only rows that change are copied. Of an encoder's
+        output nothing is: rows change places within one prompt, or the caller passes another."""
         rows = np.asarray(rows)
         if rows.shape != self.lengths.shape or rows.dtype.kind not in "iu":
             raise InputError(f"cache: reorder expects a row's number for each of the "

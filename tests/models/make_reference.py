@@ -27,12 +27,15 @@ from safetensors.torch import save_file
 HERE = Path(__file__).parent / "reference"
 B, T, V, C = 3, 7, 17, 12
 MASKS = {"Bert": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1]]),
+         "Bart": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0]]),
          "GPT2": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1]])}
 
 BERT = dict(vocab_size=V, hidden_size=C, num_hidden_layers=2, num_attention_heads=3,
             intermediate_size=10, max_position_embeddings=9)
 GPT2 = dict(vocab_size=V, n_embd=C, n_layer=2, n_head=3, n_positions=9, n_inner=10, bos_token_id=1,
             eos_token_id=1)
+BART = dict(vocab_size=V, d_model=C, encoder_layers=2, encoder_attention_heads=3,
+            encoder_ffn_dim=10, decoder_ffn_dim=11, max_position_embeddings=9, dropout=0.1)
 
 
 def make(folder, config, with_labels):
@@ -47,9 +50,13 @@ def make(folder, config, with_labels):
         for key, parameter in model.named_parameters():
             is_scale = key.lower().endswith("norm.weight") or "ln_" in key and "weight" in key
             parameter.normal_(1.0 if is_scale else 0.0, 0.5)
+        for _, buffer in model.named_buffers():
+            buffer.normal_(0.0, 0.5)  # final_logits_bias
     mask = MASKS[name[:4]]
     inputs = {"input_ids": torch.randint(1, V, (B, T)), "attention_mask": mask}
     inputs["input_ids"] *= mask
+    if name == "BartModel":  # its decoder reads the ids of the encoder, shifted to the right
+        inputs["decoder_attention_mask"] = mask
     if name == "BertForQuestionAnswering":
         inputs["input_ids"][0, 2] = 0
     if name.startswith("Bert"):
@@ -61,8 +68,11 @@ def make(folder, config, with_labels):
         more["input_ids"] = more["input_ids"] * torch.randint(1, 3, (B, T)) % V
         inputs = {key: torch.stack([value, more[key]], 1)[..., :5] for key, value in inputs.items()}
     model.save_pretrained(HERE / folder)  # before its forward writes down a problem_type
-    output = model(**inputs, output_hidden_states=True, output_attentions=True)
     labels = {key: label(mask) for key, label in with_labels.items()}
+    if name == "BartForConditionalGeneration":
+        inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels["labels"])
+    output = model(**inputs, output_hidden_states=True, output_attentions=True)
+    inputs.pop("decoder_input_ids", None)  # they follow from the labels
     loss = loss_of(model, inputs, output, labels)
     loss.backward()
     expected = {f"input.{key}": value for key, value in (inputs | labels).items()}
@@ -70,7 +80,7 @@ def make(folder, config, with_labels):
     for key, value in output.items():
         if isinstance(value, torch.Tensor):
             expected[f"output.{key}"] = value
-        elif key in ("hidden_states", "attentions"):
+        elif isinstance(value, tuple):
             expected.update((f"output.{key}.{i}", part) for i, part in enumerate(value))
     expected.update((f"grad.{key}", parameter.grad) for key, parameter in model.named_parameters())
     (HERE / folder / "generation_config.json").unlink(missing_ok=True)
@@ -83,6 +93,11 @@ def words(mask):
     chosen = (torch.rand(B, T) < 0.5) & (mask == 1)
     chosen[:, 1:] &= mask[:, :-1] == 1
     return torch.where(chosen, torch.randint(0, V, (B, T)), -100)
+
+
+def targets(mask):
+    """Labels (B, 5) of a decoder."""
+    return words(mask)[:, :5]
 
 
 def pairs(mask):
@@ -122,7 +137,7 @@ def pooled_weights(mask):
 
 def loss_of(model, inputs, output, labels):
     name = type(model).__name__
-    if name in ("BertModel", "GPT2Model"):
+    if name in ("BertModel", "GPT2Model", "BartModel"):
         loss = (output.last_hidden_state * labels["upstream"]).sum()
         if name == "BertModel":
             loss = loss + (output.pooler_output * labels["upstream_pooler"]).sum()
@@ -132,7 +147,7 @@ def loss_of(model, inputs, output, labels):
                 + F.cross_entropy(output.seq_relationship_logits, labels["next_sentence_label"]))
     if name == "BertForNextSentencePrediction":
         return F.cross_entropy(output.logits, labels["labels"])
-    if name == "BertForMaskedLM":
+    if name in ("BertForMaskedLM", "BartForConditionalGeneration"):
         return F.cross_entropy(output.logits.flatten(0, 1), labels["labels"].flatten())
     if name == "GPT2LMHeadModel":
         return F.cross_entropy(output.logits[:, :-1].flatten(0, 1),
@@ -143,7 +158,7 @@ def loss_of(model, inputs, output, labels):
 
 
 if __name__ == "__main__":
-    bert, gpt2 = transformers.BertConfig, transformers.GPT2Config
+    bert, gpt2, bart = transformers.BertConfig, transformers.GPT2Config, transformers.BartConfig
     make("BertModel", bert(**BERT), {"upstream": weights, "upstream_pooler": pooled_weights})
     make("BertForPreTraining", bert(**BERT), {"labels": words, "next_sentence_label": pairs})
     make("BertForMaskedLM", bert(**BERT), {"labels": words})
@@ -164,3 +179,9 @@ if __name__ == "__main__":
          {"start_positions": starts, "end_positions": ends})
     make("GPT2ForSequenceClassification", gpt2(**GPT2, num_labels=3, pad_token_id=0),
          {"labels": classes})
+
+    make("BartModel", bart(**BART, decoder_layers=1, decoder_attention_heads=2),
+         {"upstream": weights})
+    make("BartForConditionalGeneration",
+         bart(**BART, decoder_layers=2, decoder_attention_heads=4, scale_embedding=True,
+              activation_function="relu"), {"labels": targets})

@@ -199,15 +199,15 @@ def test_two_frames_more_than_without():
 def test_nothing_is_run_twice_without_a_graph():
     runs = []
 
-    def doubled(x, rng):
+    def doubled(rng, x):
         runs.append(x)
         return x * 2.0
 
     x = mb.Tensor(np.ones(3), requires_grad=True)
     with no_grad():
-        assert not checkpoint(doubled, x, []).requires_grad
-    checkpoint(doubled, x.detach(), [])
+        assert not checkpoint(doubled, [x], []).requires_grad
+    checkpoint(doubled, [x.detach()], [])
     assert len(runs) == 2
-    result = checkpoint(doubled, x, [])
+    result = checkpoint(doubled, [x], [])
     result.sum().backward()
     assert len(runs) == 4 and x.grad.tolist() == [2.0] * 3

@@ -25,15 +25,17 @@ def compare(what, ours, theirs):
         pytest.fail("\n".join([f"{what} differs by {difference}:"] + pairs[:5]))
 
 
-def at_tokens(array, name, mask):
-    """Only the rows of real tokens: (B, H, T, S) -> queries, (B, T, ...) -> tokens."""
-    if name == "attentions":
+def at_tokens(array, name, masks):
+    """Only the rows of real tokens: (B, H, T, S) -> queries, (B, T, ...) -> tokens. Of an
+    encoder-decoder `masks` has two."""
+    mask = masks[0] if len(masks) == 1 or name.startswith("encoder") else masks[1]
+    if name.endswith("attentions"):
         return np.moveaxis(array, 1, 2)[mask]
     return array[mask] if array.shape[:2] == mask.shape else array
 
 
 def test_every_class_is_compared():
-    classes = {name for name in vars(mb) if name.startswith(("Bert", "GPT2"))
+    classes = {name for name in vars(mb) if name.startswith(("Bert", "GPT2", "Bart"))
                and hasattr(getattr(mb, name), "from_pretrained") and "Tokenizer" not in name}
     assert {name.partition("_")[0] for name in FOLDERS} == classes
 
@@ -57,20 +59,23 @@ def test_all_outputs_and_gradients(folder_name):
         loss = output.loss
     compare("loss", loss.data, expected["output.loss"])
 
-    mask = inputs["attention_mask"] == 1
-    mask = mask.reshape(-1, mask.shape[-1])  # of several choices too
+    masks = [inputs["attention_mask"]]
+    if "Bart" in folder_name:
+        masks.append(inputs.get("decoder_attention_mask", np.ones((3, 5))))
+    masks = [mask.reshape(-1, mask.shape[-1]) == 1 for mask in masks]  # of several choices too
     compared = set()
     for key in [key for key in expected if key.startswith("output.") and key != "output.loss"]:
         _, name, *index = key.split(".")
         tensor = getattr(output, name)[int(index[0])] if index else getattr(output, name)
-        compare(key, at_tokens(tensor.data, name, mask), at_tokens(expected[key], name, mask))
+        compare(key, at_tokens(tensor.data, name, masks), at_tokens(expected[key], name, masks))
         compared.add(name)
-    assert {"hidden_states", "attentions"} < compared
+    assert {"hidden_states", "attentions"} < {name.removeprefix("decoder_") for name in compared}
     returned = {name for name, value in vars(output).items() if value is not None}
     assert returned - {"loss"} == compared
 
     loss.backward()
-    gradients = model.hf_arrays({name: p.grad for name, p in model.named_parameters()})
+    gradients = model.hf_arrays({name: p.grad for name, p in model.named_parameters()
+                                 if p.requires_grad})
     theirs = {key.removeprefix("grad."): array for key, array in expected.items()
               if key.startswith("grad.")}
     assert gradients.keys() == theirs.keys()
