@@ -167,8 +167,8 @@ class PretrainedModel(Module):
             if not isinstance(inputs_embeds, Tensor):
                 inputs_embeds = Tensor(inputs_embeds)
             if inputs_embeds.ndim != 3 or inputs_embeds.shape[2] != self.config.hidden_size:
-                raise InputError(f"{name}: {prefix}inputs_embeds has shape {inputs_embeds.shape}: expected "
-                                 f"(batch, tokens, {self.config.hidden_size})")
+                raise InputError(f"{name}: {prefix}inputs_embeds has shape {inputs_embeds.shape}: "
+                                 f"expected (batch, tokens, {self.config.hidden_size})")
             shape = inputs_embeds.shape[:2]
         return input_ids, inputs_embeds, shape
 
@@ -193,8 +193,8 @@ class PretrainedModel(Module):
             return np.arange(tokens)[None]
         position_ids = np.atleast_2d(position_ids)
         rows = 1 if len(position_ids) == 1 else rows
-        return checked_ids(f"{prefix}position_ids", position_ids, self.config.max_position_embeddings,
-                           (rows, tokens))
+        return checked_ids(f"{prefix}position_ids", position_ids,
+                           self.config.max_position_embeddings, (rows, tokens))
 
     def _check_length(self, tokens: int) -> None:
         most = self.config.max_position_embeddings
@@ -234,8 +234,8 @@ def make_padding_mask(attention_mask: np.ndarray | None, shape: tuple[int, int],
         return None
     mask = padding_mask(attention_mask)
     if mask.shape != (shape[0], 1, 1, shape[1]):
-        raise InputError(f"{prefix}attention_mask: got shape {np.shape(attention_mask)} for tokens of "
-                         f"shape {shape}")
+        raise InputError(f"{prefix}attention_mask: got shape {np.shape(attention_mask)} for tokens "
+                         f"of shape {shape}")
     return None if mask.all() else mask
 
 

@@ -26,10 +26,16 @@ REFERENCE = Path(__file__).parents[1] / "models" / "reference"
 CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
            mb.BertForNextSentencePrediction, mb.BertForSequenceClassification,
            mb.BertForMultipleChoice, mb.BertForTokenClassification, mb.BertForQuestionAnswering,
-           mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification]
+           mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification,
+           mb.BartModel, mb.BartForConditionalGeneration]
 BERT = mb.BertConfig(vocab_size=11, hidden_size=8, num_hidden_layers=12, num_attention_heads=2,
                      intermediate_size=6, max_position_embeddings=9, type_vocab_size=3)
 GPT2 = mb.GPT2Config(vocab_size=11, n_embd=8, n_layer=12, n_head=2, n_positions=9)
+
+
+BART = mb.BartConfig(vocab_size=11, d_model=12, encoder_layers=2, encoder_attention_heads=2,
+                     encoder_ffn_dim=6, decoder_layers=3, decoder_attention_heads=3,
+                     decoder_ffn_dim=7, max_position_embeddings=9)
 
 
 def quietly(model_class, folder):
@@ -49,9 +55,9 @@ def same(one, other):
 
 @each_variant(CLASSES)
 def test_a_round_trip_changes_nothing(tmp_path, model_class, variant):
-    config = BERT if model_class.config_class is mb.BertConfig else GPT2
-    sizes = {"hidden_size": 12, "num_hidden_layers": 2} if config is BERT else \
-        {"n_embd": 12, "n_layer": 2}
+    config, sizes = {mb.BertConfig: (BERT, {"hidden_size": 12, "num_hidden_layers": 2}),
+                     mb.GPT2Config: (GPT2, {"n_embd": 12, "n_layer": 2}),
+                     mb.BartConfig: (BART, {})}[model_class.config_class]
     check_round_trip(tmp_path, model_class, replace(
         config, **sizes | variant_changes(model_class, variant)), np.float32)
 
@@ -86,6 +92,8 @@ def test_what_is_written_has_the_names_and_values_of_hugging_faces_file(tmp_path
     config = json.loads((tmp_path / "config.json").read_text())
     assert list(config) == sorted(config)
     expected = json.loads((theirs / "config.json").read_text())
+    if "Bart" in model_class.__name__:
+        assert config.pop("num_labels", 3) == 3
     assert config.items() <= expected.items()
     assert config["architectures"] == [model_class.__name__] and config["dtype"] == "float64"
 
@@ -180,8 +188,15 @@ def with_gpt_buffers(arrays):
     return arrays | more
 
 
+def with_copies(arrays):
+    words = arrays["model.shared.weight"]
+    return arrays | {"model.encoder.embed_tokens.weight": words, "lm_head.weight": words,
+                     "model.decoder.embed_tokens.weight": words,
+                     "model.encoder.version": np.ones(1)}
+
+
 @pytest.mark.parametrize("model_class, change", [
-    (mb.BertForPreTraining, without_prefix), (mb.BertModel, with_prefix),
+    (mb.BartForConditionalGeneration, with_copies), (mb.BertForPreTraining, without_prefix), (mb.BertModel, with_prefix),
     (mb.GPT2LMHeadModel, without_prefix), (mb.GPT2Model, with_prefix),
     (mb.BertForPreTraining, with_gamma_and_beta), (mb.BertForPreTraining, with_buffers),
     (mb.GPT2LMHeadModel, with_gpt_buffers)])
@@ -259,6 +274,13 @@ def test_a_bare_model_must_be_whole(tmp_path):
     (mb.BertModel, {"max_position_embeddings": 8}, "max_position_embeddings = 8"),
     (mb.BertModel, {"type_vocab_size": 4}, "type_vocab_size = 4"),
     (mb.BertModel, {"num_hidden_layers": 10**12}, "num_hidden_layers = 10*, .* of 2 layers"),
+    (mb.BartModel, {"encoder_layers": 3}, "encoder_layers = 3, .* of 2 layers; set it to 2"),
+    (mb.BartModel, {"decoder_layers": 2}, "decoder_layers = 2, .* of 1 layers; set it to 1"),
+    (mb.BartModel, {"decoder_ffn_dim": 5}, "decoder_ffn_dim = 5, but decoder.stack.* to 11"),
+    (mb.BartModel, {"encoder_layerdrop": 0.1}, "BartConfig: encoder_layerdrop is 0.1: only 0"),
+    (mb.BartModel, {"static_position_embeddings": True}, "BartConfig: static_position_embeddings"),
+    (mb.BartModel, {"normalize_before": True}, "BartConfig: normalize_before is True"),
+    (mb.BartModel, {"model_type": "t5"}, "model_type 't5' is unknown: .* bert, gpt2, bart"),
     (mb.GPT2Model, {"n_layer": 3}, "n_layer = 3, but model.safetensors holds .* 2 layers"),
     (mb.GPT2Model, {"n_embd": 9}, "n_embd = 9, but embeddings.word_embeddings.weight"),
     (mb.GPT2LMHeadModel, {"n_inner": 7}, "n_inner = 7"),
@@ -266,6 +288,21 @@ def test_a_bare_model_must_be_whole(tmp_path):
 def test_sizes_that_are_not_those_of_the_weights(tmp_path, model_class, changes, message):
     with pytest.raises(InputError, match=f"config.json: {message}"):
         model_class.from_pretrained(rewritten(tmp_path, model_class, dict, **changes))
+
+
+def test_barts_bias_of_the_logits_may_be_missing_and_copies_may_not_differ(tmp_path):
+    """The files of BARTs that were saved without the head have no bias: it is zero."""
+    bart = mb.BartForConditionalGeneration
+    model = quietly(bart, rewritten(tmp_path, bart, without("final_logits_bias")))
+    assert model.final_logits_bias.shape == (1, 17) and not model.final_logits_bias.data.any()
+    with pytest.warns(UserWarning, match="BartModel does not use final_logits_bias"):
+        mb.BartModel.from_pretrained(REFERENCE / bart.__name__)
+
+    def change(arrays):
+        return arrays | {"model.decoder.embed_tokens.weight": np.ones((17, 12))}
+
+    with pytest.raises(InputError, match="decoder.embed_tokens.weight and .*shared.* differ"):
+        bart.from_pretrained(rewritten(tmp_path, bart, change))
 
 
 def test_a_model_larger_than_its_file_is_not_built(tmp_path):

@@ -70,7 +70,7 @@ def test_options_that_have_no_effect_beside_those_of_a_call(folder):
 
 @pytest.mark.parametrize("name, value", [
     ("no_repeat_ngram_size", 2), ("min_length", 5), ("typical_p", 0.9), ("num_beam_groups", 2),
-    ("bad_words_ids", [[3]]), ("penalty_alpha", 0.6), ("forced_eos_token_id", 3),
+    ("bad_words_ids", [[3]]), ("penalty_alpha", 0.6), ("guidance_scale", 2.0),
     ("renormalize_logits", True)])
 def test_options_that_are_not_supported_are_refused_by_name(folder, name, value):
     model = opened(folder, **{name: value})

@@ -12,7 +12,8 @@ BERT_CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
                 mb.BertForNextSentencePrediction, mb.BertForSequenceClassification,
                 mb.BertForTokenClassification, mb.BertForQuestionAnswering]
 GPT2_CLASSES = [mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification]
-CLASSES = BERT_CLASSES + GPT2_CLASSES
+BART_CLASSES = [mb.BartModel, mb.BartForConditionalGeneration]
+CLASSES = BERT_CLASSES + GPT2_CLASSES + BART_CLASSES
 PAD = V - 1  # no batch has it: its word embedding has no gradient
 
 
@@ -30,33 +31,51 @@ def gpt2_config(**changes):
         | changes))
 
 
-# What a config or a model may have otherwise than bert_config() and gpt2_config(), one thing each:
-# (changes of a BERT, changes of a GPT-2, None where there is nothing to change).
+def bart_config(**changes):
+    return mb.BartConfig(**(dict(
+        vocab_size=V, d_model=C, encoder_layers=2, encoder_attention_heads=3, encoder_ffn_dim=10,
+        decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=9, max_position_embeddings=9,
+        dropout=0.0, pad_token_id=PAD, bos_token_id=0, eos_token_id=0, decoder_start_token_id=0,
+        forced_eos_token_id=None) | changes))
+
+
+CONFIGS = {mb.BertConfig: bert_config, mb.GPT2Config: gpt2_config, mb.BartConfig: bart_config}
+
+_ALL_DROPOUTS = ({"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
+                 {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3},
+                 {"dropout": 0.3, "attention_dropout": 0.3})
+# What a config or a model may have otherwise than bert_config(), gpt2_config() and bart_config(),
+# one thing each: (changes of a BERT, of a GPT-2, of a BART, None where there is nothing to change).
 VARIANTS = {
-    "plain": ({}, {}),
-    "norm first": ({"norm_first": True}, None),
-    "the other GELU": ({"hidden_act": "gelu_new"}, {"activation_function": "gelu"}),
-    "relu": ({"hidden_act": "relu"}, {"activation_function": "relu"}),
-    "untied": ({"tie_word_embeddings": False}, {"tie_word_embeddings": False}),
-    "dropout": ({"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
-                {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}),
-    "recomputed": ({}, {}),  # gradient checkpointing, see small()
-    "recomputed dropout": ({"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
-                           {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3}),
-    "one segment": ({"type_vocab_size": 1}, None),
-    "four times as wide inside": ({"intermediate_size": 4 * C}, {"n_inner": None}),
-    "narrower inside": ({"intermediate_size": 5}, {"n_inner": 5}),
-    "one head": ({"num_attention_heads": 1}, {"n_head": 1}),
-    "heads of width one": ({"num_attention_heads": C}, {"n_head": C}),
-    "one layer": ({"num_hidden_layers": 1}, {"n_layer": 1}),
-    "no padding row": ({"pad_token_id": None}, None),
-    "large eps": ({"layer_norm_eps": 0.1}, {"layer_norm_epsilon": 0.1}),
+    "plain": ({}, {}, {}),
+    "norm first": ({"norm_first": True}, None, None),
+    "the other GELU": ({"hidden_act": "gelu_new"}, {"activation_function": "gelu"}, None),
+    "relu": ({"hidden_act": "relu"}, {"activation_function": "relu"},
+             {"activation_function": "relu"}),
+    "untied": ({"tie_word_embeddings": False}, {"tie_word_embeddings": False}, None),
+    "dropout": (*_ALL_DROPOUTS[:2], None),
+    "recomputed": ({}, {}, None),  # gradient checkpointing, see small()
+    "recomputed dropout": _ALL_DROPOUTS,
+    "one segment": ({"type_vocab_size": 1}, None, None),
+    "four times as wide inside": ({"intermediate_size": 4 * C}, {"n_inner": None}, None),
+    "narrower inside": ({"intermediate_size": 5}, {"n_inner": 5}, None),
+    "one head": ({"num_attention_heads": 1}, {"n_head": 1}, None),
+    "heads of width one": ({"num_attention_heads": C}, {"n_head": C},
+                           {"encoder_attention_heads": C, "decoder_attention_heads": 1}),
+    "one layer": ({"num_hidden_layers": 1}, {"n_layer": 1},
+                  {"encoder_layers": 1}),
+    "no padding row": ({"pad_token_id": None}, None, None),
+    "large eps": ({"layer_norm_eps": 0.1}, {"layer_norm_epsilon": 0.1}, None),
+    "scaled embeddings": (None, None, {"scale_embedding": True}),
 }
 
 
 def variant_changes(model_class, variant):
-    """The changes of a variant for a class; None where it has none."""
-    return VARIANTS[variant][0 if model_class.config_class is mb.BertConfig else 1]
+    """The changes of a variant for a class; None where it has none. The bare BART is all of the
+    other one but its head: it has no variants of its own."""
+    if model_class is mb.BartModel and variant != "plain":
+        return None
+    return VARIANTS[variant][list(CONFIGS).index(model_class.config_class)]
 
 
 def each_variant(classes):
@@ -69,9 +88,8 @@ def each_variant(classes):
 
 def small(model_class, seed=0, variant="plain", **changes):
     """A float64 model of the class: matrices and biases N(0, 0.5^2), scales N(1, 0.5^2)."""
-    is_bert = issubclass(model_class.config_class, mb.BertConfig)
     changes = {**(variant_changes(model_class, variant) or {}), **changes}
-    model = model_class((bert_config if is_bert else gpt2_config)(**changes), rng=None).double()
+    model = model_class(CONFIGS[model_class.config_class](**changes), rng=None).double()
     model.gradient_checkpointing = variant.startswith("recomputed")
     rng = np.random.default_rng(seed)
     for name, parameter in model.named_parameters():
@@ -82,18 +100,19 @@ def small(model_class, seed=0, variant="plain", **changes):
 
 def dropout(model_class, p):
     """The changes to a config that switch all of its dropouts on."""
-    if model_class in BERT_CLASSES:
-        return {"hidden_dropout_prob": p, "attention_probs_dropout_prob": p}
-    return {"resid_pdrop": p, "embd_pdrop": p, "attn_pdrop": p}
+    place = list(CONFIGS).index(model_class.config_class)
+    return dict.fromkeys(_ALL_DROPOUTS[place], p)
 
 
 def batch(model_class, seed=0, rows=B, tokens=T, variant="plain"):
-    """Ids, and for BERT segments."""
+    """Ids, for BERT segments, for BART the ids of the decoder."""
     rng = np.random.default_rng(seed)
     inputs = {"input_ids": rng.integers(0, PAD, (rows, tokens))}
     if model_class in BERT_CLASSES:
         segments = 1 if variant == "one segment" else 2
         inputs["token_type_ids"] = rng.integers(0, segments, (rows, tokens))
+    if model_class in BART_CLASSES:
+        inputs["decoder_input_ids"] = rng.integers(0, PAD, (rows, tokens))
     return inputs
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.models.small_models import BERT_CLASSES, CLASSES, bert_config, gpt2_config
+from tests.models.small_models import CLASSES, CONFIGS, bart_config, bert_config, gpt2_config
 
 import minibert as mb
 from minibert.errors import InputError
@@ -33,6 +33,14 @@ def test_gpt2_draws_a_normal_and_scales_what_enters_the_stream():
             assert abs(array).max() > 3 * expected
 
 
+def test_bart_draws_a_normal_as_wide_as_its_config_says():
+    model = mb.BartForConditionalGeneration(bart_config(vocab_size=1000, d_model=120, init_std=0.05))
+    for name, array in by_name(model).items():
+        if array.ndim == 2 and array.size > 10_000:
+            np.testing.assert_allclose(array.std(), 0.05, rtol=0.02, err_msg=name)
+            assert abs(array).max() > 3 * 0.05
+
+
 def test_positions_may_have_a_range_of_their_own(tmp_path):
     sizes = dict(hidden_size=120, max_position_embeddings=300, initializer_range=0.1)
     alike = mb.BertModel(bert_config(**sizes)).embeddings
@@ -50,10 +58,10 @@ def test_positions_may_have_a_range_of_their_own(tmp_path):
 
 @pytest.mark.parametrize("model_class", CLASSES)
 def test_vectors_start_at_zero_and_scales_at_one(model_class):
-    config = bert_config() if model_class in BERT_CLASSES else gpt2_config()
+    config = CONFIGS[model_class.config_class]()
     for name, array in by_name(model_class(config)).items():
         assert array.dtype == np.float32
-        if array.ndim == 1:
+        if array.ndim == 1 or name == "final_logits_bias":
             assert (array == (1 if name.endswith("norm.weight") else 0)).all(), name
         else:
             assert len(np.unique(array)) > 0.99 * array.size, name
@@ -61,12 +69,12 @@ def test_vectors_start_at_zero_and_scales_at_one(model_class):
 
 @pytest.mark.parametrize("model_class", CLASSES)
 def test_a_seed_gives_the_same_weights_and_another_seed_others(model_class):
-    config = bert_config() if model_class in BERT_CLASSES else gpt2_config()
+    config = CONFIGS[model_class.config_class]()
     one, same, other = (by_name(model_class(config, rng))
                         for rng in (3, np.random.default_rng(3), 4))
     for name, array in one.items():
         np.testing.assert_array_equal(array, same[name])
-        assert array.ndim == 1 or (array != other[name]).any()
+        assert array.ndim == 1 or name == "final_logits_bias" or (array != other[name]).any()
 
 
 def test_untied_weights_are_drawn_too():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.small_models import (CLASSES, T, V, batch, each_variant, gradients, small,
+from tests.models.small_models import (BART_CLASSES, CLASSES, T, V, batch, each_variant, gradients, small,
                                        weighted_sum)
 
 import minibert as mb
@@ -21,7 +21,7 @@ def test_gradcheck(model_class, variant, seed, reference):
     def loss():
         return weighted_sum(model(**inputs, rng=np.random.default_rng(seed)))
 
-    parameters = dict(model.named_parameters())
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if reference:
         with mb.reference():
             mb.gradcheck_parameters(loss, parameters, coordinates=2, seed=seed)
@@ -32,7 +32,7 @@ def test_gradcheck(model_class, variant, seed, reference):
 def losses(model, rng):
     """A training loss with labels everywhere."""
     inputs = batch(type(model))
-    if isinstance(model, (mb.BertModel, mb.GPT2Model)):
+    if isinstance(model, (mb.BertModel, mb.GPT2Model, mb.BartModel)):
         return weighted_sum(model(**inputs))
     if isinstance(model, mb.BertForQuestionAnswering):
         return model(**inputs, start_positions=np.array([1, 2, 6]),
@@ -52,8 +52,11 @@ def test_every_parameter_has_a_gradient_but_the_key_bias(model_class):
     model = small(model_class)
     found = gradients(model, losses(model, np.random.default_rng(0)))
     scale = max(abs(gradient).max() for gradient in found.values())
-    used = np.unique(batch(model_class)["input_ids"])
-    tied = model_class in (mb.BertForPreTraining, mb.BertForMaskedLM, mb.GPT2LMHeadModel)
+    inputs = batch(model_class)
+    used = np.unique([inputs["input_ids"], inputs.get("decoder_input_ids", inputs["input_ids"])])
+    tied = model_class in (mb.BertForPreTraining, mb.BertForMaskedLM, mb.GPT2LMHeadModel,
+                           mb.BartForConditionalGeneration)
+    first = 2 if model_class in BART_CLASSES else 0  # the row of position 0
     tokens = T - 1 if model_class is mb.GPT2LMHeadModel else T  # its last token predicts nothing
     for name, gradient in found.items():
         if name.endswith("qkv.bias"):
@@ -65,7 +68,11 @@ def test_every_parameter_has_a_gradient_but_the_key_bias(model_class):
             # what shifts all tokens alike: the softmax over them is blind to it
             assert abs(gradient).max() < 1e-14 * scale, name
         elif name.endswith("position_embeddings.weight"):
-            assert (gradient[:tokens] != 0).all() and (gradient[tokens:] == 0).all(), name
+            rows = np.arange(len(gradient)) - first
+            seen = (rows >= 0) & (rows < tokens)
+            assert (gradient[seen] != 0).all() and (gradient[~seen] == 0).all(), name
+        elif name == "final_logits_bias":
+            assert (gradient == 0).all()  # not trained, as in Hugging Face
         elif name.endswith("word_embeddings.weight"):
             assert (gradient[slice(None) if tied else used] != 0).all(), name
         else:

@@ -222,7 +222,7 @@ def test_all_is_one_segment_unless_told(model_class):
         np.testing.assert_array_equal(tensor.data, told[name].data, err_msg=name)
 
 
-@pytest.mark.parametrize("model_class", CLASSES)
+@pytest.mark.parametrize("model_class", BERT_CLASSES + GPT2_CLASSES)
 def test_hidden_states_and_attentions_only_on_request(model_class):
     model, inputs = small(model_class), batch(model_class)
     output = model(**inputs)

@@ -1,15 +1,14 @@
 """The number of a model's parameters, counted without memory for them."""
 
 import pytest
-from tests.models.small_models import CLASSES, VARIANTS, small
+from tests.models.small_models import CLASSES, each_variant, small
 
 import minibert as mb
 from minibert.errors import InputError
 from minibert.models.pretrained_model import parameter_count
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("model_class", CLASSES)
+@each_variant(CLASSES)
 def test_the_count_is_that_of_the_model(model_class, variant):
     model = small(model_class, variant=variant)
     count = sum([parameter.size for parameter in model.parameters()])
