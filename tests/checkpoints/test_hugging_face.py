@@ -196,7 +196,8 @@ def with_copies(arrays):
 
 
 @pytest.mark.parametrize("model_class, change", [
-    (mb.BartForConditionalGeneration, with_copies), (mb.BertForPreTraining, without_prefix), (mb.BertModel, with_prefix),
+    (mb.BartForConditionalGeneration, with_copies),
+    (mb.BertForPreTraining, without_prefix), (mb.BertModel, with_prefix),
     (mb.GPT2LMHeadModel, without_prefix), (mb.GPT2Model, with_prefix),
     (mb.BertForPreTraining, with_gamma_and_beta), (mb.BertForPreTraining, with_buffers),
     (mb.GPT2LMHeadModel, with_gpt_buffers)])

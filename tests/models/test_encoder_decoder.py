@@ -191,12 +191,12 @@ def test_inputs_that_do_not_go_together():
     refused("either decoder_input_ids or decoder_inputs_embeds", model, encoder_outputs=encoded)
     refused("either encoder_outputs or the encoder's inputs", model, ids, encoder_outputs=encoded)
     refused("2 rows of decoder_input_ids for 3", model, ids, decoder_input_ids=ids[:2])
-    refused("decoder_input_ids: 17 is out of range", model, ids, decoder_input_ids=np.full((B, T), V))
+    refused("decoder_input_ids: 17 is out of range", model, ids, None, np.full((B, T), V))
     refused(r"decoder_attention_mask: got shape \(3, 7\)", model, ids, None, ids[:, :5],
             np.ones((B, T)))
     refused(r"attention_mask: got shape \(3, 5\)", model, attention_mask=np.ones((B, 5)),
             encoder_outputs=encoded, decoder_input_ids=ids)
-    refused("10 tokens are more than the 9 positions", model, ids, decoder_input_ids=texts(0, 3, 10))
+    refused("10 tokens are more than the 9 positions", model, ids, None, texts(0, 3, 10))
     refused("decoder_position_ids: 9 is out of range", model, ids,
             decoder_position_ids=np.full((B, T), 9))
     refused("labels: 17 is out of range", model, ids, labels=np.full((B, T), V))

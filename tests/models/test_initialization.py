@@ -34,7 +34,8 @@ def test_gpt2_draws_a_normal_and_scales_what_enters_the_stream():
 
 
 def test_bart_draws_a_normal_as_wide_as_its_config_says():
-    model = mb.BartForConditionalGeneration(bart_config(vocab_size=1000, d_model=120, init_std=0.05))
+    model = mb.BartForConditionalGeneration(bart_config(vocab_size=1000, d_model=120,
+                                                        init_std=0.05))
     for name, array in by_name(model).items():
         if array.ndim == 2 and array.size > 10_000:
             np.testing.assert_allclose(array.std(), 0.05, rtol=0.02, err_msg=name)

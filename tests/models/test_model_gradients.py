@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.small_models import (BART_CLASSES, CLASSES, T, V, batch, each_variant, gradients, small,
-                                       weighted_sum)
+from tests.models.small_models import (BART_CLASSES, CLASSES, T, V, batch, each_variant, gradients,
+                                       small, weighted_sum)
 
 import minibert as mb
 
