@@ -34,6 +34,7 @@ SMALL = {
     "16_named_activations": (["--steps", "30"], "every step of the block equals its formula"),
     "17_logit_lens": (["--steps", "100"], "the model's logits to the bit"),
     "18_where_a_word_turns": (["--steps", "30"], "enters both texts as one vector"),
+    "19_a_page": (["--steps", "30"], "all ten answers, computed from the file alone"),
 }
 
 
