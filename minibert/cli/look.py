@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def run(folder: str, text: str | None, pair: str | None, others: list[str] | Non
         check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
     growth = checked_growth(grow, seed, search)
+    check_places(folder, text, others or [])
     if text is None:
         check_no_text_options(pair=pair, target=target, instead=instead, layer=layer or None,
                               head=head or None, token=token, tokens=tokens, live=live or None,
@@ -109,6 +111,17 @@ def checked_growth(grow: int | None, seed: int, search: dict) -> tuple[int, int,
             raise InputError(f"{flag_name(name)}: only --grow uses it: give that, too")
         return None
     return whole_number("--grow", grow, 1), seed, checked_search(seed, search)
+
+
+def check_places(folder: str, text: str | None, others: list[str]) -> None:
+    """Errors: InputError, a run in the place of the text, or a text behind the runs of --with."""
+    if text is not None and os.path.exists(os.path.join(text, "log.jsonl")):
+        raise InputError(f"{text}: this is a run, not a text: to see both trainings say "
+                         f"{folder} --with {text}")
+    for other in others:
+        if not Path(other).is_dir():
+            raise InputError(f"--with {other}: there is no such folder: expected a run; a text "
+                             "stands before --with")
 
 
 def check_no_text_options(**options: object) -> None:

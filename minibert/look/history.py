@@ -101,8 +101,7 @@ def read_history(run: Run) -> dict:
     state = run.state() if run.checkpoint("latest") else {"about": {}, **start}
     done = steps[-1]["step"]
     about, settings = (summary or state)["about"], state["settings"]
-    main = "mlm_loss" if "mlm_loss" in steps[0] or "mlm_loss" in (evaluations or [{}])[0] \
-        else "loss"
+    main = "mlm_loss" if "mlm_loss" in steps[0] else "loss"
     history = {
         "objective": start.get("objective"), "parameters": start.get("parameters"),
         "settings": settings, "about": about, "steps_done": done,
@@ -167,8 +166,7 @@ def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> d
             if chart != main and key == chart:
                 label = "labels" if fine_tuned else "majority"
             found.setdefault(chart, []).append(
-                {"key": key, "label": LABELS.get(label) or visible(label),
-                 "value": value})
+                {"key": key, "label": LABELS.get(label) or visible(label), "value": value})
 
     counted = summary["baselines"] if summary else {}
     if summary is None and not fine_tuned and run.checkpoint("latest"):
@@ -204,10 +202,10 @@ def _curve(path: Path, key: str, steps: list[dict], evaluations: list[dict]) -> 
         raise InputError(f"{path}: no step has its {key}: the file is damaged")
     dots = [[evaluation["step"], evaluation[key]] for evaluation in evaluations
             if key in evaluation]
-    shown = [value for value in [*values, *[value for _, value in dots]] if value > 0]
-    wide = key == "grad_norm" or key.endswith("loss") and max(shown) > WIDE * min(shown)
+    shown = [*values, *[value for _, value in dots]]
+    is_log = bool(shown) and min(shown) > 0 and (
+        key == "grad_norm" or key.endswith("loss") and max(shown) > WIDE * min(shown))
     bins = bins_of([step["step"] for step in steps], values) if values else None
-    is_log = wide and len(shown) == len(values) + len(dots)
     return {"bins": bins, "dots": dots, "scale": "log" if is_log else "linear"}
 
 

@@ -86,7 +86,7 @@ def _divergence(chart: dict, settings: dict) -> list[tuple[str, str]]:
 
 
 def _against_counting(chart: dict, settings: dict) -> list[tuple[str, str]]:
-    """Since which evaluation the held-out loss is below each of the counts."""
+    """Name the evaluation from which on the held-out loss is below each of the counts."""
     found, dots = [], chart["dots"]
     for line in chart["lines"]:
         if line["key"] in ("uniform", "oracle"):
@@ -107,7 +107,7 @@ def _against_counting(chart: dict, settings: dict) -> list[tuple[str, str]]:
 
 
 def _hardly_learned(dots: list, unigram: float, settings: dict) -> list[tuple[str, str]]:
-    """Why a training is no better than the words' frequencies: too slow, or too fast."""
+    """Tell a training that is too slow from others that are no better than counting words."""
     way = dots[0][1] - unigram
     if way > 0 and dots[0][1] - dots[-1][1] < FEW * way:
         return [(WARNING, f"It went {(dots[0][1] - dots[-1][1]) / way:.0%} of the way there: more "

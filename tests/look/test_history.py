@@ -134,6 +134,22 @@ def test_several_runs_get_names_that_differ(tmp_path):
         read_histories([tmp_path / "x", tmp_path / "x", tmp_path / "y" / "gpt"])
 
 
+def test_bert_without_the_next_sentence_has_one_chart_of_its_loss(tmp_path):
+    log = [record | {"mlm_loss": record["loss"]} if record["kind"] == "eval" else record
+           for record in records(falling(), HELD_OUT)]
+    log[0]["objective"] = "bert"
+    found = history(write_run(tmp_path / "a", log, oracle=None))
+    assert [chart["key"] for chart in found["charts"]] == ["loss", "lr", "grad_norm"]
+    assert found["charts"][0]["title"] == "Loss on masked words"
+    assert [line["value"] for line in found["charts"][0]["lines"]] == [4.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("loss", [0.0, -1.0])
+def test_losses_that_have_no_logarithm_stay_on_a_linear_scale(tmp_path, loss):
+    run = write_run(tmp_path / "a", records([loss, 100.0], {0: loss}, norms=(0.0,)))
+    assert [chart["scale"] for chart in history(run)["charts"]] == ["linear"] * 3
+
+
 def add_checkpoint(run, **settings):
     """latest/ of a run, as far as a history reads it."""
     (run / "latest").mkdir()

@@ -141,7 +141,10 @@ def test_the_mouse_previews_a_step_and_a_click_keeps_it(opened):
 
 @pytest.mark.parametrize("more, words", [
     (["--target", "bank"], "--target is about a text"), (["--layer", "1"], "--layer is about"),
-    (["--with", "none"], "no such folder"), (["--out", "."], "exists already"),
+    (["--with", "none"], "no such folder"),
+    (["--with", "..", "the bank"], "--with the bank: there is no such folder: expected a run; a "
+     "text stands before --with"),
+    (["--out", "."], "exists already"),
     (["--terminal", "--view", "heads"], "without a text expected one of run"),
     (["--view", "run"], "give --terminal"),
     (["--terminal", "--out", "x"], "writes no file")])
@@ -151,3 +154,9 @@ def test_mistakes_are_one_line(page, capsys, more, words, monkeypatch, tmp_path)
     [line] = capsys.readouterr().err.splitlines()
     assert words in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_in_the_place_of_the_text(page, capsys):
+    first, second = page.parent / "first", page.parent / "second"
+    assert main(["look", str(first), str(second)]) == 2
+    assert f"say {first} --with {second}" in capsys.readouterr().err
