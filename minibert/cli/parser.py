@@ -27,6 +27,7 @@ SUMMARIES = {
     "evaluate": "How good a fine-tuned model is on a labelled file.",
     "answer": "The answer to a question in a text.",
     "tag": "Mark the entities of a sentence.",
+    "road": "From counting words to BERT and GPT: a table of distances to the exact answers.",
     "gradcheck": "Check the gradients of all ops, and of a small BERT and GPT."}
 
 
@@ -73,6 +74,8 @@ def command_module(name: str) -> ModuleType:
         from minibert.cli import answer as module
     elif name == "tag":
         from minibert.cli import tag as module
+    elif name == "road":
+        from minibert.cli import road as module
     else:
         from minibert.cli import gradcheck as module
     return module

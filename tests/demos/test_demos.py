@@ -35,6 +35,10 @@ SMALL = {
     "17_logit_lens": (["--steps", "100"], "the model's logits to the bit"),
     "18_where_a_word_turns": (["--steps", "30"], "enters both texts as one vector"),
     "19_a_page": (["--steps", "30"], "all ten answers, computed from the file alone"),
+    "21_counting_to_vectors": (["--documents", "400", "--steps", "150"],
+                               "put words of one topic together"),
+    "22_one_word_two_senses": (["--documents", "300", "--steps", "80", "--labelled", "60"],
+                               "a static vector says the prior, to the bit"),
 }
 
 

@@ -1,0 +1,126 @@
+"""The trainings of `road`: what each row is trained on, and its runs.
+
+Same budget: every trained row has at most the parameters of GPT's, and the steps below take at most
+three times its seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from minibert.ancestors.elmo import ELMo, ELMoConfig, ELMoObjective
+from minibert.ancestors.folders import load_ancestor
+from minibert.ancestors.glove import GloVe, GloVeConfig, GloVeObjective
+from minibert.ancestors.lstm import LSTMConfig, LSTMLanguageModel, LSTMObjective
+from minibert.ancestors.model import AncestorModel
+from minibert.ancestors.ngram import NGramConfig, NGramModel
+from minibert.ancestors.word2vec import CBOW, CBOWConfig, SkipGram, SkipGramConfig
+from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.cli.build_trainer import make_trainer
+from minibert.cli.defaults import COMMON
+from minibert.cli.pretrain_options import resolved
+from minibert.cli.road_rows import BERTRow, GPTRow
+from minibert.data.corpora import Corpus
+from minibert.errors import InputError
+from minibert.models.bert import BertForPreTraining
+from minibert.models.gpt import GPT2LMHeadModel
+from minibert.pretraining.gpt_objective import token_stream
+from minibert.tokenizers.wordpiece import BertTokenizer
+from minibert.training.report import SilentReport
+from minibert.training.run_folder import Run, new_runs
+from minibert.training.settings import TrainingSettings
+from minibert.training.trainer import Trainer
+
+ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}  # rows that are counted
+STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 4000, "elmo": 2700,
+         "gpt": 2000, "bert": 5000}
+RATES = {"lstm": 2e-2, "elmo": 2e-2}  # the highest learning rates, where not 1e-2
+
+
+def count(row: str, folder: Path, corpus: Corpus, tokenizer: BertTokenizer) -> NGramModel:
+    """The model of a counted row, which is kept in `folder`."""
+    config = NGramConfig(tokenizer.vocab_size, ORDERS[row])
+    model = NGramModel.fit(config, token_stream(tokenizer, corpus.train_texts))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model
+
+
+def road_trainer(row: str, corpus: Corpus, tokenizer: BertTokenizer, seed: int,
+                 report: SilentReport) -> Trainer:
+    """The trainer of a row, before any step; nothing is written."""
+    steps, V = STEPS[row], tokenizer.vocab_size
+    if row in ("gpt", "bert"):
+        return make_trainer(resolved(row, {"corpus": "toy", "seed": seed, "steps": steps,
+                                           "eval_every": 0}), corpus, report)
+    texts = (tokenizer, corpus.train_texts, corpus.held_out_texts)
+    window = {"context": COMMON["context"], "batch_size": 16, "seed": seed}
+    if row == "lstm":
+        model = LSTMLanguageModel(LSTMConfig(V, hidden_size=76), seed)
+        objective = LSTMObjective(*texts, **window)
+    elif row == "elmo":
+        model = ELMo(ELMoConfig(V, hidden_size=56), seed)
+        objective = ELMoObjective(model, *texts, **window)
+    elif row == "glove":
+        model = GloVe(GloVeConfig(V), seed)
+        objective = GloVeObjective(model.config, *texts, batch_size=1024, seed=seed)
+    else:
+        model = CBOW(CBOWConfig(V, window=2), seed) if row == "cbow" else SkipGram(
+            SkipGramConfig(V), seed)
+        objective = Word2VecObjective(model, *texts, batch_size=512, seed=seed)
+    settings = TrainingSettings(steps=steps, lr=RATES.get(row, 1e-2), warmup=steps // 20,
+                                schedule="linear", weight_decay=0.0, betas=(0.9, 0.98),
+                                eval_every=0, seed=seed)
+    return Trainer(model, objective, settings, tokenizer=tokenizer, about={"row": row},
+                   report=report)
+
+
+def is_trained(row: str, folder: Path) -> bool:
+    """Whether the run in `folder` has ended. Errors: InputError, it has another number of steps."""
+    summary = Run(folder).summary()
+    if summary is not None and summary["steps"] != STEPS[row]:
+        raise InputError(f"{folder} was trained for {summary['steps']:,} steps: expected "
+                         f"{STEPS[row]:,}; remove it, or give another --out")
+    return summary is not None
+
+
+def train(trainer: Trainer, folder: Path) -> bool:
+    """Begin the run in `folder`, or go on with it, to its end and its summary. False if a signal
+    stopped it; all is saved then."""
+    with _run_of(trainer, folder) as run:
+        if not trainer.run():
+            return False
+        run.write_summary(trainer.summary() | {"baselines": {}, "oracle": None})
+    return True
+
+
+@contextmanager
+def _run_of(trainer: Trainer, folder: Path) -> Iterator[Run]:
+    """The run, held; its first checkpoint is whole before a step is made."""
+    run = trainer.run_folder = Run(folder)
+    if run.checkpoint("latest") is not None:
+        trainer.resume()
+    else:
+        with new_runs([folder]):
+            trainer.save()
+    try:
+        yield run
+    finally:
+        run.release()
+
+
+def open_row(row: str, folder: Path, sentences: int) -> AncestorModel | GPTRow | BERTRow:
+    """The trained model of a run, as it answers. sentences: of a segment as BERT reads it."""
+    best = Run(folder).existing_checkpoint("best")
+    if row == "gpt":
+        return GPTRow(GPT2LMHeadModel.from_pretrained(best))
+    if row == "bert":
+        return BERTRow(BertForPreTraining.from_pretrained(best),
+                       BertTokenizer.from_pretrained(best), sentences)
+    found = load_ancestor(best)
+    if found is None or found[0].config.model_type != row:
+        raise InputError(f"{best}: holds no model of the row {row}: remove {folder}, or give "
+                         "another --out")
+    return found[0]

@@ -1,0 +1,148 @@
+"""`road`: the table, what it trains and keeps, and BERT's reading of a row."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from tests.cli.command_line import files_below, mistake, output_of
+
+import minibert as mb
+from minibert.ancestors import word2vec_objective, word_sense
+from minibert.ancestors.word_sense import WordSenses
+from minibert.cli import road, road_training
+from minibert.cli.fill_mask import fill_gaps
+from minibert.cli.road_rows import BERTRow
+from minibert.data.corpora import toy_corpus
+from minibert.errors import InputError
+from minibert.tokenizers.wordpiece import BertTokenizer
+from minibert.toy_world.grammar import ToyWorld
+
+TRAINED = [row for row in road.TITLES if row not in (*road_training.ORDERS, "oracle")]
+TOKENIZER = BertTokenizer.from_words(ToyWorld().words)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """A little text, three steps each, few occurrences."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(road, "toy_corpus", partial(toy_corpus, 30, 6))
+        patch.setattr(road, "WordSenses", partial(WordSenses, nearest=2, linear=3, decided=2))
+        patch.setattr(road_training, "STEPS", dict.fromkeys(TRAINED, 3))
+        patch.setattr(word_sense, "STORIES_AT_A_TIME", 60)
+        patch.setattr(word2vec_objective, "HELD_OUT_BATCHES", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of all rows, one seed."""
+    folder = tmp_path_factory.mktemp("road")
+    assert road.run([], 1, str(folder)) == 0
+    return folder
+
+
+def cells(lines: list[str]) -> dict[str, str]:
+    """The lines of the table by the title of the row."""
+    return {title: line for title, _ in road.TITLES.values()
+            for line in lines if line.startswith(title + "  ")}
+
+
+def test_all_rows_are_there_and_what_is_trained_is_not_trained_again(whole, capsys):
+    capsys.readouterr()
+    before = files_below(whole)
+    lines = output_of(capsys, "road", "--seeds", 1, "--out", whole).splitlines()
+    found = cells(lines)
+    assert len(found) == len(road.TITLES) and not any("seed" in line for line in lines[:3])
+    after = files_below(whole)
+    assert {name: data for name, data in after.items() if "seed" in name} == {
+        name: data for name, data in before.items() if "seed" in name}
+    for title in ("CBOW", "skip-gram", "GloVe"):
+        assert found[title].count("50.0 (") == 2  # static
+    assert "0.000" in found["the oracle"] and "100.0" in found["the oracle"]
+    assert any("to the bit" in line for line in lines)
+
+
+def test_seeds_are_added_and_their_error_is_shown(whole, capsys):
+    capsys.readouterr()
+    lines = output_of(capsys, "road", "cbow", "trigram", "--seeds", 2, "--out", whole).splitlines()
+    assert "cbow, seed 2" in lines and "cbow, seed 1" not in lines
+    found = cells(lines)
+    assert set(found) == {"CBOW", "counting trigrams"} and found["CBOW"].count("+-") >= 2
+
+
+def test_a_stopped_training_goes_on_to_the_same_figures(whole, tmp_path, capsys):
+    trainer = road_training.road_trainer("glove", road.toy_corpus(), TOKENIZER, 1, None)
+    folder = tmp_path / "glove" / "seed-1"
+    with road_training._run_of(trainer, folder):
+        trainer.run(until=2)
+    assert not road_training.is_trained("glove", folder)
+    output_of(capsys, "road", "glove", "--seeds", 1, "--out", tmp_path)
+    for name in ("latest/model.safetensors", "log.jsonl"):
+        expected = (whole / "glove" / "seed-1" / name).read_bytes()
+        assert (folder / name).read_bytes() == expected
+
+
+def test_mistakes_are_one_line(whole, tmp_path, capsys, monkeypatch):
+    capsys.readouterr()
+    assert "invalid choice: 'word2vec'" in mistake(capsys, "road", "word2vec")
+    assert "--seeds" in mistake(capsys, "road", "cbow", "--seeds", 0)
+    monkeypatch.setitem(road_training.STEPS, "cbow", 4)
+    line = mistake(capsys, "road", "cbow", "--seeds", 1, "--out", whole)
+    assert "3 steps: expected 4" in line
+    (tmp_path / "cbow").mkdir()
+    (whole / "glove" / "seed-1").rename(tmp_path / "cbow" / "seed-1")
+    monkeypatch.setitem(road_training.STEPS, "cbow", 3)
+    try:
+        assert "holds no model of the row cbow" in mistake(
+            capsys, "road", "cbow", "--seeds", 1, "--out", tmp_path)
+    finally:
+        (tmp_path / "cbow" / "seed-1").rename(whole / "glove" / "seed-1")
+
+
+def test_rows_over_the_budget_are_named():
+    def row(parameters, seconds):
+        return road.Figures(parameters, seconds, (), (), (), (), {})
+
+    gpt = row(100, (2.0, 4.0))
+    figures = {"unigram": row(100, (9.0,)), "lstm": row(101, (1.0,)), "gpt": gpt,
+               "elmo": row(5, (9.0, 9.2)), "oracle": row(None, ())}
+    assert road.over_budget(figures)[0].endswith(": LSTM, ELMo")
+    assert road.over_budget({"gpt": gpt}) == road.over_budget({"lstm": row(1, (1.0,))}) == []
+
+
+def test_bert_reads_a_row_as_a_pair():
+    """The ids, the segments and the answer are those of the tokenizer and of fill-mask."""
+    config = mb.BertConfig(vocab_size=TOKENIZER.vocab_size, hidden_size=8, num_hidden_layers=1,
+                           num_attention_heads=2, intermediate_size=8, max_position_embeddings=48,
+                           hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+                           initializer_range=0.5)
+    model = mb.BertForPreTraining(config, 1).eval()
+    row = BERTRow(model, TOKENIZER, sentences=1)
+    first, second = "she rows her boat .", "the net waits ."
+    sep = TOKENIZER.sep_token_id
+    words = TOKENIZER.encode(f"{first} {second}", add_special_tokens=False)
+    ids = np.array([[sep, *words, sep]])
+    pairs, column = row._pairs(ids)
+    encoded = TOKENIZER(first, second)
+    assert pairs[0].tolist() == encoded["input_ids"]
+    assert row._types(pairs)[0].tolist() == encoded["token_type_ids"]
+    for position in (2, 7):  # rows, net
+        masked = [word if i + 1 != position else "[MASK]"
+                  for i, word in enumerate(f"{first} {second}".split())]
+        log_p = row.gap(ids, np.array([position]))[0]
+        model_says = fill_pair(model, " ".join(masked[:5]), " ".join(masked[5:]))
+        for word, p in model_says:
+            token = TOKENIZER.convert_tokens_to_ids(word)
+            assert np.exp(log_p[token]) == pytest.approx(p, rel=1e-5)
+    hidden = model.bert(np.array([encoded["input_ids"]]), token_type_ids=np.array(
+        [encoded["token_type_ids"]])).last_hidden_state.data[0]
+    np.testing.assert_allclose(row.vectors(ids)[0, 1:-1], np.delete(hidden, [0, 6, -1], axis=0),
+                               rtol=1e-5)
+    with pytest.raises(InputError, match="expected 2"):
+        row.gap(ids[:, :4], np.array([1]))
+
+
+def fill_pair(model, first: str, second: str) -> list[tuple[str, float]]:
+    encoded = TOKENIZER(first, second)
+    return fill_gaps(model, TOKENIZER, np.array([encoded["input_ids"]]),
+                     np.array([encoded["token_type_ids"]]), 5)[0]
