@@ -14,6 +14,7 @@ import numpy as np
 from minibert.autograd.fused.threads import parallel_for, split_evenly
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
+from minibert.models.heads import MaskedLMHead, Pooler
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.block import TransformerStack
 from minibert.nn.layers import Embedding, Linear
@@ -85,8 +86,8 @@ ADAMW_RMS = 0.2  # the root mean square of AdamW's updates over lr, as Liu et al
 
 
 class Muon(AdamW):
-    """Muon for the matrices inside the blocks, AdamW for all other parameters (Jordan et al. 2024,
-    "Muon: An optimizer for hidden layers in neural networks").
+    """Muon for the matrices of the hidden layers, AdamW for embeddings, outputs, norms and biases
+    (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks").
 
     A group whose `matrix_shape` is (rows, columns) is stepped by Muon: each of its parameters, of
     shape (n rows, columns), is n such matrices, one below another. A group without one is stepped
@@ -106,12 +107,13 @@ class Muon(AdamW):
 
     @classmethod
     def split_groups(cls, model: Module, groups: list[dict]) -> list[dict]:
-        """Set `matrix_shape` for the weights of the linear layers in the blocks. The queries of all
-        heads are one matrix, the keys another, the values a third."""
+        """Set `matrix_shape` for the weights of the linear layers in the blocks, in the pooler and
+        before the words' decoder. The queries of all heads are one matrix, the keys another, the
+        values a third."""
         shapes: dict[int, tuple[int, int]] = {}
-        for stack in model.modules():
-            if isinstance(stack, TransformerStack):
-                for module in stack.modules():
+        for part in model.modules():
+            if isinstance(part, (TransformerStack, Pooler, MaskedLMHead)):
+                for module in part.modules():
                     if isinstance(module, MultiHeadAttention):
                         layout, qkv = module.layout, module.qkv.weight
                         shapes[id(qkv)] = (layout.key_value_width // 2, qkv.shape[1])

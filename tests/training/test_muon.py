@@ -10,6 +10,8 @@ from tests.training.small_objective import SmallObjective, small_model
 from minibert.autograd.reference import adamw_step
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
+from minibert.models.bert import BertForPreTraining
+from minibert.models.config import BertConfig
 from minibert.nn.layers import Linear
 from minibert.training.optim import OPTIMIZERS, Muon, orthogonalized
 from minibert.training.trainer import Trainer, TrainingSettings
@@ -107,6 +109,20 @@ def test_the_matrices_in_the_blocks_are_muons_and_nothing_else():
     trainer.step()
     held = {kind for entry in trainer.optimizer.state_dict()["state"].values() for kind in entry}
     assert held == {"step", "momentum_buffer", "exp_avg", "exp_avg_sq"}
+
+
+def test_berts_hidden_layers_outside_the_blocks_are_muons():
+    model = BertForPreTraining(BertConfig(vocab_size=9, hidden_size=4, num_hidden_layers=1,
+                                          num_attention_heads=1, intermediate_size=8,
+                                          max_position_embeddings=5))
+    shapes = {id(parameter): group["matrix_shape"]
+              for group in Muon.split_groups(model, [{"params": list(model.parameters())}])
+              for parameter in group["params"]}
+    outside = {name: shapes[id(parameter)] for name, parameter in model.named_parameters()
+               if ".blocks." not in name and parameter.ndim == 2}
+    assert {name for name, shape in outside.items() if shape} == {"bert.pooler.dense.weight",
+                                                                  "mlm_head.dense.weight"}
+    assert "nsp_head.weight" in outside and len(outside) >= 6
 
 
 def test_a_model_without_blocks_is_adamws():
