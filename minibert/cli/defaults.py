@@ -15,11 +15,12 @@ TABLES = {
     # What each of these gives is in demos/README.md: "What the toy world teaches" and "What an
     # optimizer and a masking rate bring".
     "toy": {
-        "both": {"film": 24, "optimizer": "muon", "lr": 6e-3, "min_lr": 0.0, "schedule": "linear",
+        "both": {"film": 24, "lr": 6e-3, "min_lr": 0.0, "schedule": "linear",
                  "betas": (0.9, 0.98), "initializer_range": 0.1,
                  "threads": 1},  # a second one hardly pays at this size
-        "bert": {"steps": 3400, "batch": 32, "warmup": 100, "mlm_probability": 0.25},
-        "gpt": {"steps": 800, "batch": 16, "warmup": 50},
+        "bert": {"optimizer": "muon", "steps": 3200, "batch": 32, "warmup": 100,
+                 "mlm_probability": 0.25},
+        "gpt": {"steps": 1000, "batch": 16, "warmup": 50},
     },
     "python-docs": {
         "both": {"width": 128, "context": 64, "lr": 2e-3, "betas": (0.9, 0.98),

@@ -7,7 +7,8 @@
 
 latest/ holds besides the model (config.json, model.safetensors, the tokenizer's files):
     optimizer.safetensors   for every parameter that was stepped so far its moments and the number
-                            of its steps: MOMENT.NAME (AdamW: exp_avg, exp_avg_sq), step.NAME
+                            of its steps: MOMENT.NAME (exp_avg, exp_avg_sq; of Muon's
+                            matrices momentum_buffer), step.NAME
     state.json              {"schema": "minibert.state.1", "step": updates made, "settings": those
                             of the Trainer, "about": what the run trains on, "best": {"step", and
                             the metrics of the best evaluation by the objective's
