@@ -23,15 +23,13 @@ from minibert.look.subject import Subject, make_subject
 from minibert.look.terminal import terminal_text
 from minibert.look.tree import add_tree
 from minibert.models.architectures import BERT, GPT, classes_of
-from minibert.models.bert_tasks import BertForMultipleChoice
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
 VIEWS = ("walk", "back", "heads", "run")  # of the terminal; run: without a text
 # The class that wrote a folder is preferred; else the first whose weights are all there.
-CLASSES = tuple([one for architecture in (BERT, GPT) for one in classes_of(architecture)
-                 if one is not BertForMultipleChoice])
+CLASSES = (*classes_of(BERT), *classes_of(GPT))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

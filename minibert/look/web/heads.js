@@ -106,6 +106,7 @@ views.push((() => {
       if (isNew) drawThumb(button.firstChild, headMatrix({ model, layer, head }, choices));
       const isChosen = model === now.model && layer === now.layer && head === now.head;
       button.setAttribute("aria-pressed", String(isChosen));
+      button.tabIndex = isChosen ? 0 : -1;  // one stop for Tab; arrows and h choose another
     }
   }
 

@@ -12,7 +12,7 @@
 const state = { view: data.views[0].name, model: 0, more: [], ...data.start };
 const drawn = [];  // the views of this page, in its order
 const KEYS = { "\u2190 \u2192": "token", "\u2191 \u2193": "layer", "h H": "head", m: "model",
-  "1-9": "view", Esc: "start anew", "?": "these keys" };
+  "1-9": "view", p: "print", Esc: "start anew", "?": "these keys" };
 
 function setState(changes) {
   Object.assign(state, changes);
@@ -106,6 +106,7 @@ function press(key, event) {
   if (own) own[1](event);
   else if (/^[1-9]$/.test(key) && drawn[key - 1]) goTo(drawn[key - 1].name);
   else if (key === "?") showKeys();
+  else if (key === "p") print();
   else if (model && moves[key]) {
     setState(moves[key]);
     const token = data.models[state.model].tokens[state.token];

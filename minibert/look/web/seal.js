@@ -98,9 +98,10 @@ views.push((() => {
         + `deviation is ${worst.toExponential(1)}.`;
     document.querySelector("header").append(
       make("p", { id: "sealed", class: broken.length ? "note bad" : "note" }, text));
-    live.append(makeTable("", ["what", "numbers", "largest deviation", "where"],
-      checks.map(({ name, count: n, worst: far, limit, place }) => [name, `${n}`,
-        far.toExponential(1), far <= limit ? place : `TOO LARGE: ${place}`])));
+    const rows = checks.map(({ name, count: n, worst: far, limit, place }) => [name, `${n}`,
+      far.toExponential(1), far <= limit ? place : `TOO LARGE: ${place}`]);
+    live.append(make("div", { class: "box" },
+      makeTable("", ["what", "numbers", "largest deviation", "where"], rows)));
   }
 
   return { name: "seal", draw, show: () => {}, keys: {} };
