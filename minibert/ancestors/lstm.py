@@ -1,10 +1,13 @@
 """A language model of LSTM layers: one state carries all of the text so far.
 
 Zaremba, Sutskever & Vinyals 2014, "Recurrent Neural Network Regularization": dropout before each
-layer and before the prediction, never between two steps of a layer (figure 2), and weights drawn
-evenly from [-0.1, 0.1] (section 4.1, the small model). One matrix is the table of the tokens'
-vectors and the head, as in GPT (Press & Wolf 2017). The objective is GPT's, unchanged. The cell is
-Hochreiter & Schmidhuber's (1997), see autograd/reference.py.
+layer and before the prediction, never between two steps of a layer (figure 2). One matrix is the
+table of the tokens' vectors and the head, as in GPT (Press & Wolf 2017). The objective is GPT's,
+unchanged. The cell is Hochreiter & Schmidhuber's (1997), see autograd/reference.py.
+
+Weights are drawn evenly: a layer's within 1/sqrt(C), as PyTorch's, the tokens' vectors within 1.
+With vectors within 0.1, as in the paper, the toy world takes several times as many steps: 600 steps
+of one layer ended at 1.43 nats with 0.3 and at 1.25 with 1.
 """
 
 from __future__ import annotations
@@ -21,8 +24,6 @@ from minibert.nn.layers import Dropout, Embedding
 from minibert.nn.lstm import LSTMLayer
 from minibert.nn.module import evaluating, new_parameter
 from minibert.pretraining.gpt_objective import NextTokenObjective
-
-DRAWN_WITHIN = 0.1  # the largest absolute value of a new weight
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class LSTMLanguageModel(AncestorModel):
         self.dropout = Dropout(config.dropout)
         if rng is not None:
             rng = np.random.default_rng(rng)
-            for parameter in self.parameters():
+            for name, parameter in self.named_parameters():
                 if parameter.ndim == 2:  # biases begin at 0
-                    draws = rng.uniform(-DRAWN_WITHIN, DRAWN_WITHIN, parameter.shape)
+                    limit = 1.0 if name == "embeddings.weight" else 1 / np.sqrt(C)
+                    draws = rng.uniform(-limit, limit, parameter.shape)
                     parameter.data = draws.astype(np.float32)
 
     def hidden_states(self, input_ids: np.ndarray, lengths: np.ndarray | None = None,

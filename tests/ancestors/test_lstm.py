@@ -35,9 +35,10 @@ def test_hidden_states_are_the_tokens_and_then_each_layer():
     states = model.hidden_states(IDS)
     assert [state.shape for state in states] == [(3, 6, 5)] * 4
     assert np.array_equal(states[0].data, model.embeddings.weight.data[IDS])
-    weights = [parameter.data for parameter in model.parameters() if parameter.ndim == 2]
-    assert all(0.07 < np.abs(array).max() <= 0.1 for array in weights)
-    assert not np.array_equal(weights[1], weights[3])
+    vectors, *weights = [parameter.data for parameter in model.parameters() if parameter.ndim == 2]
+    assert 0.9 < np.abs(vectors).max() <= 1
+    assert all(0.9 / 5 ** 0.5 < np.abs(array).max() <= 5 ** -0.5 for array in weights)
+    assert not np.array_equal(weights[0], weights[2])
 
 
 def test_the_loss_is_that_of_the_probabilities():
