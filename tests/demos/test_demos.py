@@ -40,6 +40,8 @@ SMALL = {
     "22_one_word_two_senses": (["--documents", "300", "--steps", "80", "--labelled", "60"],
                                "a static vector says the prior, to the bit"),
     "23_lstm": (["--steps", "40", "--documents", "200"], "give the op's states"),
+    "24_elmo": (["--steps", "60", "--documents", "200", "--occurrences", "20"],
+                "fills gaps better than either"),
     "25_seeing_oneself": (["--steps", "40"], "unless it reads [MASK]"),
     "29_few_labels": (["--steps", "20", "--documents", "200", "--labels", "16", "--epochs", "1",
                        "--test", "40"], "no classifier is better than the best possible one"),
