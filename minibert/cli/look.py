@@ -27,7 +27,7 @@ from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
-VIEWS = ("walk", "back", "heads", "run")  # of the terminal; run: without a text
+VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "run")  # run: no text
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = (*classes_of(BERT), *classes_of(GPT))
 
@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the output that is explained (the likeliest)")
     parser.add_argument("--instead", metavar="WORD",
                         help="explain the difference to this output's logit")
+    parser.add_argument("--against", metavar="TEXT",
+                        help="a second text of as many tokens: its activations are patched into "
+                             "the first, and its words stand beside the first's in the map")
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer interventions in the view Causes")
     parser.add_argument("--out", type=path, metavar="FILE",
                         help="a file that does not exist yet (look.html; .json: the data alone)")
     parser.add_argument("--live", action="store_true",
@@ -68,7 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(folder: str, text: str | None, pair: str | None, others: list[str] | None,
         target: str | None, instead: str | None, out: str | None, layer: int, head: int,
         token: int | None, tokens: str | None, max_bytes: int, live: bool, terminal: bool,
-        view: str | None, grow: int | None, seed: int, **search: float | None) -> int:
+        view: str | None, against: str | None, quick: bool, grow: int | None, seed: int,
+        **search: float | None) -> int:
     """Write the page and print where it is, or print the views."""
     if view is not None and not terminal:
         raise InputError("--view: the page has all views: give --terminal, too")
@@ -83,13 +89,13 @@ def run(folder: str, text: str | None, pair: str | None, others: list[str] | Non
     if text is None:
         check_no_text_options(pair=pair, target=target, instead=instead, layer=layer or None,
                               head=head or None, token=token, tokens=tokens, live=live or None,
-                              grow=grow)
+                              against=against, quick=quick or None, grow=grow)
         data = training_page([folder, *(others or [])])
     else:
         if others is not None and len(others) > 1:
             raise InputError("--with: names several runs: beside a text expected one")
         data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
-                         token, tokens, live, growth)
+                         token, tokens, live, against, quick, growth)
     if view is not None and find_view(data, view) is None:
         names = ", ".join([part["name"] for part in data["views"]])
         raise InputError(f"--view {view}: {'with' if text else 'without'} a text expected one of "
@@ -138,15 +144,16 @@ def training_page(folders: list[str]) -> dict:
 
 def text_page(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
               instead: str | None, layer: int, head: int, token: int | None, tokens: str | None,
-              live: bool, growth: tuple[int, int, dict] | None) -> dict:
+              live: bool, against: str | None, quick: bool,
+              growth: tuple[int, int, dict] | None) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
     models = opened(folder, other)
     subjects = [make_subject(model.name, model.model, model.tokenizer, text, pair,
-                             token_range(tokens), target, instead) for model in models]
+                             token_range(tokens), target, instead, against) for model in models]
     check_first(subjects[0], layer, head, token)
     optimizers = [stored_optimizer(model.model, model.folder) for model in models]
     command = f'python -m minibert look {shown_name(folder)} "{text}"'
-    data = all_views(subjects, optimizers, command, layer, head, token, live)
+    data = all_views(subjects, optimizers, command, layer, head, token, live, quick)
     if growth is not None:
         grow, seed, search = growth
         writer = next((one for one in subjects if one.causal), subjects[0])

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 
+from minibert.look.causes_view import add_causes
 from minibert.look.data import MAX_BYTES, add_view, new_data
 from minibert.look.heads import add_heads
+from minibert.look.lens_view import add_lens
 from minibert.look.live import add_live
+from minibert.look.map_view import add_map
 from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import iframe, write_page
+from minibert.look.stream import add_stream
 from minibert.look.subject import Subject, make_subject
+from minibert.look.truth import find_oracle
+from minibert.look.two_models import add_two_models
 from minibert.look.walk import add_walk
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
@@ -35,22 +41,26 @@ class Look:
 
 
 def look(model: PretrainedModel, tokenizer: Tokenizer, text: str, pair: str | None = None,
-         target: str | None = None, instead: str | None = None) -> Look:
-    """Run the model on a text (or pair) once and return its views: `look(...).write("look.html")`.
+         target: str | None = None, instead: str | None = None, against: str | None = None,
+         quick: bool = False) -> Look:
+    """Run the model on a text (or pair) and return its views: `look(...).write("look.html")`.
 
     `target` "[POSITION:]WORD" is the output whose logit is explained (None: the likeliest), with
-    `instead` "WORD" that logit less another one. Errors: InputError, as `make_subject`.
+    `instead` "WORD" that logit less another one. `against`: a second text of as many tokens, whose
+    activations are patched into the first. `quick`: fewer interventions. Errors: InputError, as
+    `make_subject`, and for texts of unequal length.
     """
     name = "GPT" if "GPT" in type(model).__name__ else "BERT"
-    subject = make_subject(name, model, tokenizer, text, pair, target=target, instead=instead)
-    return Look(all_views([subject], [stored_optimizer(model)], "minibert.look(...)"))
+    subject = make_subject(name, model, tokenizer, text, pair, None, target, instead, against)
+    return Look(all_views([subject], [stored_optimizer(model)], "minibert.look(...)", quick=quick))
 
 
 def all_views(subjects: list[Subject], optimizers: list[dict], command: str, layer: int = 0,
-              head: int = 0, token: int | None = None, live: bool = False) -> dict:
+              head: int = 0, token: int | None = None, live: bool = False, quick: bool = False
+              ) -> dict:
     """The data dict with every view of the subjects. `optimizers` are those of stored_optimizer;
     `layer`, `head` and `token` are shown first (None: the target's position). `live`: the weights
-    of large models, too."""
+    of large models, too; `quick`: fewer interventions."""
     first = subjects[0]
     if token is None:
         token = 0 if first.target is None else first.target.position
@@ -58,6 +68,12 @@ def all_views(subjects: list[Subject], optimizers: list[dict], command: str, lay
     data = new_data(subjects, command, start)
     add_walk(data, subjects, optimizers)
     add_heads(data, subjects)
+    add_stream(data, subjects)
+    oracle = find_oracle(first.tokenizer)
+    add_lens(data, subjects, oracle)
+    add_causes(data, subjects, oracle, quick)
+    add_map(data, subjects, oracle)
+    add_two_models(data, subjects)
     add_live(data, subjects, live)
     add_view(data, "seal", "Seal", SEAL, [])
     return data

@@ -21,8 +21,9 @@ from minibert.look.data import MAX_BYTES, encoded
 
 # In reading order: a script uses what stands above it.
 SCRIPTS = ("data.js", "numbers.js", "matrix.js", "cursor.js", "vectors.js", "steps.js", "walk.js",
-           "back.js", "weights.js", "heads.js", "curves.js", "film.js", "run.js", "model.js",
-           "live.js", "tree.js", "seal.js", "main.js")
+           "back.js", "weights.js", "heads.js", "stream.js", "lens.js", "causes.js", "map.js",
+           "two.js", "curves.js", "film.js", "run.js", "model.js", "live.js", "tree.js", "seal.js",
+           "main.js")
 
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:

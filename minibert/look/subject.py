@@ -52,6 +52,12 @@ class Target:
                 return found[0, self.position] if name == "prediction_logits" else found[0]
         return outputs.logits[0, self.position] if outputs.logits.ndim == 3 else outputs.logits[0]
 
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The target as causes.py takes it: (position, id) or (id,), then `instead` if given."""
+        place = (self.position,) if self.kind in ("word", "next word", "tag") else ()
+        return (*place, self.id, *([] if self.instead is None else [self.instead]))
+
     def value(self, outputs: object) -> Tensor:
         """The number itself, of shape ()."""
         logits = self.logits(outputs)
@@ -64,7 +70,8 @@ class Subject:
     numbers the words that tokens belong to; `spans[i]` is the place in the text (pairs: of both
     texts, a blank between them), None for a special token. `target` is None for a model without a
     head. `cache` holds all activations of one forward, `outputs` the model's; `logits` (the
-    target's, with their gradient), `loss` and `gradients` are set by walk.backward."""
+    target's, with their gradient), `loss` and `gradients` are set by walk.backward. `against` is
+    the reading of a second text, if any."""
 
     name: str
     model: PretrainedModel
@@ -82,6 +89,7 @@ class Subject:
     logits: Tensor | None = None
     loss: float | None = None
     gradients: dict[str, np.ndarray] | None = None
+    against: Subject | None = None
 
     @property
     def causal(self) -> bool:
@@ -95,8 +103,9 @@ class Subject:
 
 def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str,
                  pair: str | None = None, tokens: tuple[int, int] | None = None,
-                 target: str | None = None, instead: str | None = None) -> Subject:
-    """Read the text, run the model once and choose the target.
+                 target: str | None = None, instead: str | None = None,
+                 against: str | None = None) -> Subject:
+    """Read the text, run the model once and choose the target; likewise the text `against`.
 
     `tokens` (a, b): only tokens a to b - 1 of the text. `target` "[POSITION:]WORD" and `instead`
     "WORD" as on the command line. Errors: InputError for an empty text, one that is too long, a
@@ -108,6 +117,12 @@ def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: 
     subject = read_text(name, model, tokenizer, text, pair, tokens)
     run(subject)
     subject.target = choose_target(subject, target, instead)
+    if against is not None:
+        subject.against = make_subject(name, model, tokenizer, against, pair, tokens)
+        if len(subject.against.ids) != len(subject.ids):
+            raise InputError(f"--against: {name} reads the texts as {len(subject.ids)} and "
+                             f"{len(subject.against.ids)} tokens: expected equally many, so that "
+                             "each position has its partner")
     return subject
 
 

@@ -40,6 +40,7 @@ def pages(folders, tmp_path_factory):
     commands = {"bert": [folders / "bert", "the bank is [MASK] ."],
                 "gpt": [folders / "gpt", "the bank is"],
                 "both": [folders, "the bank is muddy ."],
+                "against": [folders, "the bank is muddy .", "--against", "the river is deep ."],
                 "pair": [folders / "bert", "the bank is muddy .", "--pair", "he sat by a [MASK] ."]}
     for name, command in commands.items():
         assert main(["look", *map(str, command), "--out", str(out / f"{name}.html")]) == 0

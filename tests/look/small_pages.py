@@ -7,6 +7,8 @@ import re
 import numpy as np
 
 import minibert as mb
+from minibert.look.data import new_data
+from minibert.look.subject import make_subject
 
 WORDS = "the bank is muddy deep . a ##s river he sat by".split()
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -38,6 +40,15 @@ def gpt(words: mb.BertTokenizer, **changes):
     return spread(mb.GPT2LMHeadModel(mb.GPT2Config(**(dict(
         vocab_size=len(words), n_embd=C, n_layer=2, n_head=3, n_positions=40, n_inner=10,
         bos_token_id=3, eos_token_id=3) | changes))), 8)
+
+
+def data_of(add, model, words, text, *options, **reading) -> dict:
+    """The data with one view alone: `add(data, [subject], *options)`."""
+    subject = make_subject("GPT" if "GPT" in type(model).__name__ else "BERT", model, words, text,
+                           **reading)
+    data = new_data([subject], "look", {"layer": 0, "head": 0, "token": 0})
+    add(data, [subject], *options)
+    return data
 
 
 def data_in(page: str) -> dict:

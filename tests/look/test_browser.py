@@ -88,7 +88,7 @@ def test_two_models_are_compared_over_the_tokens_that_both_have(opened, pages):
     page.key("3", "b", "m")
     assert page.console == []
     assert page.text("[data-figure='2'] h3") == "GPT layer 0 head 0 less BERT layer 0 head 0"
-    assert page.evaluate("document.querySelectorAll('.figure[hidden]').length") == 0
+    assert page.evaluate("document.querySelectorAll('#heads .figure[hidden]').length") == 0
 
 
 def test_markup_in_tokens_does_not_run(opened, tmp_path):
@@ -104,8 +104,6 @@ def test_markup_in_tokens_does_not_run(opened, tmp_path):
 def test_a_narrow_page_is_not_scrolled_sideways(opened, pages, dark):
     page = opened(pages["pair"], width=360, dark=dark)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
-
-
 
 
 def test_every_view_is_reached_by_its_number(opened, pages):
@@ -183,3 +181,29 @@ def test_a_damaged_number_breaks_the_seal(opened, pages, tmp_path):
     path.write_text(text.replace(scores, "AACAPw" + scores[6:], 1))  # the first number becomes 1
     page = opened(path)
     assert "fail" in page.text("#sealed.bad") and "TOO LARGE" in page.text("#seal")
+
+
+def test_a_key_shows_the_stream_of_the_other_model_and_the_sum_of_a_gpts_logit(opened, pages):
+    page = opened(pages["both"])
+    assert page.evaluate("document.querySelector('#stream .fall') === null")
+    page.key("m")
+    numbers = page.evaluate("[...document.querySelectorAll('#stream .fall .number')]"
+                            ".map((e) => +e.textContent.replace('\\u2212', '-'))")
+    assert len(numbers) == 2 + 2 * 5 + 2 and abs(sum(numbers[:-1]) - numbers[-1]) < 0.1
+
+
+def test_every_view_of_two_models_and_two_texts_is_drawn_and_follows_the_keys(opened, pages):
+    page = opened(pages["against"])
+    hidden = "[...document.querySelectorAll('.figure')].filter((e) => e.hidden).length"
+    assert page.console == [] and page.evaluate("document.querySelectorAll('.bad').length") == 0
+    assert page.evaluate(hidden) < page.evaluate("document.querySelectorAll('.figure').length") / 3
+    page.key("m", "ArrowLeft", "ArrowDown")
+    assert page.console == [] and "after layer 0" in page.text("#map h3")
+    assert page.text("#two h3") == "BERT layer 1 head 0"
+    assert "of a row to later tokens" in page.text("#two")
+    page.evaluate("document.querySelector('#causes canvas').focus()")
+    page.key("ArrowRight")
+    assert page.text("#say").startswith("layer 0, head ")
+    place = page.evaluate("document.querySelector('#map canvas').points[2]")
+    page.click("#map canvas", *place)
+    assert page.evaluate("location.hash").endswith("/t2")

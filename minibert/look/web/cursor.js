@@ -2,15 +2,16 @@
 
 // The cell [row, column] under a pointer, column null on a row's label; null outside.
 function cellAt(canvas, matrix, event) {
-  const box = canvas.getBoundingClientRect(), { left, top, size } = matrix.place;
+  const box = canvas.getBoundingClientRect(), { left, top, size, wide } = matrix.place;
   const r = Math.floor((event.clientY - box.top - top) / size);
-  const c = Math.floor((event.clientX - box.left - left) / size);
+  const c = Math.floor((event.clientX - box.left - left) / wide);
   if (r < 0 || r >= matrix.rows.length || c >= matrix.columns.length) return null;
   return [r, c < 0 ? null : c];
 }
 
 // A canvas that says the cell under the pointer or the cursor (arrow keys) and reports a click or
-// Enter by lock(row, isMore); isMore: Shift was held. `current()` is the matrix that it shows.
+// Enter by lock(row, isMore, column); isMore: Shift was held. `current()` is the matrix that it
+// shows.
 function matrixCanvas(name, current, describe, lock) {
   const canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": name });
   const tell = (cell) => { if (cell) say(describe(...cell)); };
@@ -26,14 +27,33 @@ function matrixCanvas(name, current, describe, lock) {
   canvas.addEventListener("mousemove", (event) => tell(cellAt(canvas, current(), event)));
   canvas.addEventListener("click", (event) => {
     const cell = cellAt(canvas, current(), event);
-    if (cell) lock(cell[0], event.shiftKey);
+    if (cell) lock(cell[0], event.shiftKey, cell[1]);
   });
   canvas.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && current().at) lock(current().at[0], event.shiftKey);
+    const { at } = current();
+    if (event.key === "Enter" && at) lock(at[0], event.shiftKey, at[1]);
     else if (steps[event.key]) move(...steps[event.key]);
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
   return canvas;
+}
+
+// A figure of one matrix under a title; a click chooses the token of its row. show(matrix) draws.
+const describeCell = ({ rows, columns, w }, r, c) =>
+  (c === null ? rows[r] : `${rows[r]}, ${columns[c]}: ${fixed(w[r][c], 3)}`);
+const lockToken = (r) => setState({ token: r, more: [] });
+
+function matrixFigure(name, describe = describeCell, lock = lockToken) {
+  const figure = { matrix: null, title: make("h3", {}, name) };
+  const canvas = matrixCanvas(name, () => figure.matrix,
+    (r, c) => describe(figure.matrix, r, c), lock);
+  figure.element = make("div", { class: "figure" }, figure.title,
+    make("div", { class: "box" }, canvas));
+  figure.show = (matrix) => {
+    figure.matrix = { left: "token", up: "layer", ...matrix };
+    drawMatrix(canvas, figure.matrix);
+  };
+  return figure;
 }

@@ -2,8 +2,9 @@
 //
 // A matrix is {w: rows of numbers, most: the number that fills a cell, signed, masked(r, c),
 // rows, columns: labels, at: [row, column or null], locked: set of rows, left, up: what the axes
-// are}. A cell is a square whose area is its number: colour is never the only sign. Signed numbers
-// are filled (positive) or hollow (negative), masked cells hatched.
+// are, texts: rows of texts, one beside each square}. A cell is a square whose area is its number:
+// colour is never the only sign. Signed numbers are filled (positive) or hollow (negative), masked
+// cells hatched; veiled(r, c): hatched, with their square.
 
 function drawCell(pen, x, y, size, value, matrix) {
   const share = Math.min(Math.abs(value) / matrix.most, 1);
@@ -60,34 +61,46 @@ function drawSmall(canvas, matrix, size) {
 // A matrix with labels, for about matrix.room pixels. matrix.place is set for cellAt.
 function drawMatrix(canvas, matrix) {
   const { w, rows, columns, room = 520 } = matrix;
-  const size = Math.max(11, Math.min(36, Math.floor(room / columns.length)));
+  const { texts } = matrix, letters = 11;  // beside a square
+  const fits = Math.floor(Math.min(36, room / columns.length, 720 / rows.length));
+  const size = texts ? 20 : Math.max(11, fits);
+  const wide = matrix.wide ?? (texts ? 100 : size);
   const font = `${size < 15 ? 10 : 13}px system-ui, "DejaVu Sans", sans-serif`;
   const ruler = canvas.getContext("2d");
   ruler.font = font;
   const longest = (labels) => Math.max(...labels.map((one) => ruler.measureText(short(one)).width));
   const slant = Math.ceil(longest(columns) * 0.71);
   const left = Math.max(Math.ceil(longest(rows)) + 12, 84), top = slant + 34;
-  const pen = prepare(canvas, left + columns.length * size + slant + 6, top + w.length * size + 2);
-  matrix.place = { left, top, size };
+  const pen = prepare(canvas, left + columns.length * wide + slant + 6, top + w.length * size + 2);
+  matrix.place = { left, top, size, wide };
   pen.font = font;
-  drawLabels(pen, matrix, left, top, size);
+  drawLabels(pen, matrix);
   w.forEach((row, r) => row.forEach((value, c) => {
-    const x = left + c * size, y = top + r * size;
+    const x = left + c * wide, y = top + r * size;
+    if (matrix.veiled?.(r, c)) drawHatching(pen, x, y, size);
     if (matrix.masked?.(r, c)) return drawHatching(pen, x, y, size);
+    if (texts) drawText(pen, short(texts[r][c], letters), x + size + 3, y, matrix, r, c);
     drawCell(pen, x, y, size, value, matrix);
     drawDigits(pen, x, y, size, value, matrix);
   }));
   pen.lineWidth = 1;
   pen.strokeStyle = colour("--rule");
-  pen.strokeRect(left - 0.5, top - 0.5, columns.length * size + 1, w.length * size + 1);
+  pen.strokeRect(left - 0.5, top - 0.5, columns.length * wide + 1, w.length * size + 1);
   if (!matrix.at) return;
   const [r, c] = matrix.at;
   pen.strokeStyle = colour("--accent");
-  pen.strokeRect(left - 0.5, top + r * size - 0.5, columns.length * size + 1, size + 1);
-  if (c !== null) pen.strokeRect(left + c * size - 0.5, top + r * size - 0.5, size + 1, size + 1);
+  pen.strokeRect(left - 0.5, top + r * size - 0.5, columns.length * wide + 1, size + 1);
+  if (c !== null) pen.strokeRect(left + c * wide - 0.5, top + r * size - 0.5, wide + 1, size + 1);
 }
 
-function drawLabels(pen, matrix, left, top, size) {
+function drawText(pen, text, x, y, matrix, r, c) {
+  pen.textAlign = "left";
+  pen.fillStyle = colour(matrix.marked?.(r, c) ? "--accent" : "--ink");
+  pen.fillText(text, x, y + 14);
+}
+
+function drawLabels(pen, matrix) {
+  const { left, top, size, wide } = matrix.place;
   const label = (text, isChosen, x, y, angle, align) => {
     pen.save();
     pen.translate(x, y);
@@ -103,7 +116,7 @@ function drawLabels(pen, matrix, left, top, size) {
     label(text, isChosen, left - 6, top + (r + 0.5) * size + 4, 0, "right");
   });
   matrix.columns.forEach((text, c) => {
-    label(text, c === column, left + (c + 0.5) * size + 3, top - 6, -Math.PI / 4, "left");
+    label(text, c === column, left + c * wide + size / 2 + 3, top - 6, -Math.PI / 4, "left");
   });
   pen.fillStyle = colour("--soft");
   pen.textAlign = "left";

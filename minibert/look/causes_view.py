@@ -1,0 +1,142 @@
+"""The view of causes: parts removed, activations patched, four answers to which word mattered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minibert.errors import InputError
+from minibert.finetuning.metrics import spearman
+from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients, patch,
+                                  replace_words, target_value)
+from minibert.look.data import add_array, add_view, array_name
+from minibert.look.heads import rollout
+from minibert.look.subject import Subject
+from minibert.look.truth import words_that_matter
+from minibert.toy_world.oracle import Oracle
+
+SITES = ("resid_pre", "attn_out", "mlp_out")
+SITE_NAMES = ("stream", "attention", "MLP")  # in pictures
+STRONGEST = 16  # rows of the table of parts
+STEPS = 64  # points of integrated gradients; a quarter of them with --quick
+INTRO = ("The change of the explained logit when a part of the model or a word is taken away. A "
+         "head is cut out before W\u2092, a branch adds nothing. Four answers to the question "
+         "which word mattered stand side by side; they need not agree.")
+
+
+def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick: bool) -> None:
+    """Add for each model with a target: the changes (L, H + 2) by zeros and (L, H) by means,
+    patching (sites, L, T) where there is a second text, the influence (T, T) and the answers (K,
+    T). `quick`: zeros only, resid_pre only, fewer steps."""
+    tables, parts = [], []
+    for m, subject in enumerate(subjects):
+        if subject.target is None:
+            parts.append({"note": f"{subject.name} has no head: there is nothing to explain."})
+            continue
+        inputs = {"target": subject.target.indices, **subject.inputs()}
+        part = {"value": target_value(subject.model, subject.ids, **inputs), "notes": []}
+        try:
+            tables.append(add_removed(data, m, subject, inputs, quick))
+        except InputError as reason:  # a model that reads one text at a time
+            parts.append({"note": f"{subject.name}: no causes. {reason}."})
+            continue
+        add_patched(data, m, subject, inputs, part, SITES[:1] if quick else SITES)
+        add_influence(data, m, subject, part)
+        tables.append(add_answers(data, m, subject, oracle, part, STEPS // 4 if quick else STEPS))
+        parts.append(part)
+    add_view(data, "causes", "Causes", INTRO, tables, models=parts, sites=SITE_NAMES)
+
+
+def add_removed(data: dict, m: int, subject: Subject, inputs: dict, quick: bool) -> dict:
+    """Heads and branches removed; the table of the strongest."""
+    zero = ablate(subject.model, subject.ids, **inputs)  # (L, H)
+    branches = ablate_branches(subject.model, subject.ids, **inputs)  # (L, 2)
+    add_array(data, array_name(m, "causes.zero"), np.hstack([zero, branches]), "layer part")
+    columns = {"zeros": zero}
+    if not quick:
+        columns["its mean over the text"] = ablate(subject.model, subject.ids, how="mean",
+                                                   **inputs)
+        add_array(data, array_name(m, "causes.mean"), columns["its mean over the text"],
+                  "layer head")
+    rows = [[f"layer {i} head {h}", *[signed(change[i, h]) for change in columns.values()]]
+            for i, h in np.ndindex(zero.shape)]
+    rows += [[f"layer {i} {name}", signed(branches[i, b]), *[""] * (len(columns) - 1)]
+             for i in range(len(branches)) for b, name in enumerate(("attention", "MLP"))]
+    rows.sort(key=lambda row: -abs(float(row[1])))
+    return {"caption": f"{subject.name}: the change of the logit when a part is replaced (the "
+                       f"{min(STRONGEST, len(rows))} strongest)",
+            "rows": [["part", *columns], *rows[:STRONGEST]]}
+
+
+def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict,
+                sites: tuple[str, ...]) -> None:
+    """The recovered share of the difference to the second text."""
+    other = subject.against
+    if other is None:
+        return
+    patched = patch(subject.model, subject.ids, other.ids, sites, **inputs)
+    there = target_value(subject.model, other.ids, **inputs)
+    if abs(there - part["value"]) < 1e-6:
+        part["notes"].append("Both texts give the same logit: no difference can be recovered.")
+        return
+    part["against"] = {"value": there, "tokens": other.tokens}
+    add_array(data, array_name(m, "causes.patch"),
+              (patched - part["value"]) / (there - part["value"]), "site layer token")
+
+
+def add_influence(data: dict, m: int, subject: Subject, part: dict) -> None:
+    """The influence of each word on each token's output, and how many are exactly zero."""
+    try:
+        found = influence(subject.model, subject.ids, **subject.inputs())
+    except InputError as reason:
+        part["notes"].append(f"No influence of words on words: {reason}.")
+        return
+    add_array(data, array_name(m, "causes.influence"), found, "token word")
+    future = np.triu(np.ones(found.shape, bool), 1)
+    part["future"] = f"{int((found[future] == 0).sum())} of {int(future.sum())}"
+
+
+def add_answers(data: dict, m: int, subject: Subject, oracle: Oracle | None, part: dict,
+                steps: int) -> dict:
+    """What each word adds to the target by four measures (attention says no sign)."""
+    model, ids = subject.model, subject.ids
+    inputs = {"target": subject.target.indices, **subject.inputs()}
+    baseline = None if subject.causal else subject.tokenizer.mask_token_id
+    instead = "the mean word" if baseline is None else "[MASK]"
+    gradients = integrated_gradients(model, ids, steps=steps, baseline=baseline, **inputs)
+    layers = range(model.config.num_hidden_layers)
+    answers = {
+        "rollout": rollout([subject.cache["pattern", i][0] for i in layers])[
+            subject.target.position],
+        "gradients": gradients.tokens,
+        "replacement": -replace_words(model, ids, baseline=baseline, **inputs)}
+    part["notes"].append(f"Gradients are integrated over {steps} points from {instead} to the word "
+                         f"(gap {gradients.gap:.1%}); replacement puts {instead} at one token.")
+    if oracle is not None:
+        try:
+            answers["oracle"] = words_that_matter(oracle, subject)
+        except InputError as reason:
+            part["notes"].append(f"No true answer: {reason}.")
+    numbers = np.stack(list(answers.values()))  # (K, T)
+    add_array(data, array_name(m, "causes.answers"), numbers, "answer token")
+    part["answers"] = list(answers)
+    part["correlations"] = rank_correlations(numbers[:, ~np.array(subject.special)])
+    rows = [["token", *answers]]
+    rows += [[token, *["" if np.isnan(x) else signed(x) for x in numbers[:, t]]]
+             for t, token in enumerate(subject.tokens)]
+    rows += [[f"correlation with {name}", *row]
+             for name, row in zip(answers, part["correlations"])]
+    return {"caption": f"{subject.name}: what each word adds, by {len(answers)} measures",
+            "rows": rows}
+
+
+def rank_correlations(numbers: np.ndarray) -> list[list[str]]:
+    """Spearman's correlation of the sizes of each two of K answers, (K, words): K rows of texts;
+    an empty one where an answer has the same size for all words."""
+    sizes = np.round(np.abs(numbers), 9)  # what is 0 but for rounding has one rank
+    varied = [len(np.unique(row)) > 1 for row in sizes]
+    return [[f"{spearman(a, b):.2f}" if varied[i] and varied[j] else ""
+             for j, b in enumerate(sizes)] for i, a in enumerate(sizes)]
+
+
+def signed(x: float) -> str:
+    return f"{x:+.3f}"
