@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from minibert.cli.arguments import add_run, check_new_file, flag_name, given, pa
 from minibert.cli.folders import model_folders, open_model
 from minibert.cli.generate import add_search_arguments, checked_search, document_options
 from minibert.errors import InputError
+from minibert.look.causes_view import interventions
 from minibert.look.data import MAX_BYTES, find_view, new_data
 from minibert.look.history import read_histories
 from minibert.look.look import all_views
@@ -27,6 +29,7 @@ from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
+LONG = 2.0  # seconds from which on an estimate is printed first
 VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "run")  # run: no text
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = (*classes_of(BERT), *classes_of(GPT))
@@ -148,8 +151,10 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
               growth: tuple[int, int, dict] | None) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
     models = opened(folder, other)
+    started = time.perf_counter()
     subjects = [make_subject(model.name, model.model, model.tokenizer, text, pair,
                              token_range(tokens), target, instead, against) for model in models]
+    announce(subjects, quick, time.perf_counter() - started)
     check_first(subjects[0], layer, head, token)
     optimizers = [stored_optimizer(model.model, model.folder) for model in models]
     command = f'python -m minibert look {shown_name(folder)} "{text}"'
@@ -160,6 +165,16 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
         options = document_options(writer.model, writer.tokenizer, search)
         add_tree(data, writer, seed, {"max_new_tokens": grow, **options})
     return data
+
+
+def announce(subjects: list[Subject], quick: bool, seconds: float) -> None:
+    """Say on the error output what the interventions take, if it is long; `seconds` is what reading
+    took: one forward of each model with all activations kept, as long as about two without."""
+    runs = sum([interventions(subject, quick) for subject in subjects])
+    seconds *= runs / len(subjects) / 2
+    if seconds > LONG:
+        cure = "" if quick else "; --quick takes fewer"
+        print(f"{runs} interventions take about {seconds:.0f} s{cure}", file=sys.stderr)
 
 
 @dataclass

@@ -46,6 +46,17 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
     add_view(data, "causes", "Causes", INTRO, tables, models=parts, sites=SITE_NAMES)
 
 
+def interventions(subject: Subject, quick: bool) -> int:
+    """How often add_causes runs the model on this text; a run with gradients counts as three."""
+    config, T = subject.model.config, len(subject.ids)
+    L, H = config.num_hidden_layers, config.num_attention_heads
+    if subject.target is None:
+        return 0
+    removed = L * (H + 2) if quick else L * (2 * H + 2)
+    patched = 0 if subject.against is None else L * T * (1 if quick else len(SITES))
+    return removed + patched + T + 3 * (T + (STEPS // 4 if quick else STEPS))
+
+
 def add_removed(data: dict, m: int, subject: Subject, inputs: dict, quick: bool) -> dict:
     """Heads and branches removed; the table of the strongest."""
     zero = ablate(subject.model, subject.ids, **inputs)  # (L, H)

@@ -6,7 +6,7 @@ from tests.look.small_pages import array_in, bert, data_of, gpt, tokenizer
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.look.causes_view import add_causes, rank_correlations
+from minibert.look.causes_view import add_causes, interventions, rank_correlations
 from minibert.look.data import encoded, find_view
 from minibert.look.subject import make_subject
 
@@ -113,3 +113,21 @@ def test_a_classifier_has_causes_but_no_influence():
     model = bert(WORDS, mb.BertForSequenceClassification)
     part = find_view(causes(model, TEXT), "causes")["models"][0]
     assert "no logits" in " ".join(part["notes"]) and part["answers"]
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_interventions_are_counted(page, monkeypatch, quick):
+    """Each is a row of a batch; those with gradients count three times. Few rows are besides: the
+    texts as they are."""
+    rows, model = [], page[0]
+    subject = make_subject("", model, WORDS, TEXT, against=OTHER)
+    forward = type(model).forward
+
+    def counted(self, input_ids=None, **inputs):
+        rows.append(len(np.atleast_2d(input_ids)) * (np.size(input_ids) > 1))  # not hook_names'
+        return forward(self, input_ids, **inputs)
+
+    monkeypatch.setattr(type(model), "forward", counted)
+    causes(model, TEXT, quick, against=OTHER)
+    expected = interventions(subject, quick) - 2 * (len(subject.ids) + (16 if quick else 64))
+    assert expected <= sum(rows) <= expected + 15

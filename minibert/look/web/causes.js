@@ -1,10 +1,11 @@
 // Causes: the change of the explained logit when a part or a word is taken away.
 
 views.push((() => {
-  let part, note, figures, correlations;
+  let part, chooser, note, figures, correlations;
 
   function draw(live, itsPart) {
     part = itsPart;
+    chooser = placeChooser(["model", "token"]);
     note = make("div", {});
     const layerHead = (r, _, c) => setState({ layer: r, ...(c === null ? {} : { head: c }) });
     figures = {
@@ -18,7 +19,7 @@ views.push((() => {
     };
     correlations = make("div", { class: "box" });
     const row = (...elements) => make("div", { class: "row" }, ...elements);
-    live.append(note, row(figures.zero.element, figures.mean.element),
+    live.append(chooser.element, note, row(figures.zero.element, figures.mean.element),
       row(figures.patch.element, figures.answers.element, correlations), figures.influence.element);
   }
 
@@ -31,6 +32,7 @@ views.push((() => {
   const turned = (rows) => rows[0].map((_, c) => rows.map((row) => row[c]));
 
   function show(now) {
+    chooser.update(now);
     const mine = part.models[now.model], model = data.models[now.model], m = now.model;
     const shown = {};
     for (const [name, figure] of Object.entries(figures)) {

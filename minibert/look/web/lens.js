@@ -1,17 +1,18 @@
 // Lens: the words that the stream would predict after each part of each layer.
 
 views.push((() => {
-  let part, notes, words, watched, distance;
+  let part, chooser, notes, words, watched, distance;
 
   function draw(live, itsPart) {
     part = itsPart;
+    chooser = placeChooser(["model", "token"]);
     notes = make("p", { class: "note" });
     words = matrixFigure("The likeliest word at each place", describeWords);
     const named = ({ rows, columns, texts, w }, r, c) => (c === null ? rows[r]
       : `${rows[r]}, ${columns[c]}: rank ${texts[r][c]}, p ${fixed(w[r][c], 4)}`);
     watched = matrixFigure("Words that lead somewhere", named, () => {});
     distance = matrixFigure("KL divergence from the oracle, in nats");
-    live.append(notes, words.element,
+    live.append(chooser.element, notes, words.element,
       make("div", { class: "row" }, watched.element, distance.element));
   }
 
@@ -22,6 +23,7 @@ views.push((() => {
   }
 
   function show(now) {
+    chooser.update(now);
     const mine = part.models[now.model], model = data.models[now.model], m = now.model;
     notes.textContent = mine.note;
     notes.hidden = !mine.note;

@@ -43,10 +43,11 @@ function drawPoint(pen, x, y, { shape, tone, isChosen }) {
 
 views.push((() => {
   const TONES = ["--run0", "--run1", "--run2", "--run3"];
-  let part, note, words, streams, slider, cosines;
+  let part, chooser, note, words, streams, slider, cosines;
 
   function draw(live, itsPart) {
     part = itsPart;
+    chooser = placeChooser(["model", "token"]);
     note = make("p", { class: "note" });
     const figure = (name) => {
       const title = make("h3", {}, name);
@@ -60,7 +61,8 @@ views.push((() => {
     streams.element.append(make("p", {}, make("label", {}, "layer ", slider)));
     streams.canvas.addEventListener("click", choose);
     cosines = make("div", { class: "box" });
-    live.append(note, make("div", { class: "row" }, streams.element, words.element), cosines);
+    live.append(chooser.element, note,
+      make("div", { class: "row" }, streams.element, words.element), cosines);
   }
 
   function choose(event) {
@@ -72,6 +74,7 @@ views.push((() => {
   }
 
   function show(now) {
+    chooser.update(now);
     const mine = part.models[now.model], m = now.model, T = data.models[m].tokens.length;
     const width = Math.min(560, document.documentElement.clientWidth - 44);
     const percent = (share) => `${fixed(100 * share, 0)} % of the variance`;

@@ -3,19 +3,21 @@
 views.push((() => {
   const HEAD = ["layer", "stream", "attention adds", "cosine", "MLP adds", "cosine",
     "stream after"];
-  let part, lengths, angles, chosen, fall;
+  let part, chooser, lengths, angles, chosen, fall;
 
   function draw(live, itsPart) {
     part = itsPart;
+    chooser = placeChooser(["model", "token"]);
     lengths = matrixFigure("Lengths of the stream and of what is added");
     angles = matrixFigure("Cosine of what is added with the stream");
     chosen = make("div", { class: "box" });
     fall = make("div", {});
-    live.append(make("div", { class: "row" }, lengths.element, angles.element),
+    live.append(chooser.element, make("div", { class: "row" }, lengths.element, angles.element),
       make("div", { class: "row" }, chosen, fall));
   }
 
   function show(now) {
+    chooser.update(now);
     const model = data.models[now.model], layers = range(model.layers);
     const norms = array(now.model, "stream.norms"), cosines = array(now.model, "stream.cosines");
     const length = (place, layer) => slice(norms, place, layer);

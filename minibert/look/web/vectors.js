@@ -42,25 +42,25 @@ function stepFigure(number, title, formula, body, source) {
     make("p", { class: "formula" }, formula), box, ...(source ? [quoted(source)] : []));
 }
 
-// Lists to choose the token, layer, head and model from; update(state) sets them.
-function placeChooser() {
+// Lists to choose the model, token, layer and head from, or some of them; update(state) sets them.
+function placeChooser(names = ["model", "token", "layer", "head"]) {
   const lists = {};
   const add = (name) => {
     lists[name] = make("select", {
       change: () => setState({ [name]: Number(lists[name].value), more: [] }) });
     return make("label", {}, `${name} `, lists[name]);
   };
-  const element = make("p", {}, ...["model", "token", "layer", "head"].map(add));
+  const element = make("p", {}, ...names.map(add));
   const fill = (list, texts, chosen) => {
     list.replaceChildren(...texts.map((text, i) => make("option", { value: String(i) }, text)));
     list.value = String(chosen);
   };
   const update = (now) => {
     const model = data.models[now.model];
-    fill(lists.model, data.models.map((one) => one.name), now.model);
-    fill(lists.token, model.tokens.map((token, i) => `${i} ${token}`), now.token);
-    fill(lists.layer, range(model.layers).map(String), now.layer);
-    fill(lists.head, range(model.heads).map(String), now.head);
+    const texts = { model: data.models.map((one) => one.name),
+      token: model.tokens.map((token, i) => `${i} ${token}`),
+      layer: range(model.layers).map(String), head: range(model.heads).map(String) };
+    for (const name of names) fill(lists[name], texts[name], now[name]);
     lists.model.parentElement.hidden = data.models.length < 2;
   };
   return { element, update };
