@@ -30,7 +30,7 @@ def add_lens(data: dict, subjects: list[Subject], oracle: Oracle | None) -> None
         try:
             logits = logit_lens(subject.model, subject.cache)
         except InputError as reason:
-            parts.append({"note": str(reason)})
+            parts.append({"note": f"{subject.name}: no lens. {reason}."})
             continue
         p, note = oracle_row(subject, oracle)
         names = [place_name(name, layer) for name, layer in streams(subject.model)]

@@ -2,6 +2,7 @@
 
 views.push((() => {
   const choices = { special: false, words: false, lengths: false };
+  const SIGNS = ["\u2460", "\u2461"];
   const models = range(Math.min(data.models.length, 2));
   let chooser, heads, notes, lens;
 
@@ -11,7 +12,8 @@ views.push((() => {
       : `${rows[r]} reads ${columns[c]} ${fixed(w[r][c], 3)}`);
     heads = models.map((m) => matrixFigure(data.models[m].name, reads, choose));
     notes = make("p", {});
-    lens = matrixFigure("The likeliest word at each place", describeCell, choose);
+    const names = models.map((m) => `${SIGNS[m]} ${data.models[m].name}`).join(", ");
+    lens = matrixFigure(`The likeliest word at each place: ${names}`, describeCell, choose);
     const tables = part.tables.map(({ caption, rows: [head, ...rows] }) =>
       make("div", { class: "box" }, makeTable(caption, head, rows)));
     live.append(chooser.element,
@@ -56,7 +58,7 @@ views.push((() => {
     const best = (name, r, [m, i]) => slice(array(m, `lens.${name}`), i, groups[m][r].tokens[0])[0];
     const rows = range(groups[0].length);
     lens.show({ rows: groups[0].map((group) => group.label), at, most: 1, up: "place",
-      columns: columns.map(([m, , name]) => `${data.models[m].name[0]} ${name}`),
+      columns: columns.map(([m, , name]) => `${name.replace("attention", "attn")} ${SIGNS[m]}`),
       w: rows.map((r) => columns.map((column) => best("p", r, column))),
       texts: rows.map((r) => columns.map((column) =>
         (best("p", r, column) > 0 ? parts[column[0]].words[best("ids", r, column)] : ""))) });
