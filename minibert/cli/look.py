@@ -6,7 +6,6 @@ import argparse
 import os
 import re
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
 LONG = 2.0  # seconds from which on an estimate is printed first
+SPEED = 5e10  # operations in a second, measured on one core with BERT-base's size
 VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "run")  # run: no text
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = (*classes_of(BERT), *classes_of(GPT))
@@ -151,11 +151,10 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
               growth: tuple[int, int, dict] | None) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
     models = opened(folder, other)
-    started = time.perf_counter()
     subjects = [make_subject(model.name, model.model, model.tokenizer, text, pair,
                              token_range(tokens), target, instead, against) for model in models]
-    announce(subjects, quick, time.perf_counter() - started)
     check_first(subjects[0], layer, head, token)
+    announce(subjects, quick)
     optimizers = [stored_optimizer(model.model, model.folder) for model in models]
     command = f'python -m minibert look {shown_name(folder)} "{text}"'
     data = all_views(subjects, optimizers, command, layer, head, token, live, quick)
@@ -167,14 +166,17 @@ def text_page(folder: str, text: str, pair: str | None, other: str | None, targe
     return data
 
 
-def announce(subjects: list[Subject], quick: bool, seconds: float) -> None:
-    """Say on the error output what the interventions take, if it is long; `seconds` is what reading
-    took: one forward of each model with all activations kept, as long as about two without."""
-    runs = sum([interventions(subject, quick) for subject in subjects])
-    seconds *= runs / len(subjects) / 2
-    if seconds > LONG:
+def announce(subjects: list[Subject], quick: bool) -> None:
+    """Say on the error output what the interventions take, if it is long: two operations for each
+    parameter and token of a run of the model."""
+    runs = [interventions(subject, quick) for subject in subjects]
+    operations = sum([2 * count * len(subject.ids) * sum([p.size for p in
+                                                          subject.model.parameters()])
+                      for count, subject in zip(runs, subjects)])
+    if operations > LONG * SPEED:
         cure = "" if quick else "; --quick takes fewer"
-        print(f"{runs} interventions take about {seconds:.0f} s{cure}", file=sys.stderr)
+        print(f"{sum(runs)} interventions take about {operations / SPEED:.0f} s{cure}",
+              file=sys.stderr)
 
 
 @dataclass

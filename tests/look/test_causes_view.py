@@ -5,6 +5,7 @@ import pytest
 from tests.look.small_pages import array_in, bert, data_of, gpt, tokenizer
 
 import minibert as mb
+from minibert.cli.look import announce
 from minibert.errors import InputError
 from minibert.look.causes_view import add_causes, interventions, rank_correlations
 from minibert.look.data import encoded, find_view
@@ -131,3 +132,15 @@ def test_interventions_are_counted(page, monkeypatch, quick):
     causes(model, TEXT, quick, against=OTHER)
     expected = interventions(subject, quick) - 2 * (len(subject.ids) + (16 if quick else 64))
     assert expected <= sum(rows) <= expected + 15
+
+
+def test_long_interventions_are_announced(capsys, monkeypatch):
+    subject = make_subject("", gpt(WORDS), WORDS, TEXT)
+    announce([subject], True)
+    assert capsys.readouterr().err == ""
+    operations = 2 * 6 * sum([p.size for p in subject.model.parameters()])
+    monkeypatch.setattr("minibert.cli.look.SPEED", operations)
+    announce([subject], False)
+    runs = interventions(subject, False)
+    assert capsys.readouterr().err == (f"{runs} interventions take about {runs} s; --quick takes "
+                                       "fewer\n")
