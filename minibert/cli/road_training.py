@@ -34,9 +34,9 @@ from minibert.training.settings import TrainingSettings
 from minibert.training.trainer import Trainer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}  # rows that are counted
-STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 4000, "elmo": 2700,
+STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 4000, "elmo": 2800,
          "gpt": 2000, "bert": 5000}
-RATES = {"lstm": 2e-2, "elmo": 2e-2}  # the highest learning rates, where not 1e-2
+RATES = {"lstm": 2e-2}  # the highest learning rates, where not 1e-2
 
 
 def count(row: str, folder: Path, corpus: Corpus, tokenizer: BertTokenizer) -> NGramModel:
