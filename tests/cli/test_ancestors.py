@@ -43,6 +43,14 @@ def test_embed_is_the_mean_of_the_words(folders, capsys):
     assert np.linalg.norm(one) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_an_lstm_scores_and_elmo_fills_gaps_and_embeds(folders, capsys):
+    assert "5 tokens" in output_of(capsys, "score", folders["lstm"], "the cat eats fish .")
+    lines = output_of(capsys, "fill-mask", folders["elmo"], "the [MASK] eats", "--top", "2")
+    assert len(lines.splitlines()) == 3
+    (line,) = output_of(capsys, "embed", folders["elmo"], "the cat").splitlines()
+    assert len(line.split()) == 12  # 6 numbers of each direction
+
+
 def test_what_a_model_does_not_answer_is_one_line(folders, capsys):
     assert "reads the left side alone" in mistake(capsys, "fill-mask", folders["ngram"], "[MASK]")
     assert "both sides" in mistake(capsys, "score", folders["cbow"], "the cat")

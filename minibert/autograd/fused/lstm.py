@@ -60,22 +60,23 @@ class SavedGates(NamedTuple):
 
 def lstm_forward(x: np.ndarray, parameters: Sequence[np.ndarray], h_0: np.ndarray, c_0: np.ndarray,
                  steps: Steps, states: np.ndarray) -> SavedGates:
-    """Fill `states` (2, T, H, B), h and c after each step, from x (I, T B), `parameters` (W, U and
+    """Fill `states` (2, T, H, B), h and c after each step, from x (T, I, B), `parameters` (W, U and
     both biases) and the states before the first step, h_0 and c_0 (H, B)."""
     _, T, H, B = states.shape
     s = np.full((4, H, 1), 0.5, states.real.dtype)
     s[2] = 1
     W, U, *biases = [s.reshape(4 * H, 1) * parameter.reshape(4 * H, -1) for parameter in parameters]
-    of_x = (W @ x + sum(biases)).reshape(4 * H, T, B)
+    z, tanh_c = [np.empty((T, rows, B), states.dtype) for rows in (4 * H, H)]
+    np.matmul(W, x, out=z)
+    z += sum(biases)
+    gates = z.reshape(T, 4, H, B)
     s = np.broadcast_to(s, (4, H, B)).copy()
     rest = 1 - s
-    gates, tanh_c = [np.empty((T, *shape), states.dtype) for shape in ((4, H, B), (H, B))]
-    h, c, i_g = h_0, c_0, np.empty((H, B), states.dtype)
+    h, c = h_0, c_0
+    of_h, i_g = [np.empty((rows, B), states.dtype) for rows in (4 * H, H)]
     for t in steps.order:
+        z[t] += np.matmul(U, h, out=of_h)
         i, f, g, o = gate = gates[t]
-        z = gate.reshape(4 * H, B)
-        np.matmul(U, h, out=z)
-        z += of_x[:, t]
         np.tanh(gate, out=gate)
         gate *= s
         gate += rest
@@ -139,25 +140,25 @@ def states_before(states: np.ndarray, initial: np.ndarray, steps: Steps) -> np.n
 def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor,
          hx: Sequence[Tensor] = (), lengths: np.ndarray | None = None, reverse: bool = False
          ) -> Tensor:
-    """See reference.lstm. The products with the input of all steps are one matrix product, and so
-    are all gradients but those of the states: a step has one product, (4 H, H) @ (H, B)."""
+    """See reference.lstm. The products with the input are one call for all steps, and so are all
+    gradients but those of the states: a step has one product, (4 H, H) @ (H, B)."""
     inputs = (x, weight_ih, weight_hh, bias_ih, bias_hh, *hx)
     (B, T, I), H = x.shape, weight_hh.shape[1]
     dtype = np.result_type(*[tensor.data for tensor in inputs])
     parameters = W, U, _, _ = [tensor.data for tensor in inputs[1:5]]
-    columns = x.data.transpose(2, 1, 0).reshape(I, T * B)
+    x_steps = np.ascontiguousarray(x.data.transpose(1, 2, 0))  # (T, I, B)
     h_0, c_0 = [state.data.T for state in hx] or np.zeros((2, H, B), dtype)
     padding = None if lengths is None else (np.arange(T)[:, None] >= lengths)[:, None]
     steps = Steps(range(T)[::-1] if reverse else range(T), padding)
     states = np.empty((2, T, H, B), dtype)
-    saved = lstm_forward(columns, parameters, h_0, c_0, steps, states)
+    saved = lstm_forward(x_steps, parameters, h_0, c_0, steps, states)
 
     def lstm_node_backward(grad):
         grad = np.ascontiguousarray(grad.transpose(0, 2, 3, 1))  # (2, T, H, B)
         dz, dh, dc = lstm_backward(grad, U, c_0, steps, states, saved)
         need_x, need_W, need_U, *_ = needed(inputs)
         dx = (W.T @ dz).reshape(I, T, B).transpose(2, 1, 0) if need_x else None
-        dW = dz @ columns.T if need_W else None
+        dW = dz @ as_columns(x_steps).T if need_W else None
         dU = dz @ as_columns(states_before(states[0], h_0, steps)).T if need_U else None
         db = row_sum(dz)[:, 0]
         return (dx, dW, dU, db, db, dh.T, dc.T)[:len(inputs)]
