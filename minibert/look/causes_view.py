@@ -39,9 +39,10 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
         except InputError as reason:  # a model that reads one text at a time
             parts.append({"note": f"{subject.name}: no causes. {reason}."})
             continue
-        add_patched(data, m, subject, inputs, part, SITES[:1] if quick else SITES)
+        tables += add_patched(data, m, subject, inputs, part, SITES[:1] if quick else SITES)
         add_influence(data, m, subject, part)
         tables.append(add_answers(data, m, subject, oracle, part, STEPS // 4 if quick else STEPS))
+        tables.append(facts_table(subject, part))
         parts.append(part)
     add_view(data, "causes", "Causes", INTRO, tables, models=parts, sites=SITE_NAMES)
 
@@ -79,19 +80,36 @@ def add_removed(data: dict, m: int, subject: Subject, inputs: dict, quick: bool)
 
 
 def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict,
-                sites: tuple[str, ...]) -> None:
-    """The recovered share of the difference to the second text."""
+                sites: tuple[str, ...]) -> list[dict]:
+    """The recovered share of the difference to the second text; the table of the strongest."""
     other = subject.against
     if other is None:
-        return
+        return []
     patched = patch(subject.model, subject.ids, other.ids, sites, **inputs)
     there = target_value(subject.model, other.ids, **inputs)
     if abs(there - part["value"]) < 1e-6:
         part["notes"].append("Both texts give the same logit: no difference can be recovered.")
-        return
+        return []
     part["against"] = {"value": there, "tokens": other.tokens}
-    add_array(data, array_name(m, "causes.patch"),
-              (patched - part["value"]) / (there - part["value"]), "site layer token")
+    shares = (patched - part["value"]) / (there - part["value"])
+    add_array(data, array_name(m, "causes.patch"), shares, "site layer token")
+    strongest = np.argsort(-np.abs(shares), axis=None, kind="stable")[:STRONGEST]
+    rows = [["from the second text", "at token", "share of the difference"]]
+    for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)):
+        rows.append([f"{SITE_NAMES[site]} {layer}", f"{t} {subject.tokens[t]}",
+                     signed(shares[site, layer, t])])
+    return [{"caption": f"{subject.name}: one activation patched (the strongest)", "rows": rows}]
+
+
+def facts_table(subject: Subject, part: dict) -> dict:
+    """The explained number in both texts, and how many influences of later words are zero."""
+    rows = [["the explained logit", signed(part["value"])]]
+    if "against" in part:
+        rows.append(["with the second text", signed(part["against"]["value"])])
+    if "future" in part:
+        rows.append(["influences of later words that are exactly 0.0", part["future"]])
+    rows += [["note", note] for note in part["notes"]]
+    return {"caption": f"{subject.name}: further facts", "rows": [["fact", ""], *rows]}
 
 
 def add_influence(data: dict, m: int, subject: Subject, part: dict) -> None:
@@ -150,4 +168,4 @@ def rank_correlations(numbers: np.ndarray) -> list[list[str]]:
 
 
 def signed(x: float) -> str:
-    return f"{x:+.3f}"
+    return f"{round(float(x), 3) + 0.0:+.3f}"  # no -0.000

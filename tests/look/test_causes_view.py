@@ -44,6 +44,20 @@ def test_patching_the_whole_way_recovers_the_second_texts_logit(page):
     assert abs(shares[0, 0, np.logical_not(same)]).min() > 1e-3
 
 
+def test_the_tables_hold_the_strongest_patches_and_the_facts(page):
+    model, data, arrays = page
+    view = find_view(data, "causes")
+    shares, tokens = array_in(arrays, "m0.causes.patch"), data["models"][0]["tokens"]
+    site, layer, t = np.unravel_index(abs(shares).argmax(), shares.shape)
+    first = view["tables"][1]["rows"][1]
+    assert first[:2] == [f"{view['sites'][site]} {layer}", f"{t} {tokens[t]}"]
+    assert np.isclose(float(first[2]), shares[site, layer, t], atol=1e-3)
+    facts = dict(view["tables"][-1]["rows"][1:4])
+    assert facts["with the second text"] == f"{view['models'][0]['against']['value']:+.3f}"
+    assert facts["influences of later words that are exactly 0.0"].endswith(
+        f" of {len(tokens) * (len(tokens) - 1) // 2}")
+
+
 def test_removed_heads_and_branches_are_one_matrix(page):
     model, data, arrays = page
     stored = data["models"][0]
