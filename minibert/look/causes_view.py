@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.finetuning.metrics import spearman
 from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients, patch,
                                   replace_words, target_value)
 from minibert.look.data import add_array, add_view, array_name
 from minibert.look.heads import rollout
-from minibert.look.subject import Subject
+from minibert.look.subject import Subject, top_outputs
 from minibert.look.truth import words_that_matter
+from minibert.nn.module import evaluating
 from minibert.toy_world.oracle import Oracle
 
 SITES = ("resid_pre", "attn_out", "mlp_out")
 SITE_NAMES = ("stream", "attention", "MLP")  # in pictures
-STRONGEST = 16  # rows of the table of parts
+STRONGEST = 16  # rows of the tables of parts and of patches
+OUTPUTS = 5  # the likeliest ones after a patch
 STEPS = 64  # points of integrated gradients; a quarter of them with --quick
 INTRO = ("The change of the explained logit when a part of the model or a word is taken away. A "
          "head is cut out before W\u2092, a branch adds nothing. Four answers to the question "
@@ -54,7 +59,8 @@ def interventions(subject: Subject, quick: bool) -> int:
     if subject.target is None:
         return 0
     removed = L * (H + 2) if quick else L * (2 * H + 2)
-    patched = 0 if subject.against is None else L * T * (1 if quick else len(SITES))
+    places = 0 if subject.against is None else L * T * (1 if quick else len(SITES))
+    patched = places + min(places, STRONGEST)
     return removed + patched + T + 3 * (T + (STEPS // 4 if quick else STEPS))
 
 
@@ -94,11 +100,27 @@ def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict,
     shares = (patched - part["value"]) / (there - part["value"])
     add_array(data, array_name(m, "causes.patch"), shares, "site layer token")
     strongest = np.argsort(-np.abs(shares), axis=None, kind="stable")[:STRONGEST]
-    rows = [["from the second text", "at token", "share of the difference"]]
-    for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)):
+    rows, part["patched"] = [["from the second text", "at token", "share", "then likeliest"]], {}
+    for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)).tolist():
+        then = patched_outputs(subject, f"blocks.{layer}.hook_{SITES[site]}", t)
+        part["patched"][f"{site}/{layer}/{t}"] = then
         rows.append([f"{SITE_NAMES[site]} {layer}", f"{t} {subject.tokens[t]}",
-                     signed(shares[site, layer, t])])
+                     signed(shares[site, layer, t]), then])
     return [{"caption": f"{subject.name}: one activation patched (the strongest)", "rows": rows}]
+
+
+def patched_outputs(subject: Subject, name: str, t: int) -> str:
+    """The likeliest outputs with the activation `name` at token t from the second text."""
+    def put(array: np.ndarray, name: str) -> np.ndarray:
+        array = array.copy()
+        array[0, t] = subject.against.cache[name][0, t]
+        return array
+
+    with evaluating(subject.model), no_grad():
+        outputs = subject.model.run_with_hooks(np.array([subject.ids]), hooks=[(name, put)],
+                                               **subject.inputs())
+    top = top_outputs(replace(subject, outputs=outputs), OUTPUTS)
+    return ", ".join([f"{word} {p:.2f}" for word, p, _ in top])
 
 
 def facts_table(subject: Subject, part: dict) -> dict:

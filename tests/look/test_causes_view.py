@@ -9,7 +9,7 @@ from minibert.cli.look import announce
 from minibert.errors import InputError
 from minibert.look.causes_view import add_causes, interventions, rank_correlations
 from minibert.look.data import encoded, find_view
-from minibert.look.subject import make_subject
+from minibert.look.subject import make_subject, top_outputs
 
 WORDS = tokenizer()
 TEXT, OTHER = "the bank is muddy .", "the river is deep ."
@@ -52,10 +52,18 @@ def test_the_tables_hold_the_strongest_patches_and_the_facts(page):
     first = view["tables"][1]["rows"][1]
     assert first[:2] == [f"{view['sites'][site]} {layer}", f"{t} {tokens[t]}"]
     assert np.isclose(float(first[2]), shares[site, layer, t], atol=1e-3)
+    assert view["models"][0]["patched"][f"{site}/{layer}/{t}"] == first[3]
     facts = dict(view["tables"][-1]["rows"][1:4])
     assert facts["with the second text"] == f"{view['models'][0]['against']['value']:+.3f}"
     assert facts["influences of later words that are exactly 0.0"].endswith(
         f" of {len(tokens) * (len(tokens) - 1) // 2}")
+
+
+def test_the_stream_of_the_one_word_that_differs_brings_the_second_texts_outputs(page):
+    model, text = page[0], "the river is muddy ."
+    part = find_view(causes(model, TEXT, True, against=text), "causes")["models"][0]
+    top = top_outputs(make_subject("", model, WORDS, text), 5)
+    assert part["patched"]["0/0/2"] == ", ".join([f"{word} {p:.2f}" for word, p, _ in top])
 
 
 def test_removed_heads_and_branches_are_one_matrix(page):

@@ -11,7 +11,11 @@ views.push((() => {
     figures = {
       zero: matrixFigure("Change when a part is replaced by zeros", describeCell, layerHead),
       mean: matrixFigure("Change when a head is replaced by its mean", describeCell, layerHead),
-      patch: matrixFigure("Share of the difference that an activation of the second text brings"),
+      patch: matrixFigure("Share of the difference that an activation of the second text brings",
+        ({ places, then, ...matrix }, r, c) => {
+          const found = c === null ? null : then[[...places[c], r].join("/")];
+          return describeCell(matrix, r, c) + (found ? `; then ${found}` : "");
+        }),
       influence: matrixFigure("Influence of each word on each token\u2019s likeliest output"),
       answers: matrixFigure("Which word mattered?",
         ({ rows, columns, exact }, r, c) =>
@@ -49,7 +53,7 @@ views.push((() => {
         columns: name === "mean" ? heads : [...heads, "attention", "MLP"] });
     }
     const tokens = { rows: model.tokens, at: [now.token, null] };
-    if (shown.patch) drawPatched(m, tokens);
+    if (shown.patch) drawPatched(m, tokens, mine.patched);
     if (shown.influence) {
       const w = rowsIn(m, "causes.influence");
       figures.influence.show({ ...tokens, w, most: largest(w), columns: model.tokens,
@@ -69,10 +73,10 @@ views.push((() => {
       against}`, ...mine.notes, ...future];
   }
 
-  function drawPatched(m, tokens) {
+  function drawPatched(m, tokens, then) {
     const [sites, layers] = array(m, "causes.patch").shape;
     const columns = range(layers).flatMap((i) => range(sites).map((site) => [site, i]));
-    figures.patch.show({ ...tokens, signed: true, most: 1,
+    figures.patch.show({ ...tokens, signed: true, most: 1, then, places: columns,
       columns: columns.map(([site, i]) => `${part.sites[site]} ${i}`),
       w: turned(columns.map((place) => Array.from(slice(array(m, "causes.patch"), ...place)))) });
   }
