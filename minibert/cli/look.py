@@ -6,12 +6,13 @@ import argparse
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from minibert.cli.arguments import add_run, check_new_file, flag_name, given, path
 from minibert.cli.folders import model_folders, open_model
-from minibert.cli.generate import add_search_arguments, checked_search, document_options
+from minibert.cli.generate import (BEAMS, SAMPLING, add_search_arguments, checked_search,
+                                   document_options)
 from minibert.errors import InputError
 from minibert.look.causes_view import interventions
 from minibert.look.data import MAX_BYTES, find_view, new_data
@@ -30,7 +31,8 @@ from minibert.validate import whole_number
 
 LONG = 2.0  # seconds from which on an estimate is printed first
 SPEED = 5e10  # operations in a second, measured on one core with BERT-base's size
-VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "run")  # run: no text
+VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "tree", "run")
+SEARCH = (*SAMPLING, *BEAMS, "repetition_penalty", "num_beams")  # options of `generate`
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = (*classes_of(BERT), *classes_of(GPT))
 
@@ -73,12 +75,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help=f"largest size of the numbers in the page ({MAX_BYTES})")
 
 
-def run(folder: str, text: str | None, pair: str | None, others: list[str] | None,
-        target: str | None, instead: str | None, out: str | None, layer: int, head: int,
-        token: int | None, tokens: str | None, max_bytes: int, live: bool, terminal: bool,
-        view: str | None, against: str | None, quick: bool, grow: int | None, seed: int,
-        **search: float | None) -> int:
-    """Write the page and print where it is, or print the views."""
+@dataclass(frozen=True)
+class TextOptions:
+    """The options about a text, as add_arguments names them; `search` are those of `generate`."""
+
+    pair: str | None = None
+    target: str | None = None
+    instead: str | None = None
+    against: str | None = None
+    layer: int = 0
+    head: int = 0
+    token: int | None = None
+    tokens: str | None = None
+    live: bool = False
+    quick: bool = False
+    grow: int | None = None
+    seed: int = 0
+    search: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.grow is not None:
+            whole_number("--grow", self.grow, 1)
+            checked_search(self.seed, self.search)
+        elif self.seed or self.search:
+            name = next(iter(self.search), "seed")
+            raise InputError(f"{flag_name(name)}: only --grow uses it: give that, too")
+
+    def given(self) -> list[str]:
+        """The names of the options that are not at their defaults."""
+        return [name for name, value in vars(self).items() if value != getattr(TextOptions(), name)]
+
+
+def run(folder: str, text: str | None, others: list[str] | None, out: str | None, terminal: bool,
+        view: str | None, max_bytes: int, **about_text: object) -> int:
+    """Write the page and print where it is, or print the views. `about_text` are the options of
+    TextOptions, those of `search` by their own names."""
     if view is not None and not terminal:
         raise InputError("--view: the page has all views: give --terminal, too")
     if terminal and out is not None:
@@ -87,18 +118,17 @@ def run(folder: str, text: str | None, pair: str | None, others: list[str] | Non
     if not terminal:
         check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
-    growth = checked_growth(grow, seed, search)
+    search = given({name: about_text.pop(name) for name in SEARCH})
+    options = TextOptions(**about_text, search=search)
     check_places(folder, text, others or [])
     if text is None:
-        check_no_text_options(pair=pair, target=target, instead=instead, layer=layer or None,
-                              head=head or None, token=token, tokens=tokens, live=live or None,
-                              against=against, quick=quick or None, grow=grow)
+        for name in options.given():
+            raise InputError(f"{flag_name(name)} is about a text: give one after the run")
         data = training_page([folder, *(others or [])])
     else:
         if others is not None and len(others) > 1:
             raise InputError("--with: names several runs: beside a text expected one")
-        data = text_page(folder, text, pair, others and others[0], target, instead, layer, head,
-                         token, tokens, live, against, quick, growth)
+        data = text_page(folder, text, others and others[0], options)
     if view is not None and find_view(data, view) is None:
         names = ", ".join([part["name"] for part in data["views"]])
         raise InputError(f"--view {view}: {'with' if text else 'without'} a text expected one of "
@@ -109,15 +139,6 @@ def run(folder: str, text: str | None, pair: str | None, others: list[str] | Non
     write_page(data, out, max_bytes)
     print(f"{Path(out).resolve()}  ({Path(out).stat().st_size:,} bytes)")
     return 0
-
-
-def checked_growth(grow: int | None, seed: int, search: dict) -> tuple[int, int, dict] | None:
-    """(tokens, seed, options of `generate`) of --grow. Errors: InputError, an option without it."""
-    if grow is None:
-        for name in given(search):
-            raise InputError(f"{flag_name(name)}: only --grow uses it: give that, too")
-        return None
-    return whole_number("--grow", grow, 1), seed, checked_search(seed, search)
 
 
 def check_places(folder: str, text: str | None, others: list[str]) -> None:
@@ -131,12 +152,6 @@ def check_places(folder: str, text: str | None, others: list[str]) -> None:
                              "stands before --with")
 
 
-def check_no_text_options(**options: object) -> None:
-    """Errors: InputError, an option about a text where there is none."""
-    for name in given(options):
-        raise InputError(f"--{name} is about a text: give one after the run")
-
-
 def training_page(folders: list[str]) -> dict:
     """The data of the page of the trainings in `folders`. Errors: InputError, no runs."""
     names = " ".join([shown_name(folder) for folder in folders]).replace(" ", " --with ", 1)
@@ -145,24 +160,22 @@ def training_page(folders: list[str]) -> dict:
     return data
 
 
-def text_page(folder: str, text: str, pair: str | None, other: str | None, target: str | None,
-              instead: str | None, layer: int, head: int, token: int | None, tokens: str | None,
-              live: bool, against: str | None, quick: bool,
-              growth: tuple[int, int, dict] | None) -> dict:
+def text_page(folder: str, text: str, other: str | None, options: TextOptions) -> dict:
     """The data of the page of a text in one or two models. Errors: InputError."""
     models = opened(folder, other)
-    subjects = [make_subject(model.name, model.model, model.tokenizer, text, pair,
-                             token_range(tokens), target, instead, against) for model in models]
-    check_first(subjects[0], layer, head, token)
-    announce(subjects, quick)
+    subjects = [make_subject(one.name, one.model, one.tokenizer, text, options.pair,
+                             token_range(options.tokens), options.target, options.instead,
+                             options.against) for one in models]
+    check_first(subjects[0], options)
+    announce(subjects, options.quick)
     optimizers = [stored_optimizer(model.model, model.folder) for model in models]
     command = f'python -m minibert look {shown_name(folder)} "{text}"'
-    data = all_views(subjects, optimizers, command, layer, head, token, live, quick)
-    if growth is not None:
-        grow, seed, search = growth
+    data = all_views(subjects, optimizers, command, options.layer, options.head, options.token,
+                     options.live, options.quick)
+    if options.grow is not None:
         writer = next((one for one in subjects if one.causal), subjects[0])
-        options = document_options(writer.model, writer.tokenizer, search)
-        add_tree(data, writer, seed, {"max_new_tokens": grow, **options})
+        growth = document_options(writer.model, writer.tokenizer, options.search)
+        add_tree(data, writer, options.seed, {"max_new_tokens": options.grow, **growth})
     return data
 
 
@@ -229,10 +242,10 @@ def token_range(tokens: str | None) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def check_first(subject: Subject, layer: int, head: int, token: int | None) -> None:
+def check_first(subject: Subject, options: TextOptions) -> None:
     """Errors: InputError, a layer, head or token that the first model does not have."""
     config = subject.model.config
-    whole_number("--layer", layer, 0, config.num_hidden_layers - 1)
-    whole_number("--head", head, 0, config.num_attention_heads - 1)
-    if token is not None:
-        whole_number("--token", token, 0, len(subject.ids) - 1)
+    whole_number("--layer", options.layer, 0, config.num_hidden_layers - 1)
+    whole_number("--head", options.head, 0, config.num_attention_heads - 1)
+    if options.token is not None:
+        whole_number("--token", options.token, 0, len(subject.ids) - 1)
