@@ -12,7 +12,8 @@ import numpy as np
 
 from minibert.generation.config import GenerationConfig
 from minibert.generation.decoding import GrowingTexts
-from minibert.generation.sampling import log_probabilities, with_repetition_penalty, without_tokens
+from minibert.generation.sampling import (log_probabilities, only_token, with_repetition_penalty,
+                                          without_tokens)
 
 
 class FinishedTexts:
@@ -56,7 +57,9 @@ def beam_search(texts: GrowingTexts, config: GenerationConfig, new_tokens: int,
     log_p = np.full((len(finished), K), -np.inf)
     log_p[:, 0] = 0  # all beams begin alike: only the first one counts
     for step in range(1, new_tokens + 1):
-        total = log_p[:, :, None] + _next_log_p(texts, config).reshape(*log_p.shape, -1)
+        forced = config.forced_token(texts.ids.shape[1], step == new_tokens)
+        next_log_p = only_token(_next_log_p(texts, config), forced)
+        total = log_p[:, :, None] + next_log_p.reshape(*log_p.shape, -1)
         V = total.shape[2]
         rows, tokens = np.empty((2, len(finished), K), np.int64)
         for b, found in enumerate(finished):

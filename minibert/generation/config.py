@@ -38,8 +38,8 @@ class GenerationConfig:
     eos_token_id: int | Sequence[int] | None = None  # None: the model's; (): a text never ends
     pad_token_id: int | None = None  # what follows the end of a row; None: the end token
     suppress_tokens: Sequence[int] = ()
-    forced_bos_token_id: int | None = None  # the first token after the start, encoder-decoder only
-    forced_eos_token_id: int | None = None  # the last token, where the length ends a text
+    forced_bos_token_id: int | None = None  # a decoder's first token after its start token
+    forced_eos_token_id: int | None = None  # the last token of a text that its length ends
     # Beyond the model's positions the first tokens are forgotten. (Not an option of Hugging Face.)
     sliding_window: bool = False
 
@@ -51,6 +51,9 @@ class GenerationConfig:
             self._set(name, whole_number(name, getattr(self, name), least))
         for name in ("do_sample", "sliding_window"):
             self._set(name, flag(name, getattr(self, name)))
+        for name in ("forced_bos_token_id", "forced_eos_token_id"):
+            if getattr(self, name) is not None:
+                self._set(name, whole_number(name, getattr(self, name)))
         self._set("temperature", number("temperature", self.temperature, 0))
         self._set("top_p", number("top_p", self.top_p, at_most=1, above=0))
         self._set("repetition_penalty", number("repetition_penalty", self.repetition_penalty,
@@ -89,6 +92,14 @@ class GenerationConfig:
             raise InputError(f"generate: a prompt of {prompt} tokens has reached max_length = "
                              f"{self.max_length}: pass max_new_tokens")
         return self.max_length - prompt
+
+    def forced_token(self, length: int, is_last: bool) -> int | None:
+        """The only token that may follow `length` tokens, None where all may: forced_bos_token_id
+        after a decoder's start token alone, forced_eos_token_id where `is_last` says that no other
+        token can follow."""
+        if is_last and self.forced_eos_token_id is not None:
+            return self.forced_eos_token_id
+        return self.forced_bos_token_id if length == 1 else None
 
 
 def _without_effect(do_sample: bool, num_beams: int) -> list[tuple[str, str]]:

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.kv_cache import KeyValueCache
+
+
+class DecoderAfterEncoder:
+    """The decoder of an encoder-decoder and its encoder's output, which was computed once. Called
+    as a GPT2LMHeadModel is."""
+
+    def __init__(self, model, input_ids: np.ndarray, mask: np.ndarray, copies: int):
+        """input_ids, mask (B, S): of the encoder, whose output each of `copies` rows of the decoder
+        reads."""
+        self.model, self.config = model, model.config
+        position_ids = np.maximum(mask.cumsum(axis=1) - 1, 0)  # padding is not counted
+        encoded = model.model.encode(input_ids, mask, position_ids=position_ids)
+        states = Tensor(encoded.last_hidden_state.data.repeat(copies, axis=0))
+        self.encoder_outputs = replace(encoded, last_hidden_state=states)  # (B copies, S, C)
+        self.mask = mask.repeat(copies, axis=0)
+
+    def __call__(self, input_ids: np.ndarray, attention_mask: np.ndarray,
+                 position_ids: np.ndarray | None = None,
+                 past_key_values: KeyValueCache | None = None, logits_to_keep: int = 0):
+        return self.model(attention_mask=self.mask, decoder_input_ids=input_ids,
+                          decoder_attention_mask=attention_mask,
+                          decoder_position_ids=position_ids, encoder_outputs=self.encoder_outputs,
+                          past_key_values=past_key_values, logits_to_keep=logits_to_keep)
 
 
 class GrowingTexts:
@@ -79,10 +105,11 @@ def checked_logits(name: str, logits: np.ndarray) -> np.ndarray:
     return logits
 
 
-def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None
-                   ) -> tuple[np.ndarray, np.ndarray]:
+def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None,
+                   goes_on: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """(ids (B, T) int64, mask (B, T), True at tokens). Errors: InputError for other shapes, ids
-    that the model does not have, and rows that end in padding."""
+    that the model does not have, rows of padding alone, and, where the text itself `goes_on`, rows
+    that end in padding."""
     ids = np.asarray(input_ids)
     if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
         raise InputError("expected token ids of shape (batch, tokens) with at least one token, got "
@@ -99,7 +126,10 @@ def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | No
         raise InputError(f"attention_mask: got shape {mask.shape} for ids of shape {ids.shape}: "
                          "expected ones (tokens) and zeros (padding) in the shape of the ids")
     mask = mask.astype(bool)
-    if not mask[:, -1].all():
+    if not mask.any(axis=1).all():
+        raise InputError(f"attention_mask: row {int(np.flatnonzero(~mask.any(axis=1))[0])} is "
+                         "padding alone: leave it out")
+    if goes_on and not mask[:, -1].all():
         row = int(np.flatnonzero(~mask[:, -1])[0])
         raise InputError(f"attention_mask: row {row} ends in padding, where the text is to go on: "
                          "pad on the left (tokenizer.padding_side = 'left')")

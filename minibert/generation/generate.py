@@ -1,8 +1,9 @@
-"""Continuing a text: greedily, by sampling, or by beam search."""
+"""Continuing a text, or answering one: greedily, by sampling, or by beam search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral
 
 import numpy as np
@@ -11,15 +12,20 @@ from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.generation.beam_search import FinishedTexts, beam_search
 from minibert.generation.config import GenerationConfig
-from minibert.generation.decoding import GrowingTexts, checked_prompt, mask_of_padding
-from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, with_repetition_penalty,
-                                          with_temperature, without_tokens)
+from minibert.generation.decoding import (DecoderAfterEncoder, GrowingTexts, checked_prompt,
+                                          mask_of_padding)
+from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, only_token,
+                                          with_repetition_penalty, with_temperature,
+                                          without_tokens)
 from minibert.nn.module import evaluating
 
 
 def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, *,
              rng: np.random.Generator | int = 0, streamer=None, **options) -> np.ndarray:
     """Continue each row of `input_ids` (B, T): -> ids (B * num_return_sequences, T + new).
+
+    An encoder-decoder reads them with its encoder; what is continued is the decoder's start token:
+    -> ids (B * num_return_sequences, 1 + new). Its padding may stand on the right, too.
 
     `options` are those of GenerationConfig; they replace those of the model's folder
     (`model.generation_config`). `attention_mask` (B, T) is 0 at the padding of short prompts, on
@@ -32,16 +38,25 @@ def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = N
     """
     stored = getattr(model, "generation_config", None)
     config = GenerationConfig(**options) if stored is None else stored.with_options(options)
+    if config.forced_eos_token_id is None:
+        config = replace(config, forced_eos_token_id=getattr(model.config, "forced_eos_token_id",
+                                                             None))
     _check_vocabulary(model.config.vocab_size, config)
     ends, pad = _end_tokens(model, config)
-    ids, mask = checked_prompt(model, input_ids, attention_mask)
+    has_encoder = getattr(model.config, "is_encoder_decoder", False)
+    ids, mask = checked_prompt(model, input_ids, attention_mask, not has_encoder)
     if attention_mask is None:
-        ids, mask = checked_prompt(model, ids, mask_of_padding(ids, pad, ends))
-    new_tokens = config.new_tokens(ids.shape[1])
-    _check_length(model, config, int(mask.sum(axis=1).max()), new_tokens)
+        ids, mask = checked_prompt(model, ids, mask_of_padding(ids, pad, ends), not has_encoder)
     copies = config.num_beams if config.num_beams > 1 else config.num_return_sequences
-    texts = GrowingTexts(model, ids.repeat(copies, axis=0), mask.repeat(copies, axis=0), new_tokens)
     with evaluating(model), no_grad():
+        if has_encoder:
+            model = DecoderAfterEncoder(model, ids, mask, copies)
+            ids = np.full((len(ids), 1), model.config.decoder_start_token_id)
+            mask = np.ones_like(ids, bool)
+        new_tokens = config.new_tokens(ids.shape[1])
+        _check_length(model, config, int(mask.sum(axis=1).max()), new_tokens)
+        texts = GrowingTexts(model, ids.repeat(copies, axis=0), mask.repeat(copies, axis=0),
+                             new_tokens)
         if config.num_beams > 1:
             if streamer is not None:
                 raise InputError("streamer: beam search has its text only at the end: leave one "
@@ -59,10 +74,11 @@ def _one_by_one(texts: GrowingTexts, config: GenerationConfig, new_tokens: int, 
     ended = np.zeros(len(texts.ids), bool)
     if streamer is not None:
         streamer.put(texts.ids)
-    for _ in range(new_tokens):
+    for step in range(1, new_tokens + 1):
         logits = texts.next_logits()
         logits = with_repetition_penalty(logits, texts.ids, config.repetition_penalty, texts.mask)
         logits = without_tokens(logits, config.suppress_tokens)
+        logits = only_token(logits, config.forced_token(texts.ids.shape[1], step == new_tokens))
         if config.do_sample:
             logits = keep_top_k(with_temperature(logits, config.temperature), config.top_k)
             new = draw(keep_top_p(logits, config.top_p), rng)
@@ -98,6 +114,10 @@ def _check_vocabulary(vocab_size: int, config: GenerationConfig) -> None:
     for token in config.suppress_tokens:
         if not 0 <= token < vocab_size:
             raise InputError(f"suppress_tokens: {token} is out of range: the model has "
+                             f"{vocab_size} tokens")
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        if (getattr(config, name) or 0) >= vocab_size:
+            raise InputError(f"{name}: {getattr(config, name)} is out of range: the model has "
                              f"{vocab_size} tokens")
     if len(set(config.suppress_tokens)) == vocab_size:
         raise InputError(f"suppress_tokens: all {vocab_size} tokens are ruled out: leave some")

@@ -32,6 +32,16 @@ def without_tokens(logits: np.ndarray, tokens: Sequence[int]) -> np.ndarray:
     return kept
 
 
+def only_token(logits: np.ndarray, token: int | None) -> np.ndarray:
+    """Rule out all tokens but one, whose logit becomes 0: its log-probability is 0 as well. None:
+    rule out nothing."""
+    if token is None:
+        return logits
+    kept = np.full_like(logits, -np.inf)
+    kept[:, token] = 0
+    return kept
+
+
 def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
     """(logits - the largest) / temperature; a temperature of 0 keeps only the largest, the first
     of a tie."""

@@ -3,7 +3,8 @@
     python tests/generation/make_reference.py
 
 The folder of a random GPT-2 in float64, which Hugging Face saved, and generate.json: options and
-prompts with the texts that its `generate` makes of them. Rows with a mask are padded on the left.
+prompts with the texts that its `generate` makes of them; in reference/bart/ the same of a BART.
+Rows with a mask are padded on the left, a BART's on the right.
 Made with torch 2.13 and transformers 5.24; the tests need neither.
 """
 
@@ -30,6 +31,22 @@ def make_model() -> transformers.GPT2LMHeadModel:
     return model
 
 
+BART = dict(vocab_size=V, d_model=12, encoder_layers=1, encoder_attention_heads=3,
+            encoder_ffn_dim=16, decoder_layers=2, decoder_attention_heads=2, decoder_ffn_dim=16,
+            max_position_embeddings=24, bos_token_id=0, eos_token_id=5, decoder_start_token_id=5,
+            forced_eos_token_id=5)
+
+
+def make_bart() -> transformers.BartForConditionalGeneration:
+    torch.manual_seed(4)
+    config = transformers.BartConfig(**BART)
+    model = transformers.BartForConditionalGeneration(config).double().eval()
+    with torch.no_grad():
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            tensor.normal_(1.0 if "norm" in name and "weight" in name else 0.0, 0.6)
+    return model
+
+
 def make_case(rng: random.Random) -> dict:
     """Options of `generate`, prompts, and for a half of them a mask."""
     rows, tokens = rng.randint(1, 3), rng.randint(1, 6)
@@ -52,9 +69,26 @@ def make_case(rng: random.Random) -> dict:
     return case | {"options": options}
 
 
+def for_bart(rng: random.Random, case: dict) -> dict:
+    """The case for an encoder-decoder: padded on the right, some with forced tokens. They leave
+    several texts: beams that only one text has Hugging Face fills with copies of it."""
+    for row in case.get("mask", ()):
+        row.reverse()
+    case["options"].pop("suppress_tokens", None)  # not beside a forced token, in Hugging Face
+    case["options"]["max_new_tokens"] += 3
+    going_on = set(range(V)) - {5, *case["options"].get("eos_token_id", ())}
+    if rng.random() < 0.4:
+        case["options"]["forced_bos_token_id"] = rng.choice(sorted(going_on))
+    return case
+
+
 def main() -> None:
-    model, rng = make_model(), random.Random(7)
-    cases = [make_case(rng) for _ in range(80)]
+    rng = random.Random(7)
+    write(make_model(), [make_case(rng) for _ in range(80)], HERE)
+    write(make_bart(), [for_bart(rng, make_case(rng)) for _ in range(40)], HERE / "bart")
+
+
+def write(model, cases: list[dict], folder: Path) -> None:
     for case in cases:
         ids = torch.tensor(case["ids"])
         mask = torch.tensor(case.get("mask", torch.ones_like(ids).tolist()))
@@ -63,10 +97,10 @@ def main() -> None:
     ids = torch.tensor(cases[0]["ids"])
     cases.append({"ids": ids.tolist(), "options": {},
                   "expected": model.generate(ids, do_sample=False).tolist()})
-    model.save_pretrained(HERE)
-    (HERE / "generation_config.json").unlink(missing_ok=True)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
     lines = ",\n".join([json.dumps(case) for case in cases])
-    (HERE / "generate.json").write_text(f"[{lines}]\n", encoding="utf-8")
+    (folder / "generate.json").write_text(f"[{lines}]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

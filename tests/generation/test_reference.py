@@ -10,11 +10,17 @@ import minibert as mb
 
 REFERENCE = Path(__file__).parent / "reference"
 CASES = json.loads((REFERENCE / "generate.json").read_text(encoding="utf-8"))
+BART_CASES = json.loads((REFERENCE / "bart" / "generate.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def model():
     return mb.GPT2LMHeadModel.from_pretrained(REFERENCE)
+
+
+@pytest.fixture(scope="module")
+def bart():
+    return mb.BartForConditionalGeneration.from_pretrained(REFERENCE / "bart")
 
 
 def test_the_cases_are_worth_something():
@@ -33,4 +39,11 @@ def test_the_same_tokens(model, case):
     ids = np.array(case["ids"])
     mask = case.get("mask", np.ones_like(ids)) if case["options"] else None
     found = model.generate(ids, mask, **case["options"])
+    assert found.tolist() == case["expected"], case["options"]
+
+
+@pytest.mark.parametrize("case", BART_CASES, ids=[str(i) for i in range(len(BART_CASES))])
+def test_the_same_tokens_from_an_encoder_decoder(bart, case):
+    ids = np.array(case["ids"])
+    found = bart.generate(ids, case.get("mask", np.ones_like(ids)), **case["options"])
     assert found.tolist() == case["expected"], case["options"]

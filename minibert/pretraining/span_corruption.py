@@ -1,0 +1,228 @@
+"""Span corruption: T5's objective, text in and text out (Raffel et al. 2020, section 3.1.4).
+
+Spans of tokens are taken out of a text, and a sentinel stands for each of them. The target has each
+sentinel followed by the tokens it stands for, and an end token:
+
+    the captain tunes that old guitar .     the captain <extra_id_0> guitar .
+                                            <extra_id_0> tunes that old [SEP]
+
+15 % of the tokens are taken out, in spans of 3 on average (section 3.3.4). T5 fixes both numbers
+for each sequence of 512 tokens. Here a row is short, and a fixed number would tell how many tokens
+are missing; so the tokens of a row are kept or not by a Markov chain with two states, of which both
+numbers are expectations. The model that is trained here is an encoder-decoder in BART's layout;
+BART's own objectives (Lewis et al. 2020, section 2.2) predict the whole text, not the spans alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minibert.autograd.functional import IGNORE_INDEX
+from minibert.autograd.tensor import Tensor, no_grad
+from minibert.errors import InputError
+from minibert.generation.sampling import log_probabilities
+from minibert.models.bart import BartForConditionalGeneration
+from minibert.models.outputs import BaseModelOutput
+from minibert.pretraining.descriptions import describe_documents
+from minibert.pretraining.encoded_documents import EncodedDocuments
+from minibert.pretraining.objective import LossesAndMetrics, shard_rows
+from minibert.pretraining.seeds import Purpose, generator
+from minibert.pretraining.sentence_pairs import N_SPECIAL, Segments, sample_segments
+from minibert.tokenizers.base import Tokenizer
+from minibert.validate import whole_number
+
+NOISE_SHARE, MEAN_LENGTH = 0.15, 3.0  # of the tokens; of a span, in tokens
+HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same examples
+GAP_ROWS = 8  # rows with all words in their gap at once
+
+
+def sentinel_tokens(context: int) -> list[str]:
+    """T5's names of the sentinels, four times as many as a text of `context` tokens needs on
+    average: <extra_id_0>, <extra_id_1>..."""
+    return [f"<extra_id_{k}>" for k in range(-(-int(4 * NOISE_SHARE * context) // 3))]
+
+
+def sentinel_ids(tokenizer: Tokenizer) -> np.ndarray:
+    """The ids of the tokenizer's sentinels in their order, (K,). Errors: InputError, it has none.
+    """
+    ids = []
+    while (found := tokenizer.vocab.get(f"<extra_id_{len(ids)}>")) is not None:
+        ids.append(found)
+    if not ids:
+        raise InputError(f"span corruption: {tokenizer!r} has no sentinel <extra_id_0>: add them "
+                         "as extra_special_tokens")
+    return np.array(ids)
+
+
+def draw_noise(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Draw which tokens (B, T) are taken out, True: stretches of MEAN_LENGTH tokens on average,
+    geometrically distributed, that cover NOISE_SHARE of all tokens."""
+    ends = 1 / MEAN_LENGTH
+    begins = ends * NOISE_SHARE / (1 - NOISE_SHARE)  # the chain's balance: 1 token in 17
+    draws = rng.random(shape)
+    noise = np.empty(shape, bool)
+    noise[:, 0] = draws[:, 0] < NOISE_SHARE
+    for t in range(1, shape[1]):
+        noise[:, t] = draws[:, t] < np.where(noise[:, t - 1], 1 - ends, begins)
+    return noise
+
+
+def corrupt_spans(ids: np.ndarray, noise: np.ndarray, sentinels: np.ndarray, end: int
+                  ) -> tuple[np.ndarray, np.ndarray]:
+    """Take the spans `noise` (T,) out of `ids` (T,) -> (the text with a sentinel for each of them,
+    the target: each sentinel and its span, and `end`). Spans beyond the last sentinel stay."""
+    begins = noise & ~np.concatenate([[False], noise[:-1]])
+    span = begins.cumsum() - 1  # the number of the latest span
+    noise, begins = noise & (span < len(sentinels)), begins & (span < len(sentinels))
+    text = np.where(begins, sentinels[np.clip(span, 0, len(sentinels) - 1)], ids)[~noise | begins]
+    places = np.flatnonzero(begins[noise])
+    target = np.insert(ids[noise], places, sentinels[:len(places)])
+    return text, np.append(target, end)
+
+
+@dataclass(frozen=True)
+class SpanBatch:
+    """B texts with sentinels, and their targets: -100 at padding."""
+
+    input_ids: np.ndarray  # (B, S)
+    attention_mask: np.ndarray  # (B, S), True at tokens, False at padding
+    targets: np.ndarray  # (B, T)
+
+    def shard(self, k: int, n: int) -> "SpanBatch":
+        """Returns the rows of worker k of n."""
+        rows = shard_rows(len(self.input_ids), k, n)
+        return SpanBatch(self.input_ids[rows], self.attention_mask[rows], self.targets[rows])
+
+
+def as_rows(rows: Sequence[np.ndarray], padding: int) -> np.ndarray:
+    """Rows of different lengths as one array (B, T), padded on the right."""
+    array = np.full((len(rows), max(map(len, rows))), padding)
+    for row, ids in zip(array, rows):
+        row[:len(ids)] = ids
+    return array
+
+
+class SpanCorruptionObjective:
+    """Span corruption of texts that are whole sentences of one document; a batch is a pure function
+    of (seed, number).
+
+    Every epoch has one text from each sentence on, [CLS] text [SEP], and every batch new spans.
+    train, held_out: documents, as sequences of sentences. context: the largest number of tokens.
+    n_held_out: the number of held-out examples (None: one for each sentence). Errors: InputError
+    where no example can be made, and for a tokenizer without sentinels.
+    """
+
+    name = "bart"
+    metric_for_best_model, greater_is_better = "loss", False
+
+    def __init__(self, tokenizer: Tokenizer, train: Sequence[Sequence[str]],
+                 held_out: Sequence[Sequence[str]], context: int, batch_size: int, seed: int = 0,
+                 n_held_out: int | None = None):
+        self.tokenizer, self.sentinels = tokenizer, sentinel_ids(tokenizer)
+        self.context = whole_number("context, for [CLS] text [SEP]", context, at_least=N_SPECIAL)
+        self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
+        self.train = EncodedDocuments(tokenizer, train, "training")
+        self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")
+        self.n_per_epoch = self.train.n_sentences
+        self._latest_epoch: tuple[int, Segments | None] = (-1, None)
+        rng = generator(seed, Purpose.HELD_OUT_PAIRS, 0)
+        self._held_out_segments = sample_segments(self.held_out, context, rng).rows(
+            slice(0, n_held_out))
+
+    def batch(self, number: int) -> SpanBatch:
+        """Returns training batch `number`, counted over micro-batches: B rows."""
+        examples = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
+        epochs, index = np.divmod(examples, self.n_per_epoch)
+        parts = [self._epoch(int(epoch)).rows(index[epochs == epoch])
+                 for epoch in np.unique(epochs)]
+        return self._build(self.train, Segments.concatenate(parts),
+                           generator(self.seed, Purpose.MASKS, number))
+
+    def held_out_batches(self) -> Iterator[SpanBatch]:
+        """Yields all held-out examples, with the same spans every time."""
+        for k, start in enumerate(range(0, len(self._held_out_segments), HELD_OUT_BATCH)):
+            segments = self._held_out_segments.rows(slice(start, start + HELD_OUT_BATCH))
+            yield self._build(self.held_out, segments,
+                              generator(self.seed, Purpose.HELD_OUT_MASKS, k))
+
+    def counts(self, batch: SpanBatch) -> dict[str, int]:
+        """Returns the divisor of the loss: the tokens of the targets."""
+        return {"tokens": int((batch.targets != IGNORE_INDEX).sum())}
+
+    def losses(self, model: BartForConditionalGeneration, batch: SpanBatch,
+               rng: np.random.Generator | None = None) -> LossesAndMetrics:
+        """Returns the loss sum, and no metrics."""
+        loss = model.target_loss(batch.input_ids, batch.attention_mask, batch.targets, rng=rng)
+        return {"tokens": loss}, {}
+
+    def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
+                metric_sums: dict[str, float]) -> dict[str, float]:
+        """Returns loss: nats per token of the targets, sentinels and end tokens included."""
+        return {"loss": loss_sums["tokens"] / max(counts["tokens"], 1)}
+
+    def first_examples(self, n: int = 3) -> list[str]:
+        """Returns the first n training examples as readable text."""
+        batch = self.batch(0)
+        rows = zip(batch.input_ids, batch.attention_mask, batch.targets)
+        to_tokens = self.tokenizer.convert_ids_to_tokens
+        return [" ".join(to_tokens(ids[mask].tolist())) + "\n  to predict: "
+                + " ".join(to_tokens(target[target != IGNORE_INDEX].tolist()))
+                for ids, mask, target in list(rows)[:n]]
+
+    def describe(self) -> list[str]:
+        """Returns facts about the training and held-out data, one a line."""
+        lines = [describe_documents(self.tokenizer, part) for part in (self.train, self.held_out)]
+        return [*lines, f"{self.n_per_epoch:,} texts an epoch, with fresh spans every time; "
+                        f"{len(self._held_out_segments):,} held-out texts, always the same"]
+
+    def _build(self, documents: EncodedDocuments, segments: Segments, rng: np.random.Generator
+               ) -> SpanBatch:
+        tokenizer, texts, targets = self.tokenizer, [], []
+        lengths = segments.a_length
+        noise = draw_noise((len(segments), int(lengths.max())), rng)
+        for start, length, taken_out in zip(segments.a_start, lengths, noise):
+            ids = documents.ids[start:start + length].astype(np.int64)
+            text, target = corrupt_spans(ids, taken_out[:length], self.sentinels,
+                                         tokenizer.sep_token_id)
+            texts.append(np.concatenate([[tokenizer.cls_token_id], text,
+                                         [tokenizer.sep_token_id]]))
+            targets.append(target)
+        input_ids = as_rows(texts, tokenizer.pad_token_id)
+        attention_mask = np.arange(input_ids.shape[1]) < np.array([[len(text)] for text in texts])
+        return SpanBatch(input_ids, attention_mask, as_rows(targets, IGNORE_INDEX))
+
+    def _epoch(self, epoch: int) -> Segments:
+        """The examples of one epoch; the latest epoch is kept."""
+        known, segments = self._latest_epoch
+        if epoch != known:
+            rng = generator(self.seed, Purpose.PAIRS, epoch)
+            segments = sample_segments(self.train, self.context, rng)
+            self._latest_epoch = (epoch, segments)
+        return segments
+
+
+def gap_log_p(model: BartForConditionalGeneration, input_ids: np.ndarray, positions: np.ndarray,
+              sentinel: int, end: int) -> np.ndarray:
+    """log p(w | the text, a span of one token is missing at its position) for every word w: ids
+    (B, S) without padding, positions (B,) -> (B, V), in nats.
+
+    A span may have any length, so the decoder is asked for each w and the end after it:
+    p(w, end | sentinel), divided by the sum over all w.
+    """
+    rows, V = np.arange(len(positions)), model.config.vocab_size
+    corrupted = input_ids.copy()
+    corrupted[rows, positions] = sentinel
+    start = model.config.decoder_start_token_id
+    targets = np.stack([np.full(V, start), np.full(V, sentinel), np.arange(V)], axis=1)  # (V, 3)
+    found = []
+    with no_grad():
+        for first in range(0, len(corrupted), GAP_ROWS):
+            encoded = model.model.encode(corrupted[first:first + GAP_ROWS]).last_hidden_state.data
+            repeated = BaseModelOutput(Tensor(encoded.repeat(V, axis=0)))  # (B V, S, C)
+            logits = model(encoder_outputs=repeated, logits_to_keep=2,
+                           decoder_input_ids=np.tile(targets, (len(encoded), 1))).logits.data
+            log_p = log_probabilities(logits).reshape(len(encoded), V, 2, V)
+            word = log_p[:, np.arange(V), 0, np.arange(V)]  # (B, V)
+            found.append(log_probabilities(word + log_p[:, :, 1, end]))
+    return np.concatenate(found)
