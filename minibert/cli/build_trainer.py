@@ -10,7 +10,7 @@ from minibert.cli.arguments import located
 from minibert.cli.from_pretrained import opened
 from minibert.cli.memory import check_memory
 from minibert.cli.pretrain_options import PretrainOptions
-from minibert.cli.samples import FilledGap, GeneratedLine
+from minibert.cli.samples import FilledGap, FilledSpans, GeneratedLine
 from minibert.data.corpora import (Corpus, files_corpus, python_docs_corpus, toy_corpus,
                                    train_tokenizer)
 from minibert.errors import InputError
@@ -18,6 +18,7 @@ from minibert.look.film import Film
 from minibert.models.config import ModelConfig
 from minibert.pretraining.bert_objective import PretrainingObjective
 from minibert.pretraining.gpt_objective import NextTokenObjective
+from minibert.pretraining.span_corruption import SpanCorruptionObjective, with_sentinels
 from minibert.tokenizers.base import Tokenizer
 from minibert.training.report import SilentReport
 from minibert.training.trainer import Trainer
@@ -47,11 +48,14 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
     written. Errors: InputError for what does not fit together, and for a model or a batch that this
     machine's memory cannot hold."""
     architecture, model = options.architecture, None
-    least = replace(options.config, vocab_size=1)  # the vocabulary is not known yet
+    # the vocabulary is not known yet
+    least = replace(options.config, vocab_size=1, pad_token_id=0)
     check_memory(architecture.pretraining, least, options.batch, options.context)
     if begun is None:
         tokenizer = train_tokenizer(corpus, options.tokenizer, architecture.name,
                                     options.vocab_size)
+        if architecture.name == "bart":
+            tokenizer = with_sentinels(tokenizer, options.context)
         config = with_vocabulary(options.config, tokenizer)
         check_memory(architecture.pretraining, config, options.batch, options.context)
     else:
@@ -59,6 +63,11 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
     if architecture.name == "bert":
         objective = _bert_objective(options, corpus, tokenizer)
         samples = FilledGap(objective, tokenizer)
+    elif architecture.name == "bart":
+        objective = SpanCorruptionObjective(
+            tokenizer, corpus.train_documents, corpus.held_out_documents, options.context,
+            options.batch, options.settings.seed, n_held_out=_n_held_out(options, corpus))
+        samples = FilledSpans(objective, tokenizer)
     else:
         objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts,
                                        options.context, options.batch, options.settings.seed)
@@ -74,10 +83,15 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
 
 
 def with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
-    """The config with the size of the vocabulary, and the ids of BERT's padding or of the token
-    that stands between a GPT's documents."""
+    """The config with the size of the vocabulary, and the ids of BERT's padding, of the token that
+    stands between a GPT's documents, or of those at the ends of a BART's texts."""
     if config.family == "bert":
         return replace(config, vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id)
+    if config.family == "bart":
+        return replace(config, vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id,
+                       bos_token_id=tokenizer.cls_token_id, eos_token_id=tokenizer.sep_token_id,
+                       decoder_start_token_id=tokenizer.sep_token_id,
+                       forced_eos_token_id=tokenizer.sep_token_id)
     return replace(config, vocab_size=tokenizer.vocab_size, bos_token_id=tokenizer.sep_token_id,
                    eos_token_id=tokenizer.sep_token_id)
 
@@ -88,9 +102,15 @@ def _bert_objective(options: PretrainOptions, corpus: Corpus, tokenizer: Tokeniz
         tokenizer, corpus.train_documents, corpus.held_out_documents, options.context,
         options.batch, options.settings.seed, next_sentence=not options.no_next_sentence,
         sentences_per_segment=corpus.sentences_per_segment,
-        n_held_out=(TOY_PAIRS_OF_A_DOCUMENT * len(corpus.held_out_documents)
-                    if options.corpus == "toy" else None),
+        n_held_out=_n_held_out(options, corpus),
         mlm_probability=options.mlm_probability)
+
+
+def _n_held_out(options: PretrainOptions, corpus: Corpus) -> int | None:
+    """The number of held-out examples; None: all."""
+    if options.corpus != "toy":
+        return None
+    return TOY_PAIRS_OF_A_DOCUMENT * len(corpus.held_out_documents)
 
 
 def check_same_text(path: Path, stored: dict, corpus: Corpus) -> None:

@@ -21,11 +21,15 @@ TABLES = {
         "bert": {"optimizer": "muon", "steps": 3000, "batch": 32, "warmup": 100,
                  "mlm_probability": 0.25},
         "gpt": {"steps": 1000, "batch": 16, "warmup": 50},
+        # one layer on each side: not more parameters than GPT's two
+        "bart": {"optimizer": "muon", "steps": 2400, "batch": 32, "warmup": 100, "layers": 1,
+                 "width": 56, "film": 0},
     },
     "python-docs": {
         "both": {"width": 128, "context": 64, "lr": 2e-3, "betas": (0.9, 0.98),
                  "weight_decay": 0.1},
         "bert": {"steps": 4000},
+        "bart": {"steps": 4000},
         "gpt": {"steps": 700},  # a small text: with more it is learned by heart
     },
     # Characters for GPT with the recipe of nanoGPT's README for a laptop's CPU.
@@ -33,6 +37,7 @@ TABLES = {
         "both": {"layers": 4, "width": 128, "context": 64, "weight_decay": 0.1,
                  "betas": (0.9, 0.99)},
         "bert": {"steps": 2000, "batch": 32},
+        "bart": {"steps": 2000, "batch": 32},
         "gpt": {"steps": 2000, "batch": 12, "tokenizer": "chars"},
     },
 }

@@ -7,9 +7,10 @@ import numpy as np
 from minibert.cli.display import table
 from minibert.cli.generate import continued
 from minibert.cli.next_sentence import next_sentence_probability
-from minibert.cli.samples import FilledGap
+from minibert.cli.samples import FilledGap, FilledSpans
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.pretraining.bert_objective import PretrainingObjective
+from minibert.pretraining.span_corruption import SENTINEL
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.training.trainer import Trainer
@@ -21,11 +22,19 @@ def final_report(trainers: list[Trainer]) -> list[str]:
     """The figures in one table, a column a model, then samples of each."""
     lines = ["", *figures_table(trainers), ""]
     for trainer in trainers:
-        lines += bert_samples(trainer) if trainer.objective.name == "bert" else gpt_samples(trainer)
+        if trainer.objective.name == "bart":
+            sample = FilledSpans(trainer.objective, trainer.tokenizer)
+            lines += ["BART fills spans (held-out text):", *[f"  {line}" for line in
+                                                            sample(trainer.model)]]
+        else:
+            lines += (bert_samples if trainer.objective.name == "bert" else gpt_samples)(trainer)
     halves = {trainer.objective.name: trainer.run_folder.path for trainer in trainers}
     lines.append("to go on:")
     if "bert" in halves:
         lines.append(f'  python -m minibert fill-mask {halves["bert"]} "..."')
+    if "bart" in halves:
+        lines.append(f'  python -m minibert generate {halves["bart"]} --temperature 0 --prompt '
+                     f'"... {SENTINEL}0> ..."')
     if "gpt" in halves:
         lines.append(f'  python -m minibert generate {halves["gpt"]} --temperature 0.8')
     if len(halves) == 2:
@@ -50,7 +59,8 @@ def _column(trainer: Trainer) -> dict[str, str]:
     loss = "mlm_loss" if bert else "loss"
     distance = f"{oracle['gap']:.4f} +- {oracle['gap_standard_error']:.4f}" if oracle else ""
     return {
-        "what is predicted": "masked words" if bert else "the next token",
+        "what is predicted": {"bert": "masked words", "gpt": "the next token",
+                              "bart": "spans and sentinels"}[trainer.objective.name],
         "knowing nothing: ln V": _nats(counted, "uniform"),
         "counting words": _nats(counted, "unigram"),
         "counting pairs of words": _nats(counted, "bigram"),

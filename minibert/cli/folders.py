@@ -12,7 +12,7 @@ from minibert.ancestors.model import AncestorModel
 from minibert.atomic_files import read_json
 from minibert.checkpoints.hugging_face import load_folder
 from minibert.errors import InputError
-from minibert.models.architectures import BERT, GPT, Architecture, architecture_of, class_name
+from minibert.models.architectures import BART, BERT, GPT, Architecture, architecture_of, class_name
 from minibert.models.bert import BertForPreTraining
 from minibert.models.bert_tasks import BertForMaskedLM, BertForNextSentencePrediction
 from minibert.models.config import ModelConfig, config_from_dict, option_values
@@ -25,6 +25,7 @@ from minibert.training.run_folder import Run
 MASKED_LM = (BertForPreTraining, BertForMaskedLM)
 NEXT_SENTENCE = (BertForPreTraining, BertForNextSentencePrediction)
 LANGUAGE_MODEL = (GPT.pretraining,)
+GENERATORS = (GPT.pretraining, BART.pretraining)
 ANY_MODEL = (BERT.pretraining, *BERT.other_pretraining, BERT.bare, GPT.pretraining)
 
 

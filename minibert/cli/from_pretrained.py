@@ -19,8 +19,8 @@ from minibert.tokenizers.characters import CharTokenizer
 
 
 def resolved_from(model: str, given: Mapping[str, object]) -> PretrainOptions:
-    """The options of a training that goes on with the "bert" or "gpt" in the folder given["from"]:
-    sizes and tokenizer are the folder's.
+    """The options of a training that goes on with the `model` in the folder given["from"]: sizes
+    and tokenizer are the folder's.
 
     Errors: InputError, no such model there, an option in `given` that contradicts it, a context of
     more tokens than the model has positions.
@@ -48,7 +48,7 @@ def _kind(tokenizer: Tokenizer) -> str:
 
 
 def folder_of(name: str, model: str) -> Path:
-    """The folder of the "bert" or "gpt" that `name` (a run, or a model's folder) holds. Errors:
+    """The folder of the `model` that `name` (a run, or a model's folder) holds. Errors:
     InputError, another model."""
     found = []
     for folder in model_folders(name):

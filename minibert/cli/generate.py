@@ -1,4 +1,4 @@
-"""`generate`: the continuation of a text by a GPT."""
+"""`generate`: the continuation of a text by a GPT, the answer to a text by an encoder-decoder."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import argparse
 import numpy as np
 
 from minibert.cli.arguments import add_run, flag_name
-from minibert.cli.folders import LANGUAGE_MODEL, open_model
+from minibert.cli.folders import GENERATORS, open_model
 from minibert.errors import InputError
 from minibert.generation.streaming import TextStreamer
+from minibert.models.bart import BartForConditionalGeneration
 from minibert.models.pretrained_model import PretrainedModel
+from minibert.pretraining.span_corruption import SENTINEL
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
@@ -20,7 +22,8 @@ BEAMS = ("length_penalty",)  # only with beams
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("--prompt", default="", help="the beginning (none: a new document)")
+    parser.add_argument("--prompt", default="", help="the beginning (none: a new document), or the "
+                                                     "text that an encoder-decoder answers")
     parser.add_argument("--tokens", type=int, default=100, help="largest number of new ones (100)")
     add_search_arguments(parser)
 
@@ -59,8 +62,9 @@ def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None
     whole_number("--tokens", tokens, 1)
     search = checked_search(seed, search)
     beams = search.get("num_beams", 1) != 1
-    model, tokenizer = open_model(folder, LANGUAGE_MODEL, "generate")
-    text = continued(model, tokenizer, prompt, tokens, streamed=not beams, rng=seed, **search)
+    model, tokenizer = open_model(folder, GENERATORS, "generate")
+    write = answered if isinstance(model, BartForConditionalGeneration) else continued
+    text = write(model, tokenizer, prompt, tokens, streamed=not beams, rng=seed, **search)
     if beams:
         print(text)
     return 0
@@ -80,6 +84,23 @@ def continued(model: PretrainedModel, tokenizer: Tokenizer, prompt: str, tokens:
         np.array([ids]), max_new_tokens=tokens, sliding_window=True,
         streamer=DocumentStreamer(tokenizer) if streamed else None,
         **document_options(model, tokenizer, options))[0]
+    return tokenizer.decode([int(i) for i in out if i != separator])
+
+
+def answered(model: BartForConditionalGeneration, tokenizer: Tokenizer, prompt: str, tokens: int,
+             streamed: bool = False, **options) -> str:
+    """What the decoder writes when the encoder has read `prompt`, up to the separator or `tokens`
+    tokens; sentinels (<extra_id_0>) are a part of it. The rest is as in `continued`. Errors:
+    InputError, an empty prompt."""
+    if not prompt:
+        raise InputError("--prompt: an encoder-decoder answers a text: give one")
+    separator = tokenizer.sep_token_id
+    options = document_options(model, tokenizer, options)
+    sentinels = [i for token, i in tokenizer.vocab.items() if token.startswith(SENTINEL)]
+    options["suppress_tokens"] = [i for i in options["suppress_tokens"] if i not in sentinels]
+    out = model.generate(np.array([tokenizer.encode(prompt)]), max_new_tokens=tokens,
+                         sliding_window=True, forced_eos_token_id=separator,
+                         streamer=DocumentStreamer(tokenizer) if streamed else None, **options)[0]
     return tokenizer.decode([int(i) for i in out if i != separator])
 
 

@@ -28,6 +28,8 @@ def baselines(objective) -> dict[str, float]:
         return {"uniform": uniform_loss(vocab_size),
                 "unigram": unigram_loss(objective.train_ids, objective.held_out_ids, vocab_size),
                 "bigram": bigram_loss(objective.train_ids, objective.held_out_ids, vocab_size)}
+    if objective.name == "bart":
+        return {"uniform": uniform_loss(vocab_size)}
     batches = list(objective.held_out_batches())
     masked = np.concatenate([batch.masked_labels for batch in batches])
     found = {"uniform": uniform_loss(vocab_size),
@@ -40,6 +42,8 @@ def baselines(objective) -> dict[str, float]:
 
 def why_no_oracle(objective) -> str | None:
     """The reason why the oracle cannot score this objective's examples, or None."""
+    if objective.name == "bart":
+        return "it fills gaps of one word, not spans"
     if not hasattr(objective.tokenizer, "mask_token_id"):
         return "it reads words, not characters"
     if any([objective.tokenizer.tokenize(word) != [word] for word in ToyWorld().words]):

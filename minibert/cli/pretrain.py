@@ -1,4 +1,4 @@
-"""`pretrain`: text in, a trained BERT or GPT out, or both from the same text and the same block."""
+"""`pretrain`: text in, a trained BERT, GPT or BART out, or the first two from the same text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ BOTH = ("bert", "gpt")  # the runs in the folder of `pretrain both`
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options without a default here have theirs in defaults.py."""
-    parser.add_argument("model", choices=("bert", "gpt", "both"))
+    parser.add_argument("model", choices=("bert", "gpt", "bart", "both"), help="bart: an encoder-"
+                        "decoder in BART's layout with T5's objective, span corruption")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--corpus", choices=("toy", "python-docs"), help="a built-in corpus (toy)")
     source.add_argument("--text", nargs="+", type=path, metavar="FILE_OR_FOLDER",

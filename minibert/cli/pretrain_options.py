@@ -14,7 +14,8 @@ from minibert.cli.resume import options_from_state, settings_from_state, stored
 from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
 from minibert.models.architectures import ARCHITECTURES, Architecture
-from minibert.models.config import ModelConfig, config_from_options, option_fields, option_values
+from minibert.models.config import (INITIALIZER_RANGE, ModelConfig, config_from_options,
+                                    option_fields, option_values)
 from minibert.pretraining.masked_lm import MASK_PROBABILITY
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
@@ -78,15 +79,15 @@ class PretrainOptions:
 
 
 def architecture_named(model: str) -> Architecture:
-    """The architecture of `pretrain bert` or `pretrain gpt`."""
+    """The architecture of `pretrain bert`, `pretrain gpt` or `pretrain bart`."""
     return next(one for one in ARCHITECTURES if one.name == model)
 
 
 def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None = None
              ) -> PretrainOptions:
-    """All options of a new training of "bert" or "gpt": those in `given`, by the names of the
-    command line, and the tables of defaults.py for the rest. `config`: that of a model to go on
-    with, whose sizes count.
+    """All options of a new training of `model`: those in `given`, by the names of the command
+    line, and the tables of defaults.py for the rest. `config`: that of a model to go on with, whose
+    sizes count.
 
     What depends on another option follows it: the final rate the highest one, warmup and
     evaluations the number of steps, workers the size and the threads; and the first weights the
@@ -99,10 +100,11 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
     architecture = architecture_named(model)
     if config is None:
         config = config_from_options(architecture.config_class, values)
-        if model == "bert":
-            config = replace(config, intermediate_size=4 * config.hidden_size)
+        inner = {"bert": ("intermediate_size",), "bart": ("encoder_ffn_dim", "decoder_ffn_dim")}
+        config = replace(config, **dict.fromkeys(inner.get(model, ()), 4 * config.hidden_size))
         if "initializer_range" not in values:
-            config = replace(config, initializer_range=config.hidden_size ** -0.5)
+            [spread] = option_fields(type(config))[INITIALIZER_RANGE]
+            config = replace(config, **{spread.name: config.hidden_size ** -0.5})
     else:
         values["context"] = min(values["context"], config.max_position_embeddings)
     steps = whole_number("--steps", values["steps"], 1)
@@ -128,7 +130,7 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
 def check_combination(model: str, given: Mapping[str, object]) -> None:
     """Refuse an option that would be ignored. Errors: InputError."""
     if model == "both" and "from" in given:
-        raise InputError("--from goes on with one model: pretrain bert or gpt")
+        raise InputError("--from goes on with one model: pretrain bert, gpt or bart")
     corpus = given.get("corpus", CORPUS)
     if corpus != "text" and "format" in given:
         raise InputError("--format is the layout of --text: give --text, too")
@@ -145,7 +147,8 @@ def options_of_others(model: str) -> dict[str, str]:
     """{name: other model} of the options that `model` does not have, which another one has."""
     options = {one.name: {option.name for option in option_fields(one.config_class)}
                for one in ARCHITECTURES}
-    options["bert"] |= {"no_next_sentence", "mlm_probability"}
+    options["bert"] |= {"no_next_sentence", "mlm_probability", "film"}
+    options["gpt"] |= {"film"}
     own = set().union(*options.values()) if model == "both" else options[model]
     return {name: other for other, names in options.items() for name in names - own}
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.functional import IGNORE_INDEX
 from minibert.cli.fill_mask import fill_gaps
 from minibert.cli.generate import continued
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.pretraining.bert_objective import PretrainingObjective
+from minibert.pretraining.span_corruption import SpanCorruptionObjective
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
 
 SAMPLE_TOKENS, SAMPLE_CHARACTERS = 30, 90
 SAMPLE_REACH = 6
+SPAN_TOKENS = 8  # of the target that is shown, about
 
 
 class FilledGap:
@@ -48,6 +51,23 @@ class FilledGap:
     def __call__(self, model: PretrainedModel) -> list[str]:
         found = ", ".join([f"{token} {p:.0%}" for token, p in self.candidates(model, 3)])
         return [f"{self.text(SAMPLE_REACH)}  -> {found} (it was {self.answer})"]
+
+
+class FilledSpans:
+    """A sample of an encoder-decoder in training: the likeliest spans for a held-out text."""
+
+    def __init__(self, objective: SpanCorruptionObjective, tokenizer: Tokenizer):
+        batch = next(objective.held_out_batches())
+        scored = batch.targets != IGNORE_INDEX
+        row = int(np.abs(scored.sum(axis=1) - SPAN_TOKENS).argmin())
+        self.tokenizer, self.ids = tokenizer, batch.input_ids[row, batch.attention_mask[row]]
+        self.target = batch.targets[row, scored[row]]
+
+    def __call__(self, model: PretrainedModel) -> list[str]:
+        found = model.generate(self.ids[None], max_new_tokens=2 * SPAN_TOKENS)[0, 1:]
+        text, spans, was = [" ".join(self.tokenizer.convert_ids_to_tokens(ids.tolist()))
+                            for ids in (self.ids, found, self.target)]
+        return [text, f"  -> {spans}", f"  (it was {was})"]
 
 
 class GeneratedLine:

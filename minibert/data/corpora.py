@@ -67,17 +67,18 @@ class Corpus:
 
 def train_tokenizer(corpus: Corpus, kind: str, reader: str,
                     vocab_size: int = VOCAB_SIZE) -> BertTokenizer | CharTokenizer:
-    """Train a tokenizer of `kind` "wordpiece" or "chars" for the model `reader`, "bert" or "gpt",
-    on the training text alone; where `words` is the whole vocabulary, each word is one token.
+    """Train a tokenizer of `kind` "wordpiece" or "chars" for the model `reader`, "bert", "gpt" or
+    "bart", on the training text alone; where `words` is the whole vocabulary, each word is one
+    token.
 
-    Errors: another kind or reader, characters for BERT (which needs [CLS], [SEP] and [MASK]).
+    Errors: another kind or reader, characters for BERT or BART (which need [CLS] and [SEP]).
     """
     one_of("tokenizer", kind, TOKENIZERS)
-    one_of("the tokenizer's reader", reader, ("bert", "gpt"))
+    one_of("the tokenizer's reader", reader, ("bert", "gpt", "bart"))
     if kind == "chars":
-        if reader == "bert":
-            raise InputError("tokenizer chars: has no [CLS], [SEP] and [MASK], which BERT needs; "
-                             "use wordpiece")
+        if reader != "gpt":
+            raise InputError(f"tokenizer chars: has no [CLS], [SEP] and [MASK], which "
+                             f"{reader.upper()} needs; use wordpiece")
         return CharTokenizer.train(corpus.train_texts, errors="replace")
     if corpus.words is not None:
         return BertTokenizer.from_words(corpus.words)

@@ -19,6 +19,10 @@ class DecoderAfterEncoder:
         """input_ids, mask (B, S): of the encoder, whose output each of `copies` rows of the decoder
         reads."""
         self.model, self.config = model, model.config
+        longest, most = int(mask.sum(axis=1).max()), model.config.max_position_embeddings
+        if longest > most:
+            raise InputError(f"generate: {longest} tokens are more than the {most} positions of "
+                             "the encoder: shorten the text")
         position_ids = np.maximum(mask.cumsum(axis=1) - 1, 0)  # padding is not counted
         encoded = model.model.encode(input_ids, mask, position_ids=position_ids)
         states = Tensor(encoded.last_hidden_state.data.repeat(copies, axis=0))

@@ -49,11 +49,14 @@ class BartPretrainedModel(PretrainedModel):
     config_class = BartConfig
 
     def draw(self, name: str, shape: tuple[int, ...], rng: Rng) -> np.ndarray:
-        """Normal with standard deviation `init_std`, as in Hugging Face; the bias of the logits,
-        which is not trained, begins at zero."""
+        """Normal with standard deviation `init_std`, as in Hugging Face (positions may have their
+        own); the bias of the logits, which is not trained, begins at zero."""
         if name == "final_logits_bias":
             return np.zeros(shape, np.float32)
-        return rng.standard_normal(shape, np.float32) * np.float32(self.config.init_std)
+        spread, own = self.config.init_std, self.config.position_initializer_range
+        if own is not None and name.endswith("position_embeddings.weight"):
+            spread = own
+        return rng.standard_normal(shape, np.float32) * np.float32(spread)
 
 
 class BartStack(Module):

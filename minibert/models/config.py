@@ -219,7 +219,7 @@ class GPT2Config(ModelConfig):
 @dataclass(frozen=True)
 class BartConfig(ModelConfig):
     """Hugging Face's BartConfig. A model with `activation_dropout` above 0 can be used, not
-    trained."""
+    trained. `position_initializer_range` is ours: see BertConfig."""
 
     vocab_size: int = _field(_size, 50265)
     max_position_embeddings: int = _field(_size, 1024, CONTEXT)
@@ -243,6 +243,8 @@ class BartConfig(ModelConfig):
     forced_eos_token_id: int | None = _field(_row, 2, optional=True)
     is_encoder_decoder: bool = _field(_always, True)
     tie_word_embeddings: bool = _field(_always, True)
+    position_initializer_range: float | None = _field(
+        _spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
 
     family: ClassVar = "bart"
 

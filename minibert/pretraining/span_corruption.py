@@ -13,6 +13,7 @@ numbers are expectations. The model that is trained here is an encoder-decoder i
 BART's own objectives (Lewis et al. 2020, section 2.2) predict the whole text, not the spans alone.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,28 +31,34 @@ from minibert.pretraining.objective import LossesAndMetrics, shard_rows
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.sentence_pairs import N_SPECIAL, Segments, sample_segments
 from minibert.tokenizers.base import Tokenizer
+from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.validate import whole_number
 
+SENTINEL = "<extra_id_"  # T5's name of the sentinels, without their number
 NOISE_SHARE, MEAN_LENGTH = 0.15, 3.0  # of the tokens; of a span, in tokens
 HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same examples
 GAP_ROWS = 8  # rows with all words in their gap at once
 
 
-def sentinel_tokens(context: int) -> list[str]:
-    """T5's names of the sentinels, four times as many as a text of `context` tokens needs on
+def with_sentinels(tokenizer: BertTokenizer, context: int) -> BertTokenizer:
+    """The tokenizer with sentinels, four times as many as a text of `context` tokens needs on
     average: <extra_id_0>, <extra_id_1>..."""
-    return [f"<extra_id_{k}>" for k in range(-(-int(4 * NOISE_SHARE * context) // 3))]
+    count = math.ceil(4 * NOISE_SHARE / MEAN_LENGTH * context)
+    names = [f"{SENTINEL}{k}>" for k in range(count)]
+    words = tokenizer.convert_ids_to_tokens(range(tokenizer.vocab_size))
+    return BertTokenizer([*words, *names], tokenizer.do_lower_case, tokenizer.strip_accents,
+                         tokenizer.tokenize_chinese_chars, extra_special_tokens=names)
 
 
 def sentinel_ids(tokenizer: Tokenizer) -> np.ndarray:
     """The ids of the tokenizer's sentinels in their order, (K,). Errors: InputError, it has none.
     """
     ids = []
-    while (found := tokenizer.vocab.get(f"<extra_id_{len(ids)}>")) is not None:
+    while (found := tokenizer.vocab.get(f"{SENTINEL}{len(ids)}>")) is not None:
         ids.append(found)
     if not ids:
-        raise InputError(f"span corruption: {tokenizer!r} has no sentinel <extra_id_0>: add them "
-                         "as extra_special_tokens")
+        raise InputError(f"span corruption: {tokenizer!r} has no sentinel {SENTINEL}0>: "
+                         "see with_sentinels")
     return np.array(ids)
 
 
@@ -122,6 +129,8 @@ class SpanCorruptionObjective:
         self.tokenizer, self.sentinels = tokenizer, sentinel_ids(tokenizer)
         self.context = whole_number("context, for [CLS] text [SEP]", context, at_least=N_SPECIAL)
         self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
+        if n_held_out is not None:
+            whole_number("n_held_out", n_held_out, at_least=1)
         self.train = EncodedDocuments(tokenizer, train, "training")
         self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")
         self.n_per_epoch = self.train.n_sentences

@@ -8,6 +8,7 @@ from tests.generation.bigrams import Bigrams, cycle
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.generation.random_gpt import random_gpt
+from tests.models.small_models import small
 
 import minibert as mb
 from minibert.autograd.tensor import no_grad
@@ -271,3 +272,52 @@ def test_a_cached_text_does_not_depend_on_gradient_checkpointing(options):
                  model(ids[:, 2:], past_key_values=cache).logits.data]
         whole = model(ids).logits.data
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-12)
+
+
+# ---- an encoder-decoder --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"do_sample": True, "top_k": 5},
+                                     {"num_beams": 3, "num_return_sequences": 2},
+                                     {"forced_bos_token_id": 7, "forced_eos_token_id": 3}])
+def test_an_encoder_decoder_answers_each_text_as_if_it_were_alone(options):
+    """On whichever side the others' padding stands; and against a forward over all tokens."""
+    bart = small(mb.BartForConditionalGeneration, 3).eval()
+    rng, lengths, copies = np.random.default_rng(0), [5, 2], options.get("num_return_sequences", 1)
+    texts = [rng.integers(1, 16, length) for length in lengths]
+    answers = []
+    for side in (slice(None), slice(None, None, -1)):
+        mask = (np.arange(5) < np.array(lengths)[:, None])[:, side].astype(int)
+        ids = rng.integers(0, 17, (2, 5))
+        for row, text in enumerate(texts):
+            ids[row, mask[row] == 1] = text
+        answers.append(generate(bart, ids, mask, max_new_tokens=6, **options))
+        assert answers[-1].shape[1] <= 7 and (answers[-1][:, 0] == 0).all()
+    np.testing.assert_array_equal(*answers)
+    if "do_sample" in options:
+        return
+    for row, text in enumerate(texts):
+        alone = generate(bart, text[None], max_new_tokens=6, **options)
+        found = answers[0][row * copies:(row + 1) * copies, :alone.shape[1]]
+        np.testing.assert_array_equal(alone, found)
+    if "forced_bos_token_id" in options:
+        assert (answers[0][:, 1] == 7).all() and set(answers[0][:, -1]) <= {3, 16}
+    elif not options:
+        logits = bart(texts[0][None], decoder_input_ids=answers[0][:1, :-1]).logits.data[0]
+        until = 1 + np.flatnonzero(np.append(answers[0][0, 1:], 0) == 0)[0]
+        assert logits.argmax(axis=-1)[:until - 1].tolist() == answers[0][0, 1:until].tolist()
+
+
+def test_what_an_encoder_decoder_cannot_answer():
+    bart = small(mb.BartForConditionalGeneration).eval()
+    with pytest.raises(InputError, match="row 1 is padding alone"):
+        bart.generate(np.ones((2, 3), int), np.array([[1, 1, 1], [0, 0, 0]]))
+    with pytest.raises(InputError, match="10 tokens are more than the 9 positions of the encoder"):
+        bart.generate(np.ones((1, 10), int))
+    with pytest.raises(InputError, match="1 tokens and 9 new ones are more than the model's 9"):
+        bart.generate(np.ones((1, 3), int), max_new_tokens=9)
+    assert bart.generate(np.ones((1, 3), int), max_new_tokens=9, sliding_window=True,
+                         eos_token_id=()).shape == (1, 10)
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        with pytest.raises(InputError, match=f"{name}: 17 is out of range"):
+            bart.generate(np.ones((1, 3), int), **{name: 17})
