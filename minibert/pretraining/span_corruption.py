@@ -15,7 +15,6 @@ BART's own objectives (Lewis et al. 2020, section 2.2) predict the whole text, n
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,9 +26,9 @@ from minibert.models.bart import BartForConditionalGeneration
 from minibert.models.outputs import BaseModelOutput
 from minibert.pretraining.descriptions import describe_documents
 from minibert.pretraining.encoded_documents import EncodedDocuments
-from minibert.pretraining.objective import LossesAndMetrics, shard_rows
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.sentence_pairs import N_SPECIAL, Segments, sample_segments
+from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.validate import whole_number
@@ -88,29 +87,7 @@ def corrupt_spans(ids: np.ndarray, noise: np.ndarray, sentinels: np.ndarray, end
     return text, np.append(target, end)
 
 
-@dataclass(frozen=True)
-class SpanBatch:
-    """B texts with sentinels, and their targets: -100 at padding."""
-
-    input_ids: np.ndarray  # (B, S)
-    attention_mask: np.ndarray  # (B, S), True at tokens, False at padding
-    targets: np.ndarray  # (B, T)
-
-    def shard(self, k: int, n: int) -> "SpanBatch":
-        """Returns the rows of worker k of n."""
-        rows = shard_rows(len(self.input_ids), k, n)
-        return SpanBatch(self.input_ids[rows], self.attention_mask[rows], self.targets[rows])
-
-
-def as_rows(rows: Sequence[np.ndarray], padding: int) -> np.ndarray:
-    """Rows of different lengths as one array (B, T), padded on the right."""
-    array = np.full((len(rows), max(map(len, rows))), padding)
-    for row, ids in zip(array, rows):
-        row[:len(ids)] = ids
-    return array
-
-
-class SpanCorruptionObjective:
+class SpanCorruptionObjective(Seq2SeqObjective):
     """Span corruption of texts that are whole sentences of one document; a batch is a pure function
     of (seed, number).
 
@@ -121,7 +98,6 @@ class SpanCorruptionObjective:
     """
 
     name = "bart"
-    metric_for_best_model, greater_is_better = "loss", False
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[Sequence[str]],
                  held_out: Sequence[Sequence[str]], context: int, batch_size: int, seed: int = 0,
@@ -139,7 +115,7 @@ class SpanCorruptionObjective:
         self._held_out_segments = sample_segments(self.held_out, context, rng).rows(
             slice(0, n_held_out))
 
-    def batch(self, number: int) -> SpanBatch:
+    def batch(self, number: int) -> Seq2SeqBatch:
         """Returns training batch `number`, counted over micro-batches: B rows."""
         examples = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
         epochs, index = np.divmod(examples, self.n_per_epoch)
@@ -148,36 +124,12 @@ class SpanCorruptionObjective:
         return self._build(self.train, Segments.concatenate(parts),
                            generator(self.seed, Purpose.MASKS, number))
 
-    def held_out_batches(self) -> Iterator[SpanBatch]:
+    def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
         """Yields all held-out examples, with the same spans every time."""
         for k, start in enumerate(range(0, len(self._held_out_segments), HELD_OUT_BATCH)):
             segments = self._held_out_segments.rows(slice(start, start + HELD_OUT_BATCH))
             yield self._build(self.held_out, segments,
                               generator(self.seed, Purpose.HELD_OUT_MASKS, k))
-
-    def counts(self, batch: SpanBatch) -> dict[str, int]:
-        """Returns the divisor of the loss: the tokens of the targets."""
-        return {"tokens": int((batch.targets != IGNORE_INDEX).sum())}
-
-    def losses(self, model: BartForConditionalGeneration, batch: SpanBatch,
-               rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Returns the loss sum, and no metrics."""
-        loss = model.target_loss(batch.input_ids, batch.attention_mask, batch.targets, rng=rng)
-        return {"tokens": loss}, {}
-
-    def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
-                metric_sums: dict[str, float]) -> dict[str, float]:
-        """Returns loss: nats per token of the targets, sentinels and end tokens included."""
-        return {"loss": loss_sums["tokens"] / max(counts["tokens"], 1)}
-
-    def first_examples(self, n: int = 3) -> list[str]:
-        """Returns the first n training examples as readable text."""
-        batch = self.batch(0)
-        rows = zip(batch.input_ids, batch.attention_mask, batch.targets)
-        to_tokens = self.tokenizer.convert_ids_to_tokens
-        return [" ".join(to_tokens(ids[mask].tolist())) + "\n  to predict: "
-                + " ".join(to_tokens(target[target != IGNORE_INDEX].tolist()))
-                for ids, mask, target in list(rows)[:n]]
 
     def describe(self) -> list[str]:
         """Returns facts about the training and held-out data, one a line."""
@@ -186,7 +138,7 @@ class SpanCorruptionObjective:
                         f"{len(self._held_out_segments):,} held-out texts, always the same"]
 
     def _build(self, documents: EncodedDocuments, segments: Segments, rng: np.random.Generator
-               ) -> SpanBatch:
+               ) -> Seq2SeqBatch:
         tokenizer, texts, targets = self.tokenizer, [], []
         lengths = segments.a_length
         noise = draw_noise((len(segments), int(lengths.max())), rng)
@@ -199,7 +151,7 @@ class SpanCorruptionObjective:
             targets.append(target)
         input_ids = as_rows(texts, tokenizer.pad_token_id)
         attention_mask = np.arange(input_ids.shape[1]) < np.array([[len(text)] for text in texts])
-        return SpanBatch(input_ids, attention_mask, as_rows(targets, IGNORE_INDEX))
+        return Seq2SeqBatch(input_ids, attention_mask, as_rows(targets, IGNORE_INDEX))
 
     def _epoch(self, epoch: int) -> Segments:
         """The examples of one epoch; the latest epoch is kept."""

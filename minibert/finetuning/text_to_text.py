@@ -1,0 +1,132 @@
+"""Every task as text in, text out (Raffel et al. 2020, section 2.4): one model, one loss, no heads.
+
+A prefix names the task, and the answer is written in words:
+
+    mood : the captain tunes that guitar .                      glad
+    same : the bank is muddy .  with  she drinks tea .          other
+    ending : they share secrets . they ...  a  row the raft .   the ending's letter
+    entities : the old captain rows her boat .                  the old captain = captain , ...
+    question : the captain drinks tea .  passage : ...          her boat
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from minibert.autograd.functional import IGNORE_INDEX
+from minibert.finetuning.answer_metrics import exact_match
+from minibert.finetuning.entity_metrics import get_entities
+from minibert.finetuning.examples import (ChoiceExample, QuestionExample, SentenceExample,
+                                          TagExample)
+from minibert.finetuning.metrics import Counts, total
+from minibert.pretraining.seeds import Purpose, generator
+from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
+from minibert.tokenizers.base import Tokenizer
+from minibert.validate import whole_number
+
+Example = SentenceExample | ChoiceExample | TagExample | QuestionExample
+LETTERS = "abcdefghij"  # of endings
+WORDS = (*LETTERS, *"glad sad same other mood ending entities question passage with : = ,".split())
+HELD_OUT_BATCH = 64
+
+
+def as_texts(example: Example) -> tuple[str, str]:
+    """The input and the answer of an example, as texts of words and blanks."""
+    if isinstance(example, QuestionExample):
+        return (f"question : {example.question} passage : {example.passage}",
+                example.answers[0].text)
+    if isinstance(example, ChoiceExample):
+        endings = " ".join([f"{letter} {ending}"
+                            for letter, ending in zip(LETTERS, example.endings)])
+        return f"ending : {example.context} {example.start} {endings}", LETTERS[example.label]
+    if isinstance(example, TagExample):
+        return f"entities : {' '.join(example.words)}", " , ".join(
+            [f"{' '.join(example.words[start:end])} = {kind.lower()}"
+             for kind, start, end in get_entities(example.tags)])
+    if example.text_pair is None:
+        return f"mood : {example.text}", example.label
+    return f"same : {example.text} with {example.text_pair}", example.label
+
+
+def score(examples: Sequence[Example], answers: Sequence[str]) -> float:
+    """The metric of demos 12 and 13 for the answers as texts: the share of right ones, for tagged
+    words F1 of entities. An answer in another form than `as_texts` gives is wrong."""
+    if not isinstance(examples[0], TagExample):
+        return float(np.mean([exact_match(answer, as_texts(example)[1])
+                              for example, answer in zip(examples, answers)]))
+    counts = []
+    for example, answer in zip(examples, answers):
+        right = set(get_entities(example.tags))
+        found = set(entities_in(answer, example.words))
+        counts.append(Counts(len(right & found), len(found), len(right)))
+    return total(counts).f1
+
+
+def entities_in(answer: str, words: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """(type, start, end) of the mentions that an answer names; each is looked for in `words` behind
+    the one before, and left out where it does not stand there."""
+    place = 0
+    for part in answer.split(" , "):
+        mention, _, kind = part.partition(" = ")
+        mention = mention.split()
+        for start in range(place, len(words) - len(mention) + 1):
+            if mention and list(words[start:start + len(mention)]) == mention:
+                place = start + len(mention)
+                yield kind.upper(), start, place
+                break
+
+
+class TextToTextObjective(Seq2SeqObjective):
+    """Batches of texts and answers, epoch after epoch, each in an order of its own: a batch is a
+    pure function of (seed, number). pairs: (input, answer) texts."""
+
+    name = "text to text"
+
+    def __init__(self, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]],
+                 held_out: Sequence[tuple[str, str]], batch_size: int, seed: int = 0):
+        self.tokenizer, self.seed = tokenizer, seed
+        self.batch_size = whole_number("batch_size", batch_size, 1)
+        self.rows, self.held_out = ([self._encoded(*pair) for pair in part]
+                                    for part in (pairs, held_out))
+
+    def batch(self, number: int) -> Seq2SeqBatch:
+        """Returns training batch `number`, counted over micro-batches."""
+        places = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
+        epochs, index = np.divmod(places, len(self.rows))
+        orders = {epoch: generator(self.seed, Purpose.EXAMPLES, int(epoch)).permutation(
+            len(self.rows)) for epoch in np.unique(epochs)}
+        return self._built([self.rows[orders[epoch][k]] for epoch, k in zip(epochs, index)])
+
+    def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
+        """Yields all held-out examples."""
+        for start in range(0, len(self.held_out), HELD_OUT_BATCH):
+            yield self._built(self.held_out[start:start + HELD_OUT_BATCH])
+
+    def describe(self) -> list[str]:
+        """Returns facts about the training and held-out data, one a line."""
+        return [f"{len(self.rows):,} texts with answers, {len(self.held_out):,} held out"]
+
+    def _encoded(self, text: str, answer: str) -> tuple[np.ndarray, np.ndarray]:
+        target = self.tokenizer.encode(answer, add_special_tokens=False)
+        return np.array(self.tokenizer.encode(text)), np.array(
+            [*target, self.tokenizer.sep_token_id])
+
+    def _built(self, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Seq2SeqBatch:
+        texts, targets = zip(*rows)
+        input_ids = as_rows(texts, self.tokenizer.pad_token_id)
+        return Seq2SeqBatch(input_ids, input_ids != self.tokenizer.pad_token_id,
+                            as_rows(targets, IGNORE_INDEX))
+
+
+def answer_all(model, tokenizer: Tokenizer, texts: Sequence[str], max_new_tokens: int) -> list[str]:
+    """The likeliest answers (greedy) to the texts, as words and blanks."""
+    answers = []
+    for start in range(0, len(texts), HELD_OUT_BATCH):
+        ids = as_rows([np.array(tokenizer.encode(text))
+                       for text in texts[start:start + HELD_OUT_BATCH]], tokenizer.pad_token_id)
+        found = model.generate(ids, (ids != tokenizer.pad_token_id).astype(int),
+                               max_new_tokens=max_new_tokens)
+        for row in found[:, 1:].tolist():
+            end = row.index(tokenizer.sep_token_id) if tokenizer.sep_token_id in row else len(row)
+            answers.append(" ".join(tokenizer.convert_ids_to_tokens(row[:end])))
+    return answers
