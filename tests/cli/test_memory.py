@@ -11,7 +11,7 @@ from minibert.models.architectures import ARCHITECTURES, architecture_of
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_model_takes_at_least_the_estimate(architecture):
     names = {"bert": {"hidden_size": 96, "num_hidden_layers": 3, "intermediate_size": 384},
-             "gpt": {"n_embd": 96, "n_layer": 3}}
+             "gpt": {"n_embd": 96, "n_layer": 3}, "bart": {"d_model": 96, "encoder_layers": 3}}
     config = architecture.config_class(vocab_size=500, **names[architecture.name])
     model_class = architecture.pretraining
     weights = sum([parameter.size for parameter in model_class(config).parameters()])
