@@ -23,8 +23,8 @@ class DecoderAfterEncoder:
         if longest > most:
             raise InputError(f"generate: {longest} tokens are more than the {most} positions of "
                              "the encoder: shorten the text")
-        position_ids = np.maximum(mask.cumsum(axis=1) - 1, 0)  # padding is not counted
-        encoded = model.model.encode(input_ids, mask, position_ids=position_ids)
+        places = np.maximum(mask.cumsum(axis=1) - 1, 0)  # padding is not counted
+        encoded = model.model.encode(input_ids, mask, position_ids=places)
         states = Tensor(encoded.last_hidden_state.data.repeat(copies, axis=0))
         self.encoder_outputs = replace(encoded, last_hidden_state=states)  # (B copies, S, C)
         self.mask = mask.repeat(copies, axis=0)
