@@ -35,6 +35,7 @@ TITLES = {  # row: (what it is, its source)
     "elmo": ("ELMo", "Peters et al. 2018, eq. 1"),
     "gpt": ("GPT", "Radford et al. 2018"),
     "bert": ("BERT", "Devlin et al. 2018"),
+    "bart": ("encoder-decoder", "Lewis et al., Raffel et al. 2020"),
     "oracle": ("the oracle", "exact"),
 }
 HEADER = ("", "parameters", "seconds", "next word, nats", "a gap, nats", f"sense {NEAREST}, %",

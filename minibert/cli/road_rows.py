@@ -8,8 +8,10 @@ import numpy as np
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.generation.sampling import log_probabilities
+from minibert.models.bart import BartForConditionalGeneration
 from minibert.models.bert import BertForPreTraining
 from minibert.models.gpt import GPT2LMHeadModel
+from minibert.pretraining.span_corruption import gap_log_p, sentinel_ids
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 
@@ -79,3 +81,28 @@ class BERTRow:
         """Segment ids (B, T + 1): 1 behind the first [SEP]."""
         separators = np.cumsum(pairs == self.tokenizer.sep_token_id, axis=1)
         return ((separators - (pairs == self.tokenizer.sep_token_id)) >= 1).astype(np.int64)
+
+
+class BARTRow:
+    """An encoder-decoder in evaluation mode: rows are its texts, with [CLS] first."""
+
+    unanswered = {"next_word": "writes what is missing in a text, not what follows it"}
+
+    def __init__(self, model: BartForConditionalGeneration, tokenizer: BertTokenizer):
+        self.model, self.tokenizer = model, tokenizer
+        self.sentinel = int(sentinel_ids(tokenizer)[0])
+
+    def gap(self, input_ids: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """See AncestorModel: the gap is a span of one word, a sentinel stands there."""
+        return gap_log_p(self.model, self._texts(input_ids), positions, self.sentinel,
+                         self.tokenizer.sep_token_id)
+
+    def vectors(self, input_ids: np.ndarray) -> np.ndarray:
+        """See AncestorModel: the encoder's last hidden states."""
+        with no_grad():
+            return self.model.model.encode(self._texts(input_ids)).last_hidden_state.data
+
+    def _texts(self, input_ids: np.ndarray) -> np.ndarray:
+        texts = input_ids.copy()
+        texts[:, 0] = self.tokenizer.cls_token_id
+        return texts

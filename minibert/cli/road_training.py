@@ -21,9 +21,10 @@ from minibert.ancestors.word2vec_objective import Word2VecObjective
 from minibert.cli.build_trainer import make_trainer
 from minibert.cli.defaults import COMMON
 from minibert.cli.pretrain_options import resolved
-from minibert.cli.road_rows import BERTRow, GPTRow
+from minibert.cli.road_rows import BARTRow, BERTRow, GPTRow
 from minibert.data.corpora import Corpus
 from minibert.errors import InputError
+from minibert.models.bart import BartForConditionalGeneration
 from minibert.models.bert import BertForPreTraining
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.pretraining.gpt_objective import token_stream
@@ -35,7 +36,7 @@ from minibert.training.trainer import Trainer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}  # rows that are counted
 STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 3000, "elmo": 2800,
-         "gpt": 2000, "bert": 2500}
+         "gpt": 2000, "bert": 2500, "bart": 2400}
 
 
 def count(row: str, folder: Path, corpus: Corpus, tokenizer: BertTokenizer) -> NGramModel:
@@ -51,7 +52,7 @@ def road_trainer(row: str, corpus: Corpus, tokenizer: BertTokenizer, seed: int,
                  report: SilentReport) -> Trainer:
     """The trainer of a row, before any step; nothing is written."""
     steps, V = STEPS[row], tokenizer.vocab_size
-    if row in ("gpt", "bert"):
+    if row in ("gpt", "bert", "bart"):
         return make_trainer(resolved(row, {"corpus": "toy", "seed": seed, "steps": steps,
                                            "eval_every": 0, "film": 0}), corpus, report)
     texts = (tokenizer, corpus.train_texts, corpus.held_out_texts)
@@ -110,7 +111,8 @@ def _run_of(trainer: Trainer, folder: Path) -> Iterator[Run]:
         run.release()
 
 
-def open_row(row: str, folder: Path, sentences: int) -> AncestorModel | GPTRow | BERTRow:
+def open_row(row: str, folder: Path, sentences: int
+             ) -> AncestorModel | GPTRow | BERTRow | BARTRow:
     """The trained model of a run, as it answers. sentences: of a segment as BERT reads it."""
     best = Run(folder).existing_checkpoint("best")
     if row == "gpt":
@@ -118,6 +120,9 @@ def open_row(row: str, folder: Path, sentences: int) -> AncestorModel | GPTRow |
     if row == "bert":
         return BERTRow(BertForPreTraining.from_pretrained(best),
                        BertTokenizer.from_pretrained(best), sentences)
+    if row == "bart":
+        return BARTRow(BartForConditionalGeneration.from_pretrained(best),
+                       BertTokenizer.from_pretrained(best))
     found = load_ancestor(best)
     if found is None or found[0].config.model_type != row:
         raise InputError(f"{best}: holds no model of the row {row}: remove {folder}, or give "
