@@ -2,6 +2,7 @@
 cache that keeps the encoder's keys and values, the loss of a training step."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,18 +114,17 @@ def test_the_encoders_keys_and_values_are_computed_once():
             products.append(sum([record.op == "linear" and "cross_attention" in record.module
                                  for record in seen.records]))
     assert products == [6, 4, 4]  # of two blocks: queries and output, at first keys and values
-    # another encoder's output is another text: nothing stale is used
-    other = model.model.encode(texts(5))
+
+
+def test_another_encoders_output_is_another_text():
+    """Nothing stale is used, though the cache has keys and values of the one before."""
+    attention = small(BART).model.decoder.stack.blocks[0].cross_attention
+    x, first, second = [mb.Tensor(a) for a in np.random.default_rng(0).normal(size=(3, B, 4, C))]
+    cached = AttentionInputs(cache=KeyValueCache(B, T))
     with mb.no_grad():
-        answer = model(decoder_input_ids=ids[:, :1], encoder_outputs=other,
-                       past_key_values=cache).logits.data
-    fresh, cache = [KeyValueCache(B, T), cache]
-    with mb.no_grad():
-        for step in range(3):
-            model(decoder_input_ids=ids[:, step:step + 1], encoder_outputs=encoded,
-                  past_key_values=fresh)
-        again = model(decoder_input_ids=ids[:, :1], encoder_outputs=other, past_key_values=fresh)
-    np.testing.assert_array_equal(answer, again.logits.data)
+        for source in (first, second, second, first):
+            np.testing.assert_array_equal(attention(x, cached, source).data,
+                                          attention(x, AttentionInputs(), source).data)
 
 
 # ---- the block -----------------------------------------------------------------------------------
@@ -147,6 +147,10 @@ def test_cross_attention_stands_between_the_branches(norm_first):
     np.testing.assert_allclose(block(x, inputs).data, y.data, **EXACT)
     with pytest.raises(InputError, match="reads an encoder's output"):
         block(x)
+    block.dropout.p = 0.5
+    with mb.trace() as seen:
+        block(x, replace(inputs, rng=rng))
+    assert [record.op for record in seen.records].count("dropout") == 3  # on each branch
 
 
 # ---- the loss ------------------------------------------------------------------------------------
