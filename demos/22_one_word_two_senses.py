@@ -29,13 +29,14 @@ from minibert.training.trainer import Trainer
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=10_000, help="to train on")
-    parser.add_argument("--steps", type=int, default=1200, help="of the GPT and of the BERT")
+    parser.add_argument("--steps", type=int, default=1000, help="of the GPT and of the BERT")
     parser.add_argument("--labelled", type=int, default=LINEAR,
                         help="occurrences of each sense, and as many to decide")
     arguments = parser.parse_args(argv)
     corpus, world = toy_corpus(arguments.documents, 100), ToyWorld()
-    trainers = {name: make_trainer(resolved(name, {"steps": arguments.steps, "eval_every": 0}),
-                                   corpus) for name in ("gpt", "bert")}
+    trainers = {name: make_trainer(resolved(name, {"steps": arguments.steps, "eval_every": 0,
+                                                  "film": 0}), corpus)
+                for name in ("gpt", "bert")}
     tokenizer = trainers["bert"].tokenizer
     count = arguments.labelled
     senses = WordSenses(world, tokenizer, min(NEAREST, count), count, count)
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     objective = Word2VecObjective(skip_gram, tokenizer, corpus.train_texts, corpus.held_out_texts,
                                   batch_size=512)
     Trainer(skip_gram, objective, TrainingSettings(
-        steps=500, lr=1e-2, weight_decay=0.0, eval_every=0)).run()
+        steps=arguments.steps // 2, lr=1e-2, weight_decay=0.0, eval_every=0)).run()
     for trainer in trainers.values():
         trainer.run()
         trainer.model.eval()

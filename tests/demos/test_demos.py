@@ -39,7 +39,7 @@ SMALL = {
     "19_a_page": (["--steps", "30"], "all ten answers, computed from the file alone"),
     "21_counting_to_vectors": (["--documents", "400", "--steps", "150"],
                                "put words of one topic together"),
-    "22_one_word_two_senses": (["--documents", "300", "--steps", "80", "--labelled", "60"],
+    "22_one_word_two_senses": (["--documents", "200", "--steps", "40", "--labelled", "50"],
                                "a static vector says the prior, to the bit"),
     "23_lstm": (["--steps", "40", "--documents", "200"], "give the op's states"),
     "24_elmo": (["--steps", "60", "--documents", "200", "--occurrences", "20"],
