@@ -5,7 +5,8 @@
                  "words", "spans", "text", "target", "top", ...}],
      "views": [{"name", "title", "intro", "tables": [{"caption", "rows"}], ...}],
      "arrays": {name: {"shape", "axes", "f32" or "u8": base64}},
-     "start": {"layer", "head", "token"}, "left_out": [{"what", "cure"}]}
+     "start": {"layer", "head", "token"}, "left_out": [{"what", "cure"}],
+     "sources": {"file:line": the text of a quoted function}}
 
 A view adds its part in one function, `add_VIEW(data, subjects)`, by `add_array` and `add_view`.
 Its tables are what the page shows without JavaScript and the terminal in 80 columns: the first row

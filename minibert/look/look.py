@@ -13,6 +13,7 @@ from minibert.look.map_view import add_map
 from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import iframe, write_page
 from minibert.look.stream import add_stream
+from minibert.look.sources import quoted_functions
 from minibert.look.subject import Subject, make_subject
 from minibert.look.truth import find_oracle
 from minibert.look.two_models import add_two_models
@@ -76,4 +77,5 @@ def all_views(subjects: list[Subject], optimizers: list[dict], command: str, lay
     add_two_models(data, subjects)
     add_live(data, subjects, live)
     add_view(data, "seal", "Seal", SEAL, [])
+    data["sources"] = quoted_functions(data["views"])
     return data

@@ -161,18 +161,13 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
     full, shift = (text, 0) if pair is None else (f"{text} {pair}", len(text) + 1)
     places = [(start, end) for _, start, end in first]
     places += [(start + shift, end + shift) for _, start, end in second or []]
-    special = _special(len(ids), len(first), second is not None, causal)
+    added = {0} if causal else {0, len(first) + 1, len(ids) - 1}  # by Reading.framed
+    special = [i in added for i in range(len(ids))]
     rest = iter(places)
-    spans = [None if added else next(rest) for added in special]
+    spans = [None if i in added else next(rest) for i in range(len(ids))]
     shown = [shown_token(tokenizer, i) for i in ids]
     return Subject(name, model, tokenizer, full, ids, types, shown, special, _words(full, spans),
                    spans)
-
-
-def _special(count: int, first: int, has_pair: bool, causal: bool) -> list[bool]:
-    """Which of the tokens of Reading.framed were added."""
-    added = {0} if causal else {0, first + 1, count - 1}
-    return [i in added for i in range(count)]
 
 
 def _words(text: str, spans: list[tuple[int, int] | None]) -> list[int]:
@@ -188,7 +183,7 @@ def _words(text: str, spans: list[tuple[int, int] | None]) -> list[int]:
 
 
 def shown_token(tokenizer: Tokenizer, id: int) -> str:
-    """A token as text to be shown; the bytes of a part of a character as <0xE4>."""
+    """A token as text to be shown; a part of a character in GPT-2's letters for bytes."""
     token = tokenizer.convert_ids_to_tokens(id) if id < len(tokenizer) else f"(id {id})"
     if token in tokenizer.all_special_tokens or not isinstance(tokenizer, GPT2Tokenizer):
         return visible(token)
@@ -199,22 +194,20 @@ def shown_token(tokenizer: Tokenizer, id: int) -> str:
 def visible(text: str) -> str:
     """`text` with a mark for each blank at its ends, names for control and bidirectional
     characters, and U+FFFD for half of a surrogate pair."""
-    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\u2028": "<U+2028>", "\u2029": "<U+2029>"}
-    out = []
-    for character in text:
-        kind = unicodedata.category(character)
-        if character in named:
-            out.append(named[character])
-        elif kind == "Cs":
-            out.append("\ufffd")
-        elif kind in ("Cc", "Cf", "Cn", "Co") or kind == "Zs" and character != " ":
-            out.append(f"<U+{ord(character):04X}>")
-        else:
-            out.append(character)
-    text = "".join(out)
-    inner = text.strip(" ")
-    before = len(text) - len(text.lstrip(" "))
+    text = "".join([visible_character(character) for character in text])
+    inner, before = text.strip(" "), len(text) - len(text.lstrip(" "))
     return BLANK * before + inner + BLANK * (len(text) - before - len(inner)) if text else "''"
+
+
+def visible_character(character: str) -> str:
+    """A character, or the name of one that cannot be seen."""
+    kind = unicodedata.category(character)
+    if character in "\n\t\r":
+        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}[character]
+    if kind == "Cs":
+        return "\ufffd"
+    is_seen = kind[0] not in "CZ" or character == " "
+    return character if is_seen else f"<U+{ord(character):04X}>"
 
 
 # ---- the target ----------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
 NEURONS = 8  # the strongest of a token are shown
 INTRO = ("One token on its way through one layer and one head, number by number, then from the "
          "last layer to the prediction. Each step shows its formula, its operands, its result and "
-         "the line of source that computed it.")
+         "the line of source that computed it; press the line to see its whole function.")
 BACK_INTRO = ("The loss is \u2212ln p of the explained output, for this one text. Its derivative "
               "travels the same way back, from the output to the words; then AdamW moves a weight "
               "against it. Each derivative stands in the line below its op.")

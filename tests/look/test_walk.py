@@ -43,6 +43,10 @@ def test_a_quoted_line_is_the_line_of_that_file(make, cls):
     for quote in found:
         lines = (ROOT / quote["file"]).read_text(encoding="utf-8").splitlines()
         assert lines[quote["line"] - 1].strip() == quote["text"]
+        function = data["sources"][f"{quote['file']}:{quote['first']}"].splitlines()
+        assert function[0].startswith("def ")
+        assert function[quote["line"] - quote["first"]].strip() == quote["text"]
+    assert sum(map(len, data["sources"].values())) <= 20_000
 
 
 # What the line of a step must hold: the name of what computes it.

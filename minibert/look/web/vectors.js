@@ -29,10 +29,14 @@ function vectorTable(caption, named) {
   return makeTable(caption + note, ["", "", "length"], rows);
 }
 
-// The line of source that computed something.
+// The line of source that computed something; opened, the whole function with that line marked.
 function quoted(source) {
-  return make("p", { class: "line" }, make("code", { class: "where" },
-    `${source.file}:${source.line}`), " ", make("code", {}, source.text));
+  const text = data.sources[`${source.file}:${source.first}`], code = make("pre", {});
+  text.split("\n").forEach((line, i) => {
+    code.append(make(source.first + i === source.line ? "mark" : "span", {}, `${line}\n`));
+  });
+  return make("details", { class: "line" }, make("summary", {}, make("code", { class: "where" },
+    `${source.file}:${source.line}`), make("code", {}, source.text)), code);
 }
 
 // A step: its number and title, formula, what is computed, and the line.
