@@ -12,8 +12,8 @@ from minibert.look.live import add_live
 from minibert.look.map_view import add_map
 from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import iframe, write_page
-from minibert.look.stream import add_stream
 from minibert.look.sources import quoted_functions
+from minibert.look.stream import add_stream
 from minibert.look.subject import Subject, make_subject
 from minibert.look.truth import find_oracle
 from minibert.look.two_models import add_two_models
