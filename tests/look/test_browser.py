@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.look.small_pages import bert, data_in, tokenizer
+from tests.look.small_pages import array_in, bert, data_in, tokenizer
 from tests.look.test_page import MARKUP
 
 import minibert as mb
@@ -207,3 +207,11 @@ def test_every_view_of_two_models_and_two_texts_is_drawn_and_follows_the_keys(op
     place = page.evaluate("document.querySelector('#map canvas').points[2]")
     page.click("#map canvas", *place)
     assert page.evaluate("location.hash").endswith("/t2")
+
+
+def test_the_effect_of_a_head_is_that_of_the_view_causes(opened, pages):
+    page = opened(pages["bert"], "#heads/L1H2/t2")
+    data = data_in(pages["bert"].read_text())
+    change = array_in(data, "m0.causes.zero")[1, 2]
+    shown = page.text("[data-figure='0'] ~ div p").replace("\u2212", "-")
+    assert f"changes by {change:.3f}." in shown

@@ -103,15 +103,18 @@ views.push((() => {
     thumbs.look = look;
     for (const button of thumbs.querySelectorAll("button")) {
       const [model, layer, head] = button.dataset.place.split("/").map(Number);
-      if (isNew) drawThumb(button.firstChild, headMatrix({ model, layer, head }, choices));
+      if (isNew) drawSmall(button.firstChild, headMatrix({ model, layer, head }, choices));
       const isChosen = model === now.model && layer === now.layer && head === now.head;
       button.setAttribute("aria-pressed", String(isChosen));
       button.tabIndex = isChosen ? 0 : -1;  // one stop for Tab; arrows and h choose another
     }
   }
 
-  const drawThumb = (canvas, matrix) =>
-    drawSmall(canvas, matrix, Math.max(2, Math.floor(72 / matrix.w.length)));
+  function effectOf(place) {
+    if (isRollout(place) || !hasArray(place.model, "causes.zero")) return "";
+    const change = slice(array(place.model, "causes.zero"), place.layer)[place.head];
+    return make("p", {}, `Without it the explained number changes by ${fixed(change, 3)}.`);
+  }
 
   // What the chosen rows read together, the largest first; the small ones and the hidden ones are
   // summed up.
@@ -131,7 +134,7 @@ views.push((() => {
       bars.append(make("bdi", {}, label), make("span", { class: "number" }, fixed(x, 3)), bar);
     }
     const readers = rows.map((r) => matrix.rows[r]).join(" + ");
-    figure.append(make("h3", {}, `${headName(place)}: ${sentence(place)}`),
+    figure.append(make("h3", {}, `${headName(place)}: ${sentence(place)}`), effectOf(place),
       make("p", {}, make("b", {}, readers), " reads"), bars);
     if (hidden > 0.0005) {
       figure.append(make("p", { class: "intro" },

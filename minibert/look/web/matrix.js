@@ -47,8 +47,8 @@ function drawDigits(pen, x, y, size, value, matrix) {
   pen.fillText(text.replace(/^0\./, "."), x + size / 2, y + size / 2 + 4);
 }
 
-// A matrix without labels.
-function drawSmall(canvas, matrix, size) {
+// A matrix without labels, about 72 pixels wide.
+function drawSmall(canvas, matrix, size = Math.max(2, Math.floor(72 / matrix.w.length))) {
   const height = matrix.w.length * size, width = matrix.w[0].length * size;
   const pen = prepare(canvas, width + 1, height + 1);
   pen.strokeStyle = colour("--rule");
