@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +170,7 @@ def text_page(folder: str, text: str, other: str | None, options: TextOptions) -
     check_first(subjects[0], options)
     announce(subjects, options.quick)
     optimizers = [stored_optimizer(model.model, model.folder) for model in models]
-    command = f'python -m minibert look {shown_name(folder)} "{text}"'
+    command = command_line(folder, text, other, options)
     data = all_views(subjects, optimizers, command, options.layer, options.head, options.token,
                      options.live, options.quick)
     if options.grow is not None:
@@ -177,6 +178,17 @@ def text_page(folder: str, text: str, other: str | None, options: TextOptions) -
         growth = document_options(writer.model, writer.tokenizer, options.search)
         add_tree(data, writer, options.seed, {"max_new_tokens": options.grow, **growth})
     return data
+
+
+def command_line(folder: str, text: str, other: str | None, options: TextOptions) -> str:
+    """The command that makes the page, without what names a place of this machine."""
+    words = ["look", shown_name(folder), text]
+    words += [] if other is None else ["--with", shown_name(other)]
+    values = vars(options) | options.search
+    for name in [*options.given(), *options.search]:
+        if name != "search":
+            words += [flag_name(name)] + ([] if values[name] is True else [str(values[name])])
+    return "python -m minibert " + shlex.join(words)
 
 
 def announce(subjects: list[Subject], quick: bool) -> None:

@@ -83,6 +83,15 @@ def test_two_models_of_one_vocabulary_side_by_side(folders, tmp_path, capsys):
         "BERT (bert)", "GPT (gpt)"]
 
 
+def test_the_page_names_the_command_that_made_it(folders, tmp_path, capsys):
+    out = tmp_path / "page.html"
+    output_of(capsys, "look", folders / "gpt", "the bank's", "--target", "muddy", "--layer", "1",
+              "--quick", "--grow", "2", "--top-k", "3", "--out", out)
+    assert data_in(out.read_text())["command"] == (
+        "python -m minibert look gpt 'the bank'\"'\"'s' --target muddy --layer 1 --quick --grow 2 "
+        "--top-k 3")
+
+
 def test_unknown_words_are_shown_as_what_the_model_reads(folders, tmp_path, capsys):
     out = tmp_path / "page.html"
     output_of(capsys, "look", folders / "bert", "zebra \u94f6\u884c", "--out", out)
