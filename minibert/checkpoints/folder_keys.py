@@ -110,6 +110,8 @@ CONFIG: dict[str, Rule] = {
     "static_position_embeddings": (False,), "extra_pos_embeddings": (2,),
     "normalize_before": (False,), "normalize_embedding": (True,), "add_final_layer_norm": (False,),
     "add_bias_logits": (False,), "encoder_layerdrop": (0,), "decoder_layerdrop": (0,),
+    # DistilBERT: stored positions are read however they were drawn
+    "sinusoidal_pos_embds": HARMLESS, "tie_weights_": HARMLESS,
     "classif_dropout": HARMLESS, "classifier_dropout": HARMLESS,  # no classifier of it here
 }
 

@@ -41,6 +41,12 @@ class Layout(NamedTuple):
     tied: dict[str, str]  # a tied copy -> the weights that it must equal
     stacks: tuple[str, ...] = ("stack",)  # our names of the stacks of blocks
     zeros: tuple[str, ...] = ()  # ours that are zeros where a file does not have them
+    ours: str | None = None  # what our class has for the prefix, where it is another
+    decoder: str | None = None  # the masked LM head with a bias that untied weights have twice
+
+    @property
+    def our_prefix(self) -> str:
+        return self.ours or self.prefix
 
 
 _BERT_LAYER = "encoder.layer.{i}."
@@ -69,7 +75,43 @@ _BERT = Layout("bert", {
 }, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
                 r"|cls\.predictions\.decoder\.(weight|bias)"),
     {"cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
-     "cls.predictions.decoder.bias": "cls.predictions.bias"})
+     "cls.predictions.decoder.bias": "cls.predictions.bias"}, decoder="cls.predictions")
+
+_IDENTICAL = ("embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight",
+              "embeddings.norm.{p}", "qa_outputs.{p}", "classifier.{p}")
+_ROBERTA = Layout("roberta", {
+    **{name: place for name, place in _BERT.table.items() if "_head." not in name},
+    "mlm_head.dense.{p}": Place(("lm_head.dense.{p}",)),
+    "mlm_head.norm.{p}": Place(("lm_head.layer_norm.{p}",)),
+    "mlm_head.decoder": Place(("lm_head.decoder.weight",)),  # untied
+    "mlm_head.bias": Place(("lm_head.bias",)),
+    "classifier.dense.{p}": Place(("classifier.dense.{p}",)),
+    "classifier.out_proj.{p}": Place(("classifier.out_proj.{p}",)),
+}, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
+                r"|lm_head\.decoder\.(weight|bias)"),
+    {"lm_head.decoder.weight": "embeddings.word_embeddings.weight",
+     "lm_head.decoder.bias": "lm_head.bias"}, ours="bert", decoder="lm_head")
+
+_DISTILBERT_LAYER = "transformer.layer.{i}."
+_DISTILBERT = Layout("distilbert", {
+    **{name: _BERT.table[name] for name in _IDENTICAL},
+    "stack.blocks.{i}.attention.qkv.{p}": Place((_DISTILBERT_LAYER + "attention.q_lin.{p}",
+                                                 _DISTILBERT_LAYER + "attention.k_lin.{p}",
+                                                 _DISTILBERT_LAYER + "attention.v_lin.{p}")),
+    "stack.blocks.{i}.attention.output.{p}": Place((_DISTILBERT_LAYER + "attention.out_lin.{p}",)),
+    "stack.blocks.{i}.attention_norm.{p}": Place((_DISTILBERT_LAYER + "sa_layer_norm.{p}",)),
+    "stack.blocks.{i}.feed_forward.expand.{p}": Place((_DISTILBERT_LAYER + "ffn.lin1.{p}",)),
+    "stack.blocks.{i}.feed_forward.output.{p}": Place((_DISTILBERT_LAYER + "ffn.lin2.{p}",)),
+    "stack.blocks.{i}.feed_forward_norm.{p}": Place((_DISTILBERT_LAYER
+                                                     + "output_layer_norm.{p}",)),
+    "mlm_head.dense.{p}": Place(("vocab_transform.{p}",)),
+    "mlm_head.norm.{p}": Place(("vocab_layer_norm.{p}",)),
+    "mlm_head.decoder": Place(("vocab_projector.weight",)),  # untied
+    "mlm_head.bias": Place(("vocab_projector.bias",)),
+    "classifier.dense.{p}": Place(("pre_classifier.{p}",)),
+    "classifier.out_proj.{p}": Place(("classifier.{p}",)),
+}, re.compile(r"embeddings\.position_ids|vocab_projector\.weight"),
+    {"vocab_projector.weight": "embeddings.word_embeddings.weight"}, ours="bert")
 
 _GPT2 = Layout("transformer", {
     "embeddings.word_embeddings.weight": Place(("wte.weight",)),
@@ -114,11 +156,8 @@ _BART = Layout("model", {
      "decoder.embed_tokens.weight": "shared.weight", "lm_head.weight": "shared.weight"},
     stacks=("encoder.stack", "decoder.stack"), zeros=("final_logits_bias",))
 
-# Where BERT's decoder is not tied to the embedding, Hugging Face unties its bias too: it adds this,
-# and has no use for cls.predictions.bias, which it keeps.
-_UNTIED, _UNTIED_BIAS = "cls.predictions.decoder.weight", "cls.predictions.decoder.bias"
-
-LAYOUTS = {"bert": _BERT, "gpt2": _GPT2, "bart": _BART}
+LAYOUTS = {"bert": _BERT, "gpt2": _GPT2, "bart": _BART, "roberta": _ROBERTA,
+           "distilbert": _DISTILBERT}
 
 
 def layout_of(model_type: str) -> Layout:
@@ -137,8 +176,7 @@ def place_of(model_type: str, name: str) -> Place:
     name in the files of our own variants. Errors: InputError for one in the files of Hugging
     Face's models."""
     layout = layout_of(model_type)
-    prefix = f"{layout.prefix}."
-    bare = name.removeprefix(prefix)
+    bare = name.removeprefix(f"{layout.our_prefix}.")
     if bare in layout.table:
         place, number, ending = layout.table[bare], "", ""
     else:  # stack.blocks.3.attention_norm.bias stands there as stack.blocks.{i}.attention_norm.{p}
@@ -152,7 +190,7 @@ def place_of(model_type: str, name: str) -> Place:
             raise InputError(f"{name}: Hugging Face's model of type {model_type!r} has no such "
                              "parameter: give the config's field that adds it changes_model_type")
         return Place((name,))
-    prefix = prefix if bare != name else ""
+    prefix = f"{layout.prefix}." if bare != name else ""
     return Place(tuple(prefix + text.format(i=number, p=ending) for text in place.names),
                  place.transposed)
 
@@ -169,8 +207,11 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
                              f"{', '.join(place.names)}: a BERT with fewer key/value heads than "
                              "query heads cannot be saved")
         theirs.update(zip(place.names, np.split(array.T if place.transposed else array, count)))
-    if _UNTIED in theirs:
-        theirs[_UNTIED_BIAS] = theirs["cls.predictions.bias"]
+    decoder = layout_of(model_type).decoder
+    if f"{decoder}.decoder.weight" in theirs:
+        # Where the decoder is not tied to the embedding, Hugging Face unties its bias, too: it adds
+        # this one, and has no use for the other, which it keeps.
+        theirs[f"{decoder}.decoder.bias"] = theirs[f"{decoder}.bias"]
     return theirs
 
 
@@ -242,9 +283,10 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
         if all(text in stored for text in wanted):
             used.update(wanted)
             found[name] = Place(tuple([stored[text] for text in wanted]), place.transposed)
-    if "mlm_head.bias" in names and _UNTIED_BIAS in stored \
+    bias = f"{layout.decoder}.decoder.bias"
+    if "mlm_head.bias" in names and bias in stored \
             and ("mlm_head.decoder" in found or "mlm_head.bias" not in found):
-        found["mlm_head.bias"] = Place((stored[_UNTIED_BIAS],))  # tied: the bias's other name
+        found["mlm_head.bias"] = Place((stored[bias],))  # tied: the bias's other name
     if _has_tied_head(layout, names):
         _check_tied(layout, stored, file)
     for place in found.values():

@@ -12,8 +12,16 @@ from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
 from minibert.models.config import BartConfig, BertConfig, GPT2Config, ModelConfig
+from minibert.models.distilbert import (DistilBertConfig, DistilBertForMaskedLM,
+                                        DistilBertForMultipleChoice,
+                                        DistilBertForQuestionAnswering,
+                                        DistilBertForSequenceClassification,
+                                        DistilBertForTokenClassification, DistilBertModel)
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 from minibert.models.pretrained_model import PretrainedModel
+from minibert.models.roberta import (RobertaConfig, RobertaForMaskedLM, RobertaForMultipleChoice,
+                                     RobertaForQuestionAnswering, RobertaForSequenceClassification,
+                                     RobertaForTokenClassification, RobertaModel)
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,18 @@ GPT = Architecture(
     left_to_right=True)
 BART = Architecture("bart", BartConfig, BartModel, BartForConditionalGeneration, (), {},
                     left_to_right=False)
-ARCHITECTURES = (BERT, GPT, BART)
+ROBERTA = Architecture(
+    "roberta", RobertaConfig, RobertaModel, RobertaForMaskedLM, (),
+    {"classify": RobertaForSequenceClassification, "pair": RobertaForSequenceClassification,
+     "choice": RobertaForMultipleChoice, "tag": RobertaForTokenClassification,
+     "answer": RobertaForQuestionAnswering}, left_to_right=False)
+DISTILBERT = Architecture(
+    "distilbert", DistilBertConfig, DistilBertModel, DistilBertForMaskedLM, (),
+    {"classify": DistilBertForSequenceClassification, "pair": DistilBertForSequenceClassification,
+     "choice": DistilBertForMultipleChoice, "tag": DistilBertForTokenClassification,
+     "answer": DistilBertForQuestionAnswering}, left_to_right=False)
+PRETRAINED_HERE = (BERT, GPT, BART)  # by the command pretrain
+ARCHITECTURES = (*PRETRAINED_HERE, ROBERTA, DISTILBERT)  # those whose folders are read
 
 
 def architecture_of(values: Mapping) -> Architecture:

@@ -12,6 +12,7 @@ import numpy as np
 from minibert.autograd import functional as F
 from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
+from minibert.errors import InputError
 from minibert.models.config import BertConfig
 from minibert.models.heads import MaskedLMHead, Pooler
 from minibert.models.losses import classification_loss, token_loss
@@ -25,6 +26,13 @@ from minibert.nn.embeddings import BertEmbeddings
 from minibert.nn.layers import Linear
 
 Rng = np.random.Generator
+
+
+def token_positions(input_ids: np.ndarray, pad_token_id: int) -> np.ndarray:
+    """RoBERTa's position ids (B, T): tokens count from pad_token_id + 1, and padding, which does not
+    count, has pad_token_id (fairseq's make_positions)."""
+    is_token = np.asarray(input_ids) != pad_token_id
+    return np.cumsum(is_token, axis=1) * is_token + pad_token_id
 
 
 class BertPretrainedModel(PretrainedModel):
@@ -59,9 +67,11 @@ class BertModel(BertPretrainedModel):
             vocab_size=config.vocab_size, hidden_size=config.hidden_size,
             max_positions=config.max_position_embeddings, type_vocab_size=config.type_vocab_size,
             eps=config.layer_norm_eps, dropout=config.hidden_dropout_prob,
-            padding_idx=config.pad_token_id)
+            padding_idx=config.pad_token_id,
+            position_padding_idx=config.pad_token_id if config.first_position else None)
         self.stack = TransformerStack(config.num_hidden_layers, config.block_config)
-        self.pooler = Pooler(config.hidden_size) if add_pooling_layer else None
+        has_pooler = add_pooling_layer and config.has_pooler
+        self.pooler = Pooler(config.hidden_size) if has_pooler else None
         if rng is not None:
             self.initialize(rng)
 
@@ -72,14 +82,21 @@ class BertModel(BertPretrainedModel):
                 ) -> BaseModelOutputWithPooling:
         """All (B, T): ids, mask (1 = token, 0 = padding), segments (0 or 1); or inputs_embeds
         (B, T, C) for the ids. In training mode with dropout an `rng` is needed. Errors: InputError
-        for shapes that differ and for ids that the model does not have.
+        for shapes that differ, for ids that the model does not have, and for segments that it does
+        not have.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
         if token_type_ids is None:
             token_type_ids = np.zeros((1, T), np.int64)
+        elif not self.config.type_vocab_size:
+            raise InputError(f"{type(self).__name__}: a model of type {self.config.model_type} has "
+                             "no segments: leave token_type_ids out")
         else:
             token_type_ids = checked_ids("token_type_ids", token_type_ids,
                                          self.config.type_vocab_size, (B, T))
+        if position_ids is None and input_ids is not None and self.config.first_position:
+            position_ids = token_positions(input_ids, self.config.pad_token_id)
+            self._check_length(int(position_ids.max()) + 1 - self.config.first_position)
         inputs = AttentionInputs(attn_mask=make_padding_mask(attention_mask, (B, T)),
                                  position_ids=self._positions(position_ids, (B, T)), rng=rng,
                                  attentions=[] if output_attentions else None)

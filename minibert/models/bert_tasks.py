@@ -13,7 +13,7 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.models.bert import BertModel, BertPretrainedModel
 from minibert.models.config import BertConfig
-from minibert.models.heads import MaskedLMHead
+from minibert.models.heads import ClassificationHead, MaskedLMHead
 from minibert.models.losses import classification_loss, sequence_loss, span_loss, token_loss
 from minibert.models.outputs import (BaseModelOutputWithPooling, LossAndLogits,
                                      QuestionAnsweringModelOutput)
@@ -90,21 +90,24 @@ class BertForNextSentencePrediction(BertWithHead):
 
 class BertWithClassifier(BertWithHead):
     """BERT, dropout and one linear layer with `scores` outputs for a text or, without the pooler,
-    for each token."""
+    for each token. A `hidden_layer` (see ClassificationHead) replaces the pooler."""
 
     __slots__ = ("dropout", "classifier")
 
     def __init__(self, config: BertConfig, rng: Rng | int | None, scores: int,
-                 add_pooling_layer: bool = True):
+                 add_pooling_layer: bool = True, hidden_layer: bool = False):
         super().__init__(config)
-        self.bert = BertModel(config, None, add_pooling_layer)
+        self.bert = BertModel(config, None, add_pooling_layer and not hidden_layer)
         p = config.classifier_dropout
         self.dropout = Dropout(config.hidden_dropout_prob if p is None else p)
-        self.classifier = Linear(config.hidden_size, scores)
+        self.classifier = ClassificationHead(config, scores) if hidden_layer \
+            else Linear(config.hidden_size, scores)
         if rng is not None:
             self.initialize(rng)
 
     def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
+        if isinstance(self.classifier, ClassificationHead):
+            return self.classifier(outputs.last_hidden_state, rng)
         pooled = outputs.pooler_output  # (B, C)
         states = outputs.last_hidden_state if pooled is None else pooled  # (B, T, C)
         return self.classifier(self.dropout(states, rng))
@@ -121,7 +124,8 @@ class BertForSequenceClassification(BertWithClassifier):
     has_labels = True
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
-        super().__init__(config, rng, config.num_labels)
+        super().__init__(config, rng, config.num_labels,
+                         hidden_layer=config.classifier_act is not None)
 
     def loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         return sequence_loss(self.config, logits, labels)
@@ -147,7 +151,7 @@ class BertForMultipleChoice(BertWithClassifier):
     __slots__ = ()
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
-        super().__init__(config, rng, 1)
+        super().__init__(config, rng, 1, hidden_layer=not config.has_pooler)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
@@ -179,7 +183,7 @@ class BertForQuestionAnswering(BertPretrainedModel):
     """The span of a passage that answers a question: each token is scored as its start and as its
     end. The passage comes second, after the question."""
 
-    __slots__ = ("bert", "qa_outputs")
+    __slots__ = ("bert", "dropout", "qa_outputs")
 
     def __init__(self, config: BertConfig, rng: Rng | int | None = 0):
         super().__init__(config)
@@ -187,6 +191,7 @@ class BertForQuestionAnswering(BertPretrainedModel):
             raise InputError("BertForQuestionAnswering gives two scores to a token, start and end, "
                              f"but num_labels = {config.num_labels}: set it to 2")
         self.bert = BertModel(config, None, add_pooling_layer=False)
+        self.dropout = Dropout(config.qa_dropout)
         self.qa_outputs = Linear(config.hidden_size, 2)
         if rng is not None:
             self.initialize(rng)
@@ -201,7 +206,8 @@ class BertForQuestionAnswering(BertPretrainedModel):
         those from T on are ignored, since the answer is not in this window."""
         outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
                             output_hidden_states, output_attentions, rng)
-        logits = hook_point("hook_logits", self.qa_outputs(outputs.last_hidden_state))  # (B, T, 2)
+        states = self.dropout(outputs.last_hidden_state, rng)
+        logits = hook_point("hook_logits", self.qa_outputs(states))  # (B, T, 2)
         start_logits, end_logits = logits[..., 0], logits[..., 1]
         loss = None
         if start_positions is not None and end_positions is not None:

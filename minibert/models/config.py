@@ -1,87 +1,25 @@
 """Configurations: the sizes and switches of a model, under Hugging Face's names and defaults.
 
 A field states, once, its default, its check and the command line's option that sets it. An option
-of a model is added by a line in the table of options, a field that names it, and the code that
+of a model is added by a line in config_fields.py, a field that names it, and the code that
 uses the field: the parser, --from, --resume, info, config.json and its model_type follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, fields, replace
 from typing import ClassVar, get_args, get_type_hints
 
 from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
+from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
+                                           NORM_FIRST, POSITION_INITIALIZER_RANGE, WIDTH,
+                                           ModelOption, activation, always, checked, row, share,
+                                           size, spread, token_id)
 from minibert.models.labels import LabelFields
 from minibert.nn.attention import BlockConfig
-from minibert.nn.layers import ACTIVATIONS
-from minibert.validate import flag, number, one_of, whole_number
-
-
-@dataclass(frozen=True)
-class ModelOption:
-    """An option of a model on the command line (`norm_first` is --norm-first) and in a run's
-    state. It has the type and the check of the first field that names it."""
-
-    name: str
-    help: str | None = None  # None: no option of the parser, only of the tables in cli/defaults.py
-
-
-LAYERS = ModelOption("layers", "number of blocks")
-HEADS = ModelOption("heads", "attention heads of a block")
-WIDTH = ModelOption("width", "numbers in the vector of a token")
-CONTEXT = ModelOption("context", "tokens that the model sees at once")
-DROPOUT = ModelOption("dropout", "probability that dropout sets a number to zero")
-NORM_FIRST = ModelOption("norm_first", "layer norm before each branch of BERT, as in GPT-2")
-INITIALIZER_RANGE = ModelOption("initializer_range")
-POSITION_INITIALIZER_RANGE = ModelOption("position_initializer_range")
-
-# ---- kinds of fields -----------------------------------------------------------------------------
-
-
-def _size(name: str, value: object) -> int:
-    return whole_number(name, value, 1)
-
-
-def _share(name: str, value: object) -> float:
-    return number(name, value, 0, below=1)
-
-
-def _spread(name: str, value: object) -> float:
-    return number(name, value, 0)
-
-
-def _token_id(name: str, value: object) -> int:
-    return whole_number(name, value, -1)
-
-
-def _row(name: str, value: object) -> int:
-    return whole_number(name, value, 0)
-
-
-def _always(name: str, value: object) -> bool:
-    if not flag(name, value):
-        raise InputError(f"{name} = False: only True is supported")
-    return True
-
-
-def _activation(name: str, value: object) -> str:
-    return one_of(name, value, tuple(ACTIVATIONS))
-
-
-def _field(check: Callable[[str, object], object], default: object,
-           option: ModelOption | None = None, optional: bool = False, ours: bool = False,
-           changes_model_type: bool = False) -> Field:
-    """A field that `check(name, value)` validates; `optional` ones may be None.
-
-    `ours`: Hugging Face does not have the field, which is written to config.json only where it is
-    not the default; there it `changes_model_type`, if it changes what is computed.
-    """
-    metadata = {"check": check, "option": option, "optional": optional, "ours": ours,
-                "changes_model_type": changes_model_type}
-    return field(default=default, metadata=metadata)
-
+from minibert.validate import flag
 
 # ---- the configurations --------------------------------------------------------------------------
 
@@ -101,12 +39,22 @@ class ModelConfig(LabelFields):
         for one in fields(self):
             value = getattr(self, one.name)
             if "check" in one.metadata and not (value is None and one.metadata["optional"]):
-                checked = one.metadata["check"](f"{what}: {one.name}", value)
-                object.__setattr__(self, one.name, checked)
+                value = one.metadata["check"](f"{what}: {one.name}", value)
+                object.__setattr__(self, one.name, value)
         if self.hidden_size % self.num_attention_heads:
             raise InputError(f"{what}: a width of {self.hidden_size} cannot be split into "
                              f"{self.num_attention_heads} heads: choose a multiple")
         self.name_labels()
+
+    @property
+    def first_position(self) -> int:
+        """The row of the position embeddings for the first token."""
+        return 0
+
+    @property
+    def context_length(self) -> int:
+        """The largest number of tokens of an input."""
+        return self.max_position_embeddings - self.first_position
 
     @property
     def model_type(self) -> str:
@@ -130,26 +78,40 @@ class BertConfig(ModelConfig):
     `position_initializer_range`, which None sets to `initializer_range`: positions that begin
     smaller than the words let attention find like words first."""
 
-    vocab_size: int = _field(_size, 30522)
-    hidden_size: int = _field(_size, 768, WIDTH)
-    num_hidden_layers: int = _field(_size, 12, LAYERS)
-    num_attention_heads: int = _field(_size, 12, HEADS)
-    intermediate_size: int = _field(_size, 3072)
-    hidden_act: str = _field(_activation, "gelu")
-    hidden_dropout_prob: float = _field(_share, 0.1, DROPOUT)
-    attention_probs_dropout_prob: float = _field(_share, 0.1, DROPOUT)
-    max_position_embeddings: int = _field(_size, 512, CONTEXT)
-    type_vocab_size: int = _field(_size, 2)
-    initializer_range: float = _field(_spread, 0.02, INITIALIZER_RANGE)
-    layer_norm_eps: float = _field(_share, 1e-12)
-    classifier_dropout: float | None = _field(_share, None, optional=True)
-    pad_token_id: int | None = _field(_token_id, 0, optional=True)
-    tie_word_embeddings: bool = _field(flag, True)
-    norm_first: bool = _field(flag, False, NORM_FIRST, ours=True, changes_model_type=True)
-    position_initializer_range: float | None = _field(
-        _spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
+    vocab_size: int = checked(size, 30522)
+    hidden_size: int = checked(size, 768, WIDTH)
+    num_hidden_layers: int = checked(size, 12, LAYERS)
+    num_attention_heads: int = checked(size, 12, HEADS)
+    intermediate_size: int = checked(size, 3072)
+    hidden_act: str = checked(activation, "gelu")
+    hidden_dropout_prob: float = checked(share, 0.1, DROPOUT)
+    attention_probs_dropout_prob: float = checked(share, 0.1, DROPOUT)
+    max_position_embeddings: int = checked(size, 512, CONTEXT)
+    type_vocab_size: int = checked(size, 2)
+    initializer_range: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    layer_norm_eps: float = checked(share, 1e-12)
+    classifier_dropout: float | None = checked(share, None, optional=True)
+    pad_token_id: int | None = checked(token_id, 0, optional=True)
+    tie_word_embeddings: bool = checked(flag, True)
+    norm_first: bool = checked(flag, False, NORM_FIRST, ours=True, changes_model_type=True)
+    position_initializer_range: float | None = checked(
+        spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
 
     family: ClassVar = "bert"
+    has_pooler: ClassVar = True
+    classifier_act: ClassVar[str | None] = None  # of a ClassificationHead; None: there is none
+    qa_dropout: ClassVar = 0.0
+
+    @property
+    def mlm_act(self) -> str:
+        """The activation in the masked LM head."""
+        return self.hidden_act
+
+    @property
+    def head_dropout(self) -> float:
+        """The dropout before the classifier of a text."""
+        own = self.classifier_dropout
+        return self.hidden_dropout_prob if own is None else own
 
     @property
     def block_config(self) -> BlockConfig:
@@ -165,22 +127,22 @@ class BertConfig(ModelConfig):
 class GPT2Config(ModelConfig):
     """Hugging Face's GPT2Config; `n_inner` None: 4 * n_embd."""
 
-    vocab_size: int = _field(_size, 50257)
-    n_positions: int = _field(_size, 1024, CONTEXT)
-    n_embd: int = _field(_size, 768, WIDTH)
-    n_layer: int = _field(_size, 12, LAYERS)
-    n_head: int = _field(_size, 12, HEADS)
-    n_inner: int | None = _field(_size, None, optional=True)
-    activation_function: str = _field(_activation, "gelu_new")
-    resid_pdrop: float = _field(_share, 0.1, DROPOUT)
-    embd_pdrop: float = _field(_share, 0.1, DROPOUT)
-    attn_pdrop: float = _field(_share, 0.1, DROPOUT)
-    layer_norm_epsilon: float = _field(_share, 1e-5)
-    initializer_range: float = _field(_spread, 0.02, INITIALIZER_RANGE)
-    pad_token_id: int | None = _field(_token_id, None, optional=True)
-    bos_token_id: int | None = _field(_token_id, 50256, optional=True)
-    eos_token_id: int | None = _field(_token_id, 50256, optional=True)
-    tie_word_embeddings: bool = _field(flag, True)
+    vocab_size: int = checked(size, 50257)
+    n_positions: int = checked(size, 1024, CONTEXT)
+    n_embd: int = checked(size, 768, WIDTH)
+    n_layer: int = checked(size, 12, LAYERS)
+    n_head: int = checked(size, 12, HEADS)
+    n_inner: int | None = checked(size, None, optional=True)
+    activation_function: str = checked(activation, "gelu_new")
+    resid_pdrop: float = checked(share, 0.1, DROPOUT)
+    embd_pdrop: float = checked(share, 0.1, DROPOUT)
+    attn_pdrop: float = checked(share, 0.1, DROPOUT)
+    layer_norm_epsilon: float = checked(share, 1e-5)
+    initializer_range: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    pad_token_id: int | None = checked(token_id, None, optional=True)
+    bos_token_id: int | None = checked(token_id, 50256, optional=True)
+    eos_token_id: int | None = checked(token_id, 50256, optional=True)
+    tie_word_embeddings: bool = checked(flag, True)
 
     family: ClassVar = "gpt2"
 
@@ -221,30 +183,30 @@ class BartConfig(ModelConfig):
     """Hugging Face's BartConfig. A model with `activation_dropout` above 0 can be used, not
     trained. `position_initializer_range` is ours: see BertConfig."""
 
-    vocab_size: int = _field(_size, 50265)
-    max_position_embeddings: int = _field(_size, 1024, CONTEXT)
-    encoder_layers: int = _field(_size, 12, LAYERS)
-    encoder_ffn_dim: int = _field(_size, 4096)
-    encoder_attention_heads: int = _field(_size, 16, HEADS)
-    decoder_layers: int = _field(_size, 12, LAYERS)
-    decoder_ffn_dim: int = _field(_size, 4096)
-    decoder_attention_heads: int = _field(_size, 16, HEADS)
-    activation_function: str = _field(_activation, "gelu")
-    d_model: int = _field(_size, 1024, WIDTH)
-    dropout: float = _field(_share, 0.1, DROPOUT)
-    attention_dropout: float = _field(_share, 0.0, DROPOUT)
-    activation_dropout: float = _field(_share, 0.0)
-    init_std: float = _field(_spread, 0.02, INITIALIZER_RANGE)
-    scale_embedding: bool = _field(flag, False)
-    pad_token_id: int = _field(_row, 1)
-    bos_token_id: int | None = _field(_token_id, 0, optional=True)
-    eos_token_id: int | None = _field(_token_id, 2, optional=True)
-    decoder_start_token_id: int = _field(_row, 2)
-    forced_eos_token_id: int | None = _field(_row, 2, optional=True)
-    is_encoder_decoder: bool = _field(_always, True)
-    tie_word_embeddings: bool = _field(_always, True)
-    position_initializer_range: float | None = _field(
-        _spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
+    vocab_size: int = checked(size, 50265)
+    max_position_embeddings: int = checked(size, 1024, CONTEXT)
+    encoder_layers: int = checked(size, 12, LAYERS)
+    encoder_ffn_dim: int = checked(size, 4096)
+    encoder_attention_heads: int = checked(size, 16, HEADS)
+    decoder_layers: int = checked(size, 12, LAYERS)
+    decoder_ffn_dim: int = checked(size, 4096)
+    decoder_attention_heads: int = checked(size, 16, HEADS)
+    activation_function: str = checked(activation, "gelu")
+    d_model: int = checked(size, 1024, WIDTH)
+    dropout: float = checked(share, 0.1, DROPOUT)
+    attention_dropout: float = checked(share, 0.0, DROPOUT)
+    activation_dropout: float = checked(share, 0.0)
+    init_std: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    scale_embedding: bool = checked(flag, False)
+    pad_token_id: int = checked(row, 1)
+    bos_token_id: int | None = checked(token_id, 0, optional=True)
+    eos_token_id: int | None = checked(token_id, 2, optional=True)
+    decoder_start_token_id: int = checked(row, 2)
+    forced_eos_token_id: int | None = checked(row, 2, optional=True)
+    is_encoder_decoder: bool = checked(always, True)
+    tie_word_embeddings: bool = checked(always, True)
+    position_initializer_range: float | None = checked(
+        spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
 
     family: ClassVar = "bart"
 

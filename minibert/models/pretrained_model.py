@@ -186,18 +186,18 @@ class PretrainedModel(Module):
 
     def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int],
                    prefix: str = "") -> np.ndarray:
-        """The position ids, (1 or B, T): 0, 1, 2... unless given."""
+        """The position ids, (1 or B, T): one after the other unless given."""
         rows, tokens = shape
         if position_ids is None:
             self._check_length(tokens)
-            return np.arange(tokens)[None]
+            return self.config.first_position + np.arange(tokens)[None]
         position_ids = np.atleast_2d(position_ids)
         rows = 1 if len(position_ids) == 1 else rows
         return checked_ids(f"{prefix}position_ids", position_ids,
                            self.config.max_position_embeddings, (rows, tokens))
 
     def _check_length(self, tokens: int) -> None:
-        most = self.config.max_position_embeddings
+        most = self.config.context_length
         if tokens > most:
             raise InputError(f"{type(self).__name__}: {tokens} tokens are more than the {most} "
                              "positions that the model has: shorten the text")

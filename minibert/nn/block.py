@@ -41,7 +41,7 @@ class TransformerBlock(Module):
     `config.cross_attention` a third branch stands between the two."""
 
     __slots__ = ("attention", "attention_norm", "cross_attention", "cross_attention_norm",
-                 "feed_forward", "feed_forward_norm", "dropout", "norm_first")
+                 "feed_forward", "feed_forward_norm", "attention_dropout", "dropout", "norm_first")
 
     def __init__(self, config: BlockConfig):
         super().__init__()
@@ -54,6 +54,7 @@ class TransformerBlock(Module):
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.dropout = Dropout(config.dropout)
+        self.attention_dropout = Dropout(config.dropout * config.attention_output_dropout)
         self.norm_first = config.norm_first
 
     def forward(self, x: Tensor, inputs: AttentionInputs = AttentionInputs()) -> Tensor:
@@ -61,13 +62,13 @@ class TransformerBlock(Module):
         rng, cross, source = inputs.rng, self.cross_attention, inputs.encoder_hidden_states
         x = hook_point("hook_resid_pre", x)
         if self.norm_first:
-            x = x + self.dropout(self.attention(self.attention_norm(x), inputs), rng)
+            x = x + self.attention_dropout(self.attention(self.attention_norm(x), inputs), rng)
             x = hook_point("hook_resid_mid", x)
             if cross is not None:
                 x = x + self.dropout(cross(self.cross_attention_norm(x), inputs.cross, source), rng)
             x = x + self.dropout(self.feed_forward(self.feed_forward_norm(x)), rng)
             return hook_point("hook_resid_post", x)
-        x = hook_point("hook_resid_mid", x + self.dropout(self.attention(x, inputs), rng))
+        x = hook_point("hook_resid_mid", x + self.attention_dropout(self.attention(x, inputs), rng))
         x = self.attention_norm(x)
         if cross is not None:
             x = self.cross_attention_norm(x + self.dropout(cross(x, inputs.cross, source), rng))

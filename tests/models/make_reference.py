@@ -26,7 +26,8 @@ from safetensors.torch import save_file
 
 HERE = Path(__file__).parent / "reference"
 B, T, V, C = 3, 7, 17, 12
-MASKS = {"Bert": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1]]),
+WITH_A_HOLE = torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 1, 1]])
+MASKS = {"Bert": WITH_A_HOLE, "Robe": WITH_A_HOLE, "Dist": WITH_A_HOLE,
          "Bart": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0]]),
          "GPT2": torch.tensor([[1] * 7, [1, 1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1, 1]])}
 
@@ -34,6 +35,9 @@ BERT = dict(vocab_size=V, hidden_size=C, num_hidden_layers=2, num_attention_head
             intermediate_size=10, max_position_embeddings=9)
 GPT2 = dict(vocab_size=V, n_embd=C, n_layer=2, n_head=3, n_positions=9, n_inner=10, bos_token_id=1,
             eos_token_id=1)
+ROBERTA = BERT | dict(type_vocab_size=1)  # padding is 1: positions 2 to 8
+DISTILBERT = dict(vocab_size=V, dim=C, n_layers=2, n_heads=3, hidden_dim=10,
+                  max_position_embeddings=9)
 BART = dict(vocab_size=V, d_model=C, encoder_layers=2, encoder_attention_heads=3,
             encoder_ffn_dim=10, decoder_ffn_dim=11, max_position_embeddings=9, dropout=0.1)
 
@@ -51,10 +55,13 @@ def make(folder, config, with_labels):
             is_scale = key.lower().endswith("norm.weight") or "ln_" in key and "weight" in key
             parameter.normal_(1.0 if is_scale else 0.0, 0.5)
         for _, buffer in model.named_buffers():
-            buffer.normal_(0.0, 0.5)  # final_logits_bias
+            if buffer.is_floating_point():  # final_logits_bias
+                buffer.normal_(0.0, 0.5)
     mask = MASKS[name[:4]]
     inputs = {"input_ids": torch.randint(1, V, (B, T)), "attention_mask": mask}
     inputs["input_ids"] *= mask
+    if name.startswith("Roberta"):  # where its padding is, the positions do not count
+        inputs["input_ids"] = torch.where(mask == 1, inputs["input_ids"].clamp(2), 1)
     if name == "BartModel":  # its decoder reads the ids of the encoder, shifted to the right
         inputs["decoder_attention_mask"] = mask
     if name == "BertForQuestionAnswering":
@@ -63,7 +70,7 @@ def make(folder, config, with_labels):
         inputs["token_type_ids"] = torch.randint(0, 2, (B, T))
     if name in ("BertForMaskedLM", "GPT2Model"):
         inputs["position_ids"] = torch.randint(0, 9, (B, T))
-    if name == "BertForMultipleChoice":  # each question with its two choices, (B, 2, T)
+    if name.endswith("ForMultipleChoice"):  # each question with its two choices, (B, 2, T)
         more = {key: value.flip(0) for key, value in inputs.items()}
         more["input_ids"] = more["input_ids"] * torch.randint(1, 3, (B, T)) % V
         inputs = {key: torch.stack([value, more[key]], 1)[..., :5] for key, value in inputs.items()}
@@ -137,9 +144,9 @@ def pooled_weights(mask):
 
 def loss_of(model, inputs, output, labels):
     name = type(model).__name__
-    if name in ("BertModel", "GPT2Model", "BartModel"):
+    if name.endswith("Model") and "LM" not in name:
         loss = (output.last_hidden_state * labels["upstream"]).sum()
-        if name == "BertModel":
+        if "upstream_pooler" in labels:
             loss = loss + (output.pooler_output * labels["upstream_pooler"]).sum()
         return loss
     if name == "BertForPreTraining":
@@ -147,7 +154,7 @@ def loss_of(model, inputs, output, labels):
                 + F.cross_entropy(output.seq_relationship_logits, labels["next_sentence_label"]))
     if name == "BertForNextSentencePrediction":
         return F.cross_entropy(output.logits, labels["labels"])
-    if name in ("BertForMaskedLM", "BartForConditionalGeneration"):
+    if name.endswith(("ForMaskedLM", "ForConditionalGeneration")):
         return F.cross_entropy(output.logits.flatten(0, 1), labels["labels"].flatten())
     if name == "GPT2LMHeadModel":
         return F.cross_entropy(output.logits[:, :-1].flatten(0, 1),
@@ -179,6 +186,24 @@ if __name__ == "__main__":
          {"start_positions": starts, "end_positions": ends})
     make("GPT2ForSequenceClassification", gpt2(**GPT2, num_labels=3, pad_token_id=0),
          {"labels": classes})
+
+    roberta, distilbert = transformers.RobertaConfig, transformers.DistilBertConfig
+    for family, config in (("Roberta", roberta(**ROBERTA)), ("DistilBert",
+                                                             distilbert(**DISTILBERT))):
+        more = {"upstream_pooler": pooled_weights} if family == "Roberta" else {}
+        make(f"{family}Model", config, {"upstream": weights} | more)
+        make(f"{family}ForMultipleChoice", config, {"labels": pairs})
+        make(f"{family}ForQuestionAnswering", config,
+             {"start_positions": starts, "end_positions": ends})
+    make("RobertaForMaskedLM", roberta(**ROBERTA, hidden_act="relu"), {"labels": words})
+    make("RobertaForSequenceClassification", roberta(**ROBERTA, num_labels=3),
+         {"labels": classes})
+    make("RobertaForTokenClassification", roberta(**ROBERTA, num_labels=V), {"labels": words})
+    make("DistilBertForMaskedLM", distilbert(**DISTILBERT, activation="relu"), {"labels": words})
+    make("DistilBertForSequenceClassification", distilbert(**DISTILBERT, num_labels=3),
+         {"labels": classes})
+    make("DistilBertForTokenClassification", distilbert(**DISTILBERT, num_labels=V),
+         {"labels": words})
 
     make("BartModel", bart(**BART, decoder_layers=1, decoder_attention_heads=2),
          {"upstream": weights})

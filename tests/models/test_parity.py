@@ -35,7 +35,8 @@ def at_tokens(array, name, masks):
 
 
 def test_every_class_is_compared():
-    classes = {name for name in vars(mb) if name.startswith(("Bert", "GPT2", "Bart"))
+    classes = {name for name in vars(mb)
+               if name.startswith(("Bert", "GPT2", "Bart", "Roberta", "DistilBert"))
                and hasattr(getattr(mb, name), "from_pretrained") and "Tokenizer" not in name}
     assert {name.partition("_")[0] for name in FOLDERS} == classes
 

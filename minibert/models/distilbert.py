@@ -1,0 +1,127 @@
+"""DistilBERT: half of BERT's layers, without segments and pooler (Sanh et al. 2019, section 3).
+
+The classes are BERT's; the config says what differs: its heads for a text have a hidden layer, and
+no dropout follows attention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from minibert.models.bert import BertModel
+from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
+                                        BertForQuestionAnswering, BertForSequenceClassification,
+                                        BertForTokenClassification)
+from minibert.models.config import ModelConfig
+from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
+                                           WIDTH, activation, checked, share, size, spread,
+                                           token_id)
+from minibert.nn.attention import BlockConfig
+from minibert.validate import flag
+
+
+@dataclass(frozen=True)
+class DistilBertConfig(ModelConfig):
+    """Hugging Face's DistilBertConfig. BERT's names for the same values are properties."""
+
+    vocab_size: int = checked(size, 30522)
+    max_position_embeddings: int = checked(size, 512, CONTEXT)
+    n_layers: int = checked(size, 6, LAYERS)
+    n_heads: int = checked(size, 12, HEADS)
+    dim: int = checked(size, 768, WIDTH)
+    hidden_dim: int = checked(size, 3072)
+    dropout: float = checked(share, 0.1, DROPOUT)
+    attention_dropout: float = checked(share, 0.1, DROPOUT)
+    activation: str = checked(activation, "gelu")
+    initializer_range: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    qa_dropout: float = checked(share, 0.1)
+    seq_classif_dropout: float = checked(share, 0.2)
+    pad_token_id: int | None = checked(token_id, 0, optional=True)
+    tie_word_embeddings: bool = checked(flag, True)
+
+    family: ClassVar = "distilbert"
+    type_vocab_size: ClassVar = 0
+    layer_norm_eps: ClassVar = 1e-12
+    has_pooler: ClassVar = False
+    classifier_act: ClassVar = "relu"
+    classifier_dropout: ClassVar = None  # of a tag: `dropout`
+    position_initializer_range: ClassVar = None
+
+    @property
+    def block_config(self) -> BlockConfig:
+        """The config of each block."""
+        return BlockConfig(hidden_size=self.dim, num_heads=self.n_heads,
+                           intermediate_size=self.hidden_dim, activation=self.activation,
+                           dropout=self.dropout, attention_dropout=self.attention_dropout,
+                           attention_output_dropout=False, layer_norm_eps=self.layer_norm_eps)
+
+    @property
+    def hidden_size(self) -> int:
+        return self.dim
+
+    @property
+    def num_hidden_layers(self) -> int:
+        return self.n_layers
+
+    @property
+    def num_attention_heads(self) -> int:
+        return self.n_heads
+
+    @property
+    def intermediate_size(self) -> int:
+        return self.hidden_dim
+
+    @property
+    def hidden_dropout_prob(self) -> float:
+        return self.dropout
+
+    @property
+    def mlm_act(self) -> str:
+        return self.activation
+
+    @property
+    def head_dropout(self) -> float:
+        return self.seq_classif_dropout
+
+
+class DistilBertModel(BertModel):
+    """The bare model: see BertModel. There is no pooler_output."""
+
+    __slots__ = ()
+    config_class = DistilBertConfig
+
+
+class DistilBertForMaskedLM(BertForMaskedLM):
+    """DistilBERT with the masked LM head: see BertForMaskedLM."""
+
+    __slots__ = ()
+    config_class = DistilBertConfig
+
+
+class DistilBertForSequenceClassification(BertForSequenceClassification):
+    """The class of a text or pair, or a number: see BertForSequenceClassification."""
+
+    __slots__ = ()
+    config_class = DistilBertConfig
+
+
+class DistilBertForTokenClassification(BertForTokenClassification):
+    """A tag for every token: see BertForTokenClassification."""
+
+    __slots__ = ()
+    config_class = DistilBertConfig
+
+
+class DistilBertForMultipleChoice(BertForMultipleChoice):
+    """The best of several endings: see BertForMultipleChoice."""
+
+    __slots__ = ()
+    config_class = DistilBertConfig
+
+
+class DistilBertForQuestionAnswering(BertForQuestionAnswering):
+    """The span that answers a question: see BertForQuestionAnswering."""
+
+    __slots__ = ()
+    config_class = DistilBertConfig
