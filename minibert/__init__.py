@@ -33,6 +33,7 @@ from minibert.models.roberta import (RobertaConfig, RobertaForMaskedLM, RobertaF
                                      RobertaForTokenClassification, RobertaModel)
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
+from minibert.tokenizers.roberta import RobertaTokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training import optim, schedules
 from minibert.training.optim import clip_grad_norm_

@@ -1,8 +1,8 @@
 """Files and keys of Hugging Face's folders, and the use that is made of each.
 
 The tables hold what transformers 4 and 5 and sentence-transformers write for BERT, GPT-2, BART,
-WordPiece and byte-level BPE. USED: read and obeyed. HARMLESS: changes no id, text, vector or logit
-that is computed here. A tuple: the only values that are read; every other value is refused by
+RoBERTa, DistilBERT, WordPiece and byte-level BPE. USED: read and obeyed. HARMLESS: changes no id,
+text, vector or logit that is computed here. A tuple: the only values that are read; every other value is refused by
 name. A key that stands in no table gives a warning that names it. README.md of this folder shows
 the tables.
 """
@@ -49,7 +49,7 @@ TOKENIZER_CONFIG: dict[str, Rule] = {
     "cls_token": USED, "mask_token": USED, "add_bos_token": USED, "add_eos_token": USED,
     # slow tokenizers of transformers 4
     "do_basic_tokenize": (True,), "never_split": (None, []), "wordpieces_prefix": ("##",),
-    "errors": ("replace",), "add_prefix_space": (False, None), "trim_offsets": (False, None),
+    "errors": ("replace",), "add_prefix_space": (False, None), "trim_offsets": USED,
     "split_special_tokens": (False,), "pad_token_type_id": (0,), "auto_map": (None, {}),
     "do_word_tokenize": (True,), "do_subword_tokenize": (True,),
     "word_tokenizer_type": ("basic",), "subword_tokenizer_type": ("wordpiece",),

@@ -12,13 +12,12 @@ from minibert.ancestors.model import AncestorModel
 from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import open_ancestor, open_model
+from minibert.cli.folders import ENCODERS, open_ancestor, open_model
 from minibert.cli.pooling import Pooling, pool, read_pooling
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
 from minibert.nn.module import evaluating
 from minibert.tokenizers.base import Tokenizer
-from minibert.tokenizers.wordpiece import BertTokenizer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +33,10 @@ def run(folder: str, texts: list[str]) -> int:
     if ancestor is not None:
         vectors = ancestor_vectors(*ancestor, texts)
     else:
-        model, tokenizer = open_model(str(where), (BertModel,), "embed")
-        if not isinstance(tokenizer, BertTokenizer):
-            raise InputError(f"{folder}: its tokenizer is no BertTokenizer: embed needs one")
+        model, tokenizer = open_model(str(where), ENCODERS, "embed")
+        if not hasattr(tokenizer, "pad_token_id"):
+            raise InputError(f"{folder}: its tokenizer has no padding: embed needs a BertTokenizer "
+                             "or RobertaTokenizer")
         vectors = embed(model, tokenizer, texts, pooling=pooling)
     np.savetxt(sys.stdout, vectors, fmt="%9.6f")
     if len(vectors) > 1:
@@ -59,14 +59,14 @@ def ancestor_vectors(model: AncestorModel, tokenizer: Tokenizer, texts: list[str
     return np.stack(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def embed(model: BertModel, tokenizer: BertTokenizer, texts: list[str],
+def embed(model: BertModel, tokenizer: Tokenizer, texts: list[str],
           batch_size: int = 32, pooling: Pooling = Pooling()) -> np.ndarray:
     """One vector per text, (N, C times the number of modes): the last hidden states, pooled.
 
     Texts of similar length share a batch, so that little is padded; what is beyond
     `pooling.longest` tokens, the tokenizer's model_max_length or the model's positions is cut off.
     """
-    limits = (pooling.longest, tokenizer.model_max_length, model.config.max_position_embeddings)
+    limits = (pooling.longest, tokenizer.model_max_length, model.config.context_length)
     longest = min(limit for limit in limits if limit is not None)
     encoded = [tokenizer(text, truncation=True, max_length=longest) for text in texts]
     order = sorted(range(len(texts)), key=[len(row["input_ids"]) for row in encoded].__getitem__)

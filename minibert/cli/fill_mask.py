@@ -52,14 +52,14 @@ def fill_mask(model: PretrainedModel | AncestorModel, tokenizer: Tokenizer, text
         ids[0] = tokenizer.sep_token_id  # a document of the stream
         gaps = np.flatnonzero(ids == tokenizer.mask_token_id)
         return _likeliest(tokenizer, np.exp(model.gap(np.tile(ids, (len(gaps), 1)), gaps)), top)
-    return fill_gaps(model, tokenizer, np.array([encoded["input_ids"]]),
-                     np.array([encoded["token_type_ids"]]), top)
+    types = np.array([encoded["token_type_ids"]]) if tokenizer.has_segments else None
+    return fill_gaps(model, tokenizer, np.array([encoded["input_ids"]]), types, top)
 
 
-def fill_gaps(model: PretrainedModel, tokenizer: Tokenizer, ids: np.ndarray, types: np.ndarray,
-              top: int) -> list[list[tuple[str, float]]]:
-    """The same as fill_mask for token ids and segment ids, both (1, T). Errors: InputError for
-    logits that are not finite."""
+def fill_gaps(model: PretrainedModel, tokenizer: Tokenizer, ids: np.ndarray,
+              types: np.ndarray | None, top: int) -> list[list[tuple[str, float]]]:
+    """The same as fill_mask for token ids and segment ids (None without segments), both (1, T).
+    Errors: InputError for logits that are not finite."""
     with evaluating(model), no_grad():
         outputs = model(ids, token_type_ids=types)
     logits = getattr(outputs, "prediction_logits", None)

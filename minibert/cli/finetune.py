@@ -24,6 +24,7 @@ from minibert.errors import InputError
 from minibert.finetuning.build_model import freeze_below, head_class, pretrained_model
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import Task
+from minibert.models.architectures import Architecture
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count, keep_freed_memory
@@ -120,22 +121,22 @@ class FineTuning(Training):
         if not self.resume:
             options = replace(options, task=learned_from(options.task, train, options.file("train"),
                                                          options.class_weights))
-        task = task_of(options.task, tokenizer_of(self.folder, config.vocab_size))
+        task = task_of(options.task, tokenizer_of(self.folder, config))
         objective = FineTuningObjective(task, train, dev, options.batch, self.words["seed"])
         settings = settings_of(self.words, options, objective, config.hidden_size)
         if self.resume:
             check_steps("--epochs", options.epochs, settings.steps, self.run.state()["step"])
-        model = self._make_model(task, architecture.left_to_right)
+        model = self._make_model(task, architecture)
         model.gradient_checkpointing = options.gradient_checkpointing
         self.options = options
         return Trainer(model, objective, settings, tokenizer=task.reading.tokenizer,
                        about=options.about(), report=report)
 
-    def _make_model(self, task: Task, left_to_right: bool) -> PretrainedModel:
+    def _make_model(self, task: Task, architecture: Architecture) -> PretrainedModel:
         """The run's own model, or one with a new head; its frozen layers."""
         options = self.options
         if self.resume:
-            model = head_class(task.name, left_to_right).from_pretrained(self.folder)
+            model = head_class(task.name, architecture).from_pretrained(self.folder)
         else:
             model = pretrained_model(task, self.folder, self.words["seed"], options.dropout)
         layers = options.freeze_layers
@@ -201,7 +202,8 @@ def new(name: str, out: str | None, named: dict) -> FineTuning:
     run.check_free()
     folder = model_folders(named["from"])[0]
     architecture, config = config_of(folder)
-    positions = config.max_position_embeddings
+    positions = config.context_length
+    head_class(name, architecture)  # raises where there is none
     task = {"task": name, "left_to_right": architecture.left_to_right,
             **longest_windows(name, positions)}
     if "max_length" in named:

@@ -12,7 +12,8 @@ from minibert.ancestors.model import AncestorModel
 from minibert.atomic_files import read_json
 from minibert.checkpoints.hugging_face import load_folder
 from minibert.errors import InputError
-from minibert.models.architectures import BART, BERT, GPT, Architecture, architecture_of, class_name
+from minibert.models.architectures import (BART, BERT, DISTILBERT, GPT, ROBERTA, Architecture,
+                                           architecture_of, class_name)
 from minibert.models.bert import BertForPreTraining
 from minibert.models.bert_tasks import BertForMaskedLM, BertForNextSentencePrediction
 from minibert.models.config import ModelConfig, config_from_dict, option_values
@@ -22,11 +23,13 @@ from minibert.tokenizers.characters import CharTokenizer, load_tokenizer
 from minibert.training.run_folder import Run
 
 # The classes with the head for each purpose, the preferred one first.
-MASKED_LM = (BertForPreTraining, BertForMaskedLM)
+MASKED_LM = (BertForPreTraining, BertForMaskedLM, ROBERTA.pretraining, DISTILBERT.pretraining)
 NEXT_SENTENCE = (BertForPreTraining, BertForNextSentencePrediction)
 LANGUAGE_MODEL = (GPT.pretraining,)
 GENERATORS = (GPT.pretraining, BART.pretraining)
-ANY_MODEL = (BERT.pretraining, *BERT.other_pretraining, BERT.bare, GPT.pretraining)
+ENCODERS = (BERT.bare, ROBERTA.bare, DISTILBERT.bare)
+ANY_MODEL = (BERT.pretraining, *BERT.other_pretraining, GPT.pretraining, ROBERTA.pretraining,
+             DISTILBERT.pretraining, *ENCODERS)
 
 
 def find_run(name: str) -> Run:
@@ -64,7 +67,7 @@ def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: s
         for model_class in _fitting(values, classes):
             model, info = model_class.from_pretrained(folder, output_loading_info=True)
             if all([weight.startswith("pooler.") for weight in info["missing_keys"]]):
-                return model, load_tokenizer(folder, model.config.vocab_size)
+                return model, _tokenizer_for(folder, model.config)
         found.append(kind_of(values))
     wanted = " or ".join([model_class.__name__ for model_class in classes])
     raise InputError(f"{name}: holds {' and '.join(found)}: {purpose} needs the weights of "
@@ -125,10 +128,17 @@ def config_of(folder: str | Path) -> tuple[Architecture, ModelConfig]:
         raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
 
 
-def tokenizer_of(folder: str | Path, vocab_size: int) -> Tokenizer:
+def _tokenizer_for(folder: str | Path, config: ModelConfig) -> Tokenizer:
+    """The tokenizer of a model's folder; without segments where the model has one or none."""
+    tokenizer = load_tokenizer(folder, config.vocab_size)
+    tokenizer.has_segments &= getattr(config, "type_vocab_size", 2) > 1
+    return tokenizer
+
+
+def tokenizer_of(folder: str | Path, config: ModelConfig) -> Tokenizer:
     """The tokenizer of a model's folder, as it is when a model trains: characters that it does not
     have are unknown, not an error."""
-    tokenizer = load_tokenizer(folder, vocab_size)
+    tokenizer = _tokenizer_for(folder, config)
     if isinstance(tokenizer, CharTokenizer):
         tokenizer.errors = "replace"
     return tokenizer
@@ -144,7 +154,7 @@ def description(folder: Path) -> dict[str, object]:
     architecture, config = config_of(folder)
     values, file = load_folder(folder)
     found = {"model": architecture.name, "class": kind_of(values), **option_values(config),
-             "vocab_size": config.vocab_size,
+             "context": config.context_length, "vocab_size": config.vocab_size,
              "weights": f"{sum([math.prod(file.shape(name)) for name in file]):,}"}
     if config.id2label != type(config)().id2label:
         found["labels"] = list(config.id2label.values())

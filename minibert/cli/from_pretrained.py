@@ -27,7 +27,7 @@ def resolved_from(model: str, given: Mapping[str, object]) -> PretrainOptions:
     """
     folder = folder_of(given["from"], model)
     _, config = config_of(folder)
-    tokenizer = tokenizer_of(folder, config.vocab_size)
+    tokenizer = tokenizer_of(folder, config)
     settled = option_values(config) | {"vocab_size": tokenizer.vocab_size,
                                        "tokenizer": _kind(tokenizer)}
     positions = settled.pop("context")
@@ -67,4 +67,4 @@ def opened(folder: Path, architecture: Architecture) -> tuple[PretrainedModel, T
     """The model of a folder in float32, with the heads that pre-training needs (a warning names
     those that are new), and its tokenizer."""
     model = architecture.pretraining.from_pretrained(folder).float()
-    return model, tokenizer_of(folder, model.config.vocab_size)
+    return model, tokenizer_of(folder, model.config)

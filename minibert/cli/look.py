@@ -25,7 +25,7 @@ from minibert.look.run import add_training
 from minibert.look.subject import Subject, make_subject
 from minibert.look.terminal import terminal_text
 from minibert.look.tree import add_tree
-from minibert.models.architectures import BERT, GPT, classes_of
+from minibert.models.architectures import BERT, DISTILBERT, GPT, ROBERTA, classes_of
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
@@ -35,7 +35,8 @@ SPEED = 5e10  # operations in a second, measured on one core with BERT-base's si
 VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "tree", "run")
 SEARCH = (*SAMPLING, *BEAMS, "repetition_penalty", "num_beams")  # options of `generate`
 # The class that wrote a folder is preferred; else the first whose weights are all there.
-CLASSES = (*classes_of(BERT), *classes_of(GPT))
+CLASSES = tuple([one for architecture in (BERT, GPT, ROBERTA, DISTILBERT)
+                 for one in classes_of(architecture)])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ from minibert.cli.pretrain_options import (PretrainOptions, architecture_named, 
                                            stored_words)
 from minibert.cli.resume import check_steps, state_to_resume
 from minibert.data.corpora import Corpus
-from minibert.models.architectures import ARCHITECTURES
+from minibert.models.architectures import PRETRAINED_HERE
 from minibert.models.config import option_fields, option_type
 from minibert.training.machine import core_count, keep_freed_memory
 from minibert.training.report import Report, in_words
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_model_options(group) -> None:
     """The options of the models, from the table in models/config.py."""
     added = set()
-    for architecture in ARCHITECTURES:
+    for architecture in PRETRAINED_HERE:
         for option, fields in option_fields(architecture.config_class).items():
             if option.help is None or option.name in added:
                 continue

@@ -13,7 +13,7 @@ from minibert.cli.defaults import (COMMON, CORPUS, EVALUATIONS, LONGEST_WARMUP, 
 from minibert.cli.resume import options_from_state, settings_from_state, stored
 from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
-from minibert.models.architectures import ARCHITECTURES, Architecture
+from minibert.models.architectures import PRETRAINED_HERE, Architecture
 from minibert.models.config import (INITIALIZER_RANGE, ModelConfig, config_from_options,
                                     option_fields, option_values)
 from minibert.pretraining.masked_lm import MASK_PROBABILITY
@@ -80,7 +80,7 @@ class PretrainOptions:
 
 def architecture_named(model: str) -> Architecture:
     """The architecture of `pretrain bert`, `pretrain gpt` or `pretrain bart`."""
-    return next(one for one in ARCHITECTURES if one.name == model)
+    return next(one for one in PRETRAINED_HERE if one.name == model)
 
 
 def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None = None
@@ -146,7 +146,7 @@ def check_combination(model: str, given: Mapping[str, object]) -> None:
 def options_of_others(model: str) -> dict[str, str]:
     """{name: other model} of the options that `model` does not have, which another one has."""
     options = {one.name: {option.name for option in option_fields(one.config_class)}
-               for one in ARCHITECTURES}
+               for one in PRETRAINED_HERE}
     options["bert"] |= {"no_next_sentence", "mlm_probability", "film"}
     options["gpt"] |= {"film"}
     own = set().union(*options.values()) if model == "both" else options[model]

@@ -202,8 +202,8 @@ def open_finetuned(name: str, tasks: tuple[str, ...], purpose: str, **changes) -
         options = _options_of_head(name, folder, architecture, config, tasks, purpose,
                                    changes.get("pair_column") is not None)
     options = replace(options, **changes)
-    model = head_class(options.task, architecture.left_to_right).from_pretrained(folder)
-    return FineTuned(options, task_of(options, tokenizer_of(folder, config.vocab_size)), model, run)
+    model = head_class(options.task, architecture).from_pretrained(folder)
+    return FineTuned(options, task_of(options, tokenizer_of(folder, config)), model, run)
 
 
 def _options_of_head(name: str, folder: Path, architecture: Architecture, config: ModelConfig,
@@ -223,6 +223,6 @@ def _options_of_head(name: str, folder: Path, architecture: Architecture, config
     is_sentence = task in ("classify", "pair")
     regression = is_sentence and (config.problem_type == "regression" or config.num_labels == 1)
     labels = tuple(config.id2label.values()) if is_sentence or task == "tag" else None
-    return TaskOptions(task, **longest_windows(task, config.max_position_embeddings),
+    return TaskOptions(task, **longest_windows(task, config.context_length),
                        left_to_right=architecture.left_to_right, regression=regression,
                        labels=None if regression else labels)

@@ -5,46 +5,42 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from minibert.atomic_files import read_json
 from minibert.errors import InputError
 from minibert.finetuning.tasks.base import Task
+from minibert.models.architectures import ARCHITECTURES, Architecture, architecture_of
 from minibert.models.bert import BertModel, BertPretrainedModel
-from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
-                                        BertForSequenceClassification, BertForTokenClassification)
-from minibert.models.config import BertConfig, GPT2Config
-from minibert.models.gpt import GPT2ForSequenceClassification, GPT2Model
+from minibert.models.config import DROPOUT, ModelConfig, option_fields
+from minibert.models.gpt import GPT2Model
 from minibert.models.pretrained_model import PretrainedModel
 
-HEADS = {"classify": BertForSequenceClassification, "pair": BertForSequenceClassification,
-         "choice": BertForMultipleChoice, "tag": BertForTokenClassification,
-         "answer": BertForQuestionAnswering}
-GPT_HEADS = {"classify": GPT2ForSequenceClassification, "pair": GPT2ForSequenceClassification}
+
+def head_class(task: str, architecture: Architecture) -> type[PretrainedModel]:
+    """The class of the model for a task. Errors: InputError for a GPT, or a BART, that has no head
+    for it."""
+    if task not in architecture.heads:
+        name, heads = architecture.name.upper(), " and ".join(architecture.heads) or "no task"
+        raise InputError(f"a {name} is fine-tuned for {heads} only: give a BERT for {task}")
+    return architecture.heads[task]
 
 
-def head_class(task: str, left_to_right: bool) -> type[PretrainedModel]:
-    """The class of the model for a task. Errors: a GPT for what it has no head for."""
-    if left_to_right and task not in GPT_HEADS:
-        raise InputError(f"a GPT is fine-tuned for {' and '.join(GPT_HEADS)} only: give a BERT for "
-                         f"{task}")
-    return (GPT_HEADS if left_to_right else HEADS)[task]
-
-
-def config_changes(task: Task, dropout: float | None = None) -> dict:
+def config_changes(task: Task, architecture: Architecture, dropout: float | None = None) -> dict:
     """The config fields that a task sets: its labels, what a GPT pads with, and a dropout other
     than that of pre-training."""
     labels = getattr(task, "labels", None)
     if labels is not None:
         changes = {"num_labels": len(labels), "id2label": dict(enumerate(labels))}
     else:  # a number for a text; the start and the end of an answer
-        changes = {"num_labels": 1 if task.name in GPT_HEADS else 2, "id2label": None}
+        changes = {"num_labels": 1 if task.name in ("classify", "pair") else 2, "id2label": None}
     if task.reading.left_to_right:
         changes["pad_token_id"] = task.reading.pad_id
     if dropout is not None:
-        names = (("resid_pdrop", "embd_pdrop", "attn_pdrop") if task.reading.left_to_right
-                 else ("hidden_dropout_prob", "attention_probs_dropout_prob"))
-        changes |= dict.fromkeys(names, dropout)
+        fields = option_fields(architecture.config_class)[DROPOUT]
+        changes |= dict.fromkeys([one.name for one in fields], dropout)
     return changes
 
 
@@ -53,10 +49,11 @@ def pretrained_model(task: Task, folder: str | os.PathLike, rng: np.random.Gener
     """The encoder of a model's folder with a new head, drawn by `rng`, whatever head is there. A
     warning names what else was not there and is drawn (a pooler that no pre-training has
     taught)."""
-    bare_class = GPT2Model if task.reading.left_to_right else BertModel
-    bare, info = bare_class.from_pretrained(folder, rng, output_loading_info=True,
-                                            **config_changes(task, dropout))
-    model = head_class(task.name, task.reading.left_to_right)(bare.config, rng)
+    architecture = architecture_of(read_json(Path(folder) / "config.json"))
+    head = head_class(task.name, architecture)
+    bare, info = architecture.bare.from_pretrained(folder, rng, output_loading_info=True,
+                                                   **config_changes(task, architecture, dropout))
+    model = head(bare.config, rng)
     encoder, arrays = encoder_of(model), bare.state_dict()
     names = list(encoder.state_dict())
     encoder.load_state_dict({name: arrays[name] for name in names})
@@ -67,11 +64,12 @@ def pretrained_model(task: Task, folder: str | os.PathLike, rng: np.random.Gener
     return model
 
 
-def fresh_model(task: Task, config: BertConfig | GPT2Config, rng: np.random.Generator | int = 0
+def fresh_model(task: Task, config: ModelConfig, rng: np.random.Generator | int = 0
                 ) -> PretrainedModel:
     """A model with random weights, to compare with."""
-    head = head_class(task.name, task.reading.left_to_right)
-    return head(replace(config, **config_changes(task)), rng)
+    architecture = next(one for one in ARCHITECTURES if type(config) is one.config_class)
+    head = head_class(task.name, architecture)
+    return head(replace(config, **config_changes(task, architecture)), rng)
 
 
 def encoder_of(model: PretrainedModel) -> BertModel | GPT2Model:

@@ -9,6 +9,8 @@ import numpy as np
 from minibert.errors import InputError
 from minibert.pretraining.objective import shard_rows
 from minibert.tokenizers.base import Piece, Tokenizer
+from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+from minibert.tokenizers.roberta import RobertaTokenizer
 from minibert.tokenizers.truncation import cut_windows
 from minibert.validate import whole_number
 
@@ -18,7 +20,8 @@ class Reading:
     """The encoding of texts for a model: at most `max_length` tokens, longer texts in windows of
     which neighbours share `overlap` tokens (Hugging Face's `stride`; a step is a window less that).
 
-    BERT's inputs are [CLS] A [SEP] or [CLS] A [SEP] B [SEP]. A GPT's (`left_to_right`) are its
+    BERT's inputs are [CLS] A [SEP] or [CLS] A [SEP] B [SEP], RoBERTa's have two separators between A
+    and B. A GPT's (`left_to_right`) are its
     separator and A, then the separator and B, as in its pre-training; its prediction comes from the
     last token. Errors: a tokenizer without [CLS] for BERT, sizes that leave no room.
     """
@@ -60,9 +63,19 @@ class Reading:
             pieces.append((token, start, end))
         return pieces
 
+    def word_ids(self, word: str) -> list[int]:
+        """The ids of a word in a sentence: with the blank before it where tokens have blanks."""
+        return self.ids(f" {word}" if isinstance(self.tokenizer, GPT2Tokenizer) else word)
+
+    @property
+    def separators(self) -> int:
+        """The number of special tokens between two texts."""
+        return 2 if isinstance(self.tokenizer, RobertaTokenizer) and not self.left_to_right else 1
+
     def room(self, texts: int) -> int:
         """The number of tokens of one text, or of two, beside the special ones."""
-        return self.max_length - (texts if self.left_to_right else texts + 1)
+        added = (texts - 1) * self.separators + (1 if self.left_to_right else 2)
+        return self.max_length - added
 
     def framed(self, first: Sequence[int], second: Sequence[int] | None = None
                ) -> tuple[list[int], list[int]]:
@@ -72,7 +85,7 @@ class Reading:
         ids = [*start, *first, *end]
         if second is None:
             return ids, [0] * len(ids)
-        rest = [*([sep] if self.left_to_right else []), *second, *end]
+        rest = [*[sep] * (self.separators - len(end)), *second, *end]
         return ids + rest, [0] * len(ids) + [1] * len(rest)
 
     def pair(self, first: str, second: str) -> tuple[list[int], list[int], bool]:
@@ -107,7 +120,7 @@ CUT = "lost the end of a text, to fit"  # a note
 
 @dataclass(frozen=True)
 class Batch:
-    """The inputs of a model: ids, segments (None for a GPT) and attention mask (B, T), or (B, N, T)
+    """The inputs of a model: ids, segments (None without them) and attention mask (B, T), or (B, N, T)
     for N endings; and labels (B, ...), None where they are to be predicted."""
 
     input_ids: np.ndarray
@@ -135,7 +148,8 @@ def batch_of(reading: Reading, windows: Sequence[Window], labels: np.ndarray | N
     attended = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
     ids = padded([window.ids for window in windows], reading.pad_id)
     types = padded([window.types for window in windows], 0)
-    return Batch(ids, None if reading.left_to_right else types, attended, labels)
+    has_segments = reading.tokenizer.has_segments and not reading.left_to_right
+    return Batch(ids, types if has_segments else None, attended, labels)
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:

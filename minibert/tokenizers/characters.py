@@ -8,8 +8,8 @@ from minibert.atomic_files import read_json
 from minibert.errors import InputError
 from minibert.tokenizers.base import Tokenizer, checked_texts
 from minibert.tokenizers.byte_level_bpe import FILES as GPT2_FILES
-from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.post_processing import Piece
+from minibert.tokenizers.roberta import byte_level_class
 from minibert.tokenizers.tokenizer_folder import save_files
 from minibert.tokenizers.wordpiece import SPECIALS as BERT_SPECIALS
 from minibert.tokenizers.wordpiece import BertTokenizer
@@ -99,14 +99,14 @@ def _tokenizer_class(folder: Path) -> type[Tokenizer]:
         found[FILE_NAME] = CharTokenizer
     for name, _ in GPT2_FILES:
         if (folder / name).exists():
-            found[name] = GPT2Tokenizer
+            found[name] = byte_level_class(folder)
     if (folder / "vocab.txt").exists():
         found["vocab.txt"] = BertTokenizer
     path = folder / "tokenizer.json"
     if path.exists():
         model = read_json(path).get("model")
         is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
-        found["tokenizer.json"] = GPT2Tokenizer if is_bpe else BertTokenizer
+        found["tokenizer.json"] = byte_level_class(folder) if is_bpe else BertTokenizer
     if not found:
         raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, "
                          "vocab.json with merges.txt, or tokenizer.json); give the folder of a run "

@@ -1,8 +1,9 @@
 """Templates: the special tokens that a call adds around one or two texts.
 
-[CLS] A [SEP] and [CLS] A [SEP] B [SEP] for BERT (Devlin et al. 2019, figure 2), the bare texts for
-GPT-2. A template is Hugging Face's TemplateProcessing: parts in order, each a special token's id,
-or a text ("A" or "B"), with the segment (token_type_id) of its tokens.
+[CLS] A [SEP] and [CLS] A [SEP] B [SEP] for BERT (Devlin et al. 2019, figure 2), <s> A </s> and
+<s> A </s></s> B </s> for RoBERTa, the bare texts for GPT-2. A template is Hugging Face's
+TemplateProcessing: parts in order, each a special token's id, or a text ("A" or "B"), with the
+segment (token_type_id) of its tokens.
 """
 
 from collections.abc import Mapping
@@ -45,6 +46,12 @@ def bert_template(cls: int, sep: int) -> Template:
     return Template(single, (*single, ("B", 1), (sep, 1)))
 
 
+def roberta_template(cls: int, sep: int) -> Template:
+    """<s> A </s> and <s> A </s></s> B </s>, all in segment 0."""
+    single = ((cls, 0), ("A", 0), (sep, 0))
+    return Template(single, (*single, (sep, 0), ("B", 0), (sep, 0)))
+
+
 def gpt2_template(bos: int | None, eos: int | None) -> Template:
     """Each text between the given tokens, None for neither: add_bos_token and add_eos_token."""
     def around(text: str, segment: int) -> tuple[Part, ...]:
@@ -70,6 +77,8 @@ def read_template(where: str, value: object) -> Template:
                 return others[0] if others else BARE
         elif kind == "BertProcessing":
             return bert_template(int(value["cls"][1]), int(value["sep"][1]))
+        elif kind == "RobertaProcessing" and value.get("add_prefix_space") is False:
+            return roberta_template(int(value["cls"][1]), int(value["sep"][1]))
         elif kind == "TemplateProcessing":
             ids = {name: tuple(map(int, entry["ids"]))
                    for name, entry in value["special_tokens"].items()}
@@ -80,7 +89,8 @@ def read_template(where: str, value: object) -> Template:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         pass
     raise InputError(f"{where}: {value!r:.100} is not supported: expected null, BertProcessing, "
-                     "ByteLevel with trim_offsets false, or TemplateProcessing with each text once")
+                     "RobertaProcessing without add_prefix_space, ByteLevel with trim_offsets "
+                     "false, or TemplateProcessing with each text once")
 
 
 def _parts(steps: list, ids: Mapping[str, tuple[int, ...]]) -> tuple[Part, ...]:

@@ -22,8 +22,8 @@ NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_t
 # Classes that cut a text as BertTokenizer or GPT2Tokenizer do; those without a method of their own
 # do what tokenizer.json says.
 CLASSES = {"WordPiece": ("BertTokenizer", "ElectraTokenizer", "ConvBertTokenizer",
-                         "MobileBertTokenizer", "SqueezeBertTokenizer"),
-           "BPE": ("GPT2Tokenizer",)}
+                         "MobileBertTokenizer", "SqueezeBertTokenizer", "DistilBertTokenizer"),
+           "BPE": ("GPT2Tokenizer",), "RoBERTa's BPE": ("RobertaTokenizer", "BartTokenizer")}
 GENERIC_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
 _FLAGS = ("special", "normalized", "lstrip", "rstrip", "single_word")
 
@@ -106,14 +106,16 @@ class TokenizerFolder:
         tokenizer.truncation_side = self.side("truncation_side")
         names = self.config.get("model_input_names")
         if names is None:
-            tokenizer.has_segments &= not self.is_generic  # as in transformers 5 (4 has them)
+            name = str(self.config.get("tokenizer_class")).removesuffix("Fast")
+            without = self.is_generic or name == "DistilBertTokenizer"
+            tokenizer.has_segments &= not without  # transformers 5; in 4 generic ones have them
             return
         if not isinstance(names, list) or "input_ids" not in names:
             raise InputError(f"{self.config_path}: model_input_names is {names!r:.60}; expected "
                              "a list with input_ids")
         if "token_type_ids" in names and not tokenizer.has_segments:
             raise InputError(f"{self.config_path}: model_input_names has token_type_ids, which "
-                             "GPT-2 does not read here; remove it")
+                             f"a {type(tokenizer).__name__} does not give here; remove it")
         tokenizer.has_segments = "token_type_ids" in names
 
     # ---- special and added tokens ----------------------------------------------------------------

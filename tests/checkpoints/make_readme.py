@@ -12,7 +12,7 @@ HEAD = """\
 # Hugging Face's folders: what is read, what is refused
 
 Every file and key that transformers 4 and 5 and sentence-transformers write for BERT, GPT-2, BART,
-WordPiece and byte-level BPE tokenizers. **used**: read and obeyed. **harmless**: changes no id,
+RoBERTa, DistilBERT, WordPiece and byte-level BPE tokenizers. **used**: read and obeyed. **harmless**: changes no id,
 text, vector or logit that is computed here. **only ...**: any other value is an error that names
 the file and the key. A key that is not listed gives a warning that names it. `folder_keys.py` holds
 the tables.
@@ -51,11 +51,12 @@ them; BertTokenizer and GPT2Tokenizer have their own, and theirs must not contra
 | normalizer | BertNormalizer with clean_text true | null |
 | pre_tokenizer | BertPreTokenizer | ByteLevel, add_prefix_space false, use_regex true |
 | post_processor | null, BertProcessing, TemplateProcessing with each text once | null, ByteLevel \
-with trim_offsets false, TemplateProcessing with bos_token and eos_token |
+with trim_offsets false, TemplateProcessing with bos_token and eos_token; for RoBERTa \
+RobertaProcessing without add_prefix_space, TemplateProcessing with each text once |
 | decoder | WordPiece with prefix ## and cleanup true | ByteLevel |
 
-A BertTokenizer's post_processor that is not BERT's has no effect, as in transformers 5, and gives a
-warning.
+A BertTokenizer's or RobertaTokenizer's post_processor that is not its own has no effect, as in
+transformers 5, and gives a warning. A RobertaTokenizer reads trim_offsets true and false.
 """
 
 

@@ -41,7 +41,7 @@ def test_mistakes(folder, capsys, tmp_path):
     assert "no such folder" in mistake(capsys, "embed", tmp_path / "no", "a")
     mb.BertModel.from_pretrained(folder).save_pretrained(tmp_path)
     mb.CharTokenizer("ab").save_pretrained(tmp_path)
-    assert "is no BertTokenizer" in mistake(capsys, "embed", tmp_path, "ab")
+    assert "its tokenizer has no padding" in mistake(capsys, "embed", tmp_path, "ab")
 
 
 def test_the_mode_of_the_model_is_put_back(folder):

@@ -89,14 +89,14 @@ def test_options_do_not_change():
 class WindowConfig(mb.GPT2Config):
     """A config with an option of GPT alone, as a contributor would add it."""
 
-    window: int | None = _field(_size, None, ModelOption("window", "tokens that GPT looks back"),
+    window: int | None = checked(size, None, ModelOption("window", "tokens that GPT looks back"),
                                 optional=True, ours=True, changes_model_type=True)
 
 
 def test_an_option_of_one_model_alone(monkeypatch):
     changed = (BERT, replace(GPT, config_class=WindowConfig))
     for module in (pretrain, pretrain_options):
-        monkeypatch.setattr(module, "ARCHITECTURES", changed)
+        monkeypatch.setattr(module, "PRETRAINED_HERE", changed)
     _, arguments = parse(["pretrain", "gpt", "--window", "3"])
     config = resolved("gpt", given(arguments)).config
     assert config.window == 3 and config.model_type == "gpt2_window"

@@ -32,6 +32,8 @@ BERT_TEXTS = ["", "the bank", "The Banks is playing!", "the [MASK] bank [mask]",
 END = "<|endoftext|>"
 GPT2_TEXTS = ["", "the bank", " The bank's world", "the<pad> bank <usr>", f"a{END} {END}b",
               "foobar bank banks", "naïve 日本 \n\n x", "<s1>the <sep>"]
+ROBERTA_TEXTS = ["", "the bank", " The bank's world  ",
+                 "the  <mask> bank<mask></s> naïve 日本\n x"]
 
 
 def token(content: str, special: bool = True, **changes) -> dict:
@@ -122,6 +124,7 @@ def bert_folders() -> dict[str, dict]:
             SPECIALS + ["the", "bank", "s"] + PIECES + ["", "bank", "the ", ""]),
         "clean_up_tokenization_spaces": with_txt(tokenizer_config=config | {
             "clean_up_tokenization_spaces": True, "max_len": 20}),
+        "DistilBERT": with_txt(tokenizer_config={"tokenizer_class": "DistilBertTokenizerFast"}),
         "no token_type_ids": with_txt(tokenizer_config=config | {
             "model_input_names": ["input_ids", "attention_mask"], "do_lower_case": False}),
         "ids with a hole": {"tokenizer.json": wordpiece_json(
@@ -169,6 +172,44 @@ def gpt2_folders() -> dict[str, dict]:
     }
 
 
+def roberta_folders() -> dict[str, dict]:
+    small = GPT2Tokenizer.train(["the bank the world's foobar"] * 3, 275)
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *[t for t in small.vocab if t != END], "<mask>"]
+    vocab = {t: i for i, t in enumerate(tokens)}
+    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
+             "pad_token": "<pad>", "cls_token": "<s>", "mask_token": "<mask>"}
+    plain = {"vocab.json": json.dumps(vocab),
+             "merges.txt": "".join(f"{a} {b}\n" for a, b in small.merges)}
+    model = {"config.json": {"model_type": "roberta"}}
+    config = {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": False}
+    generic = names | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    around = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0],
+              "trim_offsets": True, "add_prefix_space": False}
+    untrimmed = template("<s>:0 A:0 </s>:0", "<s>:0 A:0 </s>:0 </s>:0 B:0 </s>:0",
+                         {"<s>": 0, "</s>": 2})
+
+    def whole(post_processor: dict) -> dict:
+        content = bpe_json(small, post_processor)
+        content["added_tokens"] = [{"id": vocab[t]} | token(t) for t in sorted(
+            set(names.values()), key=vocab.get)]
+        content["model"]["vocab"] = vocab
+        return {"tokenizer.json": content}
+
+    strips = {str(vocab[t]): token(t, lstrip=t == "<mask>") for t in sorted(
+        set(names.values()), key=vocab.get)}
+    return {
+        "RoBERTa": plain | model,
+        "RoBERTa of transformers 5": whole(around) | {
+            "tokenizer_config.json": config | names | {"trim_offsets": True}},
+        "RoBERTa of transformers 4": plain | {
+            "tokenizer_config.json": config | names | {"added_tokens_decoder": strips}},
+        "RoBERTa untrimmed": plain | {"tokenizer_config.json": config | {"trim_offsets": False}},
+        "RoBERTa generic": whole(around) | {"tokenizer_config.json": generic},
+        "RoBERTa generic, TemplateProcessing": whole(untrimmed) | model | {
+            "tokenizer_config.json": generic},
+    }
+
+
 def write(folder: Path, files: dict, model_type: str) -> None:
     folder.mkdir(exist_ok=True)
     for name, content in {"config.json": {"model_type": model_type}, **files}.items():
@@ -191,7 +232,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     content = []
     for model_type, folders, texts in (("bert", bert_folders(), BERT_TEXTS),
-                                       ("gpt2", gpt2_folders(), GPT2_TEXTS)):
+                                       ("gpt2", gpt2_folders(), GPT2_TEXTS),
+                                       ("roberta", roberta_folders(), ROBERTA_TEXTS)):
         for name, files in folders.items():
             with_offsets = "without all bytes" not in name  # their places are wrong there
             with tempfile.TemporaryDirectory() as folder:

@@ -54,7 +54,8 @@ class MultipleChoice:
     def batch(self, rows: Sequence[ChoiceRow]) -> Batch:
         flat = batch_of(self.reading, [window for row in rows for window in row.windows], None)
         shape = (len(rows), len(rows[0].windows), -1)  # (B * N, T) -> (B, N, T)
-        return Batch(flat.input_ids.reshape(shape), flat.token_type_ids.reshape(shape),
+        types = flat.token_type_ids
+        return Batch(flat.input_ids.reshape(shape), None if types is None else types.reshape(shape),
                      flat.attention_mask.reshape(shape), as_array([row.label for row in rows]))
 
     def count(self, labels: np.ndarray) -> float:

@@ -86,7 +86,7 @@ class QuestionAnswering:
         rows = []
         for k, part in enumerate(parts):
             ids, types = self.reading.framed(question, [token for _, (token, _, _) in part])
-            first = len(question) + 2  # [CLS] question [SEP]
+            first = 1 + len(question) + self.reading.separators  # [CLS] question [SEP]
             alignment = np.full((len(ids), 3), -1, np.int32)
             if part:
                 alignment[first:first + len(part)] = [(start, end, best[at] == k)

@@ -85,7 +85,7 @@ class Tagging:
         """(token, number of the word whose first token it is, or NO_WORD), and a note."""
         pieces, note = [], ""
         for number, word in enumerate(words):
-            ids = self.reading.ids(word)
+            ids = self.reading.word_ids(word)
             if not ids:
                 ids, note = [self.reading.tokenizer.unk_token_id], NO_TOKEN
             pieces += [(token, NO_WORD if i else number) for i, token in enumerate(ids)]

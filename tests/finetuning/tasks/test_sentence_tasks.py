@@ -18,6 +18,7 @@ from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
 from minibert.finetuning.tasks.classification import Classification
 from minibert.finetuning.tasks.regression import Regression
+from minibert.models.architectures import BERT, GPT
 from minibert.training.trainer import Trainer, TrainingSettings
 
 LONG = "a b c d e a b c d e a a b c a b d"  # 17 tokens: 10 in a window, 2 of them shared
@@ -167,17 +168,17 @@ def test_a_tiny_model_learns_which_letter_is_more_frequent(left_to_right):
 
 
 def test_a_dropout_of_its_own_reaches_all_places_also_one_of_0():
-    for left_to_right, names in (
-            (False, ("hidden_dropout_prob", "attention_probs_dropout_prob")),
-            (True, ("resid_pdrop", "embd_pdrop", "attn_pdrop"))):
+    for left_to_right, architecture, names in (
+            (False, BERT, ("hidden_dropout_prob", "attention_probs_dropout_prob")),
+            (True, GPT, ("resid_pdrop", "embd_pdrop", "attn_pdrop"))):
         task = classification(left_to_right=left_to_right)
         for p in (0.0, 0.3):
-            changes = config_changes(task, p)
+            changes = config_changes(task, architecture, p)
             assert [changes.pop(name) for name in names] == [p] * len(names)
-            assert changes == config_changes(task)
+            assert changes == config_changes(task, architecture)
 
 
 def test_a_gpt_has_a_head_for_sentences_only():
-    assert head_class("pair", True).__name__ == "GPT2ForSequenceClassification"
+    assert head_class("pair", GPT).__name__ == "GPT2ForSequenceClassification"
     with pytest.raises(InputError, match="for classify and pair only: give a BERT for tag"):
-        head_class("tag", True)
+        head_class("tag", GPT)
