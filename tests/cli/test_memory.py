@@ -10,8 +10,10 @@ from minibert.models.architectures import ARCHITECTURES, architecture_of
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_model_takes_at_least_the_estimate(architecture):
-    names = {"bert": {"hidden_size": 96, "num_hidden_layers": 3, "intermediate_size": 384},
-             "gpt": {"n_embd": 96, "n_layer": 3}, "bart": {"d_model": 96, "encoder_layers": 3}}
+    bert = {"hidden_size": 96, "num_hidden_layers": 3, "intermediate_size": 384}
+    names = {"bert": bert, "gpt": {"n_embd": 96, "n_layer": 3}, "roberta": bert,
+             "bart": {"d_model": 96, "encoder_layers": 3},
+             "distilbert": {"dim": 96, "n_layers": 3, "hidden_dim": 384}}
     config = architecture.config_class(vocab_size=500, **names[architecture.name])
     model_class = architecture.pretraining
     weights = sum([parameter.size for parameter in model_class(config).parameters()])

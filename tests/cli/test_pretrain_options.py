@@ -15,7 +15,8 @@ from minibert.cli.pretrain_options import (architecture_named, check_combination
                                            options_of_others, resolved, stored_words)
 from minibert.errors import InputError
 from minibert.models.architectures import BERT, GPT
-from minibert.models.config import ModelOption, _field, _size, option_fields
+from minibert.models.config import ModelOption, option_fields
+from minibert.models.config_fields import checked, size
 
 STATE = Path("state.json")
 OTHER = other_options()

@@ -13,7 +13,8 @@ BERT_CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,
                 mb.BertForTokenClassification, mb.BertForQuestionAnswering]
 GPT2_CLASSES = [mb.GPT2Model, mb.GPT2LMHeadModel, mb.GPT2ForSequenceClassification]
 BART_CLASSES = [mb.BartModel, mb.BartForConditionalGeneration]
-CLASSES = BERT_CLASSES + GPT2_CLASSES + BART_CLASSES
+VARIANT_CLASSES = [mb.RobertaForSequenceClassification, mb.DistilBertForMaskedLM]
+CLASSES = BERT_CLASSES + GPT2_CLASSES + BART_CLASSES + VARIANT_CLASSES
 PAD = V - 1  # no batch has it: its word embedding has no gradient
 
 
@@ -39,10 +40,25 @@ def bart_config(**changes):
         forced_eos_token_id=None) | changes))
 
 
-CONFIGS = {mb.BertConfig: bert_config, mb.GPT2Config: gpt2_config, mb.BartConfig: bart_config}
+def roberta_config(**changes):
+    return mb.RobertaConfig(**(vars(bert_config(type_vocab_size=1, max_position_embeddings=V + 9))
+                               | changes))
+
+
+def distilbert_config(**changes):
+    return mb.DistilBertConfig(**(dict(
+        vocab_size=V, dim=C, n_layers=2, n_heads=3, hidden_dim=10, max_position_embeddings=9,
+        dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0, qa_dropout=0.0,
+        pad_token_id=PAD) | changes))
+
+
+CONFIGS = {mb.BertConfig: bert_config, mb.GPT2Config: gpt2_config, mb.BartConfig: bart_config,
+           mb.RobertaConfig: roberta_config, mb.DistilBertConfig: distilbert_config}
 
 _ALL_DROPOUTS = ({"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
                  {"resid_pdrop": 0.3, "embd_pdrop": 0.3, "attn_pdrop": 0.3},
+                 {"dropout": 0.3, "attention_dropout": 0.3},
+                 {"hidden_dropout_prob": 0.3, "attention_probs_dropout_prob": 0.3},
                  {"dropout": 0.3, "attention_dropout": 0.3})
 # What a config or a model may have otherwise than bert_config(), gpt2_config() and bart_config(),
 # one thing each: (changes of a BERT, of a GPT-2, of a BART, None where there is nothing to change).
@@ -55,7 +71,7 @@ VARIANTS = {
     "untied": ({"tie_word_embeddings": False}, {"tie_word_embeddings": False}, None),
     "dropout": (*_ALL_DROPOUTS[:2], None),
     "recomputed": ({}, {}, None),  # gradient checkpointing, see small()
-    "recomputed dropout": _ALL_DROPOUTS,
+    "recomputed dropout": _ALL_DROPOUTS[:3],
     "one segment": ({"type_vocab_size": 1}, None, None),
     "four times as wide inside": ({"intermediate_size": 4 * C}, {"n_inner": None}, None),
     "narrower inside": ({"intermediate_size": 5}, {"n_inner": 5}, None),
@@ -72,9 +88,9 @@ VARIANTS = {
 
 def variant_changes(model_class, variant):
     """The changes of a variant for a class; None where it has none. The bare BART is all of the
-    other one but its head: it has no variants of its own."""
-    if model_class is mb.BartModel and variant != "plain":
-        return None
+    other one but its head, a RoBERTa and a DistilBERT are BERTs: they have no variants."""
+    if model_class in (mb.BartModel, *VARIANT_CLASSES):
+        return {} if variant == "plain" else None
     return VARIANTS[variant][list(CONFIGS).index(model_class.config_class)]
 
 
