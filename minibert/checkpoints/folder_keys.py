@@ -2,9 +2,9 @@
 
 The tables hold what transformers 4 and 5 and sentence-transformers write for BERT, GPT-2, BART,
 RoBERTa, DistilBERT, WordPiece and byte-level BPE. USED: read and obeyed. HARMLESS: changes no id,
-text, vector or logit that is computed here. A tuple: the only values that are read; every other value is refused by
-name. A key that stands in no table gives a warning that names it. README.md of this folder shows
-the tables.
+text, vector or logit that is computed here. A tuple: the only values that are read; every other
+value is refused by name. A key that stands in no table gives a warning that names it. README.md of
+this folder shows the tables.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ class Reading:
     """The encoding of texts for a model: at most `max_length` tokens, longer texts in windows of
     which neighbours share `overlap` tokens (Hugging Face's `stride`; a step is a window less that).
 
-    BERT's inputs are [CLS] A [SEP] or [CLS] A [SEP] B [SEP], RoBERTa's have two separators between A
-    and B. A GPT's (`left_to_right`) are its
+    BERT's inputs are [CLS] A [SEP] or [CLS] A [SEP] B [SEP]; RoBERTa's have two separators between
+    A and B. A GPT's (`left_to_right`) are its
     separator and A, then the separator and B, as in its pre-training; its prediction comes from the
     last token. Errors: a tokenizer without [CLS] for BERT, sizes that leave no room.
     """
@@ -120,8 +120,8 @@ CUT = "lost the end of a text, to fit"  # a note
 
 @dataclass(frozen=True)
 class Batch:
-    """The inputs of a model: ids, segments (None without them) and attention mask (B, T), or (B, N, T)
-    for N endings; and labels (B, ...), None where they are to be predicted."""
+    """The inputs of a model: ids, segments (None without them) and attention mask (B, T), or (B,
+    N, T) for N endings; and labels (B, ...), None where they are to be predicted."""
 
     input_ids: np.ndarray
     token_type_ids: np.ndarray | None

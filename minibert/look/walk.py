@@ -225,7 +225,7 @@ def final_layer(subject: Subject) -> tuple[np.ndarray | None, ...]:
             has_pooler = "pooler.hook_out" in list(cache)
             hidden = cache["pooler.hook_out"][0] if has_pooler else cache[last][0, position]
             if isinstance(layer, ClassificationHead):
-                layer, hidden = layer.out_proj, cache["classifier.hook_hidden"][0]
+                layer, hidden = layer.out_proj, cache["classifier.hook_out"][0]
             return hidden, layer.weight.data, None if layer.bias is None else layer.bias.data
     return None, None, None
 

@@ -29,8 +29,8 @@ Rng = np.random.Generator
 
 
 def token_positions(input_ids: np.ndarray, pad_token_id: int) -> np.ndarray:
-    """RoBERTa's position ids (B, T): tokens count from pad_token_id + 1; padding does not count, and
-    has pad_token_id (fairseq's make_positions)."""
+    """RoBERTa's position ids (B, T): tokens count from pad_token_id + 1; padding does not count,
+    and has pad_token_id (fairseq's make_positions)."""
     is_token = np.asarray(input_ids) != pad_token_id
     return np.cumsum(is_token, axis=1) * is_token + pad_token_id
 

@@ -46,7 +46,7 @@ class ClassificationHead(Module):
         """(B, T, C) -> (B, scores); `rng` is for dropout."""
         x = hidden_states[:, 0]
         x = tanh(self.dense(self.dropout(x, rng))) if self.has_tanh else self.dense(x)
-        x = hook_point("hook_hidden", x)
+        x = hook_point("hook_out", x)
         return self.out_proj(self.dropout(x, rng))
 
 

@@ -41,7 +41,8 @@ def test_whether_questions_may_have_no_answer_is_seen_in_training():
 def test_characters_that_a_gpt_never_saw_are_unknown(tmp_path):
     characters = mb.CharTokenizer.train(["ab"])
     characters.save_pretrained(tmp_path)
-    assert tokenizer_of(tmp_path, mb.GPT2Config(vocab_size=characters.vocab_size)).encode("acb") == [
+    config = mb.GPT2Config(vocab_size=characters.vocab_size)
+    assert tokenizer_of(tmp_path, config).encode("acb") == [
         *characters.encode("a"), characters.unk_token_id, *characters.encode("b")]
 
 

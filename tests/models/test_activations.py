@@ -123,9 +123,9 @@ def test_values_shapes_and_gradients_are_those_of_transformer_lens(model_class):
 def test_the_table_holds_every_name_with_its_shape_and_its_line(model_class, variant):
     model = small(model_class, variant=variant)
     names = mb.hook_names(model)
-    inputs = batch(mb.BertModel, variant=variant) if "Bert" in model_class.__name__ else \
-        batch(model_class)
-    if model_class is mb.BertForMultipleChoice:
+    several = model_class is mb.BertForMultipleChoice
+    inputs = batch(mb.BertModel if several else model_class, variant=variant)
+    if several:
         inputs = {name: array[:, None] for name, array in inputs.items()}
     _, cache = model.run_with_cache(**inputs, rng=np.random.default_rng(0))
     assert [row.name for row in names if "hook_result" not in row.name] == list(cache)

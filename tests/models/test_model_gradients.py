@@ -55,8 +55,8 @@ def test_every_parameter_has_a_gradient_but_the_key_bias(model_class):
     inputs = batch(model_class)
     used = np.unique([inputs["input_ids"], inputs.get("decoder_input_ids", inputs["input_ids"])])
     tied = model_class in (mb.BertForPreTraining, mb.BertForMaskedLM, mb.GPT2LMHeadModel,
-                           mb.BartForConditionalGeneration)
-    first = 2 if model_class in BART_CLASSES else 0  # the row of position 0
+                           mb.BartForConditionalGeneration, mb.DistilBertForMaskedLM)
+    first = 2 if model_class in BART_CLASSES else model.config.first_position  # its row
     tokens = T - 1 if model_class is mb.GPT2LMHeadModel else T  # its last token predicts nothing
     for name, gradient in found.items():
         if name.endswith("qkv.bias"):

@@ -181,7 +181,8 @@ def test_every_dropout_of_the_config_arrives_where_it_belongs(model_class, name)
     dropped = [record.module for record in seen.records if record.op == "dropout"]
     bare = "" if model_class in (mb.BertModel, mb.GPT2Model) else \
         "bert." if model_class in BERT_CLASSES else "transformer."
-    blocks = [f"{bare}stack.blocks.{i}.dropout" for i in (0, 0, 1, 1)]
+    blocks = [f"{bare}stack.blocks.{i}.{name}" for i in (0, 1)
+              for name in ("attention_dropout", "dropout")]
     head = ["dropout"] if hasattr(model, "dropout") else []  # classifier_dropout None
     assert dropped == {"hidden_dropout_prob": [f"{bare}embeddings.dropout", *blocks, *head],
                        "resid_pdrop": blocks,
@@ -203,11 +204,12 @@ def test_embeddings_may_be_given_for_the_ids(model_class):
 
 
 @pytest.mark.parametrize("model_class", CLASSES)
-def test_positions_are_counted_from_zero_unless_given(model_class):
+def test_positions_are_counted_from_the_first_unless_given(model_class):
     model, inputs = small(model_class), batch(model_class)
     expected = tensors_of(model(**inputs))
-    rows = np.broadcast_to(np.arange(T), (B, T))
-    for places in (np.arange(T), rows[:1], rows):
+    row = np.arange(T) + model.config.first_position
+    rows = np.broadcast_to(row, (B, T))
+    for places in (row, rows[:1], rows):
         for name, tensor in tensors_of(model(**inputs, position_ids=places)).items():
             np.testing.assert_allclose(tensor.data, expected[name].data, rtol=0, atol=1e-12)
     moved = tensors_of(model(**inputs, position_ids=rows + 1))
