@@ -89,7 +89,8 @@ VARIANTS = {
 def variant_changes(model_class, variant):
     """The changes of a variant for a class; None where it has none. The bare BART is all of the
     other one but its head, a RoBERTa and a DistilBERT are BERTs: they have no variants."""
-    if model_class in (mb.BartModel, *VARIANT_CLASSES):
+    if model_class is mb.BartModel or model_class.config_class in (mb.RobertaConfig,
+                                                                  mb.DistilBertConfig):
         return {} if variant == "plain" else None
     return VARIANTS[variant][list(CONFIGS).index(model_class.config_class)]
 

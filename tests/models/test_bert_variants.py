@@ -1,4 +1,4 @@
-"""RoBERTa and DistilBERT, where they are not BERT: positions, segments, dropout, both ways of a folder.
+"""RoBERTa and DistilBERT, where they are not BERT: positions, segments, dropout, folders.
 
 Outputs and gradients are compared in test_parity.py, the laws hold in test_model_laws.py.
 """
@@ -104,7 +104,7 @@ def test_a_norm_first_roberta_is_no_model_of_hugging_face(tmp_path):
 @pytest.mark.parametrize("config, name", [
     (roberta_config(), "hidden_act"), (distilbert_config(), "activation")])
 def test_the_activation_of_the_masked_lm_head(config, name):
-    model_class = {"hidden_act": mb.RobertaForMaskedLM, "activation": mb.DistilBertForMaskedLM}[name]
+    model_class = mb.RobertaForMaskedLM if name == "hidden_act" else mb.DistilBertForMaskedLM
     model = model_class(dataclasses.replace(config, **{name: "relu"}), rng=None)
     assert model.mlm_head.dense.activation == ("gelu" if name == "hidden_act" else "relu")
     assert model.bert.stack.blocks[0].feed_forward.expand.activation == "relu"

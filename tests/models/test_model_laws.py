@@ -183,7 +183,7 @@ def test_every_dropout_of_the_config_arrives_where_it_belongs(model_class, name)
         "bert." if model_class in BERT_CLASSES else "transformer."
     blocks = [f"{bare}stack.blocks.{i}.{name}" for i in (0, 1)
               for name in ("attention_dropout", "dropout")]
-    head = ["dropout"] if hasattr(model, "dropout") else []  # classifier_dropout None
+    head = ["dropout"] if hasattr(model, "dropout") and model.dropout.p else []  # of a classifier
     assert dropped == {"hidden_dropout_prob": [f"{bare}embeddings.dropout", *blocks, *head],
                        "resid_pdrop": blocks,
                        "embd_pdrop": [f"{bare}embeddings.dropout"]}.get(name, [])  # or in attention
