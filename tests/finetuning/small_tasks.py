@@ -7,12 +7,17 @@ from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.tasks.classification import Classification
 from minibert.models.config import BertConfig, GPT2Config
+from minibert.tokenizers.byte_level_pre_tokenizer import BYTE_TO_CHAR
+from minibert.tokenizers.roberta import SPECIALS, RobertaTokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 # "unhappy" is two pieces, "rereread" four; what is not here is [UNK].
 WORDS = ["a", "b", "c", "d", "e", "good", "bad", "not", "very", ".", "un", "##happy", "re", "##re",
          "##a", "##d", "我", "住", "在", "北", "京", "?", ","]
 TOKENIZER = BertTokenizer([*"[PAD] [UNK] [CLS] [SEP] [MASK]".split(), *WORDS])
+MERGES = [("Ġ", "a"), ("Ġ", "b"), ("o", "o"), ("oo", "d")]
+ROBERTA_TOKENIZER = RobertaTokenizer([*dict.fromkeys(SPECIALS.values()), *BYTE_TO_CHAR.values(),
+                                      *map("".join, MERGES)], MERGES)
 
 
 def reading(max_length: int = 12, overlap: int = 2, **more) -> Reading:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.finetuning.small_tasks import TOKENIZER, reading
+from tests.finetuning.small_tasks import ROBERTA_TOKENIZER, TOKENIZER, reading
 
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Reading, Window, batch_of
@@ -29,6 +29,17 @@ def test_frames_of_bert_are_the_tokenizers():
     assert reading().pair("a", "b")[2] is False
     for pair in (("a", long[0]), (long[0], "a")):  # also where only one of them was cut
         assert reading().pair(*pair)[2] is True
+
+
+def test_frames_of_roberta_are_the_tokenizers():
+    roberta = Reading(ROBERTA_TOKENIZER, 12)
+    for pair in (("a good b",), ("a b", "good a")):
+        assert roberta.framed(*map(roberta.ids, pair))[0] == ROBERTA_TOKENIZER(*pair)["input_ids"]
+    assert len(roberta.pair("a b a b a b a b", "good b a b a b")[0]) == 12
+    assert roberta.word_ids("a") == ROBERTA_TOKENIZER.convert_tokens_to_ids(["Ġa"])
+    assert reading().word_ids("a") == reading().ids("a")
+    assert [p[1:] for p in roberta.pieces("b  a")] == [(0, 1), (2, 2), (3, 4)]
+    assert batch_of(roberta, [Window(0, [5], [0])], None).token_type_ids is None
 
 
 def test_an_accent_belongs_to_its_letter_whether_it_is_dropped_or_not():
