@@ -16,7 +16,7 @@ import minibert.nn.block
 from minibert.autograd.head_layout import HeadLayout
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
-from minibert.models.config import _field
+from minibert.models.config_fields import checked
 from minibert.nn.attention import BlockConfig
 from minibert.nn.block import FeedForward
 from minibert.nn.layers import Linear
@@ -537,7 +537,7 @@ def test_unknown_keys_of_config_json_are_named(tmp_path):
 class GatedConfig(mb.GPT2Config):
     """A config with an option of our own, as a contributor would add it."""
 
-    gated: bool = _field(flag, False, ours=True, changes_model_type=True)
+    gated: bool = checked(flag, False, ours=True, changes_model_type=True)
 
 
 class GatedFeedForward(FeedForward):
