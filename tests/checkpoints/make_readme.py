@@ -12,10 +12,10 @@ HEAD = """\
 # Hugging Face's folders: what is read, what is refused
 
 Every file and key that transformers 4 and 5 and sentence-transformers write for BERT, GPT-2, BART,
-RoBERTa, DistilBERT, WordPiece and byte-level BPE tokenizers. **used**: read and obeyed. **harmless**: changes no id,
-text, vector or logit that is computed here. **only ...**: any other value is an error that names
-the file and the key. A key that is not listed gives a warning that names it. `folder_keys.py` holds
-the tables.
+RoBERTa, DistilBERT, WordPiece and byte-level BPE tokenizers. **used**: read and obeyed.
+**harmless**: changes no id, text, vector or logit that is computed here. **only ...**: any other
+value is an error that names the file and the key. A key that is not listed gives a warning that
+names it. `folder_keys.py` holds the tables.
 
 Where two files say different things (vocab.txt and tokenizer.json, do_lower_case and the
 normalizer, added_tokens_decoder and added_tokens.json, tied weights that differ), the folder is

@@ -396,7 +396,7 @@ def test_names_with_and_without_prefix_at_once(tmp_path):
 
 @pytest.mark.parametrize("message, changes", [
     ("a model of type 'gpt2' is none for BertConfig", {"model_type": "gpt2"}),
-    ("model_type 'roberta' is unknown", {"model_type": "roberta"}),
+    ("model_type 'electra' is unknown", {"model_type": "electra"}),
     ("model_type None is unknown", {"model_type": None}),
     ("model_type .'bert'. is unknown", {"model_type": ["bert"]}),
     ("hidden_act = 'swish': expected one", {"hidden_act": "swish"}),
