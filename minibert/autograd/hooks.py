@@ -25,10 +25,12 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 # Parts of a module's path and a hook point's name, and TransformerLens's name; applied in this
 # order. Its HookedEncoder writes "embed." before hook_embed, its HookedTransformer does not.
 TRANSFORMER_LENS_NAMES = (
-    ("bert.", ""), ("transformer.", ""), ("stack.", ""), ("dense.", ""), ("expand.", ""),
-    ("embeddings.norm.", "embed.ln."), ("embeddings.", ""), ("attention_norm.", "ln1."),
-    ("feed_forward_norm.", "ln2."), ("final_norm.", "ln_final."), ("norm.", "ln."),
-    ("attention.", "attn."), ("feed_forward.", "mlp."), ("attn.hook_attn_out", "hook_attn_out"),
+    ("bert.", ""), ("transformer.", ""), ("model.", ""), ("stack.", ""), ("dense.", ""),
+    ("expand.", ""), ("embeddings.norm.", "embed.ln."), ("embeddings.", ""),
+    ("cross_attention_norm.", "ln_cross."), ("attention_norm.", "ln1."),
+    ("feed_forward_norm.", "ln2."), ("final_norm.", "ln_final."),
+    ("norm.", "ln."), ("attention.", "attn."), ("feed_forward.", "mlp."),
+    ("cross_attn.hook_attn_out", "hook_cross_attn_out"), ("attn.hook_attn_out", "hook_attn_out"),
     ("mlp.hook_mlp_out", "hook_mlp_out"))
 
 

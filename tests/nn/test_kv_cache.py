@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minibert.autograd.tensor import Tensor, no_grad
+from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.attention import AttentionInputs, BlockConfig, MultiHeadAttention
 from minibert.nn.kv_cache import KeyValueCache
@@ -93,12 +93,10 @@ def test_reordering_takes_the_number_of_a_row_for_each_row(rows):
         KeyValueCache(2, 4).reorder(np.array(rows))
 
 
-def test_attention_with_a_cache_refuses_gradients_and_cross_attention():
+def test_attention_with_a_cache_refuses_gradients():
     attention = MultiHeadAttention(BlockConfig(6, 2, intermediate_size=1))
     x = Tensor(np.ones((1, 2, 6), np.float32))
     cache = KeyValueCache(1, 4)
     cache.begin(np.ones((1, 2), bool))
     with pytest.raises(InputError, match="no_grad"):
         attention(x, AttentionInputs(cache=cache))
-    with no_grad(), pytest.raises(InputError, match="cross-attention"):
-        attention(x, AttentionInputs(cache=cache), x)
