@@ -33,6 +33,8 @@ SMALL = {
     "15_examples_by_hand": ([], "every answer is right, in both languages"),
     "16_named_activations": (["--steps", "30"], "every step of the block equals its formula"),
     "17_logit_lens": (["--steps", "100"], "the model's logits to the bit"),
+    "26_text_to_text": (["--tasks", "entities", "--steps", "100", "--train", "100", "--test", "20",
+                         "--documents", "100"], "better than guessing"),
     "27_span_corruption": (["--steps", "100", "--gaps", "20", "--documents", "300"],
                            "better than counting words"),
     "18_where_a_word_turns": (["--steps", "30"], "enters both texts as one vector"),
