@@ -10,7 +10,7 @@ the vectors; the language models give them no gradient.
 
 A gap in the text gets p(w | left) p(w | right) / p(w), normalised: Bayes' rule if, given the word,
 both sides are independent. Each side's model has never seen the other side: it is shallow. A deeper
-mixture would let a token predict itself (demo 25).
+mixture would let a token predict itself (demo 24).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Demo 24: ELMo reads twice: once to the right, once to the left.
+"""Demo 23: ELMo reads twice: once to the right, once to the left.
 
-    python demos/24_elmo.py
+    python demos/23_elmo.py
 
 Trains two LSTM language models on the toy world, one for each direction. A gap is filled from the
 left side, from the right side and by the product of both; then the sense of ambiguous words (the

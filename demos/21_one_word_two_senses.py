@@ -1,6 +1,6 @@
-"""Demo 22: one word, two senses: static vectors against contextual ones.
+"""Demo 21: one word, two senses: static vectors against contextual ones.
 
-    python demos/22_one_word_two_senses.py
+    python demos/21_one_word_two_senses.py
 
 A bank is in the river or in the town, a bass is caught or played. word2vec has one vector of
 "bank", the same array in every sentence, to the bit: it can say the prior and nothing else. The

@@ -1,6 +1,6 @@
-"""Demo 21: from counting words to vectors: n-grams, CBOW, skip-gram, GloVe, on the toy world.
+"""Demo 20: from counting words to vectors: n-grams, CBOW, skip-gram, GloVe, on the toy world.
 
-    python demos/21_counting_to_vectors.py
+    python demos/20_counting_to_vectors.py
 
 A trigram predicts the next word well where it has seen the two words before; what stands further
 to the left is invisible to it. Its distance to the exact answer is printed for n = 1 to 5; how many

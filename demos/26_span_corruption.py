@@ -1,6 +1,6 @@
-"""Demo 27: span corruption, T5's objective, and gaps filled beside the exact answer.
+"""Demo 26: span corruption, T5's objective, and gaps filled beside the exact answer.
 
-    python demos/27_span_corruption.py
+    python demos/26_span_corruption.py
 
 Spans of a text are replaced by sentinels, and an encoder-decoder writes each sentinel with the
 tokens it stands for. A span of one word is a gap, and a gap of the toy world has an exact answer:

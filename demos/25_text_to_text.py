@@ -1,6 +1,6 @@
-"""Demo 26: five tasks as text in, text out: one model and one loss, beside BERTs with heads.
+"""Demo 25: five tasks as text in, text out: one model and one loss, beside BERTs with heads.
 
-    python demos/26_text_to_text.py
+    python demos/25_text_to_text.py
 
 An encoder-decoder reads "mood : ..." and writes "glad". It learns the toy world's five tasks from
 one mixture of texts; beside it a BERT with a head of its own for each task learns from the same

@@ -1,6 +1,6 @@
-"""Demo 25: seeing oneself: why ELMo stayed shallow, and why BERT needs [MASK].
+"""Demo 24: seeing oneself: why ELMo stayed shallow, and why BERT needs [MASK].
 
-    python demos/25_seeing_oneself.py
+    python demos/24_seeing_oneself.py
 
 A word is predicted from both sides: from the state of an LSTM that reads to the right, just before
 the word, and of one that reads to the left, just after it. Two layers of each direction apart, as

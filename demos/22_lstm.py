@@ -1,6 +1,6 @@
-"""Demo 23: an LSTM reads: one state carries all of the text so far.
+"""Demo 22: an LSTM reads: one state carries all of the text so far.
 
-    python demos/23_lstm.py
+    python demos/22_lstm.py
 
 Counts words, pairs and trigrams, trains an LSTM and a GPT on the same text of the toy world, and
 compares their predictions of the next word with the best possible ones. Then the gates of the LSTM,

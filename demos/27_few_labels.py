@@ -1,6 +1,6 @@
-"""Demo 29: few labels: a language model's weights as the start of a classifier.
+"""Demo 27: few labels: a language model's weights as the start of a classifier.
 
-    python demos/29_few_labels.py
+    python demos/27_few_labels.py
 
 Dai & Le 2015, "Semi-supervised Sequence Learning", section 2: an LSTM is first trained to predict
 the next word of text without labels, and its weights are the start of the classifier that is
