@@ -14,7 +14,6 @@ Two distributions are computed by solving their linear equations:
 """
 
 import numpy as np
-from scipy import sparse
 
 
 class HiddenMarkovModel:
@@ -29,8 +28,8 @@ class HiddenMarkovModel:
 
     sentences_per_segment = 2  # of pairs, whatever their words: then the oracle's prior is exact
 
-    def __init__(self, words: list[str], emission: np.ndarray, inner: np.ndarray | sparse.spmatrix,
-                 starts: np.ndarray, ends: np.ndarray, between: np.ndarray, document_end: float):
+    def __init__(self, words: list[str], emission: np.ndarray, inner, starts: np.ndarray,
+                 ends: np.ndarray, between: np.ndarray, document_end: float):
         self.words = list(words)
         self.emission = np.asarray(emission, dtype=np.float64)
         self.inner = _canonical(inner)
@@ -62,7 +61,8 @@ class HiddenMarkovModel:
 
     def _stationary_distributions(self) -> tuple[np.ndarray, np.ndarray]:
         """-> opening (N,), stationary (S + 1,)."""
-        from scipy.sparse.linalg import splu  # here, for it loads much that few commands need
+        from scipy import sparse  # here: importing it takes longer than minibert
+        from scipy.sparse.linalg import splu
 
         S, N = self.num_states, len(self.starts)
         # Expected visits within one sentence, v = start + v @ inner, solved for every start: (S, N)
@@ -145,9 +145,11 @@ def _row_sampler(matrix):
     return draw
 
 
-def _canonical(matrix: np.ndarray | sparse.spmatrix) -> sparse.csr_matrix:
+def _canonical(matrix):
     """A copy with the columns of each row in rising order, none twice and no stored zeros. SciPy
     leaves the order open (1.13.0 does not sort), but draws and sums depend on it."""
+    from scipy import sparse  # here: importing it takes longer than minibert
+
     matrix = sparse.csr_matrix(matrix, dtype=np.float64, copy=True)
     matrix.sum_duplicates()
     matrix.eliminate_zeros()

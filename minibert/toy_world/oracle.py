@@ -22,7 +22,6 @@ Messages are float64 arrays with the batch as last axis, normalised at every ste
 """
 
 import numpy as np
-from scipy import sparse
 
 from minibert.autograd.functional import IGNORE_INDEX
 from minibert.errors import InputError
@@ -69,6 +68,8 @@ class Oracle:
         self.corrupted_emission[:, special] = 0.0
         self.corrupted_emission[:, self.mask_id] = MASK_PROBABILITY * REPLACED_BY_MASK
         self.inner_transposed = world.inner.T.tocsr()
+        from scipy import sparse  # here: importing it takes longer than minibert
+
         self.emission_transposed = sparse.csr_matrix(self.emission.T)  # (V, S + 1)
 
     # ---- the endless stream of documents ----

@@ -27,6 +27,7 @@ def run(*options: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_table_and_json(tmp_path):
     file = tmp_path / "figures.json"
     table = run("--json", str(file))
@@ -84,6 +85,7 @@ def test_long_texts_have_the_products_of_their_blocks(kind, monkeypatch):
             assert all(out.shape == (a @ b).shape for a, b, out in products)
 
 
+@pytest.mark.slow
 def test_decoding_is_a_case_of_its_own(tmp_path):
     file = tmp_path / "figures.json"
     table = run("--sizes", "--decode", "TINY", "--json", str(file))
@@ -107,6 +109,7 @@ def test_profile_counts_the_work():
     assert cells["layer_norm"][0] == "3"
 
 
+@pytest.mark.slow
 def test_a_whole_training_is_measured(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("to be or not to be that is the question " * 40)

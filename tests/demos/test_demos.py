@@ -52,7 +52,12 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+QUICK = ("01_autograd", "02_attention", "03_masks", "04_bert_input", "05_pretraining_examples",
+         "11_sliding_windows")
+
+
+@pytest.mark.parametrize("name", [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SMALL])
 def test_demo(name, tmp_path):
     arguments, claim = SMALL[name]
     environment = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONIOENCODING="utf-8")
@@ -81,6 +86,7 @@ def test_every_numbered_demo_is_tried():
     assert set(SMALL) <= numbered
 
 
+@pytest.mark.slow
 def test_toy_tasks_become_files_that_finetune_reads(tmp_path):
     arguments = ["--train", "60", "--test", "60", "--write", "files"]
     result = subprocess.run([sys.executable, str(ROOT / "demos" / "12_toy_tasks.py"), *arguments],

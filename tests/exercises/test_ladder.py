@@ -200,6 +200,7 @@ def run_pytest(root, *targets):
     return run(root, "-m", "pytest", "-q", "-p", "no:cacheprovider", *targets)
 
 
+@pytest.mark.slow
 def test_the_whole_folder(copy):
     result = run_pytest(copy, "demos/exercises")
     lines = re.findall(r"^(\d\d)_\w+ +(solved|not .*)$", result.stdout, re.MULTILINE)

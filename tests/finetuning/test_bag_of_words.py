@@ -12,6 +12,7 @@ from minibert.finetuning.toy.stories import ToyStories
 from minibert.toy_world.grammar import ToyWorld
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TASKS, ids=lambda kind: kind.__name__)
 def test_counting_stays_ten_points_under_the_best(kind):
     """With 1,000 examples to learn from (600 where there are many words to tag). The bound leaves

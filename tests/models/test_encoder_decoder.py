@@ -147,7 +147,7 @@ def test_cross_attention_stands_between_the_branches(norm_first):
     np.testing.assert_allclose(block(x, inputs).data, y.data, **EXACT)
     with pytest.raises(InputError, match="reads an encoder's output"):
         block(x)
-    block.dropout.p = 0.5
+    block.dropout.p = block.attention_dropout.p = 0.5
     with mb.trace() as seen:
         block(x, replace(inputs, rng=rng))
     assert [record.op for record in seen.records].count("dropout") == 3  # on each branch

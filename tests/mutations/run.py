@@ -48,7 +48,7 @@ def run_tests(copy: Path, targets: list[str]) -> Outcome:
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1",
                        PYTHONPATH=str(copy))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider",
-               "--ignore=tests/mutations", *targets]
+               "--ignore=tests/mutations", "-m", "", *targets]  # slow ones, too
     result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     return outcome_of(result.returncode, result.stdout, result.stderr)
 

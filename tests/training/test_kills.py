@@ -53,6 +53,7 @@ def events_of(work, root) -> int:
     return count
 
 
+@pytest.mark.slow
 def test_two_kills_anywhere_leave_the_last_whole_checkpoint(root):
     """The second one meets what the first one left: the only whole checkpoint may be the one that
     was set aside."""
