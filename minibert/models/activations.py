@@ -64,6 +64,14 @@ class ActivationCache(Mapping):
     def __len__(self) -> int:
         return len(self._tensors)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether `cache[key]` gives an array."""
+        try:
+            self.name(key)
+        except InputError:
+            return False
+        return True
+
     def name(self, key: str | tuple[str, int]) -> str:
         """The full name of a short one: ("pattern", 0) -> "blocks.0.attn.hook_pattern"."""
         short, layer = key if isinstance(key, tuple) and len(key) == 2 else (key, None)

@@ -52,6 +52,12 @@ def test_outputs_are_those_of_a_plain_call(model_class, variant):
     assert all([cache.grad(name).any() for name in cache if name.endswith("attn.hook_z")])
 
 
+def test_what_is_in_the_cache():
+    _, cache = small(mb.GPT2LMHeadModel).run_with_cache(**batch(mb.GPT2LMHeadModel), names="*hook_z")
+    assert ("z", 0) in cache and ("result", 0) in cache and "blocks.1.attn.hook_z" in cache
+    assert ("z", 9) not in cache and "hook_embed" not in cache and 3 not in cache
+
+
 @pytest.mark.parametrize("model_class", LM)
 def test_outputs_in_float32(model_class):
     model, inputs = small(model_class).float(), batch(model_class)
