@@ -53,7 +53,8 @@ def test_outputs_are_those_of_a_plain_call(model_class, variant):
 
 
 def test_what_is_in_the_cache():
-    _, cache = small(mb.GPT2LMHeadModel).run_with_cache(**batch(mb.GPT2LMHeadModel), names="*hook_z")
+    model, inputs = small(mb.GPT2LMHeadModel), batch(mb.GPT2LMHeadModel)
+    _, cache = model.run_with_cache(**inputs, names="*hook_z")
     assert ("z", 0) in cache and ("result", 0) in cache and "blocks.1.attn.hook_z" in cache
     assert ("z", 9) not in cache and "hook_embed" not in cache and 3 not in cache
 
