@@ -452,6 +452,7 @@ def losses(printed, name):
     return [float(loss) for loss in re.findall(rf"{name} (\d+\.\d+)", printed)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, blind", [("next token", math.log(len(micro.VOCABULARY))),
                                          ("masked words", math.log(len(micro.VOCABULARY))),
                                          ("next sentence", math.log(2))])
@@ -461,6 +462,7 @@ def test_losses_begin_at_ln_v_and_fall(printed, name, blind):
     assert last < 0.5 * blind
 
 
+@pytest.mark.slow
 def test_gpt_comes_close_to_the_least_possible_loss(printed):
     least = float(re.search(r"least possible loss is (\d\.\d+)", printed)[1])
     texts = [f"{a} {b} [SEP]".split() for a, b in micro.STORIES]
@@ -469,6 +471,7 @@ def test_gpt_comes_close_to_the_least_possible_loss(printed):
     assert least - 0.001 < losses(printed, "next token")[-1] < 1.1 * least
 
 
+@pytest.mark.slow
 def test_generated_lines_are_stories(printed):
     lines = re.findall(r"^(the .*) \[SEP\]$", printed, re.MULTILINE)
     unseen = "the thirsty fox finds water . it drinks ."
@@ -477,6 +480,7 @@ def test_generated_lines_are_stories(printed):
     assert lines[1] == unseen
 
 
+@pytest.mark.slow
 def test_the_gap_and_the_pairs_are_right(printed):
     word, p = re.search(r"P\(\[MASK\]\): (\w+) (\d\.\d+)", printed).groups()
     assert word == "water" and float(p) > 0.5

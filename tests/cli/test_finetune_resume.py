@@ -21,6 +21,7 @@ from minibert.training.run_folder import Run
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_it_leaves_the_same_bytes(world, tmp_path, capsys):
     more = ["--epochs", "14", "--layer-decay", "0.7", "--class-weights", "--patience", "9",
             "--freeze-layers", "1"]

@@ -31,6 +31,7 @@ def test_a_finished_run_can_be_told_to_go_on(text, tmp_path, capsys):
     assert "not finished: go on with pretrain --resume" in output_of(capsys, "info", out)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed_it_leaves_the_same_bytes(text, tmp_path, capsys):
     steps = ["--steps", "36", "--eval-every", "4", "--dropout", "0.1"]
     output_of(capsys, *pretrain("both", text, tmp_path / "straight", *steps))

@@ -34,6 +34,7 @@ def figures(folder):
     return json.loads((folder / "out" / "figures.json").read_text())["figures"]
 
 
+@pytest.mark.slow
 def test_every_source_has_its_row_and_gpt_only_for_sentences(first):
     folder, said = first
     tables = said[said.index("same-topic, accuracy on the test"):].split("\n\n")
@@ -46,6 +47,7 @@ def test_every_source_has_its_row_and_gpt_only_for_sentences(first):
         "both-1", "gpt-1", "mlm-1", "nsp-1"]
 
 
+@pytest.mark.slow
 def test_what_is_known_is_kept_and_the_rate_is_chosen_on_dev(first):
     """One figure is changed, one is taken out, and a rate that is best on dev comes in."""
     folder, _ = first
@@ -65,6 +67,7 @@ def test_what_is_known_is_kept_and_the_rate_is_chosen_on_dev(first):
     assert row.split() == ["scratch", "77.7"]
 
 
+@pytest.mark.slow
 def test_figures_of_other_settings_are_not_mixed(first):
     folder, _ = first
     result = run(folder, "--tasks", "questions", "--test", "11")

@@ -215,6 +215,7 @@ def test_the_whole_folder(copy):
     assert "checker.py" not in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, status", [("03_softmax_backward", 0),
                                           ("06_attention_backward", 1)])
 def test_one_file(copy, name, status):
@@ -223,6 +224,7 @@ def test_one_file(copy, name, status):
     assert len(re.findall(r"^\d\d_\w+  ", result.stdout, re.MULTILINE)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number, status, words", [
     ("3", 0, r"step   1 (.|\n)*your softmax_backward ran \d+ times"),
     ("5", 1, r"(?s)05_attention.py is not solved yet.*not divided by sqrt\(D\)"),
