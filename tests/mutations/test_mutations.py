@@ -1,6 +1,6 @@
 """Every mutation of the list still applies and could prove something; so says the runner."""
 
-import ast
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -13,24 +13,29 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
-def known(file: str) -> tuple[str, str, set[str]]:
-    """A file's text, its syntax tree, and the names that nothing in it defines (such as
-    __annotations__)."""
+def known(file: str) -> tuple[str, set[str]]:
+    """A file's text, and the names that nothing in it defines (such as __annotations__)."""
     text = (ROOT / file).read_text(encoding="utf-8")
-    return text, ast.dump(ast.parse(text)), undefined_names(text)
+    return text, undefined_names(text)
+
+
+def names_in(line: str) -> set[str]:
+    return set(re.findall(r"[^\W\d]\w*", line))
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_applies_exactly_once_and_defines_all_its_names(mutation):
-    assert mutation.line != mutation.becomes
+    assert mutation.line.split() != mutation.becomes.split(), "only the layout changes"
+    assert (ROOT / mutation.tests).exists()
     if not mutation.file.endswith(".py"):  # the page's JavaScript
         mutation.mutated((ROOT / mutation.file).read_text(encoding="utf-8"))
         return
-    text, tree, undefined = known(mutation.file)
+    text, undefined = known(mutation.file)
     mutated = mutation.mutated(text)
-    assert undefined_names(mutated) <= undefined, "its test would fail by a NameError"
-    assert ast.dump(ast.parse(mutated)) != tree, "only the layout changes"
-    assert (ROOT / mutation.tests).exists()
+    if names_in(mutation.line) == names_in(mutation.becomes):  # most: nothing to look for
+        compile(mutated, mutation.file, "exec")
+    else:
+        assert undefined_names(mutated) <= undefined, "its test would fail by a NameError"
 
 
 def test_names_are_unique_and_the_list_is_long():
