@@ -14,6 +14,7 @@ def memory():
     tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
 @pytest.mark.parametrize("share", range(3))
 def test_damaged_runs_are_refused_or_used(world, runs, tmp_path, share):

@@ -30,6 +30,7 @@ def every_text(model, prompt, longest, length_penalty):
     return sorted(found, reverse=True)
 
 
+@pytest.mark.slow
 @given(seed=SEEDS, length_penalty=st.sampled_from([1.0, 0.0, 2.0, -0.7]))
 def test_with_beams_enough_for_every_text_the_best_are_found(seed, length_penalty):
     model = random_gpt(seed, vocab_size=FEW)

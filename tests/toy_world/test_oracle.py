@@ -255,6 +255,7 @@ def enumerate_pair(world, tokenizer, a, b, sentences, scored=None):
     return joint
 
 
+@pytest.mark.slow
 @given(worlds(), seeds, st.integers(1, 2), st.booleans())
 @settings(max_examples=20)
 def test_pairs_equal_enumeration(world, seed, sentences, unused):

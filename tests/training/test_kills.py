@@ -96,6 +96,7 @@ def begin(paths):
             save(run.path, 0)
 
 
+@pytest.mark.slow
 def test_a_beginning_killed_anywhere_can_be_begun_anew_or_resumed(root):
     count = events_of(lambda: begin([root / "count" / name for name in ("bert", "gpt")]), root)
     expected = [name for name in names(root / "count" / "bert") if name != ".lock"]

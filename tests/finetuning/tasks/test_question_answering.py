@@ -244,6 +244,7 @@ PASSAGES = [("Su Shi was a poet. Su Shi came from Meishan, in Sichuan.",
             ("Nothing is said here.", [("Who?", None)])]
 
 
+@pytest.mark.slow
 def test_overfitting_a_handful_of_questions_gives_the_very_answers():
     examples = []
     for context, questions in PASSAGES:

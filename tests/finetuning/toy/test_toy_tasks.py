@@ -57,6 +57,7 @@ def topic_shares(world):
     return shares
 
 
+@pytest.mark.slow
 @given(seeds)
 @settings(max_examples=15)
 def test_same_topic_equals_enumeration(seed):
@@ -75,6 +76,7 @@ def test_same_topic_equals_enumeration(seed):
         np.testing.assert_allclose(p, np.array(list(joint.values())) / sum(joint.values()))
 
 
+@pytest.mark.slow
 @given(seeds)
 @settings(max_examples=6)
 def test_endings_equal_enumeration(seed):
