@@ -3,8 +3,6 @@
 These are the public names; README.md says in which order to read the rest.
 """
 
-__version__ = "0.1.0"
-
 from minibert.autograd import functional, ops
 from minibert.autograd.checks.gradcheck import (GradcheckError, GradcheckReport, gradcheck,
                                                 gradcheck_parameters)
@@ -38,3 +36,4 @@ from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training import optim, schedules
 from minibert.training.optim import clip_grad_norm_
 from minibert.training.trainer import Trainer, TrainingSettings
+from minibert.version import __version__

@@ -89,7 +89,7 @@ def continued(model: PretrainedModel, tokenizer: Tokenizer, prompt: str, tokens:
 
 def answered(model: BartForConditionalGeneration, tokenizer: Tokenizer, prompt: str, tokens: int,
              streamed: bool = False, **options) -> str:
-    """What the decoder writes when the encoder has read `prompt`, up to the separator or `tokens`
+    """The decoder's text after the encoder has read `prompt`, up to the separator or `tokens`
     tokens; sentinels (<extra_id_0>) are a part of it. The rest is as in `continued`. Errors:
     InputError, an empty prompt."""
     if not prompt:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from minibert import __version__
+from minibert.version import __version__
 
 DESCRIPTION = "Train and use a BERT and a GPT that are written in NumPy."
 SUMMARIES = {

@@ -1,4 +1,4 @@
-"""Which part of a model, and which word, a prediction depends on: a part is removed or replaced and
+"""The parts and words that a prediction depends on: a part is removed or replaced and
 the change of one number, the target, is measured.
 
 The target is a logit or the difference of two: (position, id) or (position, id, instead) of a model

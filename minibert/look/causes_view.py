@@ -53,7 +53,7 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
 
 
 def interventions(subject: Subject, quick: bool) -> int:
-    """How often add_causes runs the model on this text; a run with gradients counts as three."""
+    """The runs of the model that add_causes makes; a run with gradients counts as three."""
     config, T = subject.model.config, len(subject.ids)
     L, H = config.num_hidden_layers, config.num_attention_heads
     if subject.target is None:
@@ -148,7 +148,7 @@ def add_influence(data: dict, m: int, subject: Subject, part: dict) -> None:
 
 def add_answers(data: dict, m: int, subject: Subject, oracle: Oracle | None, part: dict,
                 steps: int) -> dict:
-    """What each word adds to the target by four measures (attention says no sign)."""
+    """Add what each word adds to the target by four measures (attention says no sign)."""
     model, ids = subject.model, subject.ids
     inputs = {"target": subject.target.indices, **subject.inputs()}
     baseline = None if subject.causal else subject.tokenizer.mask_token_id

@@ -20,9 +20,9 @@ import base64
 
 import numpy as np
 
-from minibert import __version__
 from minibert.errors import InputError
 from minibert.look.subject import Subject, top_outputs, weights_digest
+from minibert.version import __version__
 
 SCHEMA = "minibert.look.1"
 MAX_BYTES = 7_500_000  # with the rest of a page: 8 MB
@@ -59,7 +59,7 @@ def _model(subject: Subject) -> dict:
 
 
 def _notes(subject: Subject) -> list[str]:
-    """What a reader must know about the text."""
+    """Sentences that a reader must know about the text."""
     unknown = getattr(subject.tokenizer, "unk_token_id", None)
     own = [i for i, added in zip(subject.ids, subject.special) if not added]
     if subject.causal and unknown == subject.tokenizer.sep_token_id:  # GPT-2's <|endoftext|>

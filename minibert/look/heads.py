@@ -68,7 +68,7 @@ def rollout(patterns: list[np.ndarray]) -> np.ndarray:
 
 
 def describe_head(weights: np.ndarray, subject: Subject) -> str:
-    """What a head (T, T) reads mostly, in a few words by fixed rules: a place that gets HABIT of
+    """Describe what a head (T, T) reads, in a few words by fixed rules: a place that gets HABIT of
     the mean row; else "even", if the rows' entropy is nearly the largest possible; else the two
     commonest places."""
     T = len(weights)

@@ -56,7 +56,7 @@ def _words(model: PretrainedModel, x: Tensor) -> Tensor:
 
 def direct_logit_attribution(model: PretrainedModel, cache: ActivationCache,
                              target: tuple[int, ...], row: int = 0) -> dict[str, float]:
-    """What each addition to a GPT's stream contributes to one logit: name -> number; they add up to
+    """The part of each addition to a GPT's stream in one logit: name -> number; they add up to
     the logit (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits").
 
     `target` is (position, id), or (position, id, instead) for the difference of two logits. The

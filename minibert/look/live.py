@@ -21,7 +21,7 @@ def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> No
 
 
 def live_part(data: dict, m: int, subject: Subject, all_sizes: bool) -> dict | None:
-    """What the view needs of one model; None: it is not live (a RoBERTa, a DistilBERT)."""
+    """The dict that the view needs of one model; None: it is not live (a RoBERTa, a DistilBERT)."""
     model, target = subject.model, subject.target
     if model.config.family not in ("bert", "gpt2"):  # web/model.js has no others
         return None

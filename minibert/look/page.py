@@ -116,7 +116,7 @@ def head_html(data: dict) -> str:
 
 
 def target_sentence(model: dict) -> str:
-    """What a model is explained for, and its likeliest outputs."""
+    """The output that is explained, and its likeliest outputs."""
     target = model["target"]
     place = {"word": f"At token {target['position']} it predicts",
              "next word": f"After token {target['position']} it predicts",

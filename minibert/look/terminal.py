@@ -62,7 +62,7 @@ def wrapped(text: str) -> list[str]:
 
 
 def own_lines(data: dict, view: str, model: int) -> list[str]:
-    """What a view shows for the layer and head in data["start"] besides its tables."""
+    """The lines that a view shows for the layer and head in data["start"] besides its tables."""
     start, stored = data["start"], data["models"][model]
     layer = min(start["layer"], stored["layers"] - 1)
     head, token = min(start["head"], stored["heads"] - 1), min(start["token"],

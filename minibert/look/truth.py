@@ -49,7 +49,7 @@ def topics(oracle: Oracle, subject: Subject) -> np.ndarray:
 
 
 def words_that_matter(oracle: Oracle, subject: Subject) -> np.ndarray:
-    """What each word adds to the best possible prediction of the target, (T,): log p(target | text)
+    """Each word's part in the best possible prediction of the target, (T,): log p(target | text)
     less log p(target | the text without this word), the sum over all words that could stand there;
     with `instead` the difference of two such numbers. NaN at special tokens. Errors: InputError,
     the world does not write this text, or not the target."""

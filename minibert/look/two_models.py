@@ -26,7 +26,7 @@ def add_two_models(data: dict, subjects: list[Subject]) -> None:
 
 
 def differences_table(subjects: list[Subject]) -> dict:
-    """What differs between BERT and GPT, with the lines."""
+    """A table of what differs between BERT and GPT, with the lines."""
     block = TransformerBlock.forward
     norms = {True: quote(block, "self.attention_norm(x), inputs"),
              False: quote(block, "x = self.attention_norm(x)")}

@@ -77,7 +77,7 @@ def test_the_version_stands_in_one_place(capsys):
     assert capsys.readouterr().out == f"minibert {mb.__version__}\n"
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    assert settings["metadata"]["version"] == "attr: minibert.__version__"
+    assert settings["metadata"]["version"] == "attr: minibert.version.__version__"
 
 
 def test_characters_that_a_terminal_cannot_show_do_not_end_a_command(tmp_path):

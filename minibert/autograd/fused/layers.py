@@ -316,7 +316,7 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
 
 
 def needed(inputs: tuple[Tensor, ...]) -> list[bool]:
-    """Which gradients backward has to compute."""
+    """Tell which gradients backward has to compute."""
     return [tensor.requires_grad for tensor in inputs]
 
 

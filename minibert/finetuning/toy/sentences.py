@@ -105,7 +105,7 @@ class SameTopic:
 
 
 class Endings:
-    """Which of four endings goes on? In the form of SWAG.
+    """The one of four endings that goes on. In the form of SWAG.
 
         the twins row the raft . they share secrets .  they ...
             bake their cake .    * mend that net .    sing the song .    count the bill .
