@@ -57,7 +57,7 @@ def losses(model, inputs: dict, positions: np.ndarray, labels: np.ndarray) -> np
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=2000, help="of BERT; GPT takes a quarter")
+    parser.add_argument("--steps", type=int, default=1600, help="of BERT; GPT takes a quarter")
     options = parser.parse_args(argv)
     gpt = toy_trainer("gpt", options.steps // 4)
     bert = toy_trainer("bert", options.steps)

@@ -35,7 +35,7 @@ def chance_of_river(sentence: str) -> float:
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=3000, help="of training")
+    parser.add_argument("--steps", type=int, default=1500, help="of training")
     options = parser.parse_args(argv)
     trainer = toy_trainer("bert", options.steps)
     model, tokenizer = trainer.model, trainer.tokenizer

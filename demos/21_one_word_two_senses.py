@@ -29,7 +29,7 @@ from minibert.training.trainer import Trainer
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=10_000, help="to train on")
-    parser.add_argument("--steps", type=int, default=1000, help="of the GPT and of the BERT")
+    parser.add_argument("--steps", type=int, default=850, help="of the GPT and of the BERT")
     parser.add_argument("--labelled", type=int, default=LINEAR,
                         help="occurrences of each sense, and as many to decide")
     arguments = parser.parse_args(argv)
