@@ -49,6 +49,7 @@ SMALL = {
     "24_seeing_oneself": (["--steps", "40"], "unless it reads [MASK]"),
     "27_few_labels": (["--steps", "20", "--documents", "200", "--labels", "16", "--epochs", "1",
                        "--test", "40"], "no classifier is better than the best possible one"),
+    "28_in_context_learning": (["--steps", "150"], "never better than Bayes"),
     "31_entities_and_relations": (["--held-out", "80"], "is a character"),
 }
 
