@@ -49,13 +49,6 @@ def neighbours(model, tokenizer: BertTokenizer, word: str) -> list[str]:
             for i in np.argsort(-cosines)[1:NEIGHBOURS + 1]]
 
 
-def words_of(topic: str) -> set[str]:
-    """Returns the verbs, things, places and qualities of a topic."""
-    parts = TOPICS[topic]
-    things = [word for one, many, objects in parts.actions for word in (one, many, *objects)]
-    return {*things, parts.home, *parts.places, *parts.qualities}
-
-
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=10_000, help="to count and to train on")
@@ -85,13 +78,13 @@ def main(argv: list[str] | None = None) -> None:
     shares = {}
     for name, model in (("CBOW", cbow), ("skip-gram", skip_gram), ("GloVe", glove)):
         found = {word: neighbours(model, tokenizer, word) for word in ASKED}
-        of_topic = [near in words_of(topic) for word, topic in zip(ASKED, TOPICS)
+        of_topic = [near in TOPICS[topic].words() for word, topic in zip(ASKED, TOPICS)
                     for near in found[word]]
         shares[name] = np.mean(of_topic)
         print(f"  {name}: {shares[name]:.0%} of them are of the word's topic")
         for word, near in found.items():
             print(f"    {word:7} {' '.join(near)}")
-    chance = np.mean([len(words_of(topic)) for topic in TOPICS]) / len(world.words)
+    chance = np.mean([len(TOPICS[topic].words()) for topic in TOPICS]) / len(world.words)
     print(f"  by chance: {chance:.0%}")
 
     assert distances[0] > distances[1] > distances[2], distances

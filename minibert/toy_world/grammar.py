@@ -39,6 +39,11 @@ class Topic(NamedTuple):
     places: tuple[str, ...]
     qualities: tuple[str, ...]
 
+    def words(self) -> set[str]:
+        """The verbs, objects, places and qualities."""
+        actions = [word for one, many, objects in self.actions for word in (one, many, *objects)]
+        return {*actions, self.home, *self.places, *self.qualities}
+
 
 class Character(NamedTuple):
     """The words of a character: a noun phrase, an adverb of manner, a habit (verb and objects)."""

@@ -51,6 +51,8 @@ SMALL = {
                        "--test", "40"], "no classifier is better than the best possible one"),
     "28_in_context_learning": (["--steps", "150"], "never better than Bayes"),
     "31_entities_and_relations": (["--held-out", "80"], "is a character"),
+    "32_keywords": (["--steps", "400", "--documents", "1000", "--judged", "60"],
+                    "diversity makes keywords less alike"),
 }
 
 

@@ -118,6 +118,12 @@ def test_words(world):
         assert word == "." or (word.isalpha() and word.islower() and word.isascii())
 
 
+def test_the_words_of_a_topic_are_those_that_not_every_topic_has(world):
+    spelled = world.topic_groups().T @ world.emission > 0  # (topics, words)
+    for topic, row in zip(TOPICS.values(), spelled & ~spelled.all(axis=0)):
+        assert topic.words() == {world.words[k] for k in np.flatnonzero(row)}
+
+
 def test_sentences_end_in_one_full_stop_and_fit(world, documents):
     lengths = set()
     for document in documents:
