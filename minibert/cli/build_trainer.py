@@ -103,7 +103,7 @@ def _bert_objective(options: PretrainOptions, corpus: Corpus, tokenizer: Tokeniz
         options.batch, options.settings.seed, next_sentence=not options.no_next_sentence,
         sentences_per_segment=corpus.sentences_per_segment,
         n_held_out=_n_held_out(options, corpus),
-        mlm_probability=options.mlm_probability)
+        mlm_probability=options.mlm_probability, dupe_factor=options.dupe_factor)
 
 
 def _n_held_out(options: PretrainOptions, corpus: Corpus) -> int | None:

@@ -57,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--mlm-probability", type=float,
                           help="the share of the tokens that BERT's training masks; of the "
                                "held-out ones it is always 0.15")
+    training.add_argument("--dupe-factor", type=int, metavar="N",
+                          help="static masks: BERT reads the pairs and masks of the first N epochs "
+                               "again and again (without it: new ones every epoch)")
     training.add_argument("--batch", type=int, help="windows or pairs in a batch")
     training.add_argument("--accumulate", type=int, help="batches in a step")
     training.add_argument("--steps", type=int)

@@ -51,6 +51,7 @@ class PretrainOptions:
     format: str = "prose"
     no_next_sentence: bool = False
     mlm_probability: float = MASK_PROBABILITY
+    dupe_factor: int | None = None
     gradient_checkpointing: bool = False
     film: int = 0  # frames
     begun_from: str | None = None
@@ -65,6 +66,8 @@ class PretrainOptions:
         whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
         whole_number("--context", self.context, 1, self.config.max_position_embeddings)
         number("--mlm-probability", self.mlm_probability, above=0, at_most=1)
+        if self.dupe_factor is not None:
+            whole_number("--dupe-factor", self.dupe_factor, 1)
         for name in ("no_next_sentence", "gradient_checkpointing"):
             flag(flag_name(name), getattr(self, name))
         if (self.corpus == "text") != bool(self.text) or not all(
@@ -123,8 +126,8 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
         architecture, config, settings, corpus, values["tokenizer"], values["vocab_size"],
         values["context"], values["batch"], values["threads"], text,
         os.getcwd() if text else None, values["format"], values["no_next_sentence"],
-        values["mlm_probability"], values["gradient_checkpointing"], values["film"],
-        values.get("from"))
+        values["mlm_probability"], values.get("dupe_factor"), values["gradient_checkpointing"],
+        values["film"], values.get("from"))
 
 
 def check_combination(model: str, given: Mapping[str, object]) -> None:
@@ -147,7 +150,7 @@ def options_of_others(model: str) -> dict[str, str]:
     """{name: other model} of the options that `model` does not have, which another one has."""
     options = {one.name: {option.name for option in option_fields(one.config_class)}
                for one in PRETRAINED_HERE}
-    options["bert"] |= {"no_next_sentence", "mlm_probability", "film"}
+    options["bert"] |= {"no_next_sentence", "mlm_probability", "dupe_factor", "film"}
     options["gpt"] |= {"film"}
     own = set().union(*options.values()) if model == "both" else options[model]
     return {name: other for other, names in options.items() for name in names - own}

@@ -35,6 +35,9 @@ TITLES = {  # row: (what it is, its source)
     "elmo": ("ELMo", "Peters et al. 2018, eq. 1"),
     "gpt": ("GPT", "Radford et al. 2018"),
     "bert": ("BERT", "Devlin et al. 2018"),
+    "bert-no-nsp": ("BERT, no next sentence", "Liu et al. 2019, table 2"),
+    "bert-dynamic": ("BERT, few texts, new masks", "Liu et al. 2019, table 1"),
+    "bert-static": ("BERT, few texts, static masks", "Liu et al. 2019, table 1"),
     "bart": ("encoder-decoder", "Lewis et al., Raffel et al. 2020"),
     "oracle": ("the oracle", "exact"),
 }
@@ -44,8 +47,9 @@ STATIC = "has the same vector in every sentence, to the bit: the prior"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    rows = ", ".join([f"{row} ({title})" for row, (title, _) in TITLES.items()])
     parser.add_argument("rows", nargs="*", metavar="ROW", choices=(*TITLES, []),
-                        help=f"of {', '.join(TITLES)} (all)")
+                        help=f"without one all of: {rows}")
     parser.add_argument("--seeds", type=int, default=SEEDS,
                         help=f"trainings of each row that is trained ({SEEDS})")
     parser.add_argument("--out", type=path, default="runs/road", metavar="FOLDER",

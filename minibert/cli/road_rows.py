@@ -36,12 +36,14 @@ class GPTRow:
 
 class BERTRow:
     """A BERT in evaluation mode: a row "[SEP] 2n sentences [SEP]" becomes the pair "[CLS] n
-    sentences [SEP] n sentences [SEP]"."""
+    sentences [SEP] n sentences [SEP]", or "[CLS] 2n sentences [SEP]" where pairs were not
+    learned."""
 
     unanswered = {"next_word": "reads both sides of a gap"}
 
-    def __init__(self, model: BertForPreTraining, tokenizer: BertTokenizer, sentences: int):
-        """sentences: n; each ends with "."."""
+    def __init__(self, model: BertForPreTraining, tokenizer: BertTokenizer,
+                 sentences: int | None):
+        """sentences: n; each ends with ".". None: one segment."""
         self.model, self.tokenizer, self.sentences = model, tokenizer, sentences
         self.full_stop = tokenizer.convert_tokens_to_ids(".")
 
@@ -63,8 +65,12 @@ class BERTRow:
         return np.take_along_axis(hidden.data, column[:, :, None], axis=1)
 
     def _pairs(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(pairs (B, T + 1), the place there of each token (B, T)). Errors: InputError for rows
-        that are not 2n sentences."""
+        """(pairs (B, T + 1), the place there of each token (B, T)); of one segment the row itself
+        after [CLS]. Errors: InputError for rows that are not 2n sentences."""
+        if self.sentences is None:
+            texts = input_ids.copy()
+            texts[:, 0] = self.tokenizer.cls_token_id
+            return texts, np.broadcast_to(np.arange(input_ids.shape[1]), input_ids.shape)
         stops = np.cumsum(input_ids == self.full_stop, axis=1)  # full stops up to each token
         if (stops[:, -1] != 2 * self.sentences).any():
             raise InputError(f"BERT: a row has {stops[:, -1].min()} to {stops[:, -1].max()} "

@@ -2,12 +2,19 @@
 
 Same budget: every trained row has at most the parameters of GPT's, and the steps below take at most
 three times its seconds.
+
+RoBERTa's two questions (Liu et al. 2019, tables 1 and 2) are rows of their own. Next-sentence
+prediction: `bert-no-nsp` reads one run of sentences that fills the context (DOC-SENTENCES there)
+and has the masked words alone. Masks: the budget is less than one epoch of the text, where no mask
+comes twice; so `bert-dynamic` and `bert-static` read few documents, as often as BERT read its
+text: 40 epochs, and static masks are 10 copies of it, each masked once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from minibert.ancestors.elmo import ELMo, ELMoConfig, ELMoObjective
@@ -35,8 +42,13 @@ from minibert.training.settings import TrainingSettings
 from minibert.training.trainer import Trainer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}  # rows that are counted
-STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 3000, "elmo": 2800,
-         "gpt": 2000, "bert": 2500, "bart": 2400}
+STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 3000, "elmo": 2000,
+         "gpt": 1000, "bert": 1450, "bert-no-nsp": 1450, "bert-dynamic": 1450,
+         "bert-static": 1450, "bart": 1400}
+BERTS = {"bert": {}, "bert-no-nsp": {"no_next_sentence": True, "batch": 26}, "bert-dynamic": {},
+         "bert-static": {"dupe_factor": 10}}  # row: its options of `pretrain bert`
+FEW_DOCUMENTS = 155  # read 40 times in the steps above
+BERT_INTERMEDIATE_SIZE = 220  # less than 4 C: BERT's heads have parameters that GPT's has not
 
 
 def count(row: str, folder: Path, corpus: Corpus, tokenizer: BertTokenizer) -> NGramModel:
@@ -52,9 +64,15 @@ def road_trainer(row: str, corpus: Corpus, tokenizer: BertTokenizer, seed: int,
                  report: SilentReport) -> Trainer:
     """The trainer of a row, before any step; nothing is written."""
     steps, V = STEPS[row], tokenizer.vocab_size
-    if row in ("gpt", "bert", "bart"):
-        return make_trainer(resolved(row, {"corpus": "toy", "seed": seed, "steps": steps,
-                                           "eval_every": 0, "film": 0}), corpus, report)
+    given = {"corpus": "toy", "seed": seed, "steps": steps, "eval_every": 0, "film": 0}
+    if row in BERTS:
+        options = resolved("bert", given | BERTS[row])
+        config = replace(options.config, intermediate_size=BERT_INTERMEDIATE_SIZE)
+        if row in ("bert-dynamic", "bert-static"):
+            corpus = replace(corpus, train_documents=corpus.train_documents[:FEW_DOCUMENTS])
+        return make_trainer(replace(options, config=config), corpus, report)
+    if row in ("gpt", "bart"):
+        return make_trainer(resolved(row, given), corpus, report)
     texts = (tokenizer, corpus.train_texts, corpus.held_out_texts)
     window = {"context": COMMON["context"], "batch_size": 16, "seed": seed}
     if row == "lstm":
@@ -117,9 +135,10 @@ def open_row(row: str, folder: Path, sentences: int
     best = Run(folder).existing_checkpoint("best")
     if row == "gpt":
         return GPTRow(GPT2LMHeadModel.from_pretrained(best))
-    if row == "bert":
+    if row in BERTS:
         return BERTRow(BertForPreTraining.from_pretrained(best),
-                       BertTokenizer.from_pretrained(best), sentences)
+                       BertTokenizer.from_pretrained(best),
+                       None if row == "bert-no-nsp" else sentences)
     if row == "bart":
         return BARTRow(BartForConditionalGeneration.from_pretrained(best),
                        BertTokenizer.from_pretrained(best))

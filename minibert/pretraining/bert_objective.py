@@ -50,7 +50,8 @@ class PretrainingObjective:
     """Masked LM and next-sentence prediction; a batch is a pure function of (seed, number).
 
     Every epoch has new pairs and every batch new masks (dynamic masking: Liu et al. 2019, section
-    4.1). train, held_out: documents, as sequences of sentences. context: the largest T.
+    4.1). dupe_factor=n: static masking as in BERT's create_pretraining_data.py (there n = 10): the
+    pairs and masks of the first n epochs are used again and again. train, held_out: documents, as sequences of sentences. context: the largest T.
     sentences_per_segment: None fills the context. n_held_out: the number of held-out examples
     (None: one for each boundary). masked_lm=False masks nothing, next_sentence=False reads single
     segments. mlm_probability: the share of the training tokens that is chosen. More than 15 % give
@@ -66,7 +67,7 @@ class PretrainingObjective:
                  held_out: Sequence[Sequence[str]], context: int, batch_size: int, seed: int = 0,
                  masked_lm: bool = True, next_sentence: bool = True,
                  sentences_per_segment: int | None = None, n_held_out: int | None = None,
-                 mlm_probability: float = MASK_PROBABILITY):
+                 mlm_probability: float = MASK_PROBABILITY, dupe_factor: int | None = None):
         if not (masked_lm or next_sentence):
             raise InputError("BERT's objective: neither masked LM nor sentence pairs; give one")
         if not hasattr(tokenizer, "mask_token_id"):
@@ -76,9 +77,9 @@ class PretrainingObjective:
         self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
         self.mlm_probability = number("mlm_probability", mlm_probability, above=0, at_most=1)
         self.masked_lm, self.next_sentence = masked_lm, next_sentence
-        self.sentences_per_segment = sentences_per_segment
+        self.sentences_per_segment, self.dupe_factor = sentences_per_segment, dupe_factor
         for name, count in (("sentences_per_segment", sentences_per_segment),
-                            ("n_held_out", n_held_out)):
+                            ("n_held_out", n_held_out), ("dupe_factor", dupe_factor)):
             if count is not None:
                 whole_number(name, count, at_least=1)
         self.ordinary = ordinary_ids(tokenizer)
@@ -90,6 +91,8 @@ class PretrainingObjective:
 
     def batch(self, number: int) -> PretrainingBatch:
         """Returns training batch `number`, counted over micro-batches: B rows, T <= context."""
+        if self.dupe_factor is not None:
+            number %= -(-self.dupe_factor * self.n_per_epoch // self.batch_size)  # whole batches
         segments = self._rows(number * self.batch_size, self.batch_size)
         return self._build(self.train, segments, generator(self.seed, Purpose.MASKS, number),
                            self.mlm_probability)
@@ -166,7 +169,9 @@ class PretrainingObjective:
         segments = self._epoch(0)
         kind = "pairs" if self.next_sentence else "segments"
         lines = [describe_documents(self.tokenizer, part) for part in (self.train, self.held_out)]
-        lines.append(f"{len(segments):,} {kind} an epoch, fresh ones every epoch with fresh masks; "
+        used = ("fresh ones every epoch with fresh masks" if self.dupe_factor is None else
+                f"those of {self.dupe_factor} epochs again and again with the same masks")
+        lines.append(f"{len(segments):,} {kind} an epoch, {used}; "
                      f"{len(self._held_out_segments):,} held-out {kind}, always the same")
         if self.masked_lm:
             lines.append(f"{self.mlm_probability:.0%} of the tokens are masked in training, "

@@ -28,9 +28,11 @@ def made(which, corpus, **more):
 
 
 def test_what_is_asked_of_bert(corpus):
-    trainer = made("bert", corpus, seed=5)
+    trainer = made("bert", corpus, seed=5, dupe_factor=3)
     objective, config = trainer.objective, trainer.model.config
     assert (objective.seed, objective.batch_size, objective.context) == (5, 4, 48)
+    assert objective.dupe_factor == 3 and objective.next_sentence
+    assert not made("bert", corpus, no_next_sentence=True).objective.next_sentence
     assert objective.sentences_per_segment == corpus.sentences_per_segment is not None
     assert len(objective._held_out_segments) == 5 * 12, "five of each held-out document"
     assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == 0.2

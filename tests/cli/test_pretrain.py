@@ -59,6 +59,22 @@ def test_options_reach_what_they_name(text, tmp_path, capsys):
     assert rates == pytest.approx([0.001, 0.002, 0.00125])
 
 
+def test_static_masks_survive_a_resume_to_the_bit(text, tmp_path, capsys):
+    more = ("--schedule", "constant", "--warmup", "0", "--dupe-factor", "1")
+    weights = {}
+    for name, steps in (("straight", (9,)), ("resumed", (5, 9))):
+        out = tmp_path / name
+        output_of(capsys, *pretrain("bert", text, out, "--steps", steps[0], *more))
+        for further in steps[1:]:
+            resume = ["pretrain", "bert", "--resume", "--out", out]
+            assert "--dupe-factor is 2, but" in mistake(capsys, *resume, "--dupe-factor", 2)
+            output_of(capsys, *resume, "--steps", further)
+        weights[name] = (out / "latest" / "model.safetensors").read_bytes()
+        assert Run(out).state()["about"]["dupe_factor"] == 1
+    assert "dupe_factor" in output_of(capsys, "info", out)
+    assert weights["straight"] == weights["resumed"]
+
+
 def test_what_is_not_given_follows_what_is(text, tmp_path, capsys):
     out = tmp_path / "run"
     output_of(capsys, *pretrain("gpt", text, out, "--steps", "20", "--lr", "0.001"))
@@ -144,6 +160,7 @@ def test_workers_are_stored_and_reused(text, tmp_path, capsys, monkeypatch):
     ("bert", ("--vocab-size", "6"), "--vocab-size"),
     ("gpt", ("--norm-first",), "--norm-first"),
     ("gpt", ("--no-next-sentence",), "--no-next-sentence"),
+    ("bert", ("--dupe-factor", "0"), "--dupe-factor = 0"),
     ("gpt", ("--width", "100000000000"), "not enough memory"),
 ])
 def test_options_that_cannot_be(text, tmp_path, capsys, model, more, words):

@@ -71,7 +71,7 @@ def test_a_state_gives_back_the_options(model, corpus):
     ({"layers": 5}, "state.json: layers is 5, but the model beside it has 2"),
     ({"tokenizer": "own"}, "state.json: --tokenizer = 'own'"),
     ({"batch": 2.5}, "state.json: --batch = 2.5"), ({"context": 49}, "--context = 49"),
-    ({"mlm_probability": 0}, "--mlm-probability = 0"),
+    ({"mlm_probability": 0}, "--mlm-probability = 0"), ({"dupe_factor": 0}, "--dupe-factor = 0"),
     ({"no_next_sentence": 1}, "--no-next-sentence = 1"), ({"text": ["x"]}, "--text")])
 def test_a_state_that_is_wrong_names_its_file(changes, words):
     options = resolved("bert", {"steps": 30})
@@ -101,7 +101,8 @@ def test_an_option_of_one_model_alone(monkeypatch):
     _, arguments = parse(["pretrain", "gpt", "--window", "3"])
     config = resolved("gpt", given(arguments)).config
     assert config.window == 3 and config.model_type == "gpt2_window"
-    of_bert, of_gpt = ("norm_first", "no_next_sentence", "mlm_probability"), ("window",)
+    of_bert = ("norm_first", "no_next_sentence", "mlm_probability", "dupe_factor")
+    of_gpt = ("window",)
     for name in (*of_bert, *of_gpt):
         check_combination("both", {name: 1})
     for own, other, names in (("gpt", "bert", of_bert), ("bert", "gpt", of_gpt)):

@@ -28,6 +28,7 @@ def small():
         patch.setattr(road, "toy_corpus", partial(toy_corpus, 30, 6))
         patch.setattr(road, "WordSenses", partial(WordSenses, nearest=2, linear=3, decided=2))
         patch.setattr(road_training, "STEPS", dict.fromkeys(TRAINED, 3))
+        patch.setattr(road_training, "FEW_DOCUMENTS", 20)
         patch.setattr(word_sense, "STORIES_AT_A_TIME", 60)
         patch.setattr(word2vec_objective, "HELD_OUT_BATCHES", 1)
         yield
@@ -140,6 +141,32 @@ def test_bert_reads_a_row_as_a_pair():
                                rtol=1e-5)
     with pytest.raises(InputError, match="expected 2"):
         row.gap(ids[:, :4], np.array([1]))
+
+
+def test_roberta_questions_differ_in_one_thing_each():
+    corpus, report = road.toy_corpus(), None
+    made = {row: road_training.road_trainer(row, corpus, TOKENIZER, 1, report)
+            for row in road_training.BERTS}
+    objectives = {row: trainer.objective for row, trainer in made.items()}
+    assert {row: one.next_sentence for row, one in objectives.items()} == {
+        row: row != "bert-no-nsp" for row in made}
+    assert {row: one.dupe_factor for row, one in objectives.items()} == {
+        row: 10 if row == "bert-static" else None for row in made}
+    few = objectives["bert-static"].n_per_epoch
+    assert few == objectives["bert-dynamic"].n_per_epoch < objectives["bert"].n_per_epoch
+    assert {row: trainer.model.config for row, trainer in made.items()} == dict.fromkeys(
+        made, made["bert"].model.config)
+
+
+def test_bert_without_pairs_reads_a_row_as_one_segment(whole):
+    model = road_training.open_row("bert-no-nsp", whole / "bert-no-nsp" / "seed-1", 2)
+    assert model.sentences is None
+    ids = np.array([[TOKENIZER.sep_token_id, *TOKENIZER.encode(
+        "she rows her boat . the net waits .", add_special_tokens=False), TOKENIZER.sep_token_id]])
+    texts, column = model._pairs(ids)
+    assert texts[0].tolist() == [TOKENIZER.cls_token_id, *ids[0, 1:]]
+    assert column[0].tolist() == list(range(ids.shape[1])) and not model._types(texts).any()
+    assert road_training.open_row("bert", whole / "bert" / "seed-1", 2).sentences == 2
 
 
 def fill_pair(model, first: str, second: str) -> list[tuple[str, float]]:

@@ -94,6 +94,23 @@ def test_masks_are_new_though_the_sentence_is_the_same():
     assert not np.array_equal(first.masked_positions, second.masked_positions)
 
 
+@pytest.mark.parametrize("changes", [{}, {"next_sentence": False}, {"masked_lm": False}])
+def test_static_masks_are_those_of_the_first_epochs_again_and_again(changes):
+    dynamic, static = objective(**changes), objective(**changes, dupe_factor=2)
+    distinct = -(-2 * static.n_per_epoch // 8)
+    for number in (distinct, 0, 2 * distinct - 1, 5 * distinct + 3):  # in any order
+        assert same(static.batch(number), dynamic.batch(number % distinct))
+        assert number < distinct or not same(dynamic.batch(number), static.batch(number))
+    if static.masked_lm:  # each copy of the text has masks of its own
+        first, second = objective(dupe_factor=1, **changes), static
+        n = -(-first.n_per_epoch // 8)
+        assert same(first.batch(n), first.batch(0)) and not same(second.batch(n), second.batch(0))
+    assert all(same(a, b) for a, b in zip(static.held_out_batches(), dynamic.held_out_batches()))
+    assert any("those of 2 epochs again and again" in line for line in static.describe())
+    one = objective(**changes, dupe_factor=1, batch_size=10 ** 4)  # a batch of more than an epoch
+    assert same(one.batch(0), one.batch(3))
+
+
 def test_the_masked_share_is_that_of_training_alone():
     """Each ordinary token on its own, 80/10/10; the held-out masks stay at 15 %."""
     plain, often = objective(), objective(mlm_probability=0.4)
@@ -300,7 +317,8 @@ def test_what_cannot_be_trained_on_is_an_error():
     with pytest.raises(InputError, match="held-out text has no sentence"):
         objective(held_out=[])
     for name, value in (("context", 4), ("batch_size", 0), ("sentences_per_segment", 0),
-                        ("n_held_out", 0), ("n_held_out", 2.5)):
+                        ("n_held_out", 0), ("n_held_out", 2.5), ("dupe_factor", 0),
+                        ("dupe_factor", 1.5)):
         with pytest.raises(InputError, match=f"{name}.* = {value}: expected a whole number"):
             objective(**{name: value})
     with pytest.raises(InputError, match="neither"):
