@@ -18,8 +18,8 @@ from toy_folders import toy_trainer
 
 import minibert as mb
 from minibert.look.look import Look, all_views
-from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.subject import make_subject
+from minibert.look.update import stored_optimizer
 from minibert.look.walk import backward
 
 TEXT = "the bank is [MASK] ."

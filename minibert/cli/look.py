@@ -19,12 +19,12 @@ from minibert.look.causes_view import interventions
 from minibert.look.data import MAX_BYTES, find_view, new_data
 from minibert.look.history import read_histories
 from minibert.look.look import all_views
-from minibert.look.optimizer_state import stored_optimizer
 from minibert.look.page import write_page
 from minibert.look.run import add_training
 from minibert.look.subject import Subject, make_subject
 from minibert.look.terminal import terminal_text
 from minibert.look.tree import add_tree
+from minibert.look.update import stored_optimizer
 from minibert.models.architectures import BERT, DISTILBERT, GPT, ROBERTA, classes_of
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
@@ -157,7 +157,7 @@ def check_places(folder: str, text: str | None, others: list[str]) -> None:
 def training_page(folders: list[str]) -> dict:
     """The data of the page of the trainings in `folders`. Errors: InputError, no runs."""
     names = " ".join([shown_name(folder) for folder in folders]).replace(" ", " --with ", 1)
-    data = new_data([], f"python -m minibert look {names}", {"layer": 0, "head": 0, "token": 0})
+    data = new_data([], f"python -m minibert look {names}")
     add_training(data, read_histories(folders))
     return data
 

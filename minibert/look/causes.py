@@ -19,7 +19,7 @@ from minibert.autograd.tensor import Tensor, grad_owners, no_grad
 from minibert.errors import InputError
 from minibert.models.activations import hook_names, hooks
 from minibert.models.pretrained_model import PretrainedModel
-from minibert.nn.module import evaluating
+from minibert.nn.module import Module, evaluating
 from minibert.validate import one_of, whole_number
 
 Target = tuple[int, ...]
@@ -32,14 +32,18 @@ TOKENS_AT_ONCE = 4096  # rows times T of one batch
 # ---- the target ----------------------------------------------------------------------------------
 
 
+def logits_of(outputs: object) -> Tensor | None:
+    """The logits in a model's outputs: (B, T, V), of a classifier (B, K), of the start of an answer
+    (B, T); None without a head."""
+    names = ("logits", "prediction_logits", "start_logits")
+    return next((getattr(outputs, name) for name in names if hasattr(outputs, name)), None)
+
+
 def target_values(outputs: object, target: Target) -> Tensor:
     """The target of each row of a model's outputs: (B,). Errors: InputError for a position or an id
     that the logits do not have."""
-    for name in ("logits", "prediction_logits", "start_logits"):
-        logits = getattr(outputs, name, None)
-        if logits is not None:
-            break
-    else:
+    logits = logits_of(outputs)
+    if logits is None:
         raise InputError(f"target: {type(outputs).__name__} has no logits: use a model with a head")
     names = ("position", "id", "instead")[3 - logits.ndim:]
     limits = (*logits.shape[1:], logits.shape[-1])
@@ -160,10 +164,10 @@ def influence(model: PretrainedModel, ids: np.ndarray, **inputs) -> np.ndarray:
     that has no logits for each token."""
     ids = _one_text(ids)
     T = ids.shape[1]
-    with evaluating(model), _parameter_gradients_apart(model):
+    with evaluating(model), parameter_gradients_apart(model):
         outputs, cache = model.run_with_cache(**_repeated(ids, inputs, T), names="hook_embed",
                                               grads=True)
-        logits = getattr(outputs, "logits", getattr(outputs, "prediction_logits", None))
+        logits = logits_of(outputs)
         if logits is None or logits.ndim != 3:
             raise InputError(f"influence: {type(model).__name__} has no logits (B, T, V) for each "
                              "token: use a language model")
@@ -193,7 +197,9 @@ def integrated_gradients(model: PretrainedModel, ids: np.ndarray, *, target: Tar
     whole_number("integrated_gradients: steps", steps, 1)
     ids = _one_text(ids)
     points, weights = np.polynomial.legendre.leggauss(steps)  # on (-1, 1)
-    x, b = _word_vectors(model, ids, inputs), _baseline(model, baseline)
+    with evaluating(model):
+        x = model.run_with_cache(ids, names="hook_embed", **inputs)[1]["embed"][0]  # (T, C)
+    b = _baseline(model, baseline)
     total = np.zeros(x.shape)  # (T, C)
     for some in np.array_split(np.arange(steps), -(-steps * len(x) // TOKENS_AT_ONCE)):
         share = (points[some, None, None] + 1) / 2  # (rows, 1, 1)
@@ -203,14 +209,6 @@ def integrated_gradients(model: PretrainedModel, ids: np.ndarray, *, target: Tar
     difference = -_changes(model, ids, inputs, target, [[("hook_embed", (), b)]])[0]
     return IntegratedGradients(tokens, float(abs(tokens.sum() - difference)
                                              / max(abs(difference), np.finfo(float).tiny)))
-
-
-def gradient_x_input(model: PretrainedModel, ids: np.ndarray, *, target: Target, **inputs
-                     ) -> np.ndarray:
-    """Each token's word vector times the target's gradient by it: (T,) (Shrikumar et al. 2017)."""
-    ids = _one_text(ids)
-    x = _word_vectors(model, ids, inputs)
-    return (x * _word_gradients(model, ids, inputs, target, x[None])[0]).sum(-1)
 
 
 def replace_words(model: PretrainedModel, ids: np.ndarray, *, target: Target,
@@ -225,16 +223,15 @@ def replace_words(model: PretrainedModel, ids: np.ndarray, *, target: Target,
 
 def _baseline(model: PretrainedModel, word: int | None) -> np.ndarray:
     """A word's vector (C,), or the mean of all."""
-    table = next(array for name, array in model.state_dict().items()
-                 if name.endswith("word_embeddings.weight"))  # (V, C)
+    table = word_vectors(model)
     return table.mean(0) if word is None else \
         table[whole_number("baseline", word, 0, len(table) - 1)]
 
 
-def _word_vectors(model: PretrainedModel, ids: np.ndarray, inputs: dict) -> np.ndarray:
-    """(T, C)"""
-    with evaluating(model):
-        return model.run_with_cache(ids, names="hook_embed", **inputs)[1]["embed"][0]
+def word_vectors(model: Module) -> np.ndarray:
+    """The model's word embedding, (V, C)."""
+    return next(parameter.data for name, parameter in model.named_parameters()
+                if name.endswith("word_embeddings.weight"))
 
 
 def _word_gradients(model: PretrainedModel, ids: np.ndarray, inputs: dict, target: Target,
@@ -243,7 +240,7 @@ def _word_gradients(model: PretrainedModel, ids: np.ndarray, inputs: dict, targe
     def put(array: np.ndarray, name: str) -> np.ndarray:
         return words.astype(array.dtype)
 
-    with evaluating(model), _parameter_gradients_apart(model), hooks(model, [("hook_embed", put)]):
+    with evaluating(model), parameter_gradients_apart(model), hooks(model, [("hook_embed", put)]):
         outputs, cache = model.run_with_cache(**_repeated(ids, inputs, len(words)),
                                               names="hook_embed", grads=True)
         target_values(outputs, target).sum().backward()
@@ -299,11 +296,13 @@ def _changes(model: PretrainedModel, ids: np.ndarray, inputs: dict, target: Targ
 
 
 @contextmanager
-def _parameter_gradients_apart(model: PretrainedModel) -> Iterator[None]:
-    """Within it backward leaves the parameters' `.grad` as they are."""
-    apart = {id(parameter): parameter.detach() for parameter in model.parameters()}
-    token = grad_owners.set({**grad_owners.get(), **apart})
+def parameter_gradients_apart(model: Module) -> Iterator[dict[str, Tensor]]:
+    """Within it backward leaves the parameters' `.grad` as they are, and adds to those of the
+    tensors that it gives, by the parameters' names."""
+    apart = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    owners = {id(parameter): apart[name] for name, parameter in model.named_parameters()}
+    token = grad_owners.set({**grad_owners.get(), **owners})
     try:
-        yield
+        yield apart
     finally:
         grad_owners.reset(token)

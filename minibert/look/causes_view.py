@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from minibert.autograd.tensor import no_grad
@@ -11,15 +9,14 @@ from minibert.errors import InputError
 from minibert.finetuning.metrics import spearman
 from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients, patch,
                                   replace_words, target_value)
-from minibert.look.data import add_array, add_view, array_name
+from minibert.look.data import add_array, add_view
 from minibert.look.heads import rollout
 from minibert.look.subject import Subject, top_outputs
 from minibert.look.truth import words_that_matter
 from minibert.nn.module import evaluating
 from minibert.toy_world.oracle import Oracle
 
-SITES = ("resid_pre", "attn_out", "mlp_out")
-SITE_NAMES = ("stream", "attention", "MLP")  # in pictures
+SITES = {"resid_pre": "stream", "attn_out": "attention", "mlp_out": "MLP"}  # their names in words
 STRONGEST = 16  # rows of the tables of parts and of patches
 OUTPUTS = 5  # the likeliest ones after a patch
 STEPS = 64  # points of integrated gradients; a quarter of them with --quick
@@ -44,18 +41,20 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
         except InputError as reason:  # a model that reads one text at a time
             parts.append({"note": f"{subject.name}: no causes. {reason}."})
             continue
-        tables += add_patched(data, m, subject, inputs, part, SITES[:1] if quick else SITES)
+        if subject.against is not None:
+            tables += add_patched(data, m, subject, inputs, part, list(SITES)[:1 if quick else 3])
         add_influence(data, m, subject, part)
-        tables.append(add_answers(data, m, subject, oracle, part, STEPS // 4 if quick else STEPS))
+        tables.append(add_answers(data, m, subject, inputs, oracle, part,
+                                  STEPS // 4 if quick else STEPS))
         tables.append(facts_table(subject, part))
         parts.append(part)
-    add_view(data, "causes", "Causes", INTRO, tables, models=parts, sites=SITE_NAMES)
+    add_view(data, "causes", "Causes", INTRO, tables, models=parts, sites=list(SITES.values()))
 
 
 def interventions(subject: Subject, quick: bool) -> int:
     """The runs of the model that add_causes makes; a run with gradients counts as three."""
-    config, T = subject.model.config, len(subject.ids)
-    L, H = config.num_hidden_layers, config.num_attention_heads
+    L, T = len(subject.layers), len(subject.ids)
+    H = subject.model.config.num_attention_heads
     if subject.target is None:
         return 0
     removed = L * (H + 2) if quick else L * (2 * H + 2)
@@ -68,29 +67,26 @@ def add_removed(data: dict, m: int, subject: Subject, inputs: dict, quick: bool)
     """Heads and branches removed; the table of the strongest."""
     zero = ablate(subject.model, subject.ids, **inputs)  # (L, H)
     branches = ablate_branches(subject.model, subject.ids, **inputs)  # (L, 2)
-    add_array(data, array_name(m, "causes.zero"), np.hstack([zero, branches]), "layer part")
+    add_array(data, m, "causes.zero", np.hstack([zero, branches]), "layer part")
     columns = {"zeros": zero}
     if not quick:
-        columns["its mean over the text"] = ablate(subject.model, subject.ids, how="mean",
-                                                   **inputs)
-        add_array(data, array_name(m, "causes.mean"), columns["its mean over the text"],
-                  "layer head")
+        mean = ablate(subject.model, subject.ids, how="mean", **inputs)
+        columns["its mean over the text"] = mean
+        add_array(data, m, "causes.mean", mean, "layer head")
     rows = [[f"layer {i} head {h}", *[signed(change[i, h]) for change in columns.values()]]
             for i, h in np.ndindex(zero.shape)]
-    rows += [[f"layer {i} {name}", signed(branches[i, b]), *[""] * (len(columns) - 1)]
-             for i in range(len(branches)) for b, name in enumerate(("attention", "MLP"))]
-    rows.sort(key=lambda row: -abs(float(row[1])))
+    rows += [[f"layer {i} {('attention', 'MLP')[b]}", signed(branches[i, b]),
+              *[""] * (len(columns) - 1)] for i, b in np.ndindex(branches.shape)]
+    rows = sorted(rows, key=lambda row: -abs(float(row[1])))[:STRONGEST]
     return {"caption": f"{subject.name}: the change of the logit when a part is replaced (the "
-                       f"{min(STRONGEST, len(rows))} strongest)",
-            "rows": [["part", *columns], *rows[:STRONGEST]]}
+                       f"{len(rows)} strongest)",
+            "rows": [["part", *columns], *rows]}
 
 
-def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict,
-                sites: tuple[str, ...]) -> list[dict]:
+def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict, sites: list[str]
+                ) -> list[dict]:
     """The recovered share of the difference to the second text; the table of the strongest."""
     other = subject.against
-    if other is None:
-        return []
     patched = patch(subject.model, subject.ids, other.ids, sites, **inputs)
     there = target_value(subject.model, other.ids, **inputs)
     if abs(there - part["value"]) < 1e-6:
@@ -98,13 +94,13 @@ def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict,
         return []
     part["against"] = {"value": there, "tokens": other.tokens}
     shares = (patched - part["value"]) / (there - part["value"])
-    add_array(data, array_name(m, "causes.patch"), shares, "site layer token")
+    add_array(data, m, "causes.patch", shares, "site layer token")
     strongest = np.argsort(-np.abs(shares), axis=None, kind="stable")[:STRONGEST]
     rows, part["patched"] = [["from the second text", "at token", "share", "then likeliest"]], {}
     for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)).tolist():
-        then = patched_outputs(subject, f"blocks.{layer}.hook_{SITES[site]}", t)
+        then = patched_outputs(subject, f"blocks.{layer}.hook_{sites[site]}", t)
         part["patched"][f"{site}/{layer}/{t}"] = then
-        rows.append([f"{SITE_NAMES[site]} {layer}", f"{t} {subject.tokens[t]}",
+        rows.append([f"{SITES[sites[site]]} {layer}", f"{t} {subject.tokens[t]}",
                      signed(shares[site, layer, t]), then])
     return [{"caption": f"{subject.name}: one activation patched (the strongest)", "rows": rows}]
 
@@ -119,19 +115,18 @@ def patched_outputs(subject: Subject, name: str, t: int) -> str:
     with evaluating(subject.model), no_grad():
         outputs = subject.model.run_with_hooks(np.array([subject.ids]), hooks=[(name, put)],
                                                **subject.inputs())
-    top = top_outputs(replace(subject, outputs=outputs), OUTPUTS)
-    return ", ".join([f"{word} {p:.2f}" for word, p, _ in top])
+    return ", ".join([f"{word} {p:.2f}" for word, p, _ in top_outputs(subject, outputs, OUTPUTS)])
 
 
 def facts_table(subject: Subject, part: dict) -> dict:
     """The explained number in both texts, and how many influences of later words are zero."""
-    rows = [["the explained logit", signed(part["value"])]]
+    rows = [["fact", ""], ["the explained logit", signed(part["value"])]]
     if "against" in part:
         rows.append(["with the second text", signed(part["against"]["value"])])
     if "future" in part:
         rows.append(["influences of later words that are exactly 0.0", part["future"]])
     rows += [["note", note] for note in part["notes"]]
-    return {"caption": f"{subject.name}: further facts", "rows": [["fact", ""], *rows]}
+    return {"caption": f"{subject.name}: further facts", "rows": rows}
 
 
 def add_influence(data: dict, m: int, subject: Subject, part: dict) -> None:
@@ -141,23 +136,20 @@ def add_influence(data: dict, m: int, subject: Subject, part: dict) -> None:
     except InputError as reason:
         part["notes"].append(f"No influence of words on words: {reason}.")
         return
-    add_array(data, array_name(m, "causes.influence"), found, "token word")
+    add_array(data, m, "causes.influence", found, "token word")
     future = np.triu(np.ones(found.shape, bool), 1)
     part["future"] = f"{int((found[future] == 0).sum())} of {int(future.sum())}"
 
 
-def add_answers(data: dict, m: int, subject: Subject, oracle: Oracle | None, part: dict,
-                steps: int) -> dict:
+def add_answers(data: dict, m: int, subject: Subject, inputs: dict, oracle: Oracle | None,
+                part: dict, steps: int) -> dict:
     """Add what each word adds to the target by four measures (attention says no sign)."""
     model, ids = subject.model, subject.ids
-    inputs = {"target": subject.target.indices, **subject.inputs()}
     baseline = None if subject.causal else subject.tokenizer.mask_token_id
     instead = "the mean word" if baseline is None else "[MASK]"
     gradients = integrated_gradients(model, ids, steps=steps, baseline=baseline, **inputs)
-    layers = range(model.config.num_hidden_layers)
     answers = {
-        "rollout": rollout([subject.cache["pattern", i][0] for i in layers])[
-            subject.target.position],
+        "rollout": rollout(subject.activations("pattern"))[subject.target.position],
         "gradients": gradients.tokens,
         "replacement": -replace_words(model, ids, baseline=baseline, **inputs)}
     part["notes"].append(f"Gradients are integrated over {steps} points from {instead} to the word "
@@ -168,16 +160,15 @@ def add_answers(data: dict, m: int, subject: Subject, oracle: Oracle | None, par
         except InputError as reason:
             part["notes"].append(f"No true answer: {reason}.")
     numbers = np.stack(list(answers.values()))  # (K, T)
-    add_array(data, array_name(m, "causes.answers"), numbers, "answer token")
+    add_array(data, m, "causes.answers", numbers, "answer token")
     part["answers"] = list(answers)
     part["correlations"] = rank_correlations(numbers[:, ~np.array(subject.special)])
-    rows = [["token", *answers]]
-    rows += [[token, *["" if np.isnan(x) else signed(x) for x in numbers[:, t]]]
-             for t, token in enumerate(subject.tokens)]
+    rows = [[token, *["" if np.isnan(x) else signed(x) for x in of_token]]
+            for token, of_token in zip(subject.tokens, numbers.T)]
     rows += [[f"correlation with {name}", *row]
              for name, row in zip(answers, part["correlations"])]
     return {"caption": f"{subject.name}: what each word adds, by {len(answers)} measures",
-            "rows": rows}
+            "rows": [["token", *answers], *rows]}
 
 
 def rank_correlations(numbers: np.ndarray) -> list[list[str]]:
@@ -190,4 +181,5 @@ def rank_correlations(numbers: np.ndarray) -> list[list[str]]:
 
 
 def signed(x: float) -> str:
+    """A number with its sign and three digits."""
     return f"{round(float(x), 3) + 0.0:+.3f}"  # no -0.000

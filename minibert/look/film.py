@@ -11,18 +11,19 @@ leaves the same frames as a training without a pause:
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 
 import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
+from minibert.look.causes import word_vectors
+from minibert.look.data import CODES, coded
+from minibert.look.streams import principal_components
 from minibert.nn.module import evaluating
 from minibert.validate import shown_value, whole_number
 
 MOST_TOKENS, MOST_WORDS = 20, 128
-CODES = {"u8": np.dtype("u1"), "f16": np.dtype("<f2")}
 
 
 class Film:
@@ -59,8 +60,8 @@ class Film:
         vectors = word_vectors(model)[self.word_ids]  # (W, C)
         largest = np.finfo(np.float16).max
         return {"kind": "film", "step": step, "tokens": self.tokens, "words": self.words,
-                "attention": encoded(np.rint(255 * pattern), "u8"),
-                "vectors": encoded(np.clip(vectors, -largest, largest), "f16")}
+                "attention": coded(np.rint(255 * pattern), "u8"),
+                "vectors": coded(np.clip(vectors, -largest, largest), "f16")}
 
 
 def film_steps(frames: int, steps: int) -> set[int]:
@@ -71,27 +72,15 @@ def film_steps(frames: int, steps: int) -> set[int]:
     return {0, *[int(step) for step in spaced]}
 
 
-def word_vectors(model) -> np.ndarray:
-    """The model's word embedding, (V, C)."""
-    return next(parameter.data for name, parameter in model.named_parameters()
-                if name.endswith("word_embeddings.weight"))
-
-
-def encoded(array: np.ndarray, code: str) -> dict:
-    """An array as {"shape", code: base64}; `code` is one of CODES."""
-    data = np.ascontiguousarray(array, CODES[code]).tobytes()
-    return {"shape": list(array.shape), code: base64.b64encode(data).decode("ascii")}
-
-
 def decoded(where: str, value: object, code: str, axes: int) -> np.ndarray:
-    """The array that `encoded` wrote. Errors: InputError, which begins with `where`: another
+    """The array that data.coded wrote. Errors: InputError, which begins with `where`: another
     number of axes or bytes, a number that is not finite."""
     try:
         shape = [whole_number(f"{where}: shape", size, 1, 10 ** 6) for size in value["shape"]]
         data = base64.b64decode(value[code], validate=True)
-    except (KeyError, TypeError, binascii.Error, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError):  # binascii.Error is a ValueError
         raise InputError(f"{where}: {shown_value(value)}: expected a shape and {code} in base64: "
                          "the file is damaged") from None
     if len(shape) != axes or len(data) != math.prod(shape) * CODES[code].itemsize:
@@ -108,7 +97,7 @@ def read_frames(records: list[dict], where: str) -> dict | None:
     T, T) as u8, "map" (F, W, 2) as float32}, or None without frames.
 
     The map is the projection of the word vectors on the two principal components of the last
-    frame's, each with the sign that makes its largest coordinate positive; centred in every frame.
+    frame's, centred in every frame.
     Errors: InputError that begins with `where`: damaged frames, or frames of different shapes.
     """
     frames = [record for record in records if record["kind"] == "film"]
@@ -119,19 +108,15 @@ def read_frames(records: list[dict], where: str) -> dict | None:
         at = f"{where}: film at step {frame['step']}"
         attention.append(decoded(f"{at}: attention", frame["attention"], "u8", 4))
         vectors.append(decoded(f"{at}: vectors", frame["vectors"], "f16", 2).astype(np.float64))
-        if not all([isinstance(text, str) for text in [*frame["tokens"], *frame["words"]]]):
+        tokens, words = frame["tokens"], frame["words"]
+        if not all([isinstance(text, str) for text in [*tokens, *words]]):
             raise InputError(f"{at}: expected texts as tokens and words: the file is damaged")
-        _, _, T, S = attention[-1].shape
-        if (T != len(frame["tokens"]) or S != T or len(vectors[-1]) != len(frame["words"])
-                or frame["tokens"] != frames[0]["tokens"] or frame["words"] != frames[0]["words"]
-                or attention[-1].shape != attention[0].shape
-                or vectors[-1].shape != vectors[0].shape):
+        first = (frames[0]["tokens"], frames[0]["words"], attention[0].shape, vectors[0].shape)
+        if (attention[-1].shape[2:] != (len(tokens), len(tokens)) or len(vectors[-1]) != len(words)
+                or first != (tokens, words, attention[-1].shape, vectors[-1].shape)):
             raise InputError(f"{at}: {attention[-1].shape} and {vectors[-1].shape}: expected the "
                              "tokens, words and shapes of the first frame: the file is damaged")
-    centred = np.stack([frame - frame.mean(axis=0) for frame in vectors])  # (F, W, C)
-    axes = np.linalg.svd(centred[-1], full_matrices=False)[2][:2]  # (2, C); fewer for one word
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    places = np.zeros((*centred.shape[:2], 2), np.float32)
-    places[..., :len(axes)] = centred @ axes.T
-    return {"steps": [frame["step"] for frame in frames], "tokens": frames[0]["tokens"],
-            "words": frames[0]["words"], "attention": np.stack(attention), "map": places}
+    _, _, axes = principal_components(vectors[-1])  # (2, C)
+    places = np.stack([(frame - frame.mean(axis=0)) @ axes.T for frame in vectors])
+    return {"steps": [frame["step"] for frame in frames], "tokens": tokens, "words": words,
+            "attention": np.stack(attention), "map": places.astype(np.float32)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.look.data import PATTERNS, add_array, add_view, array_name
+from minibert.look.data import PATTERNS, add_array, add_view
 from minibert.look.subject import Subject
 
 HABIT = 0.5  # the mean weight from which on a place is a head's habit
@@ -22,19 +22,17 @@ def add_heads(data: dict, subjects: list[Subject]) -> None:
     after W_O (L, H, T), the rollout (T, T) and the heads' sentences."""
     tables, sentences = [], []
     for m, subject in enumerate(subjects):
-        layers = range(subject.model.config.num_hidden_layers)
-        patterns = [subject.cache["pattern", i][0] for i in layers]
-        for i in layers:
-            add_array(data, array_name(m, f"blocks.{i}.attn.hook_pattern"), patterns[i],
-                      "head query key", PATTERNS)
-        add_array(data, array_name(m, "value_norms"), value_norms(subject), "layer head key")
-        add_array(data, array_name(m, "rollout"), rollout(patterns), "query key")
+        patterns = subject.activations("pattern")  # (L, H, T, T)
+        for i, pattern in enumerate(patterns):
+            add_array(data, m, f"blocks.{i}.attn.hook_pattern", pattern, "head query key", PATTERNS)
+        add_array(data, m, "value_norms", value_norms(subject), "layer head key")
+        add_array(data, m, "rollout", rollout(patterns), "query key")
         sentences.append([[describe_head(weights, subject) for weights in pattern]
                           for pattern in patterns])
-        rows = [["layer", "head", "reads mostly"]]
-        rows += [[str(i), str(h), sentences[-1][i][h]] for i in layers
-                 for h in range(len(sentences[-1][i]))]
-        tables.append({"caption": f"{subject.name}: each head in words", "rows": rows})
+        rows = [[str(i), str(h), sentence] for i, of_layer in enumerate(sentences[-1])
+                for h, sentence in enumerate(of_layer)]
+        tables.append({"caption": f"{subject.name}: each head in words",
+                       "rows": [["layer", "head", "reads mostly"], *rows]})
     add_view(data, "heads", "Heads", INTRO, tables, sentences=sentences)
 
 
@@ -42,25 +40,17 @@ def value_norms(subject: Subject) -> np.ndarray:
     """The length of v_s W_O for each layer, head and key s: (L, H, T). Times the attention weight
     it is the length of the vector that arrives (Kobayashi et al. 2020, "Attention is Not Only a
     Weight", section 2.3)."""
-    blocks, norms = stack_of(subject.model).blocks, []
-    for i, block in enumerate(blocks):
-        values = subject.cache[f"blocks.{i}.attn.hook_v"][0]  # (T, H, D)
-        T, H, D = values.shape
-        output = block.attention.output.weight.data.reshape(-1, H, D)  # (C, H, D)
+    norms = []
+    for block, values in zip(subject.stack.blocks, subject.activations("v")):  # (T, H, D)
+        output = block.attention.output.weight.data.reshape(-1, *values.shape[1:])  # (C, H, D)
         norms.append(np.linalg.norm(np.einsum("thd,chd->htc", values, output), axis=-1))
     return np.stack(norms)
 
 
-def stack_of(model):
-    """The stack of blocks in a model of any class."""
-    for name in ("bert", "transformer"):
-        model = getattr(model, name, model)
-    return model.stack
-
-
-def rollout(patterns: list[np.ndarray]) -> np.ndarray:
-    """Attention multiplied through the layers, half of each layer being the residual connection:
-    (T, T) (Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", section 3)."""
+def rollout(patterns: np.ndarray) -> np.ndarray:
+    """Attention (L, H, T, T) multiplied through the layers, half of each layer being the residual
+    connection: (T, T) (Abnar & Zuidema 2020, "Quantifying Attention Flow in Transformers", section
+    3)."""
     result = np.eye(patterns[0].shape[-1])
     for pattern in patterns:
         result = (0.5 * pattern.mean(axis=0) + 0.5 * np.eye(len(result))) @ result
@@ -72,8 +62,8 @@ def describe_head(weights: np.ndarray, subject: Subject) -> str:
     the mean row; else "even", if the rows' entropy is nearly the largest possible; else the two
     commonest places."""
     T = len(weights)
-    places = places_read(T, subject)
-    shares = {name: float((weights * place).sum() / rows) for name, place in places.items()
+    shares = {name: float((weights * place).sum() / rows)
+              for name, place in places_read(T, subject).items()
               if (rows := int(place.any(axis=1).sum()))}
     best = sorted(shares, key=lambda name: -shares[name])
     if best and shares[best[0]] >= HABIT:
@@ -88,19 +78,11 @@ def describe_head(weights: np.ndarray, subject: Subject) -> str:
 
 def places_read(T: int, subject: Subject) -> dict[str, np.ndarray]:
     """The places that a head may prefer, as masks (T, T); a row without such a place is empty."""
-    ids = np.array(subject.ids)
-    special = np.array(subject.special)
-    first = np.zeros((T, T), bool)
-    first[1:, 0] = True
-    others = ~np.eye(T, dtype=bool)
-    places = {"itself": np.eye(T, dtype=bool), "previous token": np.eye(T, k=-1, dtype=bool),
-              "next token": np.eye(T, k=1, dtype=bool), "first token": first,
-              "same word elsewhere": (ids[:, None] == ids[None, :]) & others}
-    if special[1:].any():
-        end = special.copy()
-        end[0] = False
-        places["[SEP]"] = np.broadcast_to(end, (T, T)) & others
-    if subject.causal:
-        del places["next token"]
-        places = {name: np.tril(place) for name, place in places.items()}
-    return places
+    ids, special = np.array(subject.ids), np.array(subject.special)
+    column, itself = np.arange(T), np.eye(T, dtype=bool)
+    places = {"itself": itself, "previous token": np.eye(T, k=-1, dtype=bool),
+              "next token": np.eye(T, k=1, dtype=bool),
+              "first token": (column == 0) & (column[:, None] > 0),
+              "same word elsewhere": (ids[:, None] == ids) & ~itself,
+              "[SEP]": special & (column > 0) & ~itself}
+    return {name: np.tril(place) for name, place in places.items()} if subject.causal else places

@@ -9,6 +9,7 @@ those of all its steps: nothing is smoothed, and there are at most MOST_BINS.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,8 @@ def find_runs(folder: str | Path) -> list[Run]:
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder: expected a run, as pretrain --out "
                          "makes them")
-    for runs in ([Run(folder)], [Run(folder / "bert"), Run(folder / "gpt")]):
-        found = [run for run in runs if (run.path / "log.jsonl").exists()]
+    for places in ([folder], [folder / "bert", folder / "gpt"]):
+        found = [Run(place) for place in places if (place / "log.jsonl").exists()]
         if found:
             return found
     raise InputError(f"{folder}: there is no log.jsonl in it: expected a run, as pretrain --out "
@@ -57,77 +58,65 @@ def read_histories(folders: Sequence[str | Path]) -> list[dict]:
     places = [run.path.resolve() for run in runs]
     if len(runs) > MOST_RUNS:
         raise InputError(f"{len(runs)} runs: expected at most {MOST_RUNS} on one page")
-    if len(set(places)) < len(places):
-        twice = next(run.path for run in runs if places.count(run.path.resolve()) > 1)
-        raise InputError(f"{twice}: given twice: expected different runs")
-    histories = [read_history(run) for run in runs]
-    for i, name in enumerate(_names(places)):
-        histories[i]["name"] = visible(name)
-    return histories
-
-
-def _names(places: list[Path]) -> list[str]:
-    """The last parts of the paths, as many as make them different."""
-    for parts in range(1, max(len(place.parts) for place in places)):
+    for run, place in zip(runs, places):
+        if places.count(place) > 1:
+            raise InputError(f"{run.path}: given twice: expected different runs")
+    parts, names = 0, []
+    while len(set(names)) < len(places):  # the last parts of the paths, until they differ
+        parts += 1
         names = ["/".join(place.parts[-parts:]) for place in places]
-        if len(set(names)) == len(names):
-            break
-    return names
+    return [read_history(run) | {"name": visible(name)} for run, name in zip(runs, names)]
 
 
 def read_history(run: Run) -> dict:
-    """{"objective", "parameters", "settings", "about", "steps_done", "finished", "main": the key of
-    the first chart, "charts", "evaluations": [{"step", metrics}], "samples": [{"step", "lines"}],
-    "oracle": that of the summary if it is about the last step, "clipped": the share of the steps
-    whose gradient was cut (None without clipping), "first_loss": that of the first batch, "film":
-    see film.read_frames}.
+    """{"objective", "settings", "about", "steps_done", "finished", "charts", "evaluations":
+    [{"step", metrics}], "samples": [{"step", "lines"}], "oracle": that of the summary if it is
+    about the last step, "clipped": the share of the steps whose gradient was cut (None without
+    clipping), "first_loss": that of the first batch, "film": see film.read_frames}.
 
     A line of the log that was cut short by a kill is left out; without a summary the baselines are
     missing but for ln V. Errors: InputError that names the file: no finished step, damaged records.
     """
     path = run.path / "log.jsonl"
     records = run.records()
-    steps = [record for record in records if record["kind"] == "step"]
+    steps, evaluations, samples, frames = [
+        [record for record in records if record["kind"] == kind]
+        for kind in ("step", "eval", "sample", "film")]
     if not steps:
         raise InputError(f"{path}: the run has no finished step yet: there is nothing to draw")
-    start, evaluations = records[0], [record for record in records if record["kind"] == "eval"]
+    start, done = records[0], steps[-1]["step"]
     if start["kind"] != "start" or not isinstance(start.get("settings"), dict):
         raise InputError(f"{path}, line 1: expected the record of the start, with its settings: "
                          "the file is damaged")
-    for kind in ("step", "eval", "film"):
-        _check_order(path, [record for record in records if record["kind"] == kind])
+    for of_kind in (steps, evaluations, frames):
+        _check_order(path, of_kind)
     summary = run.summary()
     # a resume may have added steps to those of the start
     state = run.state() if run.checkpoint("latest") else {"about": {}, **start}
-    done = steps[-1]["step"]
     about, settings = (summary or state)["about"], state["settings"]
+    evaluations = [_metrics(path, record) for record in evaluations]
     main = "mlm_loss" if "mlm_loss" in steps[0] else "loss"
-    history = {
-        "objective": start.get("objective"), "parameters": start.get("parameters"),
-        "settings": settings, "about": about, "steps_done": done,
-        "finished": summary is not None and summary["steps"] == done, "main": main,
-        "evaluations": [_metrics(path, record) for record in evaluations],
-        "samples": [_sample(path, record) for record in records if record["kind"] == "sample"],
-        "oracle": summary["oracle"] if summary and summary["steps"] == done else None,
-        "film": read_frames(records, str(path))}
     lines = _baselines(run, summary, main, "task" in about)
-    parts = [key for key in steps[0] if key.endswith("_loss") and key != main]
-    measured = [key for key in (evaluations or [{}])[0]
-                if key in lines and key not in (main, *parts)]
-    keys = [main, *parts, *measured, "lr", "grad_norm"]
     whole_number(f"{path}: steps", settings.get("steps"), done)
     number(f"{path}: lr", settings.get("lr"), at_least=0)
     clip = number(f"{path}: clip", settings.get("clip"), at_least=0)
     if clip:
         lines["grad_norm"] = [{"key": "clip", "label": "clip", "value": clip}]
+    parts = [key for key in steps[0] if key.endswith("_loss") and key != main]
+    measured = [key for key in (evaluations or [{}])[0]
+                if key in lines and key not in (main, *parts)]
     titles = TITLES | {"loss": ONLY_LOSS.get(str(start.get("objective")), ("Loss", ""))}
-    history["charts"] = [
-        {"key": key, **_title(key, titles), "lines": lines.get(key, []),
-         **_curve(path, key, steps, history["evaluations"])} for key in keys]
-    history["first_loss"] = steps[0].get(main, steps[0]["loss"])
+    charts = [_chart(path, key, titles, lines, steps, evaluations)
+              for key in (main, *parts, *measured, "lr", "grad_norm")]
     cut = [step["grad_norm"] > clip for step in steps]
-    history["clipped"] = sum(cut) / len(cut) if clip else None
-    return history
+    return {
+        "objective": start.get("objective"), "settings": settings, "about": about,
+        "steps_done": done, "finished": summary is not None and summary["steps"] == done,
+        "charts": charts, "evaluations": evaluations,
+        "samples": [_sample(path, record) for record in samples],
+        "oracle": summary["oracle"] if summary and summary["steps"] == done else None,
+        "clipped": sum(cut) / len(cut) if clip else None,
+        "first_loss": steps[0].get(main, steps[0]["loss"]), "film": read_frames(frames, str(path))}
 
 
 def _check_order(path: Path, records: list[dict]) -> None:
@@ -179,20 +168,13 @@ def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> d
     oracle = (summary or {}).get("oracle") or {}
     for chart in (main, "nsp_accuracy"):
         add(chart, "oracle", oracle.get(chart))
-    return {chart: sorted(lines, key=_value, reverse=True) for chart, lines in found.items()}
+    return {chart: sorted(lines, key=itemgetter("value"), reverse=True)
+            for chart, lines in found.items()}
 
 
-def _value(line: dict) -> float:
-    return line["value"]
-
-
-def _title(key: str, titles: dict) -> dict:
-    title, unit = titles.get(key, (visible(key).replace("_", " ").capitalize(), ""))
-    return {"title": title, "unit": unit}
-
-
-def _curve(path: Path, key: str, steps: list[dict], evaluations: list[dict]) -> dict:
-    """The bins of one figure of the log, if the steps have it, the held-out points, the scale."""
+def _chart(path: Path, key: str, titles: dict, lines: dict[str, list], steps: list[dict],
+           evaluations: list[dict]) -> dict:
+    """One figure of the log: bins, if the steps have it, and held-out points."""
     values = [number(f"{path}: {key} of step {step['step']}", step[key], -LARGEST_LOSS,
                      LARGEST_LOSS) for step in steps if key in step]
     if values and len(values) < len(steps):
@@ -205,8 +187,10 @@ def _curve(path: Path, key: str, steps: list[dict], evaluations: list[dict]) -> 
     shown = [*values, *[value for _, value in dots]]
     is_log = bool(shown) and min(shown) > 0 and (
         key == "grad_norm" or key.endswith("loss") and max(shown) > WIDE * min(shown))
-    bins = bins_of([step["step"] for step in steps], values) if values else None
-    return {"bins": bins, "dots": dots, "scale": "log" if is_log else "linear"}
+    title, unit = titles.get(key, (visible(key).replace("_", " ").capitalize(), ""))
+    return {"key": key, "title": title, "unit": unit, "lines": lines.get(key, []),
+            "bins": bins_of([step["step"] for step in steps], values) if values else None,
+            "dots": dots, "scale": "log" if is_log else "linear"}
 
 
 def bins_of(steps: Sequence[int], values: Sequence[float]) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minibert.look.data import WEIGHTS, add_array, add_view, array_name
+from minibert.look.data import WEIGHTS, add_array, add_view
 from minibert.look.subject import Subject, output_names, shown_token
 
 PARAMETERS = 500_000  # up to so many a model is live by itself
@@ -10,6 +10,8 @@ INTRO = ("The weights are in this page, and a few lines of JavaScript compute th
          "replace a token by another one of the vocabulary, cut heads out (their part is set to "
          "zero before W\u2092), or move the temperature.")
 AXES = {1: "output", 2: "output input"}
+WORD_HEADS = ("mlm_head.decoder", "lm_head", "embeddings.word_embeddings.weight")
+OTHER_HEADS = ("classifier", "nsp_head", "qa_outputs", "score")
 
 
 def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> None:
@@ -25,26 +27,18 @@ def live_part(data: dict, m: int, subject: Subject, all_sizes: bool) -> dict | N
     model, target = subject.model, subject.target
     if model.config.family not in ("bert", "gpt2"):  # web/model.js has no others
         return None
+    if target is None or not all_sizes and data["models"][m]["parameters"] > PARAMETERS:
+        return None
     weights = {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
                for name, parameter in model.named_parameters()}
-    if target is None or not all_sizes and sum([w.size for w in weights.values()]) > PARAMETERS:
-        return None
     for name, weight in weights.items():
-        add_array(data, array_name(m, f"weights.{name}"), weight, AXES[weight.ndim],
-                  WEIGHTS)
-    add_array(data, array_name(m, "live_logits"), target.logits(subject.outputs).data, "output")
+        add_array(data, m, f"weights.{name}", weight, AXES[weight.ndim], WEIGHTS)
+    add_array(data, m, "live_logits", target.logits(subject.outputs).data, "output")
+    # the matrix (for words) or linear layer that gives the logits
+    head = next(name for name in WORD_HEADS if name in weights) if target.is_word else \
+        next(name for name in OTHER_HEADS if f"{name}.weight" in weights)
     block = model.config.block_config
     data["models"][m]["live"] = {"activation": block.activation, "eps": block.layer_norm_eps,
-                                 "classifier": classifier_of(weights, target.kind)}
-    words = [shown_token(subject.tokenizer, i) for i in range(model.config.vocab_size)]
-    is_word = target.kind in ("word", "next word")
-    return {"words": words, "outputs": None if is_word else output_names(subject, target.kind)}
-
-
-def classifier_of(weights: dict, kind: str) -> str:
-    """The name of the matrix (for words) or linear layer that gives the logits."""
-    if kind in ("word", "next word"):
-        return next((name for name in ("mlm_head.decoder", "lm_head") if name in weights),
-                    "embeddings.word_embeddings.weight")
-    return next(name for name in ("classifier", "nsp_head", "qa_outputs", "score")
-                if f"{name}.weight" in weights)
+                                 "classifier": head}
+    return {"words": [shown_token(subject.tokenizer, i) for i in range(model.config.vocab_size)],
+            "outputs": None if target.is_word else output_names(subject, target.kind)}

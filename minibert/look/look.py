@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
+from html import escape
 
 from minibert.look.causes_view import add_causes
 from minibert.look.data import MAX_BYTES, add_view, new_data
 from minibert.look.heads import add_heads
-from minibert.look.lens_view import add_lens
+from minibert.look.lens import add_lens
 from minibert.look.live import add_live
-from minibert.look.map_view import add_map
-from minibert.look.optimizer_state import stored_optimizer
-from minibert.look.page import iframe, write_page
+from minibert.look.page import html_page, write_page
 from minibert.look.sources import quoted_functions
-from minibert.look.stream import add_stream
+from minibert.look.streams import add_map, add_stream
 from minibert.look.subject import Subject, make_subject
 from minibert.look.truth import find_oracle
 from minibert.look.two_models import add_two_models
+from minibert.look.update import stored_optimizer
 from minibert.look.walk import add_walk
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
@@ -37,8 +37,9 @@ class Look:
         write_page(self.data, path, max_bytes)
 
     def _repr_html_(self) -> str:
-        """The page within a notebook."""
-        return iframe(self.data)
+        """The page within a notebook, in a sandbox of its own."""
+        return ('<iframe sandbox="allow-scripts" width="100%" height="800" '
+                f'srcdoc="{escape(html_page(self.data))}"></iframe>')
 
 
 def look(model: PretrainedModel, tokenizer: Tokenizer, text: str, pair: str | None = None,
@@ -62,15 +63,13 @@ def all_views(subjects: list[Subject], optimizers: list[dict], command: str, lay
     """The data dict with every view of the subjects. `optimizers` are those of stored_optimizer;
     `layer`, `head` and `token` are shown first (None: the target's position). `live`: the weights
     of large models, too; `quick`: fewer interventions."""
-    first = subjects[0]
     if token is None:
-        token = 0 if first.target is None else first.target.position
-    start = {"layer": layer, "head": head, "token": token}
-    data = new_data(subjects, command, start)
+        token = 0 if subjects[0].target is None else subjects[0].target.position
+    data = new_data(subjects, command, layer, head, token)
+    oracle = find_oracle(subjects[0].tokenizer)
     add_walk(data, subjects, optimizers)
     add_heads(data, subjects)
     add_stream(data, subjects)
-    oracle = find_oracle(first.tokenizer)
     add_lens(data, subjects, oracle)
     add_causes(data, subjects, oracle, quick)
     add_map(data, subjects, oracle)

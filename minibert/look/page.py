@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import os
+import re
+from html import escape
 from importlib import resources
 
 from minibert.atomic_files import write_text
@@ -24,18 +25,26 @@ SCRIPTS = ("data.js", "numbers.js", "matrix.js", "cursor.js", "vectors.js", "ste
            "back.js", "weights.js", "heads.js", "stream.js", "lens.js", "causes.js", "map.js",
            "two.js", "curves.js", "film.js", "run.js", "model.js", "live.js", "tree.js", "seal.js",
            "main.js")
+POLICY = ("default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; "
+          "base-uri 'none'; form-action 'none'")  # this script, this style, no network
 
 
 def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
     """The page. Errors: InputError, more than `max_bytes` of arrays whatever is left out."""
     views, data = data["views"], encoded(data, max_bytes)
     style = web_file("look.css")
-    script = joined_scripts()
+    # one function: the scripts share names and leave none behind
+    script = "\n".join(['"use strict";', "(() => {", *map(web_file, SCRIPTS), "})();"])
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+              for text in (script, style)]
+    names = [model["name"] for model in data["models"]]
+    names += [run["name"] for view in views for run in view.get("runs", [])]
     return filled(web_file("look.html"), {
-        "policy": policy(script, style), "title": html.escape(page_title(data)),
-        "style": style, "script": script, "data": json_text(data), "head": head_html(data),
-        "tabs": "".join([f'<a href="#{view["name"]}">{html.escape(view["title"])}</a>'
-                         for view in data["views"]]),
+        "policy": POLICY.format(*hashes), "style": style, "script": script,
+        "title": escape("minibert look: " + " and ".join(names)),  # never the text itself
+        "data": json_text(data), "head": head_html(data),
+        "tabs": "".join([f'<a href="#{view["name"]}">{escape(view["title"])}</a>'
+                         for view in views]),
         "sections": "\n".join([section_html(view) for view in views])})
 
 
@@ -56,27 +65,10 @@ def web_file(name: str) -> str:
     return resources.files("minibert.look").joinpath("web", name).read_text(encoding="utf-8")
 
 
-def joined_scripts() -> str:
-    """All scripts as one function, so that they share names and leave none behind."""
-    return "\n".join(['"use strict";', "(() => {", *map(web_file, SCRIPTS), "})();"])
-
-
-def policy(script: str, style: str) -> str:
-    """The content security policy: this script, this style, images within the page, no network."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-              for text in (script, style)]
-    return (f"default-src 'none'; script-src 'sha256-{hashes[0]}'; style-src 'sha256-{hashes[1]}'; "
-            "img-src data:; base-uri 'none'; form-action 'none'")
-
-
 def filled(template: str, values: dict[str, str]) -> str:
     """`template` with each {{name}} replaced, in one pass: what is put in is not searched again."""
-    pieces = template.split("{{")
-    out = [pieces[0]]
-    for piece in pieces[1:]:
-        name, rest = piece.split("}}", 1)
-        out += [values[name], rest]
-    return "".join(out)
+    pieces = re.split(r"\{\{(\w+)\}\}", template)  # every second one is a name
+    return "".join([values[piece] if i % 2 else piece for i, piece in enumerate(pieces)])
 
 
 def json_text(data: dict) -> str:
@@ -88,30 +80,21 @@ def json_text(data: dict) -> str:
 # ---- the parts that are there without JavaScript -------------------------------------------------
 
 
-def page_title(data: dict) -> str:
-    """The title of the page: never the text itself."""
-    names = [model["name"] for model in data["models"]]
-    names += [run["name"] for view in data["views"] for run in view.get("runs", [])]
-    return "minibert look: " + " and ".join(names)
-
-
 def head_html(data: dict) -> str:
     """The texts, what is explained, the likeliest outputs, and where the numbers come from."""
-    parts = []
+    parts, facts = [], [data["made_by"], data["command"]]
     for model in data["models"]:
-        tokens = "".join([f'<span class="token{" added" if added else ""}">{html.escape(token)}'
-                          "</span>" for token, added in zip(model["tokens"], model["special"])])
-        parts.append(f'<p class="text"><b>{html.escape(model["name"])}</b> reads {tokens}</p>')
+        tokens = "".join([f'<span class="token{" added" if added else ""}">{escape(token)}</span>'
+                          for token, added in zip(model["tokens"], model["special"])])
+        parts.append(f'<p class="text"><b>{escape(model["name"])}</b> reads {tokens}</p>')
         if model["target"] is not None:
-            parts.append(f"<p>{html.escape(target_sentence(model))}</p>")
-    parts += [f'<p class="note">{html.escape(note)}</p>' for note in data["notes"]]
-    parts += [f'<p class="note">Left out: {html.escape(one["what"])}; {html.escape(one["cure"])}.'
-              "</p>" for one in data["left_out"]]
-    facts = [f"{model['name']}: {model['class']}, {model['layers']} layers, {model['heads']} heads,"
-             f" width {model['width']}, {model['parameters']:,} parameters, weights "
-             f"{model['weights']}" for model in data["models"]]
-    facts = [data["made_by"], data["command"], *facts]
-    parts.append('<p class="made">' + "<br>".join(map(html.escape, facts)) + "</p>")
+            parts.append(f"<p>{escape(target_sentence(model))}</p>")
+        facts.append(f"{model['name']}: {model['class']}, {model['layers']} layers, "
+                     f"{model['heads']} heads, width {model['width']}, {model['parameters']:,} "
+                     f"parameters, weights {model['weights']}")
+    notes = data["notes"] + [f"Left out: {one['what']}; {one['cure']}." for one in data["left_out"]]
+    parts += [f'<p class="note">{escape(note)}</p>' for note in notes]
+    parts.append('<p class="made">' + "<br>".join(map(escape, facts)) + "</p>")
     return "\n".join(parts)
 
 
@@ -136,24 +119,13 @@ def section_html(view: dict) -> str:
     if tables:
         tables = ('<details class="tables" open><summary>The same as tables</summary>'
                   f"{tables}</details>")
-    return (f'<section id="{view["name"]}" class="view"><h2>{html.escape(view["title"])}</h2>\n'
-            f'<p class="intro">{html.escape(view["intro"])}</p>\n<div class="live"></div>\n'
+    return (f'<section id="{view["name"]}" class="view"><h2>{escape(view["title"])}</h2>\n'
+            f'<p class="intro">{escape(view["intro"])}</p>\n<div class="live"></div>\n'
             f"{tables}</section>")
 
 
 def table_html(table: dict) -> str:
     """A table with its caption; the first row is the head."""
-    head, *rows = table["rows"]
-    lines = ["<tr>" + "".join([f"<th>{html.escape(cell)}</th>" for cell in head]) + "</tr>"]
-    lines += ["<tr>" + "".join([f"<td>{html.escape(cell)}</td>" for cell in row]) + "</tr>"
-              for row in rows]
-    return (f"<table><caption>{html.escape(table['caption'])}</caption>" + "\n".join(lines)
-            + "</table>")
-
-
-def iframe(data: dict) -> str:
-    """The page as an element for a notebook, in a sandbox of its own."""
-    return (f'<iframe sandbox="allow-scripts" width="100%" height="800" '
-            f'srcdoc="{html.escape(html_page(data))}"></iframe>')
-
-
+    lines = ["<tr>" + "".join([f"<{tag}>{escape(cell)}</{tag}>" for cell in row]) + "</tr>"
+             for row, tag in zip(table["rows"], ["th"] + ["td"] * len(table["rows"]))]
+    return f"<table><caption>{escape(table['caption'])}</caption>" + "\n".join(lines) + "</table>"

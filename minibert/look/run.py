@@ -1,14 +1,17 @@
-"""The view of trainings: curves with baselines, a verdict, samples, the film."""
+"""The view of trainings: curves with baselines, a verdict, samples, the film. Without JavaScript
+the loss is there as SVG, in the terminal as text."""
 
 from __future__ import annotations
 
+import html
+import math
+
 import numpy as np
 
-from minibert.look.curves import chart_svg, chart_text
-from minibert.look.data import add_array, add_view, array_name
-from minibert.look.film import encoded
+from minibert.look.data import add_array, add_view, coded
 from minibert.look.subject import visible
 from minibert.look.verdict import FACT, GOOD, WARNING, verdict
+from minibert.training.report import loss_curve
 
 INTRO = ("Each band reaches from the smallest to the largest training loss of some consecutive "
          "steps, the line in it is their mean: nothing is smoothed. Dots are the held-out text. "
@@ -16,34 +19,33 @@ INTRO = ("Each band reaches from the smallest to the largest training loss of so
          "counting words or pairs of words in the training text and, in the toy world, the exact "
          "probabilities.")
 MARKS = {FACT: "", GOOD: "ok", WARNING: "!"}
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 300, 56, 190, 12, 34  # of the SVG
+LABEL = 16  # the least distance of two labels
+MARGIN = 0.04  # above the largest and below the smallest value
 
 
 def add_training(data: dict, histories: list[dict]) -> None:
-    """Add the view of the trainings in `histories` (see history.read_histories)."""
+    """Add the view of the trainings in `histories` (see history.read_histories). The bins of a
+    chart are the array "m{run}.run.{key}": low, mean and high, (3, B)."""
     runs, pictures, tables = [], [], []
     for i, history in enumerate(histories):
-        found = verdict(history)
-        charts = [_chart(data, i, chart) for chart in history["charts"]]
-        bins = next(chart["bins"] for chart in history["charts"] if chart["bins"])
+        charts = []
+        for chart in history["charts"]:
+            bins, name = chart["bins"], f"run.{chart['key']}"
+            if bins is not None:
+                add_array(data, i, name, np.stack([bins["low"], bins["mean"], bins["high"]]),
+                          "bound bin")
+            charts.append({part: value for part, value in chart.items() if part != "bins"}
+                          | {"array": None if bins is None else name})
+        found, bins = verdict(history), history["charts"][0]["bins"]
         runs.append({
             "name": history["name"], "steps_done": history["steps_done"], "verdict": found,
             "samples": history["samples"], "charts": charts, "film": _film(history),
             "first": bins["first"].tolist(), "last": bins["last"].tolist()})
-        chart = history["charts"][0]
-        pictures.append({"svg": chart_svg(chart, history["name"]),
-                         "text": chart_text(chart, history["name"])})
+        pictures.append({"svg": chart_svg(history["charts"][0], history["name"]),
+                         "text": chart_text(history["charts"][0], history["name"])})
         tables += run_tables(history, found)
     add_view(data, "run", "Training", INTRO, tables, runs=runs, static=pictures)
-
-
-def _chart(data: dict, run: int, chart: dict) -> dict:
-    """The chart for the page; its bins go into the array "m{run}.run.{key}", low, mean and high."""
-    bins, name = chart["bins"], f"run.{chart['key']}"
-    if bins is not None:
-        add_array(data, array_name(run, name),
-                  np.stack([bins["low"], bins["mean"], bins["high"]]), "bound bin")
-    return {part: value for part, value in chart.items() if part != "bins"} | {
-        "array": None if bins is None else name}
 
 
 def _film(history: dict) -> dict | None:
@@ -54,32 +56,94 @@ def _film(history: dict) -> dict | None:
     places = film["map"] / max(np.abs(film["map"]).max(), 1e-9)  # at most 1 in every frame
     return {"steps": film["steps"], "tokens": [visible(token) for token in film["tokens"]],
             "words": [visible(word) for word in film["words"]],
-            "causal": history["objective"] == "gpt", "map": encoded(places, "f16"),
-            "attention": encoded(film["attention"], "u8")}
+            "causal": history["objective"] == "gpt", "map": coded(places, "f16"),
+            "attention": coded(film["attention"], "u8")}
 
 
 def run_tables(history: dict, found: list[tuple[str, str]]) -> list[dict]:
     """The verdict, the evaluations and the samples of a training as tables of texts."""
-    name = history["name"]
-    sentences = [[MARKS[kind], text] for kind, text in found]
-    tables = [{"caption": f"{name}: what the curves say",
-               "rows": [["", "about this training"], *sentences]}]
-    evaluations = history["evaluations"]
-    if evaluations:
-        keys = [key for key in evaluations[-1] if key != "step"]
-        tables.append({"caption": f"{name}: held out", "rows": [
-            ["step", *keys], *[[str(record["step"]), *[_figure(record.get(key)) for key in keys]]
-                               for record in evaluations]]})
-    lines = [[chart["key"], line["label"], _figure(line["value"])] for chart in history["charts"]
-             for line in chart["lines"]]
-    tables.append({"caption": f"{name}: to compare with",
-                   "rows": [["of", "what", "value"], *lines]})
-    if history["samples"]:
-        tables.append({"caption": f"{name}: samples", "rows": [["step", "text"], *[
-            [str(sample["step"]), line] for sample in history["samples"]
-            for line in sample["lines"]]]})
-    return tables
+    keys = [key for key in (history["evaluations"] or [{}])[-1] if key != "step"]
+    tables = {
+        "what the curves say": [["", "about this training"],
+                                *[[MARKS[kind], text] for kind, text in found]],
+        "held out": [["step", *keys],
+                     *[[str(record["step"]), *[_figure(record.get(key)) for key in keys]]
+                       for record in history["evaluations"]]],
+        "to compare with": [["of", "what", "value"],
+                            *[[chart["key"], line["label"], _figure(line["value"])]
+                              for chart in history["charts"] for line in chart["lines"]]],
+        "samples": [["step", "text"], *[[str(sample["step"]), line]
+                                        for sample in history["samples"]
+                                        for line in sample["lines"]]]}
+    return [{"caption": f"{history['name']}: {what}", "rows": rows}
+            for what, rows in tables.items() if len(rows) > 1 or what == "to compare with"]
 
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def chart_text(chart: dict, name: str) -> list[str]:
+    """A chart of history.py of the run `name` as lines of at most 80 columns."""
+    bins = chart["bins"]
+    points = [] if bins is None else list(zip(bins["last"].tolist(), bins["mean"].tolist()))
+    lines = [(line["label"], line["value"]) for line in chart["lines"]]
+    unit = chart["unit"] and f", {chart['unit']}"
+    return [f"{name}: {chart['title'].lower()}{unit}"[:80],
+            *loss_curve(points, chart["dots"], lines)]
+
+
+def chart_svg(chart: dict, name: str) -> str:
+    """A chart of history.py of the run `name` as SVG with a caption: the band from the smallest
+    to the largest value of each bin, its mean, the held-out points, and the baselines with their
+    numbers at the right."""
+    bins, lines = chart["bins"], chart["lines"]
+    place = math.log if chart["scale"] == "log" else float
+    shown = [*bins["low"], *bins["high"], *[value for _, value in chart["dots"]],
+             *[line["value"] for line in lines]]
+    low, high = place(min(shown)), place(max(shown))
+    margin = MARGIN * (high - low) or 1
+    low, high = low - margin, high + margin
+    last = max([bins["last"][-1], *[step for step, _ in chart["dots"]]])
+
+    def x(step: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * step / last, 1)
+
+    def y(value: float) -> float:
+        share = (place(value) - low) / (high - low)
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share, 1)
+
+    middle = (bins["first"] + bins["last"]) / 2
+    upper, lower, mean = [[f"{x(step)},{y(value)}" for step, value in zip(middle, bins[bound])]
+                          for bound in ("high", "low", "mean")]
+    parts = [f'<polygon class="band" points="{" ".join(upper + lower[::-1])}"/>',
+             f'<polyline class="mean" points="{" ".join(mean)}"/>']
+    parts += [f'<circle class="dot" cx="{x(step)}" cy="{y(value)}" r="3.5"/>'
+              for step, value in chart["dots"]]
+    for line, at in zip(lines, apart([y(line["value"]) for line in lines])):
+        parts.append(f'<path class="baseline" d="M{LEFT} {y(line["value"])}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{at + 4}">'
+                     f'{html.escape(line["label"])} {line["value"]:.3f}</text>')
+    parts += [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
+    parts += [f'<text class="end" x="{LEFT - 6}" y="{y(value) + 4}">{value:.4g}</text>'
+              for value in (min(shown), max(shown))]
+    parts += [f'<text x="{LEFT}" y="{HEIGHT - 10}">step 0</text>',
+              f'<text class="end" x="{WIDTH - RIGHT}" y="{HEIGHT - 10}">{last:,}</text>']
+    caption = html.escape(f"{name}: {chart['title'].lower()} by step; band and line: training, "
+                          "dots: held out")
+    return (f'<figure><figcaption>{caption}</figcaption><svg class="chart" '
+            f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{caption}">'
+            + "".join(parts) + "</svg></figure>")
+
+
+def apart(places: list[float]) -> list[float]:
+    """Labels' places (from the top down), moved so that two are at least LABEL apart and none is
+    below the chart."""
+    moved = []
+    for place in places:
+        moved.append(max(place, moved[-1] + LABEL) if moved else place)
+    below = HEIGHT - BOTTOM
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], below)
+        below = moved[i] - LABEL
+    return moved

@@ -6,7 +6,7 @@ characters, half of a surrogate pair) is shown by its name.
 
 from __future__ import annotations
 
-import hashlib
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -16,16 +16,20 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.finetuning.encoding import Reading
 from minibert.generation.sampling import probabilities
+from minibert.look.causes import logits_of
+from minibert.models.activations import ActivationCache
 from minibert.models.bert_tasks import (BertForMultipleChoice, BertForQuestionAnswering,
                                         BertForTokenClassification)
 from minibert.models.config import GPT2Config
 from minibert.models.pretrained_model import PretrainedModel
+from minibert.nn.block import TransformerStack
 from minibert.nn.module import evaluating
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 
 LONGEST = 128  # tokens: a larger matrix cannot be read
 BLANK = "\u2423"  # an open box, for a blank within a token
+ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 @dataclass(frozen=True)
@@ -46,46 +50,40 @@ class Target:
 
     def logits(self, outputs: object) -> Tensor:
         """The logits (V,) at the position: a slice of the model's outputs."""
-        for name in ("prediction_logits", "start_logits"):
-            if getattr(outputs, name, None) is not None:
-                found = getattr(outputs, name)
-                return found[0, self.position] if name == "prediction_logits" else found[0]
-        return outputs.logits[0, self.position] if outputs.logits.ndim == 3 else outputs.logits[0]
+        logits = logits_of(outputs)
+        return logits[0, self.position] if logits.ndim == 3 else logits[0]
+
+    @property
+    def is_word(self) -> bool:
+        """Whether the outputs are the words of the vocabulary."""
+        return self.kind in ("word", "next word")
 
     @property
     def indices(self) -> tuple[int, ...]:
         """The target as causes.py takes it: (position, id) or (id,), then `instead` if given."""
-        place = (self.position,) if self.kind in ("word", "next word", "tag") else ()
+        place = (self.position,) if self.is_word or self.kind == "tag" else ()
         return (*place, self.id, *([] if self.instead is None else [self.instead]))
-
-    def value(self, outputs: object) -> Tensor:
-        """The number itself, of shape ()."""
-        logits = self.logits(outputs)
-        return logits[self.id] if self.instead is None else logits[self.id] - logits[self.instead]
 
 
 @dataclass
 class Subject:
-    """`tokens` are texts to be shown; `special[i]`: the token was added around the text; `words[i]`
-    numbers the words that tokens belong to; `spans[i]` is the place in the text (pairs: of both
-    texts, a blank between them), None for a special token. `target` is None for a model without a
-    head. `cache` holds all activations of one forward, `outputs` the model's; `logits` (the
-    target's, with their gradient), `loss` and `gradients` are set by walk.backward. `against` is
-    the reading of a second text, if any."""
+    """`tokens` are texts to be shown; `words[i]` numbers the words that tokens belong to;
+    `spans[i]` is the place in the text (pairs: of both texts, a blank between them), None for a
+    special token. `target` is None for a model without a head. `cache` holds all activations of one
+    forward, `outputs` the model's; `logits` (the target's, with their gradient), `loss` and
+    `gradients` are set by walk.backward. `against` is the reading of a second text, if any."""
 
     name: str
     model: PretrainedModel
     tokenizer: Tokenizer
-    text: str
     ids: list[int]
     types: list[int]
     tokens: list[str]
-    special: list[bool]
     words: list[int]
     spans: list[tuple[int, int] | None]
-    target: Target | None = None
     outputs: object = None
-    cache: object = None
+    cache: ActivationCache | None = None
+    target: Target | None = None
     logits: Tensor | None = None
     loss: float | None = None
     gradients: dict[str, np.ndarray] | None = None
@@ -95,6 +93,31 @@ class Subject:
     def causal(self) -> bool:
         """Whether a token sees only those before it."""
         return isinstance(self.model.config, GPT2Config)
+
+    @property
+    def norm_first(self) -> bool:
+        """Whether layer norm precedes attention and MLP (GPT-2), or follows the additions."""
+        return self.model.config.block_config.norm_first
+
+    @property
+    def special(self) -> list[bool]:
+        """Whether each token was added around the text."""
+        return [span is None for span in self.spans]
+
+    @property
+    def stack(self) -> TransformerStack:
+        """The blocks of the model."""
+        model = getattr(self.model, "bert", self.model)
+        return getattr(model, "transformer", model).stack
+
+    @property
+    def layers(self) -> range:
+        """The numbers of the layers."""
+        return range(self.model.config.num_hidden_layers)
+
+    def activations(self, name: str) -> np.ndarray:
+        """An activation of every layer by its short name, such as "resid_pre": (L, T, ...)."""
+        return np.stack([self.cache[name, layer][0] for layer in self.layers])
 
     def inputs(self) -> dict[str, np.ndarray]:
         """The arguments of the model besides the ids."""
@@ -116,7 +139,9 @@ def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: 
         raise InputError(f"look: {name} reads several endings at once: expected a model that reads "
                          "one text or pair")
     subject = read_text(name, model, tokenizer, text, pair, tokens)
-    run(subject)
+    with evaluating(model):
+        subject.outputs, subject.cache = model.run_with_cache(np.array([subject.ids]), grads=True,
+                                                              **subject.inputs())
     subject.target = choose_target(subject, target, instead)
     if against is not None:
         subject.against = make_subject(name, model, tokenizer, against, pair, tokens)
@@ -125,13 +150,6 @@ def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: 
                              f"{len(subject.against.ids)} tokens: expected equally many, so that "
                              "each position has its partner")
     return subject
-
-
-def run(subject: Subject) -> None:
-    """Set `outputs` and `cache` by one forward with gradients recorded."""
-    with evaluating(subject.model):
-        subject.outputs, subject.cache = subject.model.run_with_cache(
-            np.array([subject.ids]), grads=True, **subject.inputs())
 
 
 def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str, pair: str | None,
@@ -150,8 +168,12 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
             raise InputError(f"--tokens {tokens[0]}:{tokens[1]}: the text has {len(first)} tokens: "
                              f"expected a range within 0:{len(first)}")
         first = first[tokens[0]:tokens[1]]
-    ids, types = reading.framed([piece[0] for piece in first],
-                                None if second is None else [piece[0] for piece in second])
+    if second is not None:
+        shift, text = len(text) + 1, f"{text} {pair}"
+        second = [(id, start + shift, end + shift) for id, start, end in second]
+    framed, types = reading.framed(first, second)  # pieces, and the ids of special tokens
+    ids = [one if isinstance(one, int) else one[0] for one in framed]
+    spans = [None if isinstance(one, int) else one[1:] for one in framed]
     most = min(LONGEST, positions)
     if len(ids) > most:
         room = most - (len(ids) - len(first))
@@ -159,20 +181,11 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
                else "larger pictures cannot be read")
         raise InputError(f"look: the text has {len(ids)} tokens with the special ones; {why}: "
                          f"choose a part, such as --tokens 0:{max(room, 1)}")
-    full, shift = (text, 0) if pair is None else (f"{text} {pair}", len(text) + 1)
-    places = [(start, end) for _, start, end in first]
-    places += [(start + shift, end + shift) for _, start, end in second or []]
-    between = range(len(first) + 1, len(first) + 1 + reading.separators)
-    added = {0} if causal else {0, *between, len(ids) - 1}  # by Reading.framed
-    special = [i in added for i in range(len(ids))]
-    rest = iter(places)
-    spans = [None if i in added else next(rest) for i in range(len(ids))]
-    shown = [shown_token(tokenizer, i) for i in ids]
-    return Subject(name, model, tokenizer, full, ids, types, shown, special, _words(full, spans),
-                   spans)
+    return Subject(name, model, tokenizer, ids, types, [shown_token(tokenizer, i) for i in ids],
+                   word_numbers(text, spans), spans)
 
 
-def _words(text: str, spans: list[tuple[int, int] | None]) -> list[int]:
+def word_numbers(text: str, spans: list[tuple[int, int] | None]) -> list[int]:
     """A number for each token: pieces that follow each other without a blank, and letters on both
     sides, belong to one word."""
     numbers, end = [], None
@@ -197,19 +210,18 @@ def visible(text: str) -> str:
     """`text` with a mark for each blank at its ends, names for control and bidirectional
     characters, and U+FFFD for half of a surrogate pair."""
     text = "".join([visible_character(character) for character in text])
-    inner, before = text.strip(" "), len(text) - len(text.lstrip(" "))
-    return BLANK * before + inner + BLANK * (len(text) - before - len(inner)) if text else "''"
+    text = text.lstrip(" ").rjust(len(text), BLANK)
+    return text.rstrip(" ").ljust(len(text), BLANK) or "''"
 
 
 def visible_character(character: str) -> str:
     """A character, or the name of one that cannot be seen."""
     kind = unicodedata.category(character)
-    if character in "\n\t\r":
-        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}[character]
     if kind == "Cs":
         return "\ufffd"
-    is_seen = kind[0] not in "CZ" or character == " "
-    return character if is_seen else f"<U+{ord(character):04X}>"
+    if character == " " or kind[0] not in "CZ":
+        return character
+    return ESCAPES.get(character, f"<U+{ord(character):04X}>")
 
 
 # ---- the target ----------------------------------------------------------------------------------
@@ -219,70 +231,66 @@ def choose_target(subject: Subject, target: str | None, instead: str | None) -> 
     """The target that is named, or: BERT's likeliest word at the first [MASK] (without one, the
     last word itself), GPT's likeliest next word, the likeliest class, tag of the first word, or
     start of an answer."""
-    kind, position = _kind(subject)
+    kind, position = kind_of_target(subject)
     if kind is None:
         if target is not None or instead is not None:
             raise InputError(f"--target: {subject.name} is a {type(subject.model).__name__}, which "
                              "has no head: leave it out")
         return None
-    word = target
-    if target is not None and ":" in target[:-1] and target.split(":", 1)[0].isdigit():
-        place, word = target.split(":", 1)
-        position = int(place)
+    placed = re.fullmatch(r"(\d+):(.+)", target or "", re.DOTALL)
+    if placed:
+        position, word = int(placed[1]), placed[2]
         if position >= len(subject.ids):
             raise InputError(f"--target {target}: position {position} of {len(subject.ids)} "
                              f"tokens: expected one up to {len(subject.ids) - 1}")
-    draft = Target(kind, position, 0, "")
-    logits = draft.logits(subject.outputs).data[:len(output_names(subject, kind))]
+    else:
+        word = target
     names = output_names(subject, kind)
     if word is not None:
-        chosen = _index(names, word, "--target")
+        chosen = index_of(names, word, "--target")
     elif kind == "word" and subject.tokenizer.mask_token_id not in subject.ids:
         chosen = subject.ids[position]
     else:
-        chosen = int(np.argmax(logits))
-    other = None if instead is None else _index(names, instead, "--instead")
-    if kind == "answer":
-        position = chosen
-    return Target(kind, position, chosen, visible(names[chosen]), other,
-                  None if other is None else visible(names[other]))
+        logits = Target(kind, position, 0, "").logits(subject.outputs).data
+        chosen = int(np.argmax(logits[:len(names)]))
+    other = None if instead is None else index_of(names, instead, "--instead")
+    return Target(kind, chosen if kind == "answer" else position, chosen, visible(names[chosen]),
+                  other, None if other is None else visible(names[other]))
 
 
-def _kind(subject: Subject) -> tuple[str | None, int]:
+def kind_of_target(subject: Subject) -> tuple[str | None, int]:
     """(kind of target, position by default)."""
-    outputs, last = subject.outputs, len(subject.ids) - 1
-    if isinstance(subject.model, BertForQuestionAnswering):
-        return "answer", 0
-    logits = getattr(outputs, "prediction_logits", getattr(outputs, "logits", None))
+    logits, last = logits_of(subject.outputs), len(subject.ids) - 1
     if logits is None:
         return None, 0
+    if isinstance(subject.model, BertForQuestionAnswering):
+        return "answer", 0
     if logits.ndim == 2:
         return "class", last if subject.causal else 0
     if isinstance(subject.model, BertForTokenClassification):
         return "tag", 1
     if subject.causal:
         return "next word", last
-    mask = getattr(subject.tokenizer, "mask_token_id", None)
+    if subject.tokenizer.mask_token_id in subject.ids:
+        return "word", subject.ids.index(subject.tokenizer.mask_token_id)
     own = [i for i, added in enumerate(subject.special) if not added]
     words = [i for i in own if subject.tokens[i][:1].isalnum()] or own
-    return "word", subject.ids.index(mask) if mask in subject.ids else words[-1]
+    return "word", words[-1]
 
 
 def output_names(subject: Subject, kind: str) -> list[str]:
-    """The names of the outputs that the logits belong to."""
+    """The names of the outputs that the logits of this kind belong to."""
     tokenizer, config = subject.tokenizer, subject.model.config
     if kind in ("word", "next word"):
         return tokenizer.convert_ids_to_tokens(range(min(len(tokenizer), config.vocab_size)))
     if kind == "answer":
         return [f"{i}:{token}" for i, token in enumerate(subject.tokens)]
-    if isinstance(subject.model, BertForTokenClassification) or kind == "class":
-        labels = config.id2label
-        count = len(Target(kind, 0, 0, "").logits(subject.outputs).data)
-        return [str(labels.get(i, i)) for i in range(count)]
-    return []
+    count = logits_of(subject.outputs).shape[-1]
+    return [str(config.id2label.get(i, i)) for i in range(count)]
 
 
-def _index(names: list[str], word: str, option: str) -> int:
+def index_of(names: list[str], word: str, option: str) -> int:
+    """The output of this name. Errors: InputError that begins with `option`, there is none."""
     for wanted in (word, "\u0120" + word):  # GPT-2's tokens begin with their blank
         if wanted in names:
             return names.index(wanted)
@@ -292,20 +300,10 @@ def _index(names: list[str], word: str, option: str) -> int:
                      f"expected one of them{hint}")
 
 
-def top_outputs(subject: Subject, count: int) -> list[tuple[str, float, int]]:
-    """(shown name, probability, id) of the `count` likeliest outputs at the target's position."""
-    if subject.target is None:
-        return []
+def top_outputs(subject: Subject, outputs: object, count: int) -> list[tuple[str, float, int]]:
+    """(shown name, probability, id) of the `count` likeliest of a model's `outputs` at the target's
+    position."""
     names = output_names(subject, subject.target.kind)
-    p = probabilities(subject.target.logits(subject.outputs).data[None])[0]
+    p = probabilities(subject.target.logits(outputs).data[None])[0]
     best = np.argsort(-p[:len(names)], kind="stable")[:count]
     return [(visible(names[i]), float(p[i]), int(i)) for i in best]
-
-
-def weights_digest(model: PretrainedModel) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of all parameters."""
-    digest = hashlib.sha256()
-    for name, array in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:12]

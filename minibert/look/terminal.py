@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
+from itertools import zip_longest
 
 import numpy as np
 
-from minibert.look.data import array_name
+from minibert.look.data import stored_array
 from minibert.look.page import target_sentence
 
 WIDTH = 80
+ROOM = (WIDTH - 20) // 2  # columns of a matrix
 SHADES = " .:-=+*#%@"  # a weight from 0 to 1
-ASCII = {"\u2212": "-", "\u00b7": "*", "\u221a": "sqrt ", "\u03a3": "sum ", "\u03b5": "eps",
-         "\u03b2": "beta", "\u03b3": "gamma", "\u2192": "->", "\u201c": '"', "\u201d": '"',
-         "\u2019": "'", "\u1d40": "^T", "\u03a6": "Phi", "\u03c6": "phi", "\u03c3": "sigma",
-         "\u2081": "1", "\u2082": "2", "\u2423": "_", "\u2026": "..."}
+ASCII = str.maketrans({
+    "\u2212": "-", "\u00b7": "*", "\u221a": "sqrt ", "\u03a3": "sum ", "\u03b5": "eps",
+    "\u03b2": "beta", "\u03b3": "gamma", "\u2192": "->", "\u201c": '"', "\u201d": '"',
+    "\u2019": "'", "\u1d40": "^T", "\u03a6": "Phi", "\u03c6": "phi", "\u03c3": "sigma",
+    "\u2081": "1", "\u2082": "2", "\u2423": "_", "\u2026": "..."})
 
 
 def terminal_text(data: dict, view: str | None = None, encoding: str = "utf-8") -> str:
@@ -34,7 +37,8 @@ def terminal_text(data: dict, view: str | None = None, encoding: str = "utf-8") 
             for picture in part.get("static", []):
                 lines += ["", *picture["text"]]
             for m in range(len(data["models"])):
-                lines += own_lines(data, part["name"], m)
+                if part["name"] in ("heads", "walk"):
+                    lines += ["", *head_lines(data, part["name"], m)]
             for table in part["tables"]:
                 lines += ["", *wrapped(table["caption"]), *table_lines(table["rows"])]
     return "\n".join([line.rstrip() for line in lines])
@@ -52,8 +56,7 @@ def shown(value: object, encoding: str) -> object:
         value.encode(encoding)
         return value
     except UnicodeEncodeError:
-        value = "".join([ASCII.get(character, character) for character in value])
-        return value.encode(encoding, "backslashreplace").decode(encoding)
+        return value.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def wrapped(text: str) -> list[str]:
@@ -61,57 +64,50 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH if columns_of(text) == len(text) else WIDTH // 2)
 
 
-def own_lines(data: dict, view: str, model: int) -> list[str]:
-    """The lines that a view shows for the layer and head in data["start"] besides its tables."""
-    start, stored = data["start"], data["models"][model]
-    layer = min(start["layer"], stored["layers"] - 1)
-    head, token = min(start["head"], stored["heads"] - 1), min(start["token"],
-                                                               len(stored["tokens"]) - 1)
-    name = f"blocks.{layer}.attn.hook_pattern"
-    if view not in ("heads", "walk"):
-        return []
-    pattern = data["arrays"][array_name(model, name)]["array"][head]
-    caption = f"{stored['name']}, layer {layer}, head {head}"
+def head_lines(data: dict, view: str, m: int) -> list[str]:
+    """The attention of the layer and head in data["start"] (heads), or its softmax at the token
+    (walk)."""
+    model = data["models"][m]
+    layer, head, token = [min(data["start"][name], count - 1) for name, count in
+                          (("layer", model["layers"]), ("head", model["heads"]),
+                           ("token", len(model["tokens"])))]
+    pattern, scores = [stored_array(data, m, f"blocks.{layer}.attn.{name}")[head]
+                       for name in ("hook_pattern", "hook_qk")]
+    caption = f"{model['name']}, layer {layer}, head {head}"
     if view == "heads":
-        return ["", *wrapped(f"{caption}: rows ask, columns answer"),
-                *matrix_lines(pattern, stored)]
-    scores = data["arrays"][array_name(model, name.replace("pattern", "qk"))]["array"][head, token]
-    keys = range(token + 1 if stored["causal"] else len(stored["tokens"]))
-    most = max([scores[k] for k in keys])
-    rows = [["key", "score", "- maximum", "exp", "weight"]]
-    rows += [[stored["tokens"][k], f"{scores[k]:.4f}", f"{scores[k] - most:.4f}",
-              f"{np.exp(scores[k] - most):.4f}", f"{pattern[token, k]:.4f}"] for k in keys]
-    return ["", *wrapped(f"{caption}: the softmax of {stored['tokens'][token]}"),
-            *table_lines(rows)]
+        return [*wrapped(f"{caption}: rows ask, columns answer"), *matrix_lines(pattern, model)]
+    keys = model["tokens"][:token + 1] if model["causal"] else model["tokens"]
+    centred = scores[token] - scores[token, :len(keys)].max()
+    rows = [[key, *[f"{x:.4f}" for x in (scores[token, k], centred[k], np.exp(centred[k]),
+                                         pattern[token, k])]] for k, key in enumerate(keys)]
+    return [*wrapped(f"{caption}: the softmax of {model['tokens'][token]}"),
+            *table_lines([["key", "score", "- maximum", "exp", "weight"], *rows])]
 
 
 def matrix_lines(weights: np.ndarray, model: dict) -> list[str]:
     """A matrix (T, T) as shades, two characters a cell; a token that is hidden from a row is `/`.
     The columns are numbered as the rows."""
-    room = (WIDTH - 20) // 2
-    lines = [" " * 18 + "".join([f"{k:>2}"[-2:] for k in range(min(len(weights), room))])]
+    lines = [" " * 18 + "".join([f"{k:>2}"[-2:] for k in range(min(len(weights), ROOM))])]
     for q, row in enumerate(weights):
         cells = ["//" if model["causal"] and k > q else 2 * SHADES[min(int(10 * weight), 9)]
-                 for k, weight in enumerate(row[:room])]
+                 for k, weight in enumerate(row[:ROOM])]
         lines.append(f"{q:>3} {fitted(model['tokens'][q], 12)}  " + "".join(cells))
-    if len(weights) > room:
-        lines.append(f"(the first {room} of {len(weights)} columns)")
+    if len(weights) > ROOM:
+        lines.append(f"(the first {ROOM} of {len(weights)} columns)")
     return lines
 
 
 def table_lines(rows: list[list[str]]) -> list[str]:
     """Rows of cells as columns two blanks apart; while the line is longer than WIDTH the widest
     column gives way, and its cells are wrapped."""
-    widths = [max([1, *[columns_of(row[i]) for row in rows]]) for i in range(len(rows[0]))]
+    widths = [max(1, *map(columns_of, column)) for column in zip(*rows)]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
         widths[widths.index(max(widths))] -= 1
     lines = []
     for row in rows:
-        cells = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths)]
-        for k in range(max(map(len, cells))):
-            line = [fitted(cell[k] if k < len(cell) else "", width)
-                    for cell, width in zip(cells, widths)]
-            lines.append("  ".join(line).rstrip())
+        cells = [textwrap.wrap(cell, width) for cell, width in zip(row, widths)]
+        for line in zip_longest(*cells, fillvalue=""):
+            lines.append("  ".join(map(fitted, line, widths)).rstrip())
     return lines
 
 

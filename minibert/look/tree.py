@@ -46,10 +46,14 @@ def add_tree(data: dict, subject: Subject, seed: int, options: dict) -> None:
     with evaluating(subject.model), no_grad():
         if config.num_beams > 1:
             part = lattice(subject, config)
-            add_view(data, "tree", "Tree", BEAM_INTRO, [finished_table(part)], part=part)
+            rows = [["text", "log p", "score"]]
+            rows += [[" ".join(one["tokens"]), f"{one['log_p']:.3f}", f"{one['score']:.3f}"]
+                     for one in part["finished"]]
+            table, intro = {"caption": "finished texts", "rows": rows}, BEAM_INTRO
         else:
             part = sampled(subject, config, seed, options)
-            add_view(data, "tree", "Tree", INTRO, [steps_table(part)], part=part)
+            table, intro = steps_table(part), INTRO
+    add_view(data, "tree", "Tree", intro, [table], part=part)
 
 
 # ---- one token after the other -------------------------------------------------------------------
@@ -61,9 +65,8 @@ def sampled(subject: Subject, config: GenerationConfig, seed: int, options: dict
     ids = model.generate(prompt, rng=seed, **options)[0]
     logits = model(ids[None, :-1]).logits.data[0, len(subject.ids) - 1:]  # (N, V)
     rng, steps = np.random.default_rng(seed), []
-    for t, row in enumerate(logits):
+    for place, row in enumerate(logits, len(subject.ids)):
         u = float(rng.random((1, 1))[0, 0]) if config.do_sample else None
-        place = len(subject.ids) + t
         steps.append(step(subject, row[None], ids[None, :place], int(ids[place]), config, u))
     add_roads(subject, steps, ids, options)
     return {"kind": "sampled", "steps": steps, "settings": {
@@ -85,19 +88,18 @@ def step(subject: Subject, logits: np.ndarray, ids: np.ndarray, token: int,
     tempered = with_temperature(allowed, config.temperature if config.do_sample else 0)
     after_k = keep_top_k(tempered, config.top_k)
     kept = keep_top_p(after_k, config.top_p)
+    filters = {"no token of a text": allowed, "temperature 0": tempered, "top-k": after_k,
+               "top-p": kept}
     p, p_tempered, p_kept = [probabilities(one)[0] for one in (logits, tempered, kept)]
     replayed = token if u is None else int(pick(kept, np.array([[u]]))[0])
     ends = np.cumsum(p_kept)
-    shown = {token, *np.argsort(-p_tempered, kind="stable")[:CANDIDATES]}
-    candidates = []
-    for i in sorted(shown, key=lambda i: (-p_tempered[i], -p[i], i)):
-        filters = (("no token of a text", allowed), ("temperature 0", tempered),
-                   ("top-k", after_k), ("top-p", kept))
-        cut = next((name for name, one in filters if one[0, i] == -np.inf), "")
-        candidates.append({"token": shown_token(subject.tokenizer, int(i)), "id": int(i),
-                           "p": float(p[i]), "tempered": float(p_tempered[i]),
-                           "kept": float(p_kept[i]), "from": float(ends[i] - p_kept[i]),
-                           "to": float(ends[i]), "cut": cut})
+    shown = {token, *np.argsort(-p_tempered, kind="stable")[:CANDIDATES].tolist()}
+    candidates = [
+        {"token": shown_token(subject.tokenizer, i), "id": i, "p": float(p[i]),
+         "tempered": float(p_tempered[i]), "kept": float(p_kept[i]),
+         "from": float(ends[i] - p_kept[i]), "to": float(ends[i]),
+         "cut": next((name for name, left in filters.items() if left[0, i] == -np.inf), "")}
+        for i in sorted(shown, key=lambda i: (-p_tempered[i], -p[i], i))]
     return {"token": shown_token(subject.tokenizer, token), "id": token, "u": u,
             "replayed": shown_token(subject.tokenizer, replayed), "candidates": candidates,
             "roads": []}
@@ -109,25 +111,24 @@ def add_roads(subject: Subject, steps: list[dict], ids: np.ndarray, options: dic
     prompt, N = len(subject.ids), len(steps)
     room = subject.model.config.max_position_embeddings - prompt - N
     new_tokens = min(ROAD_TOKENS, room, MOST_NODES // (ROADS * N) - 1)
-    starts = [(t, one) for t, found in enumerate(steps)
-              for one in [one for one in found["candidates"]
-                          if one["id"] != found["id"] and one["cut"] in ("", "temperature 0")]
-              [:ROADS]]
+    starts = []  # (number of the step, the candidate that is taken instead)
+    for t, found in enumerate(steps):
+        others = [one for one in found["candidates"]
+                  if one["id"] != found["id"] and one["cut"] in ("", "temperature 0")]
+        starts += [(t, one) for one in others[:ROADS]]
     if not starts or new_tokens < 1:
         return
     rows = [[*ids[:prompt + t], one["id"]] for t, one in starts]
     longest = max(map(len, rows))
     batch = np.array([[row[0]] * (longest - len(row)) + row for row in rows])
     mask = np.array([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
-    greedy = {name: options[name] for name in ("eos_token_id", "suppress_tokens")
-              if name in options}
-    written = subject.model.generate(batch, attention_mask=mask, max_new_tokens=new_tokens,
-                                     **greedy)
     end = options.get("eos_token_id")
+    written = subject.model.generate(
+        batch, attention_mask=mask, max_new_tokens=new_tokens, eos_token_id=end,
+        suppress_tokens=options.get("suppress_tokens", ()))
     for (t, one), row in zip(starts, written, strict=True):
-        tail = [one["id"], *[int(i) for i in row[longest:]]]
-        if end in tail:
-            tail = tail[:tail.index(end) + 1]
+        tail = [one["id"], *row[longest:].tolist()]
+        tail = tail[:tail.index(end) + 1] if end in tail else tail
         steps[t]["roads"].append({"p": one["tempered"] or one["p"], "tokens": [
             shown_token(subject.tokenizer, i) for i in tail]})
 
@@ -189,11 +190,3 @@ def lattice(subject: Subject, config: GenerationConfig) -> dict:
                 for score, tokens in found.texts]
     return {"kind": "beams", "columns": columns, "finished": finished,
             "settings": {"num_beams": K, "length_penalty": config.length_penalty}}
-
-
-def finished_table(part: dict) -> dict:
-    """The finished texts, the best one first."""
-    rows = [["text", "log p", "score"]]
-    rows += [[" ".join(one["tokens"]), f"{one['log_p']:.3f}", f"{one['score']:.3f}"]
-             for one in part["finished"]]
-    return {"caption": "finished texts", "rows": rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minibert.look.data import add_view, array_name, find_view
+from minibert.look.data import add_view, find_view, stored_array
 from minibert.look.sources import quote
 from minibert.look.subject import Subject
 from minibert.models.bert import BertModel
@@ -27,39 +27,36 @@ def add_two_models(data: dict, subjects: list[Subject]) -> None:
 
 def differences_table(subjects: list[Subject]) -> dict:
     """A table of what differs between BERT and GPT, with the lines."""
-    block = TransformerBlock.forward
-    norms = {True: quote(block, "self.attention_norm(x), inputs"),
-             False: quote(block, "x = self.attention_norm(x)")}
-    rows = [["difference", *[subject.name for subject in subjects]]]
-    for name, of_bert, of_gpt in (
-            ("mask", quote(BertModel.forward, "attn_mask=make_padding_mask"),
-             quote(GPT2Model.forward, "is_causal=")),
-            ("place of the norm", None, None),
-            ("head", quote(MaskedLMHead.forward, "return F.linear"),
-             quote(GPT2LMHeadModel.forward, "logits = F.linear"))):
-        rows.append([name])
-        for subject in subjects:
-            line = of_gpt if subject.causal else of_bert
-            line = line or norms[subject.model.config.block_config.norm_first]
-            rows[-1].append(f"{line['file']}:{line['line']}  {line['text']}")
-    return {"caption": "The same block, but for three lines", "rows": rows}
+    lines = {"mask": [], "place of the norm": [], "head": []}
+    for subject in subjects:
+        mask, head = ((GPT2Model, "is_causal="), (GPT2LMHeadModel, "logits = F.linear")) \
+            if subject.causal else ((BertModel, "attn_mask=make_padding_mask"),
+                                    (MaskedLMHead, "return F.linear"))
+        norm = TransformerBlock, ("self.attention_norm(x), inputs" if subject.norm_first else
+                                  "x = self.attention_norm(x)")
+        for name, (module, part) in zip(lines, (mask, norm, head)):
+            line = quote(module.forward, part)
+            lines[name].append(f"{line['file']}:{line['line']}  {line['text']}")
+    return {"caption": "The same block, but for three lines",
+            "rows": [["difference", *[subject.name for subject in subjects]],
+                     *[[name, *cells] for name, cells in lines.items()]]}
 
 
 def predictions_table(data: dict, subjects: list[Subject]) -> dict:
     """The likeliest word of each model at each token that both have."""
-    lens, rows = find_view(data, "lens")["models"], []
+    parts = find_view(data, "lens")["models"]
+    rows = [["token", *[f"{subject.name}: {'the next word' if subject.causal else 'the word here'}"
+                        for subject in subjects]]]
     for span in [span for span in subjects[0].spans if span in subjects[1].spans and span]:
         at = [subject.spans.index(span) for subject in subjects]
         row = [subjects[0].tokens[at[0]]]
         for m, t in enumerate(at):
-            if "places" not in lens[m]:
+            if "places" in parts[m]:
+                last = 2 * len(subjects[m].layers)  # after all layers
+                ids, p = [stored_array(data, m, name)[last, t, 0] for name in ("lens.ids",
+                                                                               "lens.p")]
+                row.append(f"{parts[m]['words'][int(ids)]} {p:.3f}")
+            else:
                 row.append("")
-                continue
-            last = len([name for name in lens[m]["places"] if name != "oracle"]) - 1
-            ids, p = [data["arrays"][array_name(m, f"lens.{name}")]["array"]
-                      for name in ("ids", "p")]
-            row.append(f"{lens[m]['words'][int(ids[last, t, 0])]} {p[last, t, 0]:.3f}")
         rows.append(row)
-    head = [f"{subject.name}: {'the next word' if subject.causal else 'the word here'}"
-            for subject in subjects]
-    return {"caption": "The likeliest words", "rows": [["token", *head], *rows]}
+    return {"caption": "The likeliest words", "rows": rows}

@@ -13,6 +13,8 @@ The thresholds were measured on runs (tests/README.md lists them), not assumed:
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import numpy as np
 
 START, RISE = 1.0, 0.1
@@ -20,24 +22,41 @@ FEW = 0.2  # of the way from the start to counting words: less is hardly learned
 END_SHARE = 0.1  # the last tenth of the steps is the end
 
 FACT, GOOD, WARNING = "fact", "good", "warning"
+Sentence = tuple[str, str]  # FACT, GOOD or WARNING, and its text
 
 
-def verdict(history: dict) -> list[tuple[str, str]]:
+def verdict(history: dict) -> list[Sentence]:
     """(FACT, GOOD or WARNING, a sentence) pairs about a history (see history.read_history)."""
-    chart = history["charts"][0]
-    lines = {line["key"]: line["value"] for line in chart["lines"]}
-    found = [_progress(history)]
-    if chart["dots"] and chart["dots"][0][0] == 0:
-        found += _start(history, chart["dots"][0][1], lines)
-    if _diverged(chart):
-        found += _divergence(chart, history["settings"])
-    elif len(chart["dots"]) > 1:
-        found += [*_against_counting(chart, history["settings"]), *_rise(chart)]
-    found += [*_distance(chart, history["oracle"]), *_metrics(history), *_clipping(history)]
+    chart, others = history["charts"][0], history["charts"][1:]
+    dots, settings = chart["dots"], history["settings"]
+    lr = f"learning rate (it was up to {settings.get('lr')})"
+    first, end = _ends(chart)
+    found = [_progress(history), *_start(history, chart)]
+    if len(dots) > 1:
+        diverged = end > first and dots[-1][1] > dots[0][1]
+    else:
+        diverged = end > first + START
+    if diverged:
+        found.append((WARNING, f"Diverged: the training loss began at {first:.2f} and ended at "
+                               f"{end:.2f}. Try a lower {lr}."))
+    elif len(dots) > 1:
+        found += [*_against_counting(chart, lr), *_rise(chart)]
+    oracle = history["oracle"] or {}
+    gap, error, best = [oracle.get(name) for name in ("gap", "gap_standard_error", chart["key"])]
+    if None not in (gap, error, best):
+        found.append((FACT, f"{gap:.3f} +- {error:.3f} above the best possible ({best:.3f}) at the "
+                            "end."))
+    for other in others:  # figures with baselines, such as an accuracy
+        if other["bins"] is None and other["dots"]:
+            lines = ", ".join([f"{line['label']} {line['value']:.3f}" for line in other["lines"]])
+            found.append((FACT, f"{other['title']} {other['dots'][-1][1]:.3f}; {lines}."))
+    if history["clipped"] is not None:
+        found.append((FACT, f"The gradient's norm was cut to {settings['clip']} in "
+                            f"{history['clipped']:.0%} of the steps (4% to 100% in healthy runs)."))
     return found
 
 
-def _progress(history: dict) -> tuple[str, str]:
+def _progress(history: dict) -> Sentence:
     done, steps = history["steps_done"], history["settings"].get("steps")
     if history["finished"]:
         early = f" (stopped early: {steps:,} were planned)" if done < steps else ""
@@ -47,11 +66,12 @@ def _progress(history: dict) -> tuple[str, str]:
     return FACT, f"{begun}. --resume goes on; the figures to compare with are computed at the end."
 
 
-def _start(history: dict, first: float, lines: dict) -> list[tuple[str, str]]:
+def _start(history: dict, chart: dict) -> list[Sentence]:
     """The untrained model beside ln V: the evaluation at step 0, and the first training batch."""
-    if "uniform" not in lines:
+    lines = {line["key"]: line["value"] for line in chart["lines"]}
+    if "uniform" not in lines or not chart["dots"] or chart["dots"][0][0] != 0:
         return []
-    batch, uniform = history["first_loss"], lines["uniform"]
+    first, batch, uniform = chart["dots"][0][1], history["first_loss"], lines["uniform"]
     beside = (f"Starts at {first:.2f} on the held-out text, at {batch:.2f} on the first batch; "
               f"ln V is {uniform:.2f}")
     if "from" in history["about"]:
@@ -70,23 +90,9 @@ def _ends(chart: dict) -> tuple[float, float]:
     return mean[0], mean[-max(1, int(END_SHARE * len(mean))):].mean()
 
 
-def _diverged(chart: dict) -> bool:
-    """Whether both losses end above their start or, without a second evaluation, the training loss
-    far above."""
-    first, end = _ends(chart)
-    if len(chart["dots"]) > 1:
-        return end > first and chart["dots"][-1][1] > chart["dots"][0][1]
-    return end > first + START
-
-
-def _divergence(chart: dict, settings: dict) -> list[tuple[str, str]]:
-    first, end = _ends(chart)
-    return [(WARNING, f"Diverged: the training loss began at {first:.2f} and ended at {end:.2f}. "
-                      f"Try a lower learning rate (it was up to {settings.get('lr')}).")]
-
-
-def _against_counting(chart: dict, settings: dict) -> list[tuple[str, str]]:
-    """Name the evaluation from which on the held-out loss is below each of the counts."""
+def _against_counting(chart: dict, lr: str) -> list[Sentence]:
+    """Name the evaluation from which on the held-out loss is below each of the counts; tell a
+    training that is too slow from others that are no better than counting words."""
     found, dots = [], chart["dots"]
     for line in chart["lines"]:
         if line["key"] in ("uniform", "oracle"):
@@ -102,23 +108,18 @@ def _against_counting(chart: dict, settings: dict) -> list[tuple[str, str]]:
         else:
             found.append((WARNING, f"Not below {name}: ends at {dots[-1][1]:.2f}."))
             if line["key"] == "unigram":
-                return found + _hardly_learned(dots, line["value"], settings)
+                way, gone = dots[0][1] - line["value"], dots[0][1] - dots[-1][1]
+                if way > 0 and gone < FEW * way:
+                    found.append((WARNING, f"It went {gone / way:.0%} of the way there: more "
+                                           f"steps, or a higher {lr}."))
+                break
     return found
 
 
-def _hardly_learned(dots: list, unigram: float, settings: dict) -> list[tuple[str, str]]:
-    """Tell a training that is too slow from others that are no better than counting words."""
-    way = dots[0][1] - unigram
-    if way > 0 and dots[0][1] - dots[-1][1] < FEW * way:
-        return [(WARNING, f"It went {(dots[0][1] - dots[-1][1]) / way:.0%} of the way there: more "
-                          f"steps, or a higher learning rate (it was up to {settings.get('lr')}).")]
-    return []
-
-
-def _rise(chart: dict) -> list[tuple[str, str]]:
+def _rise(chart: dict) -> list[Sentence]:
     """A held-out loss that rises, while the training loss falls or with it."""
     dots, mean = chart["dots"], chart["bins"]["mean"]
-    best_step, best = min(dots, key=_loss)
+    best_step, best = min(dots, key=itemgetter(1))
     if dots[-1][1] - best < RISE:
         return []
     at_best = mean[np.searchsorted(chart["bins"]["last"], best_step).clip(max=len(mean) - 1)]
@@ -129,29 +130,3 @@ def _rise(chart: dict) -> list[tuple[str, str]]:
         return [(WARNING, f"Learns by heart: {rose} while the training loss fell to {end:.2f}. "
                           f"{kept}")]
     return [(WARNING, f"{rose[0].upper()}{rose[1:]}, the training loss did not fall. {kept}")]
-
-
-def _loss(dot: list) -> float:
-    return dot[1]
-
-
-def _distance(chart: dict, oracle: dict | None) -> list[tuple[str, str]]:
-    names = ("gap", "gap_standard_error", chart["key"])
-    gap, error, best = [(oracle or {}).get(name) for name in names]
-    if None in (gap, error, best):
-        return []
-    return [(FACT, f"{gap:.3f} +- {error:.3f} above the best possible ({best:.3f}) at the end.")]
-
-
-def _metrics(history: dict) -> list[tuple[str, str]]:
-    """The figures of the last evaluation that have baselines, such as an accuracy."""
-    return [(FACT, f"{chart['title']} {chart['dots'][-1][1]:.3f}; "
-             + ", ".join([f"{line['label']} {line['value']:.3f}" for line in chart["lines"]]) + ".")
-            for chart in history["charts"] if chart["bins"] is None and chart["dots"]]
-
-
-def _clipping(history: dict) -> list[tuple[str, str]]:
-    if history["clipped"] is None:
-        return []
-    return [(FACT, f"The gradient's norm was cut to {history['settings']['clip']} in "
-                   f"{history['clipped']:.0%} of the steps (4% to 100% in healthy runs).")]

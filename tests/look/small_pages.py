@@ -46,7 +46,7 @@ def data_of(add, model, words, text, *options, **reading) -> dict:
     """The data with one view alone: `add(data, [subject], *options)`."""
     subject = make_subject("GPT" if "GPT" in type(model).__name__ else "BERT", model, words, text,
                            **reading)
-    data = new_data([subject], "look", {"layer": 0, "head": 0, "token": 0})
+    data = new_data([subject], "look")
     add(data, [subject], *options)
     return data
 

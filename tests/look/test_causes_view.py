@@ -62,7 +62,8 @@ def test_the_tables_hold_the_strongest_patches_and_the_facts(page):
 def test_the_stream_of_the_one_word_that_differs_brings_the_second_texts_outputs(page):
     model, text = page[0], "the river is muddy ."
     part = find_view(causes(model, TEXT, True, against=text), "causes")["models"][0]
-    top = top_outputs(make_subject("", model, WORDS, text), 5)
+    subject = make_subject("", model, WORDS, text)
+    top = top_outputs(subject, subject.outputs, 5)
     assert part["patched"]["0/0/2"] == ", ".join([f"{word} {p:.2f}" for word, p, _ in top])
 
 

@@ -92,6 +92,12 @@ def test_the_page_names_the_command_that_made_it(folders, tmp_path, capsys):
         "--top-k 3")
 
 
+def test_the_command_is_shown_as_all_other_text(folders, tmp_path, capsys):
+    out = tmp_path / "page.html"
+    output_of(capsys, "look", folders / "gpt", "the \udcff bank\u202e", "--quick", "--out", out)
+    assert data_in(out.read_text())["command"].endswith("'the \ufffd bank<U+202E>' --quick")
+
+
 def test_unknown_words_are_shown_as_what_the_model_reads(folders, tmp_path, capsys):
     out = tmp_path / "page.html"
     output_of(capsys, "look", folders / "bert", "zebra \u94f6\u884c", "--out", out)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.look.small_runs import falling, records, write_run
 
-from minibert.look.curves import BOTTOM, HEIGHT, LABEL, TOP, apart, chart_svg, chart_text
 from minibert.look.history import read_histories
+from minibert.look.run import BOTTOM, HEIGHT, LABEL, TOP, apart, chart_svg, chart_text
 
 
 @pytest.fixture

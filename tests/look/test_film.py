@@ -13,7 +13,9 @@ from tests.cli.command_line import write_text
 from minibert.cli.build_trainer import make_trainer, read_corpus
 from minibert.cli.pretrain_options import resolved
 from minibert.errors import InputError
-from minibert.look.film import decoded, encoded, film_steps, read_frames, word_vectors
+from minibert.look.causes import word_vectors
+from minibert.look.data import coded
+from minibert.look.film import decoded, film_steps, read_frames
 from minibert.training.run_folder import Run
 
 
@@ -38,7 +40,7 @@ def test_the_steps_are_log_spaced_and_hold_the_ends(frames, steps):
 def test_an_array_comes_back_to_the_bit(code, seed, shape):
     name, dtype = code
     array = np.random.default_rng(seed).integers(0, 200, shape).astype(dtype)
-    back = decoded("a", json.loads(json.dumps(encoded(array, name))), name, len(shape))
+    back = decoded("a", json.loads(json.dumps(coded(array, name))), name, len(shape))
     assert back.dtype == dtype and np.array_equal(back, array)
 
 
@@ -97,8 +99,8 @@ def test_a_film_changes_no_training_and_a_killed_one_resumes_to_the_same_bytes(
 def frame(step=0, **changes):
     rng = np.random.default_rng(step)
     return {"kind": "film", "step": step, "tokens": ["a", "b"], "words": ["x", "y", "z"],
-            "attention": encoded(np.full((1, 1, 2, 2), 127), "u8"),
-            "vectors": encoded(rng.normal(size=(3, 4)), "f16"), **changes}
+            "attention": coded(np.full((1, 1, 2, 2), 127), "u8"),
+            "vectors": coded(rng.normal(size=(3, 4)), "f16"), **changes}
 
 
 def test_the_map_keeps_distances_within_the_plane_of_the_last_frame():
@@ -112,14 +114,14 @@ def test_the_map_keeps_distances_within_the_plane_of_the_last_frame():
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"attention": encoded(np.zeros((1, 1, 2, 3)), "u8")}, "film at step 5"),
+    ({"attention": coded(np.zeros((1, 1, 2, 3)), "u8")}, "film at step 5"),
     ({"tokens": ["a", "c"]}, "expected the tokens"),
     ({"words": ["x"]}, "film at step 5"), ({"tokens": ["a", 1]}, "expected texts"),
     ({"vectors": {"shape": [3, 4], "f16": "AAAA"}}, "3 bytes for shape"),
     ({"vectors": {"shape": [3, 4], "f16": "no base64"}}, "base64"),
     ({"vectors": {"shape": [3, -4], "f16": ""}}, "shape"),
     ({"vectors": {"f16": ""}}, "expected a shape"),
-    ({"vectors": encoded(np.full((3, 4), np.inf), "f16")}, "infinity")])
+    ({"vectors": coded(np.full((3, 4), np.inf), "f16")}, "infinity")])
 def test_a_damaged_frame_is_refused(changes, words):
     with pytest.raises(InputError, match=words):
         read_frames([frame(0), frame(5, **changes)], "log")

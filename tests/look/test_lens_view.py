@@ -8,7 +8,7 @@ import minibert as mb
 from minibert.errors import InputError
 from minibert.generation.sampling import probabilities
 from minibert.look.data import encoded, find_view
-from minibert.look.lens_view import add_lens
+from minibert.look.lens import add_lens
 from minibert.look.subject import make_subject
 from minibert.look.truth import find_oracle, next_words, topics, words_that_matter
 from minibert.toy_world.grammar import ToyWorld

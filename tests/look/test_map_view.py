@@ -6,7 +6,7 @@ from tests.look.small_pages import SPECIALS, array_in, bert, data_of, gpt, token
 
 import minibert as mb
 from minibert.look.data import encoded, find_view
-from minibert.look.map_view import add_map, principal_components, streams_of
+from minibert.look.streams import add_map, principal_components, streams_of
 from minibert.look.subject import make_subject
 from minibert.look.truth import find_oracle
 from minibert.toy_world.grammar import ToyWorld
@@ -17,7 +17,7 @@ TEXT, OTHER = "the bank is muddy .", "the river is deep ."
 
 def test_principal_components_are_the_directions_of_the_largest_variance():
     x = np.random.default_rng(1).normal(size=(30, 5)) * [0.1, 3, 1, 2, 0.5] + 7
-    places, share = principal_components(x)
+    places, share, _ = principal_components(x)
     values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
     for axis in (0, 1):
         direction = vectors[:, -1 - axis] * np.sign(vectors[abs(vectors[:, -1 - axis]).argmax(),

@@ -10,7 +10,7 @@ from tests.look.small_pages import array_in, bert, data_in, gpt, tokenizer
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.look.data import KEEP, LOGITS, MAX_BYTES, WEIGHTS, add_array, encoded
+from minibert.look.data import KEEP, MAX_BYTES, QUERIES, WEIGHTS, encoded
 from minibert.look.page import SCRIPTS, filled, html_page, json_text, web_file
 from minibert.look.subject import make_subject, visible
 from minibert.look.walk import backward
@@ -122,12 +122,10 @@ def test_what_is_put_into_the_template_is_not_searched_again():
 def test_a_page_that_is_too_large_says_what_it_left_out():
     words = tokenizer()
     data = mb.look(bert(words), words, "the bank is [MASK] .").data
-    add_array(data, "m0.hook_logits", np.zeros((100, 1000)), "token output", LOGITS)
-    whole, small = encoded(data), encoded(data, 100_000)
-    assert "m0.hook_logits" in whole["arrays"] and "m0.hook_logits" not in small["arrays"]
+    whole, small = encoded(data), encoded(data, 24_000)
     assert whole["left_out"] == [] and "--max-bytes" in small["left_out"][0]["cure"]
     gone = set(whole["arrays"]) - set(small["arrays"])
-    assert {data["arrays"][name]["drop"] for name in gone} == {WEIGHTS, LOGITS}  # no more
+    assert {data["arrays"][name]["drop"] for name in gone} == {WEIGHTS, QUERIES}  # no more
     kept = sum([one["array"].size for one in data["arrays"].values() if one["drop"] == KEEP])
     arrays = encoded(data, kept * 16 // 3 + 700)["arrays"]  # the patterns in 8 bits: 392 bytes
     assert "u8" in arrays["m0.blocks.1.attn.hook_pattern"]

@@ -5,8 +5,13 @@ from tests.look.small_pages import bert, gpt, tokenizer
 
 import minibert as mb
 from minibert.errors import InputError
+from minibert.look.causes import target_values
 from minibert.look.sources import quote
 from minibert.look.subject import make_subject
+
+
+def target_value(subject):
+    return target_values(subject.outputs, subject.target.indices).item()
 
 
 def test_spans_are_places_in_the_text_of_a_pair():
@@ -35,7 +40,7 @@ def test_the_target_of_a_bert(text, target, kind, position):
     subject = make_subject("BERT", bert(words), words, text, target=target)
     assert (subject.target.kind, subject.target.position) == (kind, position)
     logits = subject.outputs.prediction_logits.data[0, position]
-    assert subject.target.value(subject.outputs).item() == logits[subject.target.id]
+    assert target_value(subject) == logits[subject.target.id]
     if target is None and "[MASK]" not in text:
         assert subject.target.word == "muddy"  # the last word itself
     elif target is None:
@@ -46,7 +51,7 @@ def test_a_difference_of_two_words():
     words = tokenizer()
     subject = make_subject("GPT", gpt(words), words, "the bank is", target="muddy", instead="deep")
     muddy, deep = (subject.outputs.logits.data[0, -1, words.vocab[w]] for w in ("muddy", "deep"))
-    assert subject.target.value(subject.outputs).item() == muddy - deep
+    assert target_value(subject) == muddy - deep
 
 
 @pytest.mark.parametrize("cls, kind", [

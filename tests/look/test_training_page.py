@@ -8,7 +8,8 @@ from tests.look.small_pages import array_in, data_in
 from tests.look.small_runs import falling, records, write_run
 
 from minibert.__main__ import main
-from minibert.look.film import decoded, encoded
+from minibert.look.data import coded
+from minibert.look.film import decoded
 
 HELD_OUT = {0: 4.1, 20: 2.5, 40: 1.25}
 
@@ -18,8 +19,8 @@ def film_of(step):
     pattern = np.tril(rng.random((2, 2, 3, 3)))
     return {"kind": "film", "step": step, "tokens": ["the", "</script>", "bank"],
             "words": ["the", "bank", "river"],
-            "attention": encoded(255 * pattern / pattern.sum(axis=-1, keepdims=True), "u8"),
-            "vectors": encoded(rng.normal(size=(3, 4)), "f16")}
+            "attention": coded(255 * pattern / pattern.sum(axis=-1, keepdims=True), "u8"),
+            "vectors": coded(rng.normal(size=(3, 4)), "f16")}
 
 
 @pytest.fixture(scope="module")

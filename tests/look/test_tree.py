@@ -21,7 +21,7 @@ def subject():
 
 
 def grown(subject, seed=0, **options):
-    data = new_data([subject], "", {})
+    data = new_data([subject], "")
     add_tree(data, subject, seed, ENDS | options)
     return find_view(data, "tree")["part"]
 

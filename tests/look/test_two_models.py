@@ -7,7 +7,7 @@ from tests.look.small_pages import bert, gpt, tokenizer
 
 import minibert
 from minibert.look.data import find_view, new_data
-from minibert.look.lens_view import add_lens
+from minibert.look.lens import add_lens
 from minibert.look.subject import make_subject
 from minibert.look.two_models import add_two_models
 
@@ -18,7 +18,7 @@ ROOT = Path(minibert.__file__).resolve().parents[1]
 def view(*models):
     """(subjects, the view or None)"""
     subjects = [make_subject(name, model, WORDS, "the bank is muddy .") for name, model in models]
-    data = new_data(subjects, "look", {"layer": 0, "head": 0, "token": 0})
+    data = new_data(subjects, "look")
     add_lens(data, subjects, None)
     add_two_models(data, subjects)
     return subjects, find_view(data, "two")

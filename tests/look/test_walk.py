@@ -9,11 +9,11 @@ from tests.look.small_pages import bert, data_in, gpt, tokenizer
 
 import minibert as mb
 from minibert.checkpoints.safetensors import save_file
-from minibert.look.data import array_name, find_view
-from minibert.look.optimizer_state import stored_optimizer
+from minibert.look.data import find_view, stored_array
 from minibert.look.page import html_page
 from minibert.look.subject import make_subject
-from minibert.look.walk import adamw_part, backward
+from minibert.look.update import adamw_part, stored_optimizer
+from minibert.look.walk import backward
 from minibert.training.optim import AdamW, clip_grad_norm_
 from minibert.training.settings import TrainingSettings
 
@@ -125,8 +125,8 @@ def test_the_strongest_neurons_are_chosen_after_the_activation():
     subject = make_subject("BERT", bert(words), words, "the bank is")
     data = mb.look(subject.model, words, "the bank is").data
     post = subject.cache["blocks.0.mlp.hook_post"][0]
-    numbers = data["arrays"][array_name(0, "blocks.0.neurons.numbers")]["array"].astype(int)
-    shown = data["arrays"][array_name(0, "blocks.0.neurons.post")]["array"]
+    numbers = stored_array(data, 0, "blocks.0.neurons.numbers").astype(int)
+    shown = stored_array(data, 0, "blocks.0.neurons.post")
     for token, values in enumerate(post):
         assert np.abs(values[numbers[token, 0]]) == np.abs(values).max()
         assert np.array_equal(values[numbers[token]], shown[token])
