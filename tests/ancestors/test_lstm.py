@@ -154,7 +154,8 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(InputError, match="LSTMConfig: num_layers"):
         LSTMConfig(V, 5, 0)
     model = elmo()
-    for damage in (np.zeros(V), np.full(V + 1, 1 / (V + 1)), np.full(V, 2 / V)):
+    one_impossible = np.append(np.full(V - 1, 1 / (V - 1)), 0)
+    for damage in (np.zeros(V), np.full(V + 1, 1 / (V + 1)), np.full(V, 2 / V), one_impossible):
         model.unigram = damage
         model.save_pretrained(tmp_path)
         with pytest.raises(InputError, match="unigram: expected 13 probabilities above 0"):

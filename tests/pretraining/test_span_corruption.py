@@ -69,6 +69,8 @@ def test_a_seventh_of_the_tokens_in_spans_of_three():
     noise = draw_noise((4000, 60), np.random.default_rng(0))
     np.testing.assert_allclose(noise.mean(axis=0), 0.15, atol=0.03)  # at every place alike
     np.testing.assert_allclose(noise.mean(), 0.15, atol=0.004)
+    goes_on = noise[:, 1:] & noise[:, :-1]
+    np.testing.assert_allclose(goes_on.sum(axis=0) / noise[:, :-1].sum(axis=0), 2 / 3, atol=0.1)
     padded = np.pad(noise, ((0, 0), (1, 1)))
     begins, ends = [np.flatnonzero(edge[:, :-1] & ~edge[:, 1:])
                     for edge in (padded[:, ::-1], padded)]
