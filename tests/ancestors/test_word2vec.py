@@ -30,6 +30,13 @@ def test_the_loss_is_equation_4():
     assert model.negative_sampling_loss(read, targets, negatives).item() == pytest.approx(expected)
 
 
+def test_first_vectors_are_drawn_as_word2vec_draws_them():
+    model = CBOW(CBOWConfig(400, 8), rng=0)
+    drawn = np.abs(model.input_embeddings.weight.data)
+    assert 0.99 * 0.5 / 8 < drawn.max() <= 0.5 / 8
+    assert not model.output_embeddings.weight.data.any()
+
+
 def test_a_gap_is_exact_at_the_optimum_of_the_loss():
     """One word on each side, one-hot vectors: u_w . h = log p(w | h) - log(K q(w)) gives p."""
     rng, K = np.random.default_rng(0), 3

@@ -102,6 +102,15 @@ def test_every_way_of_cutting_equals_the_full_forward(decode_in, model_class, va
                 np.testing.assert_allclose(ours.data, theirs.data[:, :, a:b], **EXACT)
 
 
+def test_hidden_states_and_attentions_only_on_request():
+    model, ids = small(BART).eval(), texts(0)
+    encoded, outputs = model.model.encode(ids), model(ids)
+    assert encoded.hidden_states is None and encoded.attentions is None
+    for name in ("encoder_hidden_states", "encoder_attentions", "decoder_hidden_states",
+                 "decoder_attentions", "cross_attentions"):
+        assert getattr(outputs, name) is None, name
+
+
 def test_the_encoders_keys_and_values_are_computed_once():
     model, ids = small(BART).eval(), texts(0)
     cache, products = KeyValueCache(B, T), []
