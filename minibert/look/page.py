@@ -21,10 +21,10 @@ from minibert.errors import InputError
 from minibert.look.data import MAX_BYTES, encoded
 
 # In reading order: a script uses what stands above it.
-SCRIPTS = ("data.js", "numbers.js", "matrix.js", "cursor.js", "vectors.js", "steps.js", "walk.js",
-           "back.js", "weights.js", "heads.js", "stream.js", "lens.js", "causes.js", "map.js",
-           "two.js", "curves.js", "film.js", "run.js", "model.js", "live.js", "tree.js", "seal.js",
-           "main.js")
+SCRIPTS = ("data.js", "numbers.js", "elements.js", "pen.js", "matrix.js", "figures.js",
+           "vectors.js", "steps.js", "walk.js", "back.js", "weights.js", "heads.js", "stream.js",
+           "lens.js", "causes.js", "scatter.js", "map.js", "two.js", "curves.js", "film.js",
+           "run.js", "model.js", "live.js", "tree.js", "seal.js", "keys.js", "main.js")
 POLICY = ("default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; "
           "base-uri 'none'; form-action 'none'")  # this script, this style, no network
 

@@ -46,7 +46,7 @@ def test_keys_alone_choose_a_head_and_a_link_restores_it(opened, pages):
     page.key("?")
     assert "whole words" in page.text("#help")
     page.key("Escape")
-    assert page.evaluate("document.getElementById('help').hidden")
+    assert page.evaluate("document.querySelector('#help:popover-open') === null")
 
 
 def test_the_cell_of_a_row_and_a_column_says_who_reads_whom(opened, pages, folders):

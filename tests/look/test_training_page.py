@@ -122,11 +122,12 @@ def test_the_slider_of_the_film_moves_the_charts(opened):
 
 def test_the_mouse_names_the_words_of_the_map(opened, page):
     tab, film = opened(), data_in(page.read_text())["views"][0]["runs"][0]["film"]
+    canvas = "canvas[aria-label*='3 words']"
     places = decoded("map", film["map"], "f16", 3)[-1]
-    size = tab.evaluate("document.querySelector('canvas[aria-label*=\"3 words\"]').clientWidth")
+    width, height = tab.evaluate(f'(({{ clientWidth, clientHeight }}) => [clientWidth, '
+                                 f'clientHeight])(document.querySelector("{canvas}"))')
     for word, (x, y) in zip(film["words"], places.astype(float)):
-        tab.click("canvas[aria-label*='3 words']", size / 2 + x * (size / 2 - 34),
-                  size / 2 - y * (size / 2 - 14))
+        tab.click(canvas, 26 + (x + 1) / 2 * (width - 52), height - 26 - (y + 1) / 2 * (height - 52))
         assert tab.text("#say") == word
 
 

@@ -96,7 +96,7 @@ def test_the_page_walks_through_the_steps(browser, folders, tmp_path):
     first = page.text("#tree h3")
     page.evaluate("document.querySelectorAll('#tree button.written')[2].click()")
     assert first.startswith("step 1") and page.text("#tree h3").startswith("step 3")
-    assert page.evaluate("document.querySelectorAll('#tree svg .chosen').length") >= 1
+    assert page.evaluate("document.querySelectorAll('#tree .cumulated .chosen').length") >= 1
     assert page.console == []
 
 

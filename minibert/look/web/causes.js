@@ -1,95 +1,66 @@
 // Causes: the change of the explained logit when a part or a word is taken away.
 
-views.push((() => {
-  let part, chooser, note, figures, correlations;
+// The largest size among the numbers of some rows, for their scale.
+const largestSize = (rows) => Math.max(...rows.flatMap((row) =>
+  Array.from(row, (x) => Math.abs(x) || 0)), 1e-12);
 
-  function draw(live, itsPart) {
-    part = itsPart;
-    chooser = placeChooser(["model", "token"]);
-    note = make("div", {});
-    const layerHead = (r, _, c) => setState({ layer: r, ...(c === null ? {} : { head: c }) });
-    figures = {
-      zero: matrixFigure("Change when a part is replaced by zeros", describeCell, layerHead),
-      mean: matrixFigure("Change when a head is replaced by its mean", describeCell, layerHead),
-      patch: matrixFigure("Share of the difference that an activation of the second text brings",
-        ({ places, then, ...matrix }, r, c) => {
-          const found = c === null ? null : then[[...places[c], r].join("/")];
-          return describeCell(matrix, r, c) + (found ? `; then ${found}` : "");
-        }),
-      influence: matrixFigure("Influence of each word on each token\u2019s likeliest output"),
-      answers: matrixFigure("Which word mattered?",
-        ({ rows, columns, exact }, r, c) =>
-          (c === null ? rows[r] : `${columns[c]}, ${rows[r]}: ${fixed(exact[r][c], 4)}`)),
-    };
-    correlations = make("div", { class: "box" });
-    const row = (...elements) => make("div", { class: "row" }, ...elements);
-    live.append(chooser.element, note, row(figures.zero.element, figures.mean.element),
-      row(figures.patch.element, figures.answers.element, correlations), figures.influence.element);
-  }
+function showCauses({ model: m, token }) {
+  const part = partOf("causes").models[m], model = data.models[m];
+  const tokens = { rows: model.tokens, at: [token, null], left: "token" };
+  const found = (name, draw) =>
+    (hasArray(m, `causes.${name}`) ? draw(rowsOf(array(m, `causes.${name}`))) : null);
+  return [
+    ...causesSentences(part, model).map((text) => paragraph(text)),
+    div("row", found("zero", (w) => removedFigure("part is replaced by zeros", m, w)),
+      found("mean", (w) => removedFigure("head is replaced by its mean", m, w))),
+    div("row", found("patch", () => patchFigure(m, tokens, part.patched)),
+      found("answers", (rows) => answerFigures(part, tokens, rows))),
+    found("influence", (w) => matrixFigure("Influence of each word on each token\u2019s likeliest "
+      + "output", { ...tokens, w, most: largestSize(w), columns: model.tokens,
+      masked: (r, c) => w[r][c] === 0, left: "output at", up: "word" }))];
+}
 
-  // The numbers of an array as rows; for a picture, the largest size among them.
-  const rowsIn = (m, name, ...index) => {
-    const found = array(m, name), rows = found.shape[index.length];
-    return range(rows).map((r) => Array.from(slice(found, ...index, r)));
+function causesSentences(part, { name, target, causal }) {
+  if (part.note) return [part.note];
+  const against = part.against ? ` For the second text, ${part.against.tokens.join(" ")}, it is ${
+    fixed(part.against.value, 3)}; patching takes one activation from there.` : "";
+  const future = part.future ? [`${part.future} influences of later words are exactly 0.0${
+    causal ? " (hatched): the mask hides the future." : ": this model reads both sides."}`] : [];
+  return [`${name}: the logit of ${explained(target)} is ${fixed(part.value, 3)}.${against}`,
+    ...part.notes, ...future];
+}
+
+function removedFigure(name, m, w) {
+  const { layers, heads } = data.models[m];
+  const columns = [...range(heads).map((head) => `head ${head}`), "attention", "MLP"];
+  return matrixFigure(`Change when a ${name}`, { w, signed: true, left: "layer", up: "part",
+    most: largestSize(rowsOf(array(m, "causes.zero"))), columns: columns.slice(0, w[0].length),
+    rows: range(layers).map((layer) => `layer ${layer}`) }, describeCell,
+  (layer, _, head) => setState(head === null ? { layer } : { layer, head }));
+}
+
+function patchFigure(m, tokens, then) {
+  const found = array(m, "causes.patch"), [sites, layers] = found.shape;
+  const places = range(layers).flatMap((layer) => range(sites).map((site) => [site, layer]));
+  const describe = (matrix, r, c) => {
+    const words = then[[...places[c], r].join("/")];
+    return describeCell(matrix, r, c) + (words ? `; then ${words}` : "");
   };
-  const largest = (rows) => Math.max(...rows.flat().map((x) => Math.abs(x) || 0), 1e-12);
-  const turned = (rows) => rows[0].map((_, c) => rows.map((row) => row[c]));
+  return matrixFigure("Share of the difference that an activation of the second text brings", {
+    ...tokens, up: "layer", signed: true, most: 1,
+    columns: places.map(([site, layer]) => `${partOf("causes").sites[site]} ${layer}`),
+    w: turned(places.map((place) => slice(found, ...place))) }, describe);
+}
 
-  function show(now) {
-    chooser.update(now);
-    const mine = part.models[now.model], model = data.models[now.model], m = now.model;
-    const shown = {};
-    for (const [name, figure] of Object.entries(figures)) {
-      shown[name] = hasArray(m, `causes.${name}`);
-      figure.element.hidden = !shown[name];
-    }
-    correlations.hidden = !shown.answers;
-    note.replaceChildren(...sentences(mine, model).map((text) => make("p", {}, text)));
-    const heads = range(model.heads).map((h) => `head ${h}`);
-    const most = shown.zero ? largest(rowsIn(m, "causes.zero")) : 1;
-    for (const name of ["zero", "mean"].filter((one) => shown[one])) {
-      figures[name].show({ w: rowsIn(m, `causes.${name}`), signed: true, most, left: "layer",
-        up: "part", rows: range(model.layers).map((i) => `layer ${i}`),
-        columns: name === "mean" ? heads : [...heads, "attention", "MLP"] });
-    }
-    const tokens = { rows: model.tokens, at: [now.token, null] };
-    if (shown.patch) drawPatched(m, tokens, mine.patched);
-    if (shown.influence) {
-      const w = rowsIn(m, "causes.influence");
-      figures.influence.show({ ...tokens, w, most: largest(w), columns: model.tokens,
-        masked: (r, c) => w[r][c] === 0, left: "output at", up: "word" });
-    }
-    if (shown.answers) drawAnswers(mine, m, tokens, model);
-  }
+// Each answer on a scale of its own: a square that is full is its strongest word.
+function answerFigures({ answers, correlations }, tokens, rows) {
+  const w = turned(rows.map((row) => row.map((x) => x / largestSize([row]))));
+  return [
+    matrixFigure("Which word mattered?", { ...tokens, w, columns: answers, signed: true, most: 1,
+      masked: (r, c) => Number.isNaN(rows[c][r]), up: "measure" },
+    (_, r, c) => `${answers[c]}, ${tokens.rows[r]}: ${fixed(rows[c][r], 4)}`),
+    div("box", makeTable("Spearman\u2019s rank correlation of their sizes", ["", ...answers],
+      answers.map((name, i) => [name, ...correlations[i]])))];
+}
 
-  function sentences(mine, { name, target, special, causal }) {
-    if (mine.note) return [mine.note];
-    const less = target.instead === null ? "" : ` less that of \u201c${target.instead_word}\u201d`;
-    const against = mine.against ? ` For the second text, ${mine.against.tokens.join(" ")}, it is ${
-      fixed(mine.against.value, 3)}; patching takes one activation from there.` : "";
-    const future = mine.future ? [`${mine.future} influences of later words are exactly 0.0${
-      causal ? " (hatched): the mask hides the future." : ": this model reads both sides."}`] : [];
-    return [`${name}: the logit of \u201c${target.word}\u201d${less} is ${fixed(mine.value, 3)}.${
-      against}`, ...mine.notes, ...future];
-  }
-
-  function drawPatched(m, tokens, then) {
-    const [sites, layers] = array(m, "causes.patch").shape;
-    const columns = range(layers).flatMap((i) => range(sites).map((site) => [site, i]));
-    figures.patch.show({ ...tokens, signed: true, most: 1, then, places: columns,
-      columns: columns.map(([site, i]) => `${part.sites[site]} ${i}`),
-      w: turned(columns.map((place) => Array.from(slice(array(m, "causes.patch"), ...place)))) });
-  }
-
-  // Each answer on a scale of its own: a square that is full is its strongest word.
-  function drawAnswers(mine, m, tokens, model) {
-    const answers = rowsIn(m, "causes.answers"), exact = turned(answers);
-    const w = turned(answers.map((row) => row.map((x) => x / largest([row]))));
-    figures.answers.show({ ...tokens, w, exact, columns: mine.answers, signed: true, most: 1,
-      masked: (r, c) => Number.isNaN(exact[r][c]), up: "measure" });
-    correlations.replaceChildren(makeTable("Spearman\u2019s rank correlation of their sizes",
-      ["", ...mine.answers], mine.answers.map((name, i) => [name, ...mine.correlations[i]])));
-  }
-
-  return { name: "causes", draw, show };
-})());
+views.causes = { places: ["model", "token"], show: showCauses };

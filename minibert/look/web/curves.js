@@ -1,17 +1,10 @@
 // The one picture of curves: a figure of the log by step, all runs in it.
 //
 // A figure is {canvas, curves: [{run, i, chart, found}], last: the last step of all runs}: `chart`
-// is that of look/history.py, `found` the array of the low, mean and high of each bin (or null).
+// is that of look/history.py, `found` the rows low, mean and high of its bins (or null).
 
-// Runs differ by more than colour: in their lines, and in the dots of the held-out text.
-const DASHES = [[], [7, 3], [2, 2], [9, 3, 2, 3]], CORNERS = [40, 4, 3, 5];
+const DASHES = [[], [7, 3], [2, 2], [9, 3, 2, 3]];  // runs differ by more than colour
 const [CURVE_HEIGHT, CURVE_TOP, CURVE_BOTTOM] = [250, 10, 224];
-
-const readable = (x) => (x === 0 || (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5)
-  ? String(+x.toPrecision(4)) : x.toExponential(2)).replace("-", "\u2212");
-const grouped = (n) => n.toLocaleString("en");
-
-const labelFont = '12px system-ui, "DejaVu Sans", sans-serif';
 
 // The name and number of each dashed line and, of several runs, the name of each: {text: [value,
 // ink]}.
@@ -19,9 +12,9 @@ function labelsOf(curves) {
   const labels = new Map();
   for (const { run, i, chart, found, isAlone } of curves) {
     for (const { label, value } of chart.lines) {
-      labels.set(`${label} ${value.toPrecision(4)}`, [value, colour("--soft")]);
+      labels.set(`${label} ${value.toPrecision(4)}`, [value, colour("soft")]);
     }
-    if (found && !isAlone) labels.set(run.name, [slice(found, 1).at(-1), colour(`--run${i}`)]);
+    if (found && !isAlone) labels.set(run.name, [found[1].at(-1), colour(`run${i}`)]);
   }
   return labels;
 }
@@ -30,15 +23,14 @@ function labelsOf(curves) {
 function scaleOf({ curves, canvas, last }, labels) {
   const room = canvas.parentNode.clientWidth, left = 46, isNarrow = room < 520;
   const pen = canvas.getContext("2d");
-  pen.font = labelFont;
+  pen.font = sans(12);
   const widths = Array.from(labels.keys(), (text) => pen.measureText(text).width + 12);
   const end = room - (isNarrow ? 8 : Math.max(8, ...widths));
-  const isLog = curves.some(({ chart }) => chart.scale === "log");
-  const of = isLog ? Math.log10 : Number;
-  const values = curves.flatMap(({ chart, found }) => [...(found ? found.values : []),
-    ...chart.dots.map((dot) => dot[1]), ...chart.lines.map((line) => line.value)]).map(of);
-  const least = values.reduce((a, b) => Math.min(a, b));
-  const most = values.reduce((a, b) => Math.max(a, b));
+  const isLog = curves.some(({ chart }) => chart.scale === "log"), of = isLog ? Math.log10 : Number;
+  const values = curves.flatMap(({ chart, found }) => [
+    ...(found ?? []).flatMap((row) => [...row]), ...chart.dots.map((dot) => dot[1]),
+    ...chart.lines.map((line) => line.value)]).map(of);
+  const least = -largest(values.map((x) => -x)), most = largest(values);
   const margin = 0.04 * (most - least) || 0.5, low = least - margin, high = most + margin;
   const y = (value) => CURVE_BOTTOM - (of(value) - low) / (high - low) * (CURVE_BOTTOM - CURVE_TOP);
   return { left, end, room, isNarrow, x: (step) => left + (end - left) * step / last, y,
@@ -62,62 +54,42 @@ function powersBetween(low, high) {
     .filter((mark) => mark >= 10 ** low && mark <= 10 ** high);
 }
 
-function drawLine(pen, ink, dash, width, points) {
-  pen.strokeStyle = ink;
-  pen.setLineDash(dash);
-  pen.lineWidth = width;
-  pen.beginPath();
-  points.forEach(([x, y]) => pen.lineTo(x, y));
-  pen.stroke();
-}
-
 // A figure with `step` marked; figure.place tells where a step lies.
 function drawCurves(figure, step) {
   const labels = labelsOf(figure.curves), place = figure.place = scaleOf(figure, labels);
-  const { left, end, x, y } = place;
-  const pen = prepare(figure.canvas, place.room, CURVE_HEIGHT);
-  pen.font = labelFont;
-  pen.fillStyle = colour("--soft");
-  pen.textAlign = "right";
+  const { left, end, x, y } = place, bottom = CURVE_BOTTOM, top = CURVE_TOP;
+  const pen = prepare(figure.canvas, place.room, CURVE_HEIGHT), soft = colour("soft");
+  pen.font = sans(12);
   for (const mark of place.marks) {
-    pen.fillText(readable(mark), left - 6, y(mark) + 4);
-    drawLine(pen, colour("--rule"), [], 1, [[left, y(mark)], [end, y(mark)]]);
+    write(pen, readable(mark), left - 6, y(mark) + 4, soft, "right");
+    drawLine(pen, colour("rule"), [[left, y(mark)], [end, y(mark)]]);
   }
-  pen.fillText(`step ${grouped(figure.last)}`, end, CURVE_BOTTOM + 18);
-  pen.textAlign = "left";
-  pen.fillText("0", left, CURVE_BOTTOM + 18);
+  write(pen, `step ${grouped(figure.last)}`, end, bottom + 18, soft, "right");
+  write(pen, "0", left, bottom + 18, soft);
   for (const curve of figure.curves) drawCurve(pen, curve, place);
-  const bottom = CURVE_BOTTOM, top = CURVE_TOP;
-  drawLine(pen, colour("--ink"), [], 1, [[left, top], [left, bottom], [end, bottom]]);
-  drawLine(pen, colour("--accent"), [], 1, [[x(step), top], [x(step), bottom]]);
+  drawLine(pen, colour("ink"), [[left, top], [left, bottom], [end, bottom]]);
+  drawLine(pen, colour("accent"), [[x(step), top], [x(step), bottom]]);
   drawLabelsApart(pen, place, Array.from(labels, ([text, [value, ink]]) => (
     { text, at: y(value), ink })));
 }
 
 function drawCurve(pen, { run, i, chart, found }, { left, end, x, y }) {
-  const ink = colour(`--run${i}`);
+  const ink = colour(`run${i}`);
   for (const { value } of chart.lines) {
-    drawLine(pen, colour("--soft"), [4, 4], 1, [[left, y(value)], [end, y(value)]]);
+    drawLine(pen, colour("soft"), [[left, y(value)], [end, y(value)]], 1, [4, 4]);
   }
-  pen.fillStyle = ink;
   if (found) {
     const at = (value, bin) => [x((run.first[bin] + run.last[bin]) / 2), y(value)];
-    const [low, mean, high] = range(3).map((bound) => Array.from(slice(found, bound), at));
+    const [low, mean, high] = found.map((row) => Array.from(row, at));
+    pen.fillStyle = ink;
     pen.globalAlpha = 0.22;
     pen.beginPath();
     [...low, ...high.reverse()].forEach((point) => pen.lineTo(...point));
     pen.fill();
     pen.globalAlpha = 1;
-    drawLine(pen, ink, DASHES[i], 1.6, mean);
+    drawLine(pen, ink, mean, 1.6, DASHES[i]);
   }
-  for (const [step, value] of chart.dots) {  // a circle, or a polygon of few corners
-    pen.beginPath();
-    for (const corner of range(CORNERS[i])) {
-      const angle = 2 * Math.PI * (corner / CORNERS[i] - 1 / 4);
-      pen.lineTo(x(step) + 4 * Math.cos(angle), y(value) + 4 * Math.sin(angle));
-    }
-    pen.fill();
-  }
+  for (const [step, value] of chart.dots) drawMark(pen, ink, x(step), y(value), 4, i);
 }
 
 // Names at the ends of lines, at least 15 pixels from each other; in a narrow chart within it.
@@ -127,14 +99,8 @@ function drawLabelsApart(pen, { end, isNarrow }, labels) {
   for (let i = labels.length - 1, most = CURVE_BOTTOM; i >= 0; most = labels[i].at - 15, i -= 1) {
     labels[i].at = Math.min(labels[i].at, most);
   }
-  pen.setLineDash([]);
-  pen.textAlign = isNarrow ? "right" : "left";
-  pen.strokeStyle = colour("--paper");
-  pen.lineWidth = 4;
   for (const { text, at, ink } of labels) {
-    const where = isNarrow ? [end - 2, at - 3] : [end + 8, at + 4];
-    pen.strokeText(text, ...where);
-    pen.fillStyle = ink;
-    pen.fillText(text, ...where);
+    if (isNarrow) write(pen, text, end - 2, at - 3, ink, "right", true);
+    else write(pen, text, end + 8, at + 4, ink, "left", true);
   }
 }

@@ -1,63 +1,73 @@
-// The page as a whole: one state for all views, links, keys.
+// The page as a whole: one state for all views, and links to it.
 //
-// A view is an object that its file adds to `views`:
-//   name             the id of its section, and its word in links
-//   draw(live, part) makes its elements in `live`, once; `part` is what Python gave add_view
-//   show(state)      shows a state: {model, layer, head, token, more: further tokens} or, of
-//                    trainings, {step}
+// A view is an entry of `views`, under the name of its section; it has what it needs of
+//   places           what can be chosen above it: model, token, layer, head
+//   draw(live, part) makes elements that stay; `part` is what Python gave add_view
+//   show(state)      returns the elements of a state, or changes those of draw. A state is {model,
+//                    layer, head, token, more: further tokens} or, of trainings, {step}
 //   keys             {key: [what it does, function]}: they work while the view is the present one
 // A view changes what is chosen by setState; then every view shows the new state. A view whose
 // data is not in the page is not drawn.
 
 const state = { view: data.views[0].name, model: 0, more: [], ...data.start };
-const drawn = [];  // the views of this page, in its order
-const KEYS = { "\u2190 \u2192": "token", "\u2191 \u2193": "layer", "h H": "head", m: "model",
-  "1-9": "view", p: "print", Esc: "start anew", "?": "these keys" };
+const drawn = {};  // by name: the places of the choosers and of the elements of a view
 
 function setState(changes) {
   Object.assign(state, changes);
   const model = data.models[state.model];
   if (model) {  // a page of a training has none
-    const within = (value, count) => Math.max(0, Math.min(value, count - 1));
-    state.layer = within(state.layer, model.layers + 1);
-    state.head = within(state.head, state.layer === model.layers ? 1 : model.heads);
-    state.token = within(state.token, model.tokens.length);
+    state.layer = between(0, state.layer, model.layers);  // the last one is the rollout
+    state.head = between(0, state.head, state.layer === model.layers ? 0 : model.heads - 1);
+    state.token = between(0, state.token, model.tokens.length - 1);
   }
-  for (const view of drawn) {
-    try {
-      view.show(state);
-    } catch (error) {
-      warn(document.getElementById(view.name).querySelector(".live"), error);
-    }
-  }
+  const read = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("section");
+  const top = read?.getBoundingClientRect().top;
+  Object.keys(drawn).forEach(redraw);
+  if (read) scrollBy(0, read.getBoundingClientRect().top - top);  // views above may be longer now
   for (const link of document.querySelectorAll("nav a")) {
-    const isPresent = link.hash === `#${state.view}`;
-    if (isPresent) link.setAttribute("aria-current", "true");
-    else link.removeAttribute("aria-current");
+    link.setAttribute("aria-current", link.hash === `#${state.view}`);
   }
   try { history.replaceState(null, "", hashOf(state)); } catch { /* a frame without an address */ }
 }
 
+function redraw(name) {
+  const { places = [], show } = views[name], { choosers, live } = drawn[name];
+  try {
+    refill(choosers, ...placeChoosers(places));
+    const elements = show?.(state);
+    if (elements) refill(live, ...elements.filter((one) => one !== null));
+  } catch (error) {
+    warn(live, error);
+  }
+}
+
+// Lists to choose the model, token, layer and head from, or some of them.
+function placeChoosers(names) {
+  const { tokens, layers, heads } = data.models[state.model] ?? {};
+  const texts = { model: () => data.models.map((one) => one.name), layer: () => range(layers),
+    token: () => tokens.map((token, i) => `${i} ${token}`), head: () => range(heads) };
+  return names.filter((name) => name !== "model" || data.models.length > 1).map((name) =>
+    chooser(name, texts[name](), state[name], (i) => setState({ [name]: i, more: [] })));
+}
+
 // "#heads/m1/L1H2/t3", "#run/s400": a link that opens the same view.
 function hashOf({ view, model, layer, head, token, more, step }) {
-  if (!data.models.length) return `#${view}${step === undefined ? "" : `/s${step}`}`;
-  const tokens = [token, ...more].map((t) => `t${t}`);
-  return `#${[view, ...(model ? [`m${model}`] : []), `L${layer}H${head}`, ...tokens].join("/")}`;
+  const place = data.models.length
+    ? [model ? `m${model}` : "", `L${layer}H${head}`, ...[token, ...more].map((t) => `t${t}`)]
+    : [step === undefined ? "" : `s${step}`];
+  return `#${[view, ...place].filter((part) => part).join("/")}`;
 }
 
 function readHash() {
-  const changes = {}, tokens = [];
-  const [name, ...parts] = decodeURIComponent(location.hash.slice(1)).split("/");
-  if (drawn.some((view) => view.name === name)) changes.view = name;
-  for (const part of parts) {
-    const place = part.match(/^L(\d+)H(\d+)$/);
-    if (place) Object.assign(changes, { layer: Number(place[1]), head: Number(place[2]) });
-    else if (/^m\d+$/.test(part) && Number(part.slice(1)) < data.models.length) {
-      changes.model = Number(part.slice(1));
-    } else if (/^t\d+$/.test(part)) tokens.push(Number(part.slice(1)));
-    else if (/^s\d+$/.test(part)) changes.step = Number(part.slice(1));
+  const [view, ...parts] = location.hash.slice(1).split("/"), changes = {}, tokens = [];
+  const names = { m: "model", L: "layer", H: "head", s: "step" };
+  if (view in drawn) changes.view = view;
+  for (const [, letter, number] of parts.join("/").matchAll(/([mLHst])(\d+)/g)) {
+    if (letter === "t") tokens.push(Number(number));
+    else changes[names[letter]] = Number(number);
   }
-  if (tokens.length) [changes.token, ...changes.more] = [tokens[0], ...tokens.slice(1)];
+  if (!(changes.model < data.models.length)) delete changes.model;
+  if (tokens.length) [changes.token, ...changes.more] = tokens;
   return changes;
 }
 
@@ -71,16 +81,16 @@ function drawAll() {
     return warn(document.getElementById("say"),
       new Error(`this page's data is ${data.schema}, which its script cannot read`));
   }
-  for (const part of data.views) {
-    const view = views.find((one) => one.name === part.name);
-    const section = document.getElementById(part.name);
-    if (!view) continue;
+  for (const part of data.views.filter(({ name }) => name in views)) {
+    const section = document.getElementById(part.name), choosers = make("p", {});
+    const live = make("div", {});
+    section.querySelector(".live").append(choosers, live);
     try {
-      view.draw(section.querySelector(".live"), part);
-      drawn.push(view);
+      views[part.name].draw?.(live, part);
+      drawn[part.name] = { choosers, live };
       section.querySelector("details.tables")?.removeAttribute("open");
     } catch (error) {
-      warn(section.querySelector(".live"), error);
+      warn(live, error);
     }
   }
   setState(readHash());
@@ -91,46 +101,6 @@ function warn(where, error) {
   where.replaceChildren(make("span", { class: "note bad" }, `cannot be drawn: ${error.message}`));
 }
 
-function press(key, event) {
-  const model = data.models[state.model];
-  const moves = {
-    ArrowLeft: { token: state.token - 1, more: [] },
-    ArrowRight: { token: state.token + 1, more: [] },
-    ArrowUp: { layer: state.layer - 1 }, ArrowDown: { layer: state.layer + 1 },
-    h: { head: (state.head + 1) % (model?.heads ?? 1) },
-    H: { head: (state.head + (model?.heads ?? 1) - 1) % (model?.heads ?? 1) },
-    m: { model: (state.model + 1) % Math.max(data.models.length, 1) },
-    Escape: { ...data.start, model: 0, more: [] },
-  };
-  const own = drawn.find((view) => view.name === state.view)?.keys?.[key];
-  if (own) own[1](event);
-  else if (/^[1-9]$/.test(key) && drawn[key - 1]) goTo(drawn[key - 1].name);
-  else if (key === "?") showKeys();
-  else if (key === "p") print();
-  else if (model && moves[key]) {
-    setState(moves[key]);
-    const token = data.models[state.model].tokens[state.token];
-    say(`${headName(state)}, token ${state.token}: ${token}`);
-    if (key === "Escape") showKeys(false);
-  } else return false;
-  return true;
-}
-
-function showKeys(isShown = document.getElementById("help").hidden) {
-  const help = document.getElementById("help");
-  const own = drawn.find((view) => view.name === state.view)?.keys ?? {};
-  const further = Object.entries(own).map(([key, [text]]) => [key.replace(" ", "Space"), text]);
-  const common = Object.entries(KEYS).slice(data.models.length ? 0 : -3);
-  help.replaceChildren(makeTable("keys", ["key", ""], [...common, ...further]));
-  help.hidden = !isShown;
-}
-
-document.addEventListener("keydown", (event) => {
-  const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)
-    || (event.target.closest("button, summary, a") && /^(Enter| )$/.test(event.key));
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
-  if (press(event.key, event)) event.preventDefault();
-});
 document.querySelector("nav").addEventListener("click", (event) => {
   if (!event.target.hash) return;
   event.preventDefault();
@@ -141,8 +111,5 @@ addEventListener("hashchange", () => setState(readHash()));
 for (const query of ["print", "(prefers-color-scheme: dark)"]) {
   matchMedia(query).addEventListener("change", () => { readTheme(); setState({}); });
 }
-const helpButton = document.getElementById("help-button");
-helpButton.hidden = false;
-helpButton.addEventListener("click", () => showKeys());
 readTheme();
 drawAll();

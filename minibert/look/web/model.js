@@ -1,8 +1,7 @@
 // The forward of a BERT or a GPT-2, from the weights in the page: the formulas of nn/ and models/
 // in double precision. A matrix is an array of rows; activations have TransformerLens's names.
 
-const rowsOf = (found) => range(found.shape[0]).map((r) => slice(found, r));
-const add = (a, b) => a.map((row, t) => row.map((x, i) => x + b[t][i]));
+const add = (a, b) => a.map((row, t) => Float64Array.from(row, (x, i) => x + b[t][i]));
 
 // y = x W^T + b: (T, in) -> (T, out), with W (out, in).
 const linear = (x, weight, bias) =>
@@ -10,13 +9,10 @@ const linear = (x, weight, bias) =>
 
 // (x - mean) / sqrt(variance + eps) gamma + beta, row by row: {normalized, scale}.
 function layerNorm(x, gamma, beta, eps) {
-  const scale = [];
-  const normalized = x.map((row) => {
-    const mean = sum(row) / row.length, centred = row.map((value) => value - mean);
-    const deviation = Math.sqrt(dot(centred, centred) / row.length + eps);
-    scale.push([deviation]);
-    return centred.map((value, i) => value / deviation * gamma[i] + beta[i]);
-  });
+  const found = x.map((row) => ({ row, ...moments(row) }));
+  const scale = found.map(({ variance }) => [Math.sqrt(variance + eps)]);
+  const normalized = found.map(({ row, mean }, t) =>
+    Float64Array.from(row, (a, i) => (a - mean) / scale[t][0] * gamma[i] + beta[i]));
   return { normalized, scale };
 }
 
@@ -39,18 +35,19 @@ ACTIVATIONS.gelu_pytorch_tanh = ACTIVATIONS.gelu_new;
 // position (for an answer: of all positions). `cut` holds heads, "layer/head", whose mixture is set
 // to zero before W_O. look/live.py says what stands in data.models[m].live.
 function runModel(m, ids, cut = new Set()) {
-  const { heads: H, layers, norm_first: normFirst, causal, target, types } = data.models[m];
+  const { heads: H, layers, norm_first: normFirst, causal, types, width } = data.models[m];
   const { activation, eps, classifier } = data.models[m].live;
-  const activate = ACTIVATIONS[activation];
-  const D = data.models[m].width / H, all = {};
+  const activate = ACTIVATIONS[activation], D = width / H, activations = {};
   const values = (name) => array(m, `weights.${name}`).values;
   const table = (name) => rowsOf(array(m, `weights.${name}`));
   const apply = (name, x) => linear(x, table(`${name}.weight`),
     hasArray(m, `weights.${name}.bias`) ? values(`${name}.bias`) : null);
-  const norm = (name, x, hook) => {
+  const keep = (place, found) => {
+    for (const [name, x] of Object.entries(found)) activations[`${place}hook_${name}`] = x;
+  };
+  const norm = (name, x, place) => {
     const found = layerNorm(x, values(`${name}.weight`), values(`${name}.bias`), eps);
-    if (hook) Object.assign(all, { [`${hook}.hook_scale`]: found.scale,
-      [`${hook}.hook_normalized`]: found.normalized });
+    if (place) keep(`${place}.`, found);
     return found.normalized;
   };
 
@@ -64,66 +61,59 @@ function runModel(m, ids, cut = new Set()) {
       dot(row[h], key[h]) / Math.sqrt(D))));  // (H, T, T)
     const scores = qk.map((head) => head.map((row, t) =>
       row.map((s, u) => (causal && u > t ? -1e30 : s))));
-    const pattern = scores.map((head) => head.map((row) => softmax(row)));
+    const pattern = scores.map((head) => head.map(softmax));
     const z = x.map((_, t) => range(H).map((h) => Float64Array.from(range(D), (d) =>
       (cut.has(`${block}/${h}`) ? 0 : pattern[h][t].reduce((s, p, u) => s + p * v[u][h][d], 0)))));
-    const name = `blocks.${block}.attn`;
-    Object.assign(all, { [`${name}.hook_q`]: q, [`${name}.hook_k`]: k, [`${name}.hook_v`]: v,
-      [`${name}.hook_qk`]: qk, [`${name}.hook_attn_scores`]: scores,
-      [`${name}.hook_pattern`]: pattern, [`${name}.hook_z`]: z });
-    const joined = z.map((row) => Float64Array.from(row.flatMap((head) => Array.from(head))));
-    return apply(`${at}.attention.output`, joined);
+    keep(`blocks.${block}.attn.`, { q, k, v, qk, attn_scores: scores, pattern, z });
+    return apply(`${at}.attention.output`, z.map((row) => Float64Array.from(row.flatMap(
+      (head) => [...head]))));
   }
 
   function feedForward(x, at, block) {
-    const before = apply(`${at}.feed_forward.expand`, x);
-    const after = before.map((row) => row.map(activate));
-    Object.assign(all, { [`blocks.${block}.mlp.hook_pre`]: before,
-      [`blocks.${block}.mlp.hook_post`]: after });
-    return apply(`${at}.feed_forward.output`, after);
+    const pre = apply(`${at}.feed_forward.expand`, x), post = pre.map((row) => row.map(activate));
+    keep(`blocks.${block}.mlp.`, { pre, post });
+    return apply(`${at}.feed_forward.output`, post);
   }
 
   function transformerBlock(x, i) {
-    const at = `stack.blocks.${i}`, name = `blocks.${i}`;
-    const ln1 = (y) => norm(`${at}.attention_norm`, y, `${name}.ln1`);
-    const ln2 = (y) => norm(`${at}.feed_forward_norm`, y, `${name}.ln2`);
+    const at = `stack.blocks.${i}`, place = `blocks.${i}`;
+    const ln1 = (y) => norm(`${at}.attention_norm`, y, `${place}.ln1`);
+    const ln2 = (y) => norm(`${at}.feed_forward_norm`, y, `${place}.ln2`);
     const attnOut = attention(normFirst ? ln1(x) : x, at, i);
     const mid = add(x, attnOut), read = normFirst ? mid : ln1(mid);
-    const mlpOut = feedForward(normFirst ? ln2(mid) : read, at, i);
-    const post = add(read, mlpOut), out = normFirst ? post : ln2(post);
-    Object.assign(all, { [`${name}.hook_resid_pre`]: x, [`${name}.hook_attn_out`]: attnOut,
-      [`${name}.hook_resid_mid`]: mid, [`${name}.hook_mlp_out`]: mlpOut,
-      [`${name}.hook_resid_post`]: post });
-    if (!normFirst) all[`${name}.hook_normalized_resid_post`] = out;
-    return out;
+    const mlpOut = feedForward(normFirst ? ln2(mid) : read, at, i), post = add(read, mlpOut);
+    keep(`${place}.`, { resid_pre: x, attn_out: attnOut, resid_mid: mid, mlp_out: mlpOut,
+      resid_post: post });
+    if (normFirst) return post;
+    keep(`${place}.`, { normalized_resid_post: ln2(post) });
+    return activations[`${place}.hook_normalized_resid_post`];
   }
 
   const pick = (name, rows) => rows.map((row) => table(`embeddings.${name}.weight`)[row]);
-  const word = pick("word_embeddings", ids);
+  const embed = pick("word_embeddings", ids);
   const position = pick("position_embeddings", range(ids.length));
-  Object.assign(all, { hook_embed: word, hook_pos_embed: position });
-  let x = add(word.map((row) => Float64Array.from(row)), position);
+  keep("", { embed, pos_embed: position });
+  let x = add(embed, position);
   if (!causal) {
-    all.hook_token_type_embed = pick("token_type_embeddings", types);
-    x = norm("embeddings.norm", add(x, all.hook_token_type_embed), "embed.ln");
+    const segment = pick("token_type_embeddings", types);
+    keep("", { token_type_embed: segment });
+    x = norm("embeddings.norm", add(x, segment), "embed.ln");
   }
   for (const i of range(layers)) x = transformerBlock(x, i);
   if (normFirst) x = norm("stack.final_norm", x, "ln_final");
+  return { activations, logits: logitsOf(x) };
 
   // The head: from the vector at the target's position to its logits.
-  let at = [x[target.position]], logits;
-  if (target.kind === "answer") [logits] = [x.map((row) => apply(classifier, [row])[0][0])];
-  else if (target.kind === "word" || target.kind === "next word") {
-    if (target.kind === "word") {
-      at = norm("mlm_head.norm", apply("mlm_head.dense", at).map((row) => row.map(activate)));
+  function logitsOf(hidden) {
+    const { kind, position: t } = data.models[m].target, at = [hidden[t]];
+    if (kind === "answer") return apply(classifier, hidden).map((row) => row[0]);
+    if (kind === "next word") return linear(at, table(classifier))[0];
+    if (kind === "word") {
+      const inner = apply("mlm_head.dense", at).map((row) => row.map(activate));
+      return linear(norm("mlm_head.norm", inner), table(classifier), values("mlm_head.bias"))[0];
     }
-    const bias = target.kind === "word" ? values("mlm_head.bias") : null;
-    [logits] = linear(at, table(classifier), bias);
-  } else {
-    if (target.kind === "class" && !causal) {
-      at = apply("pooler.dense", at).map((row) => row.map(Math.tanh));
-    }
-    [logits] = apply(classifier, at);
+    const isPooled = kind === "class" && !causal;
+    return apply(classifier, isPooled ? apply("pooler.dense", at).map((row) => row.map(Math.tanh))
+      : at)[0];
   }
-  return { activations: all, logits: Float64Array.from(logits) };
 }

@@ -6,8 +6,8 @@ const visible = ({ model, token }) => range(model.causal ? token + 1 : model.tok
 
 // A branch's output joins the residual stream.
 function sumOf(branch, x, added, total) {
-  return make("div", {}, vectorTable("", [["x", x], [branch, added], ["sum", total]]),
-    make("p", {}, `cosine of the two: ${fixed(cosine(x, added), 3)}`));
+  return [vectorTable("", [["x", x], [branch, added], ["sum", total]]),
+    paragraph(`cosine of the two: ${fixed(cosine(x, added), 3)}`)];
 }
 
 // By the step's name: its elements, from the arrays of a place (layerOf).
@@ -16,18 +16,17 @@ const stepBodies = {
     model.tokens.map((token, i) => [`${i}`, token, `${model.ids[i]}`, `${model.types[i]}`]))],
 
   embed: ({ m, token }) => {
-    const titles = { hook_embed: "word", hook_token_type_embed: "segment",
-      hook_pos_embed: "position" };
-    const rows = Object.keys(titles).filter((name) => hasArray(m, name))
-      .map((name) => [titles[name], slice(array(m, name), token)]);
+    const rows = [["word", "hook_embed"], ["segment", "hook_token_type_embed"],
+      ["position", "hook_pos_embed"]].filter(([, name]) => hasArray(m, name))
+      .map(([label, name]) => [label, slice(array(m, name), token)]);
     const total = rows[0][1].map((_, i) => sum(rows.map(([, values]) => values[i])));
     return [vectorTable("rows of the embedding tables, and their sum", [...rows, ["x", total]])];
   },
 
   norm: ({ model, own }) => {
     const x = own(model.norm_first ? "hook_resid_pre" : "hook_resid_mid");
-    const mean = sum(x) / x.length, variance = sum(x.map((a) => (a - mean) ** 2)) / x.length;
-    return [make("p", {}, `mean ${fixed(mean, 4)}, variance ${fixed(variance, 4)}, `
+    const { mean, variance } = moments(x);
+    return [paragraph(`mean ${fixed(mean, 4)}, variance ${fixed(variance, 4)}, `
       + `\u221avariance ${fixed(Math.sqrt(variance), 4)}`),
     vectorTable("before and after", [["x", x], ["normed", own("ln1.hook_normalized")]])];
   },
@@ -43,27 +42,26 @@ const stepBodies = {
     const products = q.map((x, i) => x * k[i]);
     const order = range(q.length).sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]));
     const large = order.slice(0, 8), rest = sum(order.slice(8).map((i) => products[i]));
-    const rows = large.map((i) => [`${i}`, ...[q, k, products].map((x) => fixed(x[i], 4))]);
-    if (order.length > 8) rows.push([`${order.length - 8} others`, "", "", fixed(rest, 4)]);
-    rows.push(["sum", "", "", fixed(sum(products), 4)]);
-    rows.push([`/ \u221a${q.length}`, "", "", fixed(sum(products) / Math.sqrt(q.length), 4)]);
+    const rows = large.map((i) => [`${i}`, q[i], k[i], products[i]]);
+    if (order.length > 8) rows.push([`${order.length - 8} others`, "", "", rest]);
+    rows.push(["sum", "", "", sum(products)]);
+    rows.push([`/ \u221a${q.length}`, "", "", sum(products) / Math.sqrt(q.length)]);
     const title = `q of ${model.tokens[at.token]}, k of ${model.tokens[best]}: the largest score`;
     return [makeTable(title, ["dimension", "q", "k", "q \u00b7 k"], rows)];
   },
 
-  mask: ({ model, token }) => [make("p", {}, model.causal
+  mask: ({ model, token }) => [paragraph(model.causal
     ? `${model.tokens[token]} is token ${token}: it sees ${token + 1} tokens, itself the last, `
       + `and not the ${model.tokens.length - token - 1} after it.`
     : `Nothing is masked: all ${model.tokens.length} tokens are seen, those after it, too.`)],
 
   softmax: (at) => {
     const scores = at.row("hook_qk"), seen = visible(at);
-    const most = Math.max(...seen.map((k) => scores[k]));
-    const powers = new Map(seen.map((k) => [k, Math.exp(scores[k] - most)]));
-    const total = sum([...powers.values()]);
-    const rows = seen.map((k) => [at.model.tokens[k], fixed(scores[k], 4),
-      fixed(scores[k] - most, 4), fixed(powers.get(k), 4), fixed(powers.get(k) / total, 4)]);
-    rows.push(["sum", "", "", fixed(total, 4), "1.0000"]);
+    const most = largest(seen.map((k) => scores[k]));
+    const powers = seen.map((k) => Math.exp(scores[k] - most)), total = sum(powers);
+    const rows = seen.map((k, i) => [at.model.tokens[k], scores[k], scores[k] - most, powers[i],
+      powers[i] / total]);
+    rows.push(["sum", "", "", total, 1]);
     return [makeTable(`maximum ${fixed(most, 4)}`,
       ["key", "s", "s \u2212 max", "exp", "a = exp / sum"], rows)];
   },
@@ -85,40 +83,37 @@ const stepBodies = {
       vectorTable("the sum of all heads and the bias", [["out", own("hook_attn_out")]])];
   },
 
-  residual: ({ own }) => [sumOf("attention",
-    own("hook_resid_pre"), own("hook_attn_out"), own("hook_resid_mid"))],
+  residual: ({ own }) => sumOf("attention",
+    own("hook_resid_pre"), own("hook_attn_out"), own("hook_resid_mid")),
 
   neurons: ({ own }) => {
     const [numbers, pre, post] = ["numbers", "pre", "post"].map((name) => own(`neurons.${name}`));
     return [makeTable(`the ${numbers.length} strongest`, ["neuron", "before", "after"],
-      range(numbers.length).map((i) => [`${numbers[i]}`, fixed(pre[i], 4), fixed(post[i], 4)]))];
+      range(numbers.length).map((i) => [`${numbers[i]}`, pre[i], post[i]]))];
   },
 
-  mlp: ({ model, own }) => [sumOf("feed-forward",
+  mlp: ({ model, own }) => sumOf("feed-forward",
     own(model.norm_first ? "hook_resid_mid" : "ln1.hook_normalized"), own("hook_mlp_out"),
-    own("hook_resid_post"))],
+    own("hook_resid_post")),
 
   logits: ({ m, model }) => {
-    const { outputs } = walkPart().models[m], logits = array(m, "target_logits").values;
+    const { outputs } = partOf("walk").models[m], logits = array(m, "target_logits").values;
     const first = `at token ${model.target.position}, whatever token is chosen above`;
     if (!hasArray(m, "target_hidden")) {
       return [makeTable(first, ["output", "logit"],
-        outputs.map(({ word, id }) => [word, fixed(logits[id], 4)]))];
+        outputs.map(({ word, id }) => [word, logits[id]]))];
     }
     const hidden = array(m, "target_hidden").values, vectors = array(m, "output_vectors");
+    const products = outputs.map((_, i) => dot(hidden, slice(vectors, i)));
     return [makeTable(first, ["output", "h \u00b7 vector", "bias", "logit"],
-      outputs.map(({ word, bias }, i) => {
-        const product = dot(hidden, slice(vectors, i));
-        return [word, fixed(product, 4), fixed(bias, 4), fixed(product + bias, 4)];
-      }))];
+      outputs.map(({ word, bias }, i) => [word, products[i], bias, products[i] + bias]))];
   },
 
   loss: ({ m, model }) => {
-    const logits = array(m, "target_logits").values, p = softmax(logits);
-    const rows = walkPart().models[m].outputs.map(({ word, id }) => [word, fixed(logits[id], 4),
-      fixed(p[id], 5)]);
-    const chosen = p[model.target.id];
+    const logits = array(m, "target_logits").values, p = softmax(logits), { id } = model.target;
+    const rows = partOf("walk").models[m].outputs
+      .map((one) => [one.word, logits[one.id], fixed(p[one.id], 5)]);
     return [makeTable(`the likeliest of ${logits.length}`, ["output", "logit", "p"], rows),
-      make("p", {}, `loss = \u2212ln ${fixed(chosen, 5)} = ${fixed(-Math.log(chosen), 5)}`)];
+      paragraph(`loss = \u2212ln ${fixed(p[id], 5)} = ${fixed(-Math.log(p[id]), 5)}`)];
   },
 };

@@ -33,12 +33,12 @@ function tokenGroups(model, choices) {
 function weightsOf(place, choices) {
   const { model, layer, head } = place;
   if (isRollout(place)) {
-    const found = array(model, "rollout");
-    return (q, k) => slice(found, q)[k];
+    const rows = rowsOf(array(model, "rollout"));
+    return (q, k) => rows[q][k];
   }
-  const pattern = array(model, `blocks.${layer}.attn.hook_pattern`);
+  const rows = rowsOf(array(model, `blocks.${layer}.attn.hook_pattern`), head);
   const lengths = slice(array(model, "value_norms"), layer, head);
-  return (q, k) => slice(pattern, head, q)[k] * (choices.lengths ? lengths[k] : 1);
+  return (q, k) => rows[q][k] * (choices.lengths ? lengths[k] : 1);
 }
 
 // The matrix of a place, for drawMatrix; `shared`: only groups with these keys. A word's row is the
@@ -50,20 +50,15 @@ function headMatrix(place, choices, shared = null) {
     .filter((group) => !shared || shared.has(group.key));
   const mean = (row, keys) =>
     sum(row.tokens.map((q) => sum(keys.map((k) => weight(q, k))))) / row.tokens.length;
-  const scaled = choices.lengths && !isRollout(place);
+  const labels = groups.map((group) => group.label), scaled = choices.lengths && !isRollout(place);
   return {
     w: groups.map((row) => groups.map((column) => mean(row, column.tokens))),
     whole: groups.map((row) => mean(row, tokens.map((_, k) => k))),
-    most: scaled ? longestVector(place.model) : 1,
-    rows: groups.map((group) => group.label), columns: groups.map((group) => group.label),
+    most: scaled ? largest(array(place.model, "value_norms").values) : 1,  // of all heads
+    rows: labels, columns: labels, groups,
     masked: (r, c) => causal && groups[c].tokens[0] > groups[r].tokens.at(-1),
-    groups,
   };
 }
-
-// One scale for all heads of a model.
-const longestVector = (model) =>
-  array(model, "value_norms").values.reduce((a, b) => Math.max(a, b), 0);
 
 // A - B, where both have the same rows and columns.
 function differenceMatrix(a, b) {
