@@ -127,7 +127,7 @@ def test_the_mouse_names_the_words_of_the_map(opened, page):
     width, height = tab.evaluate(f'(({{ clientWidth, clientHeight }}) => [clientWidth, '
                                  f'clientHeight])(document.querySelector("{canvas}"))')
     for word, (x, y) in zip(film["words"], places.astype(float)):
-        tab.click(canvas, 26 + (x + 1) / 2 * (width - 52), height - 26 - (y + 1) / 2 * (height - 52))
+        tab.click(canvas, 26 + (1 + x) / 2 * (width - 52), 26 + (1 - y) / 2 * (height - 52))
         assert tab.text("#say") == word
 
 
