@@ -28,6 +28,7 @@ NEXT_SENTENCE = (BertForPreTraining, BertForNextSentencePrediction)
 LANGUAGE_MODEL = (GPT.pretraining,)
 GENERATORS = (GPT.pretraining, BART.pretraining)
 ENCODERS = (BERT.bare, ROBERTA.bare, DISTILBERT.bare)
+OF_A_QUESTION = {"next_word": "score", "gap": "fill-mask", "vectors": "embed"}  # commands
 ANY_MODEL = (BERT.pretraining, *BERT.other_pretraining, GPT.pretraining, ROBERTA.pretraining,
              DISTILBERT.pretraining, *ENCODERS)
 
@@ -68,10 +69,17 @@ def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: s
             model, info = model_class.from_pretrained(folder, output_loading_info=True)
             if all([weight.startswith("pooler.") for weight in info["missing_keys"]]):
                 return model, _tokenizer_for(folder, model.config)
+        ancestor = ancestor_class(values)
+        if ancestor is not None:
+            commands = [command for question, command in OF_A_QUESTION.items()
+                        if question not in ancestor.unanswered]
+            raise InputError(f"{name}: holds {kind_of(values)}, which is no Transformer: {purpose} "
+                             f"has nothing to read in it; there are {', '.join(commands)} and info")
         found.append(kind_of(values))
     wanted = " or ".join([model_class.__name__ for model_class in classes])
+    cure = "; generate and info read it" if found == [BART.pretraining.__name__] else ""
     raise InputError(f"{name}: holds {' and '.join(found)}: {purpose} needs the weights of "
-                     f"{wanted}")
+                     f"{wanted}{cure}")
 
 
 def open_ancestor(name: str, question: str) -> tuple[AncestorModel, Tokenizer] | None:

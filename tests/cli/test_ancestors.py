@@ -55,4 +55,16 @@ def test_what_a_model_does_not_answer_is_one_line(folders, capsys):
     assert "reads the left side alone" in mistake(capsys, "fill-mask", folders["ngram"], "[MASK]")
     assert "both sides" in mistake(capsys, "score", folders["cbow"], "the cat")
     assert "counts words" in mistake(capsys, "embed", folders["ngram"], "the cat")
-    assert "ngram" in mistake(capsys, "generate", folders["ngram"])
+
+
+@pytest.mark.parametrize("name, commands", [
+    ("ngram", "score"), ("cbow", "fill-mask, embed"), ("skipgram", "embed"), ("glove", "embed"),
+    ("lstm", "score, embed"), ("elmo", "score, fill-mask, embed")])
+@pytest.mark.parametrize("command", [("look", "the cat"), ("look", "the cat", "--terminal"),
+                                     ("generate",), ("next-sentence", "the cat", "a cat")])
+def test_a_command_for_transformers_names_those_for_the_model(folders, tmp_path, capsys,
+                                                              monkeypatch, name, commands, command):
+    monkeypatch.chdir(tmp_path)
+    line = mistake(capsys, command[0], folders[name], *command[1:])
+    assert f"holds a model of type '{name}', which is no Transformer: {command[0]}" in line
+    assert line.endswith(f"there are {commands} and info") and not list(tmp_path.iterdir())

@@ -48,6 +48,7 @@ def test_it_answers_a_text(bart, capsys):
     (("generate", "{bart}"), "--prompt: an encoder-decoder answers a text"),
     (("score", "{bart}", "a cat"), "holds BartForConditionalGeneration: score needs"),
     (("fill-mask", "{bart}", "a [MASK]"), "holds BartForConditionalGeneration: fill-mask needs"),
+    (("look", "{bart}", "a cat"), "; generate and info read it"),
     (("pretrain", "bart", "--film", "3"), "--film is about"),
     (("pretrain", "bart", "--no-next-sentence"), "--no-next-sentence is about BERT"),
     (("pretrain", "bart", "--from", "{both}/bert"), "pretrain bart --from needs a BART"),
