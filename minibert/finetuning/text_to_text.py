@@ -7,6 +7,9 @@ A prefix names the task, and the answer is written in words:
     ending : they share secrets . they ...  a  row the raft .   the ending's letter
     entities : the old captain rows her boat .                  the old captain = captain , ...
     question : the captain drinks tea .  passage : ...          her boat
+
+An encoder-decoder reads the left column and writes the right one. A GPT goes on with a prompt that
+is the left column and "answer :" (Radford et al. 2019, section 3).
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +22,8 @@ from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.examples import (ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
 from minibert.finetuning.metrics import Counts, total
+from minibert.models.gpt import GPT2LMHeadModel
+from minibert.pretraining.objective import LossesAndMetrics
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
 from minibert.tokenizers.base import Tokenizer
@@ -26,7 +31,8 @@ from minibert.validate import whole_number
 
 Example = SentenceExample | ChoiceExample | TagExample | QuestionExample
 LETTERS = "abcdefghij"  # of endings
-WORDS = (*LETTERS, *"glad sad same other mood ending entities question passage with : = ,".split())
+WORDS = (*LETTERS, *"glad sad same other mood ending entities question passage with answer : = ,"
+         .split())
 HELD_OUT_BATCH = 64
 
 
@@ -118,15 +124,45 @@ class TextToTextObjective(Seq2SeqObjective):
                             as_rows(targets, IGNORE_INDEX))
 
 
+class PromptObjective(TextToTextObjective):
+    """The same examples for a GPT: a row is a prompt and its answer, the targets are the answer's
+    tokens alone."""
+
+    name = "prompts"
+
+    def losses(self, model: GPT2LMHeadModel, batch: Seq2SeqBatch,
+               rng: np.random.Generator | None = None) -> LossesAndMetrics:
+        """Returns the loss sum, and no metrics."""
+        return {"tokens": model.next_token_loss(batch.input_ids, batch.targets, rng=rng)}, {}
+
+    def _encoded(self, text: str, answer: str) -> tuple[np.ndarray, np.ndarray]:
+        prompt = prompt_ids(self.tokenizer, text)
+        target = self.tokenizer.encode(answer, add_special_tokens=False)
+        row = np.array([*prompt, *target, self.tokenizer.sep_token_id])
+        targets = row[1:].copy()
+        targets[:len(prompt) - 1] = IGNORE_INDEX
+        return row[:-1], targets
+
+
+def prompt_ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of "[SEP] text answer :"."""
+    return [tokenizer.sep_token_id, *tokenizer.encode(f"{text} answer :", add_special_tokens=False)]
+
+
 def answer_all(model, tokenizer: Tokenizer, texts: Sequence[str], max_new_tokens: int) -> list[str]:
-    """The likeliest answers (greedy) to the texts, as words and blanks."""
-    answers = []
+    """The likeliest answers (greedy) of an encoder-decoder to the texts, or of a GPT to their
+    prompts, as words and blanks."""
+    answers, pad = [], tokenizer.pad_token_id
     for start in range(0, len(texts), HELD_OUT_BATCH):
-        ids = as_rows([np.array(tokenizer.encode(text))
-                       for text in texts[start:start + HELD_OUT_BATCH]], tokenizer.pad_token_id)
-        found = model.generate(ids, (ids != tokenizer.pad_token_id).astype(int),
-                               max_new_tokens=max_new_tokens)
-        for row in found[:, 1:].tolist():
+        some = texts[start:start + HELD_OUT_BATCH]
+        if isinstance(model, GPT2LMHeadModel):  # padding stands on the left: the rows go on
+            prompts = [np.array(prompt_ids(tokenizer, text)[::-1]) for text in some]
+            ids = as_rows(prompts, pad)[:, ::-1]
+            new_from = ids.shape[1]
+        else:
+            ids, new_from = as_rows([np.array(tokenizer.encode(text)) for text in some], pad), 1
+        found = model.generate(ids, (ids != pad).astype(int), max_new_tokens=max_new_tokens)
+        for row in found[:, new_from:].tolist():
             end = row.index(tokenizer.sep_token_id) if tokenizer.sep_token_id in row else len(row)
             answers.append(" ".join(tokenizer.convert_ids_to_tokens(row[:end])))
     return answers

@@ -7,8 +7,8 @@ from tests.models.small_models import small
 import minibert as mb
 from minibert.finetuning.examples import Answer, ChoiceExample, QuestionExample, SentenceExample
 from minibert.finetuning.examples import TagExample
-from minibert.finetuning.text_to_text import (WORDS, TextToTextObjective, answer_all, as_texts,
-                                              entities_in, score)
+from minibert.finetuning.text_to_text import (WORDS, PromptObjective, TextToTextObjective,
+                                              answer_all, as_texts, entities_in, prompt_ids, score)
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 TAGGED = TagExample(("the", "old", "captain", "rows", "the", "boat", "."),
@@ -70,3 +70,35 @@ def test_answers_end_at_their_separator():
     together = answer_all(model, tokenizer, texts, 6)
     assert [answer_all(model, tokenizer, [text], 6)[0] for text in texts] == together
     assert all(len(answer.split()) <= 6 and "[SEP]" not in answer for answer in together)
+
+
+def test_a_prompt_is_in_the_row_and_its_answer_alone_is_a_target():
+    tokenizer = BertTokenizer.from_words([*WORDS, "x"])
+    pairs = [("x x", "a"), ("x", "a b")]
+    [batch] = PromptObjective(tokenizer, pairs, pairs, 2, 1).held_out_batches()
+    to_tokens = tokenizer.convert_ids_to_tokens
+    assert [" ".join(to_tokens(row.tolist())) for row in batch.input_ids] == [
+        "[SEP] x x answer : a", "[SEP] x answer : a b"]
+    assert [(np.flatnonzero(row >= 0).tolist(), to_tokens(row[row >= 0].tolist()))
+            for row in batch.targets] == [([4, 5], ["a", "[SEP]"]),
+                                          ([3, 4, 5], ["a", "b", "[SEP]"])]
+    model = small(mb.GPT2LMHeadModel, 1, vocab_size=len(tokenizer)).double()
+    losses, _ = PromptObjective(tokenizer, pairs, pairs, 2, 1).losses(model, batch)
+    log_p = np.log(mb.functional.softmax(model(batch.input_ids).logits, -1).data)
+    rows, places = np.nonzero(batch.targets >= 0)
+    expected = -log_p[rows, places, batch.targets[rows, places]].sum()
+    assert losses["tokens"].item() == pytest.approx(expected)
+
+
+def test_a_gpt_answers_prompts_of_any_length_in_one_batch():
+    tokenizer = BertTokenizer.from_words([*WORDS, "x", "y"])
+    model = small(mb.GPT2LMHeadModel, 1, vocab_size=len(tokenizer), n_positions=32,
+                  eos_token_id=tokenizer.sep_token_id).eval()
+    texts = ["x y", "y y y x", "x"]
+    together = answer_all(model, tokenizer, texts, 6)
+    assert [answer_all(model, tokenizer, [text], 6)[0] for text in texts] == together
+    ids = np.array([prompt_ids(tokenizer, "x")])
+    for _ in range(6):  # greedily, without a cache
+        ids = np.append(ids, [[model(ids).logits.data[0, -1].argmax()]], axis=1)
+    words = tokenizer.convert_ids_to_tokens(ids[0, 4:].tolist())
+    assert together[2].split() == words[:words.index("[SEP]") if "[SEP]" in words else 6]
