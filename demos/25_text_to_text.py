@@ -134,6 +134,10 @@ def main(argv: list[str] | None = None) -> None:
     for name, row in zip([*toys, "mean"], [*rows, np.mean(rows, axis=0)]):
         guess, head, prompt, text, best = row
         print(f"{name:12}{guess:10.1%}{head:12.1%}{prompt:13.1%}{text:14.1%}{best:15.1%}")
+    unlearned = [name for name, row in zip(toys, rows) if max(row[1:4]) < row[0] + 0.1]
+    if unlearned:
+        print(f"\nnot learned by any of the three, from random weights in so few steps: "
+              f"{', '.join(unlearned)}\n(--steps gives more; demo 13: what pre-training brings)")
     if well_formed:
         print(f"\n{np.mean(well_formed):.1%} of the classes that the two wrote are those of their "
               "task")

@@ -102,8 +102,12 @@ def _train_rows(rows: Sequence[str], seeds: int, folder: Path, corpus: Corpus,
                for row in rows if row not in ORDERS and row != "oracle"}
     missing = {row: which for row, which in missing.items() if which}
     if missing:
-        seconds = sum([len(which) * estimate(road_trainer(row, corpus, tokenizer, 1, report))
-                       ["seconds"] for row, which in missing.items()])
+        seconds = 0.0
+        for row, which in missing.items():
+            started = time.perf_counter()
+            trainer = road_trainer(row, corpus, tokenizer, 1, report)
+            building = time.perf_counter() - started
+            seconds += len(which) * (building + estimate(trainer)["seconds"])
         report.line(f"{sum(map(len, missing.values()))} trainings to do, about "
                     f"{in_words(seconds)} in all; Ctrl-C keeps what is done")
     for row, which in missing.items():
