@@ -19,8 +19,7 @@ from toy_folders import toy_trainer
 import minibert as mb
 from minibert.look.look import Look, all_views
 from minibert.look.subject import make_subject
-from minibert.look.update import stored_optimizer
-from minibert.look.walk import backward
+from minibert.look.walk import backward, stored_optimizer
 
 TEXT = "the bank is [MASK] ."
 LAYER, HEAD = 1, 2

@@ -7,10 +7,9 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from minibert.cli.arguments import add_run, check_new_file, flag_name, given, path
+from minibert.cli.arguments import add_run, check_new_file, flag_name, path
 from minibert.cli.folders import model_folders, open_model
 from minibert.cli.generate import (BEAMS, SAMPLING, add_search_arguments, checked_search,
                                    document_options)
@@ -24,7 +23,7 @@ from minibert.look.run import add_training
 from minibert.look.subject import Subject, make_subject
 from minibert.look.terminal import terminal_text
 from minibert.look.tree import add_tree
-from minibert.look.update import stored_optimizer
+from minibert.look.walk import stored_optimizer
 from minibert.models.architectures import BERT, DISTILBERT, GPT, ROBERTA, classes_of
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
@@ -34,6 +33,9 @@ LONG = 2.0  # seconds from which on an estimate is printed first
 SPEED = 5e10  # operations in a second, measured on one core with BERT-base's size
 VIEWS = ("walk", "back", "heads", "stream", "lens", "causes", "map", "two", "tree", "run")
 SEARCH = (*SAMPLING, *BEAMS, "repetition_penalty", "num_beams")  # options of `generate`
+ABOUT_TEXT = ("pair", "target", "instead", "against", "layer", "head", "token", "tokens", "live",
+              "quick", "grow", "seed", *SEARCH)
+DEFAULTS = {"layer": 0, "head": 0, "live": False, "quick": False, "seed": 0}  # the others: None
 # The class that wrote a folder is preferred; else the first whose weights are all there.
 CLASSES = tuple([one for architecture in (BERT, GPT, ROBERTA, DISTILBERT)
                  for one in classes_of(architecture)])
@@ -77,41 +79,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help=f"largest size of the numbers in the page ({MAX_BYTES})")
 
 
-@dataclass(frozen=True)
-class TextOptions:
-    """The options about a text, as add_arguments names them; `search` are those of `generate`."""
-
-    pair: str | None = None
-    target: str | None = None
-    instead: str | None = None
-    against: str | None = None
-    layer: int = 0
-    head: int = 0
-    token: int | None = None
-    tokens: str | None = None
-    live: bool = False
-    quick: bool = False
-    grow: int | None = None
-    seed: int = 0
-    search: dict = field(default_factory=dict)
-
-    def __post_init__(self):
-        if self.grow is not None:
-            whole_number("--grow", self.grow, 1)
-            checked_search(self.seed, self.search)
-        elif self.seed or self.search:
-            name = next(iter(self.search), "seed")
-            raise InputError(f"{flag_name(name)}: only --grow uses it: give that, too")
-
-    def given(self) -> list[str]:
-        """The names of the options that are not at their defaults."""
-        return [name for name, value in vars(self).items() if value != getattr(TextOptions(), name)]
-
-
 def run(folder: str, text: str | None, others: list[str] | None, out: str | None, terminal: bool,
         view: str | None, max_bytes: int, **about_text: object) -> int:
-    """Write the page and print where it is, or print the views. `about_text` are the options of
-    TextOptions, those of `search` by their own names."""
+    """Write the page and print where it is, or print the views. `about_text` are the options in
+    ABOUT_TEXT."""
     if view is not None and not terminal:
         raise InputError("--view: the page has all views: give --terminal, too")
     if terminal and out is not None:
@@ -120,11 +91,11 @@ def run(folder: str, text: str | None, others: list[str] | None, out: str | None
     if not terminal:
         check_new_file("--out", out)
     whole_number("--max-bytes", max_bytes, 1)
-    search = given({name: about_text.pop(name) for name in SEARCH})
-    options = TextOptions(**about_text, search=search)
+    options = {name: about_text[name] for name in ABOUT_TEXT
+               if about_text[name] != DEFAULTS.get(name)}  # those that were given
     check_places(folder, text, others or [])
     if text is None:
-        for name in options.given():
+        for name in options:
             raise InputError(f"{flag_name(name)} is about a text: give one after the run")
         data = training_page([folder, *(others or [])])
     else:
@@ -162,38 +133,51 @@ def training_page(folders: list[str]) -> dict:
     return data
 
 
-def text_page(folder: str, text: str, other: str | None, options: TextOptions) -> dict:
-    """The data of the page of a text in one or two models. Errors: InputError."""
-    models = opened(folder, other)
-    subjects = [make_subject(one.name, one.model, one.tokenizer, text, options.pair,
-                             token_range(options.tokens), options.target, options.instead,
-                             options.against) for one in models]
-    check_first(subjects[0], options)
-    announce(subjects, options.quick)
-    optimizers = [stored_optimizer(model.model, model.folder) for model in models]
-    command = command_line(folder, text, other, options)
-    data = all_views(subjects, optimizers, command, options.layer, options.head, options.token,
-                     options.live, options.quick)
-    if options.grow is not None:
+def text_page(folder: str, text: str, other: str | None, options: dict) -> dict:
+    """The data of the page of a text in one or two models; `options` are those that were given.
+    Errors: InputError."""
+    search = {name: options[name] for name in SEARCH if name in options}
+    if "grow" in options:
+        whole_number("--grow", options["grow"], 1)
+        checked_search(options.get("seed", 0), search)
+    elif "seed" in options or search:
+        raise InputError(f"{flag_name(next(iter(search), 'seed'))}: only --grow uses it: give "
+                         "that, too")
+    quick = "quick" in options
+    subjects, optimizers = [], []
+    for name, model, tokenizer, place in opened(folder, other):
+        subjects.append(make_subject(name, model, tokenizer, text, options.get("pair"),
+                                     token_range(options.get("tokens")), options.get("target"),
+                                     options.get("instead"), options.get("against")))
+        optimizers.append(stored_optimizer(model, place))
+    config = subjects[0].model.config
+    layer = whole_number("--layer", options.get("layer", 0), 0, config.num_hidden_layers - 1)
+    head = whole_number("--head", options.get("head", 0), 0, config.num_attention_heads - 1)
+    token = options.get("token")
+    if token is not None:
+        whole_number("--token", token, 0, len(subjects[0].ids) - 1)
+    announce(subjects, quick)
+    data = all_views(subjects, optimizers, command_line(folder, text, other, options), layer, head,
+                     token, "live" in options, quick)
+    if "grow" in options:
         writer = next((one for one in subjects if one.causal), subjects[0])
-        growth = document_options(writer.model, writer.tokenizer, options.search)
-        add_tree(data, writer, options.seed, {"max_new_tokens": options.grow, **growth})
+        growth = document_options(writer.model, writer.tokenizer, search)
+        add_tree(data, writer, options.get("seed", 0),
+                 {"max_new_tokens": options["grow"], **growth})
     return data
 
 
-def command_line(folder: str, text: str, other: str | None, options: TextOptions) -> str:
+def command_line(folder: str, text: str, other: str | None, options: dict) -> str:
     """The command that makes the page, without what names a place of this machine."""
     words = ["look", shown_name(folder), text]
     words += [] if other is None else ["--with", shown_name(other)]
-    values = vars(options) | options.search
-    for name in [*options.given(), *options.search]:
-        if name != "search":
-            words += [flag_name(name)] + ([] if values[name] is True else [str(values[name])])
+    for name, value in options.items():
+        words += [flag_name(name)] + ([] if value is True else [str(value)])
     return "python -m minibert " + shlex.join(words)
 
 
 def announce(subjects: list[Subject], quick: bool) -> None:
-    """Say on the error output what the interventions take, if it is long: two operations for each
+    """Print on the error output what the interventions take, if it is long: two operations for each
     parameter and token of a run of the model."""
     runs = [interventions(subject, quick) for subject in subjects]
     operations = sum([2 * count * len(subject.ids) * sum([p.size for p in
@@ -205,39 +189,29 @@ def announce(subjects: list[Subject], quick: bool) -> None:
               file=sys.stderr)
 
 
-@dataclass
-class Opened:
-    """A model that is looked at, and the folder of its checkpoint."""
-
-    name: str
-    model: PretrainedModel
-    tokenizer: Tokenizer
-    folder: Path
-
-
-def opened(folder: str, other: str | None) -> list[Opened]:
-    """The model in the folder (two of a `pretrain both`), and that of `--with`. Errors: InputError,
-    the second has another vocabulary or a folder holds two models already."""
-    found = [open_one(place) for place in model_folders(folder)]
-    if other is None:
-        return found
-    for name, places in ((folder, found), (other, model_folders(other))):
-        if len(places) > 1:
-            raise InputError(f"--with: {name} holds two models: name one of them, such as "
-                             f"{Path(name) / 'bert'}")
-    found.append(open_one(model_folders(other)[0]))
-    if found[0].tokenizer.vocab != found[1].tokenizer.vocab:
+def opened(folder: str, other: str | None
+           ) -> list[tuple[str, PretrainedModel, Tokenizer, Path]]:
+    """(name, model, tokenizer, folder) of the model in `folder` (two of a `pretrain both`), and of
+    that of `--with`. Errors: InputError, the second has another vocabulary or a folder holds two
+    models already."""
+    places = model_folders(folder)
+    if other is not None:
+        places += model_folders(other)
+        for name in (folder, other):
+            if len(model_folders(name)) > 1:
+                raise InputError(f"--with: {name} holds two models: name one of them, such as "
+                                 f"{Path(name) / 'bert'}")
+    found = []
+    for place in places:
+        model, tokenizer = open_model(str(place), CLASSES, "look")
+        name = "GPT" if type(model) in classes_of(GPT) else "BERT"
+        if other is not None:
+            name += f" ({shown_name(other if found else folder)})"
+        found.append((name, model, tokenizer, place))
+    if other is not None and found[0][2].vocab != found[1][2].vocab:
         raise InputError(f"--with {other}: its vocabulary is not that of {folder}: expected models "
                          "that read the same tokens")
-    for one, name in zip(found, (folder, other)):
-        one.name = f"{one.name} ({shown_name(name)})"
     return found
-
-
-def open_one(folder: Path) -> Opened:
-    """The model of one folder."""
-    model, tokenizer = open_model(str(folder), CLASSES, "look")
-    return Opened("GPT" if type(model) in classes_of(GPT) else "BERT", model, tokenizer, folder)
 
 
 def shown_name(folder: str) -> str:
@@ -253,12 +227,3 @@ def token_range(tokens: str | None) -> tuple[int, int] | None:
     if match is None:
         raise InputError(f"--tokens {tokens!r:.60}: expected two numbers, such as 0:30")
     return int(match[1]), int(match[2])
-
-
-def check_first(subject: Subject, options: TextOptions) -> None:
-    """Errors: InputError, a layer, head or token that the first model does not have."""
-    config = subject.model.config
-    whole_number("--layer", options.layer, 0, config.num_hidden_layers - 1)
-    whole_number("--head", options.head, 0, config.num_attention_heads - 1)
-    if options.token is not None:
-        whole_number("--token", options.token, 0, len(subject.ids) - 1)

@@ -9,7 +9,7 @@ from minibert.errors import InputError
 from minibert.finetuning.metrics import spearman
 from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients, patch,
                                   replace_words, target_value)
-from minibert.look.data import add_array, add_view
+from minibert.look.data import add_array, add_view, table
 from minibert.look.heads import rollout
 from minibert.look.subject import Subject, top_outputs
 from minibert.look.truth import words_that_matter
@@ -43,10 +43,23 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
             continue
         if subject.against is not None:
             tables += add_patched(data, m, subject, inputs, part, list(SITES)[:1 if quick else 3])
-        add_influence(data, m, subject, part)
+        try:
+            found = influence(subject.model, subject.ids, **subject.inputs())
+        except InputError as reason:
+            part["notes"].append(f"No influence of words on words: {reason}.")
+        else:
+            add_array(data, m, "causes.influence", found, "token word")
+            future = np.triu(np.ones(found.shape, bool), 1)
+            part["future"] = f"{int((found[future] == 0).sum())} of {int(future.sum())}"
         tables.append(add_answers(data, m, subject, inputs, oracle, part,
                                   STEPS // 4 if quick else STEPS))
-        tables.append(facts_table(subject, part))
+        facts = [["the explained logit", signed(part["value"])]]
+        if "against" in part:
+            facts.append(["with the second text", signed(part["against"]["value"])])
+        if "future" in part:
+            facts.append(["influences of later words that are exactly 0.0", part["future"]])
+        facts += [["note", note] for note in part["notes"]]
+        tables.append(table(f"{subject.name}: further facts", ["fact", ""], facts))
         parts.append(part)
     add_view(data, "causes", "Causes", INTRO, tables, models=parts, sites=list(SITES.values()))
 
@@ -68,19 +81,19 @@ def add_removed(data: dict, m: int, subject: Subject, inputs: dict, quick: bool)
     zero = ablate(subject.model, subject.ids, **inputs)  # (L, H)
     branches = ablate_branches(subject.model, subject.ids, **inputs)  # (L, 2)
     add_array(data, m, "causes.zero", np.hstack([zero, branches]), "layer part")
-    columns = {"zeros": zero}
+    head = ["part", "zeros"]
+    rows = [[f"layer {i} head {h}", signed(zero[i, h])] for i, h in np.ndindex(zero.shape)]
+    rows += [[f"layer {i} {('attention', 'MLP')[b]}", signed(branches[i, b])]
+             for i, b in np.ndindex(branches.shape)]
     if not quick:
         mean = ablate(subject.model, subject.ids, how="mean", **inputs)
-        columns["its mean over the text"] = mean
         add_array(data, m, "causes.mean", mean, "layer head")
-    rows = [[f"layer {i} head {h}", *[signed(change[i, h]) for change in columns.values()]]
-            for i, h in np.ndindex(zero.shape)]
-    rows += [[f"layer {i} {('attention', 'MLP')[b]}", signed(branches[i, b]),
-              *[""] * (len(columns) - 1)] for i, b in np.ndindex(branches.shape)]
+        head.append("its mean over the text")
+        means = [*map(signed, mean.ravel()), *[""] * branches.size]
+        rows = [[*row, cell] for row, cell in zip(rows, means)]
     rows = sorted(rows, key=lambda row: -abs(float(row[1])))[:STRONGEST]
-    return {"caption": f"{subject.name}: the change of the logit when a part is replaced (the "
-                       f"{len(rows)} strongest)",
-            "rows": [["part", *columns], *rows]}
+    return table(f"{subject.name}: the change of the logit when a part is replaced (the "
+                 f"{len(rows)} strongest)", head, rows)
 
 
 def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict, sites: list[str]
@@ -96,13 +109,14 @@ def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict, 
     shares = (patched - part["value"]) / (there - part["value"])
     add_array(data, m, "causes.patch", shares, "site layer token")
     strongest = np.argsort(-np.abs(shares), axis=None, kind="stable")[:STRONGEST]
-    rows, part["patched"] = [["from the second text", "at token", "share", "then likeliest"]], {}
+    rows, part["patched"] = [], {}
     for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)).tolist():
         then = patched_outputs(subject, f"blocks.{layer}.hook_{sites[site]}", t)
         part["patched"][f"{site}/{layer}/{t}"] = then
         rows.append([f"{SITES[sites[site]]} {layer}", f"{t} {subject.tokens[t]}",
                      signed(shares[site, layer, t]), then])
-    return [{"caption": f"{subject.name}: one activation patched (the strongest)", "rows": rows}]
+    return [table(f"{subject.name}: one activation patched (the strongest)",
+                  ["from the second text", "at token", "share", "then likeliest"], rows)]
 
 
 def patched_outputs(subject: Subject, name: str, t: int) -> str:
@@ -116,29 +130,6 @@ def patched_outputs(subject: Subject, name: str, t: int) -> str:
         outputs = subject.model.run_with_hooks(np.array([subject.ids]), hooks=[(name, put)],
                                                **subject.inputs())
     return ", ".join([f"{word} {p:.2f}" for word, p, _ in top_outputs(subject, outputs, OUTPUTS)])
-
-
-def facts_table(subject: Subject, part: dict) -> dict:
-    """The explained number in both texts, and how many influences of later words are zero."""
-    rows = [["fact", ""], ["the explained logit", signed(part["value"])]]
-    if "against" in part:
-        rows.append(["with the second text", signed(part["against"]["value"])])
-    if "future" in part:
-        rows.append(["influences of later words that are exactly 0.0", part["future"]])
-    rows += [["note", note] for note in part["notes"]]
-    return {"caption": f"{subject.name}: further facts", "rows": rows}
-
-
-def add_influence(data: dict, m: int, subject: Subject, part: dict) -> None:
-    """The influence of each word on each token's output, and how many are exactly zero."""
-    try:
-        found = influence(subject.model, subject.ids, **subject.inputs())
-    except InputError as reason:
-        part["notes"].append(f"No influence of words on words: {reason}.")
-        return
-    add_array(data, m, "causes.influence", found, "token word")
-    future = np.triu(np.ones(found.shape, bool), 1)
-    part["future"] = f"{int((found[future] == 0).sum())} of {int(future.sum())}"
 
 
 def add_answers(data: dict, m: int, subject: Subject, inputs: dict, oracle: Oracle | None,
@@ -167,8 +158,8 @@ def add_answers(data: dict, m: int, subject: Subject, inputs: dict, oracle: Orac
             for token, of_token in zip(subject.tokens, numbers.T)]
     rows += [[f"correlation with {name}", *row]
              for name, row in zip(answers, part["correlations"])]
-    return {"caption": f"{subject.name}: what each word adds, by {len(answers)} measures",
-            "rows": [["token", *answers], *rows]}
+    return table(f"{subject.name}: what each word adds, by {len(answers)} measures",
+                 ["token", *answers], rows)
 
 
 def rank_correlations(numbers: np.ndarray) -> list[list[str]]:

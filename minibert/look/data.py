@@ -23,7 +23,6 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.look.subject import Subject, top_outputs, visible
-from minibert.models.pretrained_model import PretrainedModel
 from minibert.version import __version__
 
 SCHEMA = "minibert.look.1"
@@ -48,25 +47,20 @@ def new_data(subjects: list[Subject], command: str, layer: int = 0, head: int = 
 
 def _model(subject: Subject) -> dict:
     config, target = subject.model.config, subject.target
+    digest = hashlib.sha256()
+    for name, array in subject.model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(array).data)
     return {"name": subject.name, "class": type(subject.model).__name__,
             "layers": config.num_hidden_layers, "heads": config.num_attention_heads,
             "width": config.hidden_size, "norm_first": subject.norm_first,
             "norm_eps": config.block_config.layer_norm_eps, "causal": subject.causal,
             "parameters": sum([p.size for p in subject.model.parameters()]),
-            "weights": weights_digest(subject.model), "tokens": subject.tokens,
+            "weights": digest.hexdigest()[:12], "tokens": subject.tokens,
             "ids": subject.ids, "types": subject.types, "special": list(map(int, subject.special)),
             "words": subject.words, "spans": subject.spans,
             "target": None if target is None else vars(target),
             "top": [] if target is None else top_outputs(subject, subject.outputs, 10)}
-
-
-def weights_digest(model: PretrainedModel) -> str:
-    """The first 12 hexadecimal digits of the SHA-256 of all parameters."""
-    digest = hashlib.sha256()
-    for name, array in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:12]
 
 
 def _unknown_tokens(subject: Subject) -> list[str]:
@@ -101,6 +95,11 @@ def add_view(data: dict, name: str, title: str, intro: str, tables: list[dict], 
     it, its tables, and the parts that its JavaScript reads. A part "static" is not for JavaScript:
     a list of {"svg", "text": lines}, pictures for the page without it and for the terminal."""
     data["views"].append({"name": name, "title": title, "intro": intro, "tables": tables, **parts})
+
+
+def table(caption: str, head: list[str], rows: list[list[str]]) -> dict:
+    """A table of a view."""
+    return {"caption": caption, "rows": [head, *rows]}
 
 
 def find_view(data: dict, name: str) -> dict | None:

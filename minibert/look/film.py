@@ -20,6 +20,7 @@ from minibert.errors import InputError
 from minibert.look.causes import word_vectors
 from minibert.look.data import CODES, coded
 from minibert.look.streams import principal_components
+from minibert.look.subject import visible
 from minibert.nn.module import evaluating
 from minibert.validate import shown_value, whole_number
 
@@ -118,5 +119,6 @@ def read_frames(records: list[dict], where: str) -> dict | None:
                              "tokens, words and shapes of the first frame: the file is damaged")
     _, _, axes = principal_components(vectors[-1])  # (2, C)
     places = np.stack([(frame - frame.mean(axis=0)) @ axes.T for frame in vectors])
-    return {"steps": [frame["step"] for frame in frames], "tokens": tokens, "words": words,
-            "attention": np.stack(attention), "map": places.astype(np.float32)}
+    return {"steps": [frame["step"] for frame in frames], "tokens": list(map(visible, tokens)),
+            "words": list(map(visible, words)), "attention": np.stack(attention),
+            "map": places.astype(np.float32)}

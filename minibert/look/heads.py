@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.look.data import PATTERNS, add_array, add_view
+from minibert.look.data import PATTERNS, add_array, add_view, table
 from minibert.look.subject import Subject
 
 HABIT = 0.5  # the mean weight from which on a place is a head's habit
@@ -31,8 +31,8 @@ def add_heads(data: dict, subjects: list[Subject]) -> None:
                           for pattern in patterns])
         rows = [[str(i), str(h), sentence] for i, of_layer in enumerate(sentences[-1])
                 for h, sentence in enumerate(of_layer)]
-        tables.append({"caption": f"{subject.name}: each head in words",
-                       "rows": [["layer", "head", "reads mostly"], *rows]})
+        tables.append(table(f"{subject.name}: each head in words",
+                            ["layer", "head", "reads mostly"], rows))
     add_view(data, "heads", "Heads", INTRO, tables, sentences=sentences)
 
 
@@ -61,10 +61,18 @@ def describe_head(weights: np.ndarray, subject: Subject) -> str:
     """Describe what a head (T, T) reads, in a few words by fixed rules: a place that gets HABIT of
     the mean row; else "even", if the rows' entropy is nearly the largest possible; else the two
     commonest places."""
-    T = len(weights)
-    shares = {name: float((weights * place).sum() / rows)
-              for name, place in places_read(T, subject).items()
-              if (rows := int(place.any(axis=1).sum()))}
+    T, ids, special = len(weights), np.array(subject.ids), np.array(subject.special)
+    column, itself = np.arange(T), np.eye(T, dtype=bool)
+    places = {"itself": itself, "previous token": np.eye(T, k=-1, dtype=bool),
+              "next token": np.eye(T, k=1, dtype=bool),
+              "first token": (column == 0) & (column[:, None] > 0),
+              "same word elsewhere": (ids[:, None] == ids) & ~itself,
+              "[SEP]": special & (column > 0) & ~itself}  # (T, T) each
+    shares = {}
+    for name, place in places.items():
+        place = np.tril(place) if subject.causal else place
+        if place.any():  # the mean over the rows that have such a place
+            shares[name] = float((weights * place).sum() / place.any(axis=1).sum())
     best = sorted(shares, key=lambda name: -shares[name])
     if best and shares[best[0]] >= HABIT:
         return f"{best[0]} {shares[best[0]]:.2f}"
@@ -74,15 +82,3 @@ def describe_head(weights: np.ndarray, subject: Subject) -> str:
     if largest and entropy >= EVEN * largest:
         return f"even: entropy {entropy:.1f} of {largest:.1f}"
     return "mixed: " + ", ".join([f"{name} {shares[name]:.2f}" for name in best[:2]])
-
-
-def places_read(T: int, subject: Subject) -> dict[str, np.ndarray]:
-    """The places that a head may prefer, as masks (T, T); a row without such a place is empty."""
-    ids, special = np.array(subject.ids), np.array(subject.special)
-    column, itself = np.arange(T), np.eye(T, dtype=bool)
-    places = {"itself": itself, "previous token": np.eye(T, k=-1, dtype=bool),
-              "next token": np.eye(T, k=1, dtype=bool),
-              "first token": (column == 0) & (column[:, None] > 0),
-              "same word elsewhere": (ids[:, None] == ids) & ~itself,
-              "[SEP]": special & (column > 0) & ~itself}
-    return {name: np.tril(place) for name, place in places.items()} if subject.causal else places

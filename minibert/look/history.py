@@ -9,6 +9,7 @@ those of all its steps: nothing is smoothed, and there are at most MOST_BINS.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, pairwise
 from operator import itemgetter
 from pathlib import Path
 
@@ -88,8 +89,10 @@ def read_history(run: Run) -> dict:
     if start["kind"] != "start" or not isinstance(start.get("settings"), dict):
         raise InputError(f"{path}, line 1: expected the record of the start, with its settings: "
                          "the file is damaged")
-    for of_kind in (steps, evaluations, frames):
-        _check_order(path, of_kind)
+    for before, after in chain(*map(pairwise, (steps, evaluations, frames))):
+        if after["step"] <= before["step"]:
+            raise InputError(f"{path}: {after['kind']} at step {after['step']} stands behind step "
+                             f"{before['step']}: the file is damaged")
     summary = run.summary()
     # a resume may have added steps to those of the start
     state = run.state() if run.checkpoint("latest") else {"about": {}, **start}
@@ -119,13 +122,6 @@ def read_history(run: Run) -> dict:
         "first_loss": steps[0].get(main, steps[0]["loss"]), "film": read_frames(frames, str(path))}
 
 
-def _check_order(path: Path, records: list[dict]) -> None:
-    for before, after in zip(records, records[1:]):
-        if after["step"] <= before["step"]:
-            raise InputError(f"{path}: {after['kind']} at step {after['step']} stands behind step "
-                             f"{before['step']}: the file is damaged")
-
-
 def _metrics(path: Path, record: dict) -> dict:
     """The step and the figures of an evaluation that are finite numbers."""
     found = {}
@@ -147,29 +143,24 @@ def _sample(path: Path, record: dict) -> dict:
 
 def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> dict[str, list]:
     """{key of a chart: its lines}, from the largest value to the smallest."""
-    found: dict[str, list] = {}
-
-    def add(chart: str, key: str, value: float | None) -> None:
-        if value is not None and value == value:
-            label = key
-            if chart != main and key == chart:
-                label = "labels" if fine_tuned else "majority"
-            found.setdefault(chart, []).append(
-                {"key": key, "label": LABELS.get(label) or visible(label), "value": value})
-
     counted = summary["baselines"] if summary else {}
     if summary is None and not fine_tuned and run.checkpoint("latest"):
         file = run.checkpoint("latest") / "config.json"
         counted = {"uniform": uniform_loss(
             whole_number(f"{file}: vocab_size", read_json(file).get("vocab_size"), 1))}
-    for key, value in counted.items():
-        add(key if fine_tuned or "accuracy" in key else main, key, value)
-    add("nsp_loss", "coin", uniform_loss(2))
     oracle = (summary or {}).get("oracle") or {}
-    for chart in (main, "nsp_accuracy"):
-        add(chart, "oracle", oracle.get(chart))
-    return {chart: sorted(lines, key=itemgetter("value"), reverse=True)
-            for chart, lines in found.items()}
+    values = [*[(key if fine_tuned or "accuracy" in key else main, key, value)
+                for key, value in counted.items()], ("nsp_loss", "coin", uniform_loss(2)),
+              *[(chart, "oracle", oracle.get(chart)) for chart in (main, "nsp_accuracy")]]
+    values = [one for one in values if one[2] is not None and one[2] == one[2]]  # NaN: undefined
+    found: dict[str, list] = {}
+    for chart, key, value in sorted(values, key=itemgetter(2), reverse=True):
+        label = key
+        if chart != main and key == chart:
+            label = "labels" if fine_tuned else "majority"
+        found.setdefault(chart, []).append(
+            {"key": key, "label": LABELS.get(label) or visible(label), "value": value})
+    return found
 
 
 def _chart(path: Path, key: str, titles: dict, lines: dict[str, list], steps: list[dict],

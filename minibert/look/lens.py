@@ -12,7 +12,7 @@ from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.errors import InputError
 from minibert.generation.sampling import log_probabilities
-from minibert.look.data import add_array, add_view, stored_array
+from minibert.look.data import add_array, add_view, stored_array, table
 from minibert.look.subject import Subject, shown_token
 from minibert.look.truth import next_words
 from minibert.models.activations import ActivationCache
@@ -46,17 +46,20 @@ def logit_lens(model: PretrainedModel, cache: ActivationCache, row: int = 0) -> 
         raise InputError(f"logit_lens: {type(model).__name__} has no head that gives the logits of "
                          "words: use GPT2LMHeadModel, BertForMaskedLM or BertForPreTraining")
     with F.reference(), no_grad(), evaluating(model):
-        rows = [_words(model, Tensor(cache[name])) for name in streams(model)]
+        rows = [_words(model, Tensor(cache[name])) for name in streams(model).values()]
     return np.stack([logits.data[row] for logits in rows])
 
 
-def streams(model: PretrainedModel) -> list[tuple[str, int]]:
-    """The names of the 2 L + 1 places at which the lens reads; where layer norm follows the
-    addition, after it."""
+def streams(model: PretrainedModel) -> dict[str, tuple[str, int]]:
+    """The 2 L + 1 places at which the lens reads, and their activations; where layer norm follows
+    the addition, after it."""
     after = ("resid_mid", "resid_post") if model.config.block_config.norm_first \
         else ("ln1.normalized", "normalized_resid_post")
-    layers = range(model.config.num_hidden_layers)
-    return [("resid_pre", 0), *[(name, layer) for layer in layers for name in after]]
+    places = {"embeddings": ("resid_pre", 0)}
+    for layer in range(model.config.num_hidden_layers):
+        places |= {f"{part} {layer}": (name, layer) for part, name in zip(("attention", "MLP"),
+                                                                          after)}
+    return places
 
 
 def _words(model: PretrainedModel, x: Tensor) -> Tensor:
@@ -118,17 +121,10 @@ def add_lens(data: dict, subjects: list[Subject], oracle: Oracle | None) -> None
         except InputError as reason:
             note = f"{subject.name}: no row of the oracle. {reason}."
         part = add_places(data, m, subject, logits, p)
-        places = [place_name(*stream) for stream in streams(subject.model)]
-        parts.append(part | {"places": places + ["oracle"] * (p is not None), "note": note})
+        places = [*streams(subject.model), *["oracle"] * (p is not None)]
+        parts.append(part | {"places": places, "note": note})
         tables += lens_tables(data, m, subject, parts[-1])
     add_view(data, "lens", "Lens", INTRO, tables, models=parts)
-
-
-def place_name(name: str, layer: int) -> str:
-    """("resid_mid", 0) -> "attention 0"."""
-    if name == "resid_pre":
-        return "embeddings"
-    return f"{'attention' if name in ('resid_mid', 'ln1.normalized') else 'MLP'} {layer}"
 
 
 def add_places(data: dict, m: int, subject: Subject, logits: np.ndarray, p: np.ndarray | None
@@ -173,15 +169,15 @@ def lens_tables(data: dict, m: int, subject: Subject, part: dict) -> list[dict]:
     ids, p, ranks = [stored_array(data, m, f"lens.{name}") for name in ("ids", "p", "ranks")]
     t, places = subject.target.position, part["places"]
     words = [[part["words"][int(i)] for i in of_place] for of_place in ids[..., 0]]  # (P, T)
-    rows = [["place", "likeliest", "p", f"rank of {subject.target.word}"]]
-    rows += [[name, words[i][t], f"{p[i, t, 0]:.3f}", f"{ranks[i, t, 0]:.0f}"]
-             for i, name in enumerate(places)]
+    head = ["place", "likeliest", "p", f"rank of {subject.target.word}"]
+    rows = [[name, words[i][t], f"{p[i, t, 0]:.3f}", f"{ranks[i, t, 0]:.0f}"]
+            for i, name in enumerate(places)]
     if "oracle" in places:
-        kl = stored_array(data, m, "lens.kl")[:, t]
-        column = ["KL to the oracle", *[f"{x:.3f}" for x in kl], ""]
-        rows = [[*row, cell] for row, cell in zip(rows, column)]
+        head.append("KL to the oracle")
+        kl = [f"{x:.3f}" for x in stored_array(data, m, "lens.kl")[:, t]]
+        rows = [[*row, cell] for row, cell in zip(rows, [*kl, ""])]
     shown = np.unique(np.linspace(0, len(places) - 1, COLUMNS).astype(int))
-    all_rows = [["token", *[places[i] for i in shown]]]
-    all_rows += [[token, *[words[i][at] for i in shown]] for at, token in enumerate(subject.tokens)]
-    return [{"caption": f"{subject.name}: at token {t}, {subject.tokens[t]}", "rows": rows},
-            {"caption": f"{subject.name}: the likeliest words", "rows": all_rows}]
+    all_rows = [[token, *[words[i][at] for i in shown]] for at, token in enumerate(subject.tokens)]
+    return [table(f"{subject.name}: at token {t}, {subject.tokens[t]}", head, rows),
+            table(f"{subject.name}: the likeliest words", ["token", *[places[i] for i in shown]],
+                  all_rows)]

@@ -9,6 +9,7 @@ PARAMETERS = 500_000  # up to so many a model is live by itself
 INTRO = ("The weights are in this page, and a few lines of JavaScript compute the model from them: "
          "replace a token by another one of the vocabulary, cut heads out (their part is set to "
          "zero before W\u2092), or move the temperature.")
+FAMILIES = ("bert", "gpt2")  # web/model.js has no others, such as RoBERTa and DistilBERT
 AXES = {1: "output", 2: "output input"}
 WORD_HEADS = ("mlm_head.decoder", "lm_head", "embeddings.word_embeddings.weight")
 OTHER_HEADS = ("classifier", "nsp_head", "qa_outputs", "score")
@@ -17,18 +18,18 @@ OTHER_HEADS = ("classifier", "nsp_head", "qa_outputs", "score")
 def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> None:
     """Add the weights of each model that has a target and at most PARAMETERS parameters
     (`all_sizes`: any number), and of these what else the forward needs."""
-    parts = [live_part(data, m, subject, all_sizes) for m, subject in enumerate(subjects)]
+    parts = []
+    for m, subject in enumerate(subjects):
+        is_small = all_sizes or data["models"][m]["parameters"] <= PARAMETERS
+        is_live = is_small and subject.target and subject.model.config.family in FAMILIES
+        parts.append(live_part(data, m, subject) if is_live else None)
     if any(parts):
         add_view(data, "live", "Live", INTRO, [], models=parts)
 
 
-def live_part(data: dict, m: int, subject: Subject, all_sizes: bool) -> dict | None:
-    """The dict that the view needs of one model; None: it is not live (a RoBERTa, a DistilBERT)."""
+def live_part(data: dict, m: int, subject: Subject) -> dict:
+    """The dict that the view needs of one model."""
     model, target = subject.model, subject.target
-    if model.config.family not in ("bert", "gpt2"):  # web/model.js has no others
-        return None
-    if target is None or not all_sizes and data["models"][m]["parameters"] > PARAMETERS:
-        return None
     weights = {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
                for name, parameter in model.named_parameters()}
     for name, weight in weights.items():

@@ -16,8 +16,7 @@ from minibert.look.streams import add_map, add_stream
 from minibert.look.subject import Subject, make_subject
 from minibert.look.truth import find_oracle
 from minibert.look.two_models import add_two_models
-from minibert.look.update import stored_optimizer
-from minibert.look.walk import add_walk
+from minibert.look.walk import add_walk, stored_optimizer
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 

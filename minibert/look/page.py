@@ -16,7 +16,7 @@ import re
 from html import escape
 from importlib import resources
 
-from minibert.atomic_files import write_text
+from minibert.atomic_files import write_json, write_text
 from minibert.errors import InputError
 from minibert.look.data import MAX_BYTES, encoded
 
@@ -54,10 +54,9 @@ def write_page(data: dict, path: str | os.PathLike, max_bytes: int = MAX_BYTES) 
     if os.path.lexists(path):
         raise InputError(f"{path} exists already and is not touched: give another --out")
     if str(path).endswith(".json"):
-        text = json.dumps(encoded(data, max_bytes), ensure_ascii=True, allow_nan=False) + "\n"
+        write_json(path, encoded(data, max_bytes), indent=None, ensure_ascii=True, allow_nan=False)
     else:
-        text = html_page(data, max_bytes)
-    write_text(path, text)
+        write_text(path, html_page(data, max_bytes))
 
 
 def web_file(name: str) -> str:

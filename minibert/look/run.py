@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 
-from minibert.look.data import add_array, add_view, coded
-from minibert.look.subject import visible
+from minibert.look.data import add_array, add_view, coded, table
 from minibert.look.verdict import FACT, GOOD, WARNING, verdict
 from minibert.training.report import loss_curve
 
@@ -37,10 +36,15 @@ def add_training(data: dict, histories: list[dict]) -> None:
                           "bound bin")
             charts.append({part: value for part, value in chart.items() if part != "bins"}
                           | {"array": None if bins is None else name})
+        film = history["film"]
+        if film is not None:
+            places = film["map"] / max(np.abs(film["map"]).max(), 1e-9)  # at most 1 in every frame
+            film |= {"causal": history["objective"] == "gpt", "map": coded(places, "f16"),
+                     "attention": coded(film["attention"], "u8")}
         found, bins = verdict(history), history["charts"][0]["bins"]
         runs.append({
             "name": history["name"], "steps_done": history["steps_done"], "verdict": found,
-            "samples": history["samples"], "charts": charts, "film": _film(history),
+            "samples": history["samples"], "charts": charts, "film": film,
             "first": bins["first"].tolist(), "last": bins["last"].tolist()})
         pictures.append({"svg": chart_svg(history["charts"][0], history["name"]),
                          "text": chart_text(history["charts"][0], history["name"])})
@@ -48,39 +52,23 @@ def add_training(data: dict, histories: list[dict]) -> None:
     add_view(data, "run", "Training", INTRO, tables, runs=runs, static=pictures)
 
 
-def _film(history: dict) -> dict | None:
-    """The film with its arrays in base64: attention in 8 bits, places on the map in 16."""
-    film = history["film"]
-    if film is None:
-        return None
-    places = film["map"] / max(np.abs(film["map"]).max(), 1e-9)  # at most 1 in every frame
-    return {"steps": film["steps"], "tokens": [visible(token) for token in film["tokens"]],
-            "words": [visible(word) for word in film["words"]],
-            "causal": history["objective"] == "gpt", "map": coded(places, "f16"),
-            "attention": coded(film["attention"], "u8")}
-
-
 def run_tables(history: dict, found: list[tuple[str, str]]) -> list[dict]:
     """The verdict, the evaluations and the samples of a training as tables of texts."""
-    keys = [key for key in (history["evaluations"] or [{}])[-1] if key != "step"]
-    tables = {
-        "what the curves say": [["", "about this training"],
-                                *[[MARKS[kind], text] for kind, text in found]],
-        "held out": [["step", *keys],
-                     *[[str(record["step"]), *[_figure(record.get(key)) for key in keys]]
-                       for record in history["evaluations"]]],
-        "to compare with": [["of", "what", "value"],
-                            *[[chart["key"], line["label"], _figure(line["value"])]
-                              for chart in history["charts"] for line in chart["lines"]]],
-        "samples": [["step", "text"], *[[str(sample["step"]), line]
-                                        for sample in history["samples"]
-                                        for line in sample["lines"]]]}
-    return [{"caption": f"{history['name']}: {what}", "rows": rows}
-            for what, rows in tables.items() if len(rows) > 1 or what == "to compare with"]
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    name, evaluations = history["name"], history["evaluations"]
+    keys = [key for key in (evaluations or [{}])[-1] if key != "step"]
+    figures = [[str(record["step"]),
+                *[f"{record[key]:.4f}" if key in record else "" for key in keys]]
+               for record in evaluations]
+    lines = [[chart["key"], line["label"], f"{line['value']:.4f}"] for chart in history["charts"]
+             for line in chart["lines"]]
+    samples = [[str(sample["step"]), line] for sample in history["samples"]
+               for line in sample["lines"]]
+    tables = [table(f"{name}: what the curves say", ["", "about this training"],
+                    [[MARKS[kind], text] for kind, text in found]),
+              table(f"{name}: held out", ["step", *keys], figures),
+              table(f"{name}: to compare with", ["of", "what", "value"], lines),
+              table(f"{name}: samples", ["step", "text"], samples)]
+    return [one for one in tables if len(one["rows"]) > 1]
 
 
 def chart_text(chart: dict, name: str) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.look.causes import word_vectors
-from minibert.look.data import add_array, add_view
+from minibert.look.data import add_array, add_view, table
 from minibert.look.lens import direct_logit_attribution
 from minibert.look.subject import Subject, shown_token
 from minibert.look.truth import topics
@@ -42,16 +42,15 @@ def add_stream(data: dict, subjects: list[Subject]) -> None:
         token = len(subject.ids) - 1 if subject.target is None else subject.target.position
         before, attention, _, mlp, after = norms[..., token]
         columns = (before, attention, cosines[0, :, token], mlp, cosines[1, :, token], after)
-        rows = [["layer", "stream", "attention adds", "cosine", "MLP adds", "cosine", "after"]]
-        rows += [[str(i), *[f"{column[i]:.2f}" for column in columns]] for i in subject.layers]
-        tables.append({"caption": f"{subject.name}: lengths at token {token}, "
-                                  f"{subject.tokens[token]}", "rows": rows})
+        head = ["layer", "stream", "attention adds", "cosine", "MLP adds", "cosine", "after"]
+        rows = [[str(i), *[f"{column[i]:.2f}" for column in columns]] for i in subject.layers]
+        tables.append(table(f"{subject.name}: lengths at token {token}, {subject.tokens[token]}",
+                            head, rows))
         parts.append(logit_parts(subject))
         if parts[-1]:
             total = sum([x for _, x in parts[-1]])
             rows = [[name, f"{x:+.3f}"] for name, x in [*parts[-1], ["sum", total]]]
-            tables.append({"caption": f"{subject.name}: the parts of the logit",
-                           "rows": [["part", "adds"], *rows]})
+            tables.append(table(f"{subject.name}: the parts of the logit", ["part", "adds"], rows))
     add_view(data, "stream", "Stream", INTRO, tables, parts=parts)
 
 
@@ -107,15 +106,20 @@ def add_map(data: dict, subjects: list[Subject], oracle: Oracle | None) -> None:
         part["tokens"], part["pairs"] = tokens, two_contexts(ids, special, x, len(subject.ids))
         cosines = np.array([cosine(x[:, i], x[:, j]) for i, j in part["pairs"]])
         add_array(data, m, "map.cosines", cosines.reshape(-1, len(x)), "pair layer")
-        part["note"] = add_topics(data, m, readings, oracle)
+        part["note"] = ""
+        try:
+            if oracle is not None:
+                p = np.concatenate([topics(oracle, reading) for reading in readings])
+                add_array(data, m, "map.topics", np.nan_to_num(p), "token topic")
+        except InputError as reason:
+            part["note"] = f"No topics of words. {reason}."
         parts.append(part)
         if part["pairs"]:
             layers = np.unique(np.linspace(0, len(x) - 1, COLUMNS).astype(int))
             rows = [[tokens[i], f"{i}, {j}", *[f"{value:.3f}" for value in of_pair[layers]]]
                     for (i, j), of_pair in zip(part["pairs"], cosines)]
-            tables.append({"caption": f"{subject.name}: cosine of one word's stream in two "
-                                      "contexts",
-                           "rows": [["word", "tokens", *[f"layer {i}" for i in layers]], *rows]})
+            tables.append(table(f"{subject.name}: cosine of one word's stream in two contexts",
+                                ["word", "tokens", *[f"layer {i}" for i in layers]], rows))
     add_view(data, "map", "Map", MAP_INTRO, tables, models=parts, topics=list(TOPICS))
 
 
@@ -160,15 +164,3 @@ def two_contexts(ids: list[int], special: list[bool], x: np.ndarray, T: int) -> 
              if ids[i] == ids[j] and not special[i] and (len(ids) == T or j == i + T)]
     apart = [float(cosine(x[-1, i], x[-1, j])) for i, j in pairs]
     return [pairs[k] for k in np.argsort(apart, kind="stable")[:PAIRS]]
-
-
-def add_topics(data: dict, m: int, readings: list[Subject], oracle: Oracle | None) -> str:
-    """p(topic) of each token by the oracle; or the reason why not."""
-    if oracle is None:
-        return ""
-    try:
-        p = np.concatenate([topics(oracle, reading) for reading in readings])
-    except InputError as reason:
-        return f"No topics of words. {reason}."
-    add_array(data, m, "map.topics", np.nan_to_num(p), "token topic")
-    return ""

@@ -17,7 +17,7 @@ from minibert.generation.decoding import GrowingTexts
 from minibert.generation.sampling import (keep_top_k, keep_top_p, log_probabilities, pick,
                                           probabilities, with_repetition_penalty, with_temperature,
                                           without_tokens)
-from minibert.look.data import add_view
+from minibert.look.data import add_view, table
 from minibert.look.subject import Subject, shown_token
 from minibert.nn.module import evaluating
 
@@ -46,14 +46,13 @@ def add_tree(data: dict, subject: Subject, seed: int, options: dict) -> None:
     with evaluating(subject.model), no_grad():
         if config.num_beams > 1:
             part = lattice(subject, config)
-            rows = [["text", "log p", "score"]]
-            rows += [[" ".join(one["tokens"]), f"{one['log_p']:.3f}", f"{one['score']:.3f}"]
-                     for one in part["finished"]]
-            table, intro = {"caption": "finished texts", "rows": rows}, BEAM_INTRO
+            rows = [[" ".join(one["tokens"]), f"{one['log_p']:.3f}", f"{one['score']:.3f}"]
+                    for one in part["finished"]]
+            of_texts = table("finished texts", ["text", "log p", "score"], rows)
+            add_view(data, "tree", "Tree", BEAM_INTRO, [of_texts], part=part)
         else:
             part = sampled(subject, config, seed, options)
-            table, intro = steps_table(part), INTRO
-    add_view(data, "tree", "Tree", intro, [table], part=part)
+            add_view(data, "tree", "Tree", INTRO, [steps_table(part)], part=part)
 
 
 # ---- one token after the other -------------------------------------------------------------------
@@ -135,14 +134,15 @@ def add_roads(subject: Subject, steps: list[dict], ids: np.ndarray, options: dic
 
 def steps_table(part: dict) -> dict:
     """The steps as a table."""
-    rows = [["step", "written", "p", "drawn from", "number drawn", "likeliest others"]]
+    rows = []
     for t, found in enumerate(part["steps"]):
         chosen = next(one for one in found["candidates"] if one["id"] == found["id"])
         others = [one for one in found["candidates"] if one is not chosen][:2]
         rows.append([str(t + 1), found["token"], f"{chosen['p']:.3f}", f"{chosen['kept']:.3f}",
                      "-" if found["u"] is None else f"{found['u']:.4f}",
                      ", ".join([f"{one['token']} {one['p']:.2f}" for one in others])])
-    return {"caption": "each step of the text", "rows": rows}
+    return table("each step of the text", ["step", "written", "p", "drawn from", "number drawn",
+                                           "likeliest others"], rows)
 
 
 # ---- beams ---------------------------------------------------------------------------------------

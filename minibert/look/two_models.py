@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minibert.look.data import add_view, find_view, stored_array
+from minibert.look.data import add_view, find_view, stored_array, table
 from minibert.look.sources import quote
 from minibert.look.subject import Subject
 from minibert.models.bert import BertModel
@@ -37,26 +37,25 @@ def differences_table(subjects: list[Subject]) -> dict:
         for name, (module, part) in zip(lines, (mask, norm, head)):
             line = quote(module.forward, part)
             lines[name].append(f"{line['file']}:{line['line']}  {line['text']}")
-    return {"caption": "The same block, but for three lines",
-            "rows": [["difference", *[subject.name for subject in subjects]],
-                     *[[name, *cells] for name, cells in lines.items()]]}
+    return table("The same block, but for three lines",
+                 ["difference", *[subject.name for subject in subjects]],
+                 [[name, *cells] for name, cells in lines.items()])
 
 
 def predictions_table(data: dict, subjects: list[Subject]) -> dict:
     """The likeliest word of each model at each token that both have."""
-    parts = find_view(data, "lens")["models"]
-    rows = [["token", *[f"{subject.name}: {'the next word' if subject.causal else 'the word here'}"
-                        for subject in subjects]]]
+    parts, rows = find_view(data, "lens")["models"], []
+    head = [f"{subject.name}: {'the next word' if subject.causal else 'the word here'}"
+            for subject in subjects]
     for span in [span for span in subjects[0].spans if span in subjects[1].spans and span]:
         at = [subject.spans.index(span) for subject in subjects]
         row = [subjects[0].tokens[at[0]]]
         for m, t in enumerate(at):
-            if "places" in parts[m]:
-                last = 2 * len(subjects[m].layers)  # after all layers
-                ids, p = [stored_array(data, m, name)[last, t, 0] for name in ("lens.ids",
-                                                                               "lens.p")]
-                row.append(f"{parts[m]['words'][int(ids)]} {p:.3f}")
-            else:
+            if "places" not in parts[m]:
                 row.append("")
+                continue
+            place = (2 * len(subjects[m].layers), t, 0)  # after all layers, the likeliest
+            id, p = stored_array(data, m, "lens.ids")[place], stored_array(data, m, "lens.p")[place]
+            row.append(f"{parts[m]['words'][int(id)]} {p:.3f}")
         rows.append(row)
-    return {"caption": "The likeliest words", "rows": rows}
+    return table("The likeliest words", ["token", *head], rows)

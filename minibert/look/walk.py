@@ -8,6 +8,9 @@ its ops.
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
 import numpy as np
 
 from minibert.autograd import elementwise
@@ -15,17 +18,21 @@ from minibert.autograd import functional as F
 from minibert.autograd import reference
 from minibert.autograd.fused.losses import class_cross_entropy_forward
 from minibert.autograd.matmul import matmul
+from minibert.checkpoints.safetensors import load_file
 from minibert.finetuning.encoding import Reading
 from minibert.look.causes import parameter_gradients_apart
-from minibert.look.data import QUERIES, STREAMS, add_array, add_view
+from minibert.look.data import QUERIES, STREAMS, add_array, add_view, table
 from minibert.look.sources import quote
 from minibert.look.subject import Subject, top_outputs
-from minibert.look.update import adamw_part, update_table
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.models.heads import ClassificationHead, MaskedLMHead
+from minibert.models.pretrained_model import PretrainedModel
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.block import FeedForward, TransformerBlock
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
+from minibert.training.optim import decay_groups
+from minibert.training.run_folder import Run
+from minibert.training.settings import TrainingSettings
 
 NEURONS = 8  # the strongest of a token are shown
 INTRO = ("One token on its way through one layer and one head, number by number, then from the "
@@ -37,6 +44,7 @@ BACK_INTRO = ("The loss is \u2212ln p of the explained output, for this one text
 EMBEDDINGS = ("hook_embed", "hook_pos_embed", "hook_token_type_embed")
 STREAM = ("hook_resid_pre", "hook_attn_out", "hook_resid_mid", "hook_mlp_out", "hook_resid_post")
 HEADS = ("hook_q", "hook_k", "hook_v", "hook_z")
+ADAMW = ("w = w - lr * weight_decay", "m = beta1 * m", "v = beta2 * v", "w = w - lr * (m /")
 
 
 def add_walk(data: dict, subjects: list[Subject], optimizers: list[dict]) -> None:
@@ -49,14 +57,17 @@ def add_walk(data: dict, subjects: list[Subject], optimizers: list[dict]) -> Non
         rows = [[step["title"], step["formula"],
                  f"{step['forward']['file'].removeprefix('minibert/')}:{step['forward']['line']}"]
                 for step in part["steps"]]
-        tables.append({"caption": f"{subject.name}: the steps of one layer, and their lines",
-                       "rows": [["step", "formula", "line"], *rows]})
+        tables.append(table(f"{subject.name}: the steps of one layer, and their lines",
+                            ["step", "formula", "line"], rows))
         add_forward(data, m, subject)
         if subject.target is not None:
             part["loss"] = backward(subject)
             part["outputs"] = add_outputs(data, m, subject)
             part |= adamw_part(subject, optimizer)
-            updates.append(update_table(subject.name, part))
+            rows = [[one["name"], f"{one['w']:.6g}", f"{one['g']:.3e}", f"{one['new']:.6g}"]
+                    for one in part["weights"]]
+            updates.append(table(f"{subject.name}: one step of AdamW, {part['optimizer']['note']}",
+                                 ["weight", "w", "gradient", "new w"], rows))
             add_gradients(data, m, subject)
         parts.append(part)
     add_view(data, "walk", "Walk", INTRO, tables, models=parts)
@@ -70,8 +81,8 @@ def add_walk(data: dict, subjects: list[Subject], optimizers: list[dict]) -> Non
 def steps_of(subject: Subject) -> list[dict]:
     """[{"name", "title", "formula", "forward", "back", "backward"}]: the formula of each step and
     of its derivative, and the lines (see sources.quote) that compute them."""
-    embeddings, segments = (GPT2Embeddings, "") if subject.causal else (BertEmbeddings,
-                                                                       " + segment")
+    embeddings = GPT2Embeddings if subject.causal else BertEmbeddings
+    segments = "" if subject.causal else " + segment"
     attention, sdpa = MultiHeadAttention.forward, reference.scaled_dot_product_attention
     product, added = quote(matmul, "grad_a = product("), quote(elementwise.add, "return operand_")
     residual = quote(TransformerBlock.forward, "self.attention_norm(x), inputs" if
@@ -109,23 +120,19 @@ def steps_of(subject: Subject) -> list[dict]:
     if not subject.norm_first:  # the norm follows the sum
         rows.insert(9, rows.pop(2))
     if subject.target is not None:
-        rows += [("logits", "Logits", "logit = h \u00b7 (vector of the output) + bias",
-                  line_of_logits(subject), "dh = \u03a3 dlogit \u00b7 vector", product),
+        logits = quote(reference.linear, "return x @ weight.T")
+        if isinstance(subject.model, GPT2LMHeadModel):
+            logits = quote(GPT2LMHeadModel.forward, "logits = F.linear")
+        elif subject.target.kind == "word":
+            logits = quote(MaskedLMHead.forward, "return F.linear")
+        rows += [("logits", "Logits", "logit = h \u00b7 (vector of the output) + bias", logits,
+                  "dh = \u03a3 dlogit \u00b7 vector", product),
                  ("loss", "Probability and loss", "p = softmax(logits), loss = \u2212ln p(target)",
                   quote(reference.cross_entropy, "losses = masked_fill(picked"),
                   "dlogit = p \u2212 1 at the target, p elsewhere",
                   quote(class_cross_entropy_forward, "dx[chosen] -= q"))]
     names = ("name", "title", "formula", "forward", "back", "backward")
     return [dict(zip(names, row)) for row in rows]
-
-
-def line_of_logits(subject: Subject) -> dict:
-    """The line at which the model's head computes its logits."""
-    if isinstance(subject.model, GPT2LMHeadModel):
-        return quote(GPT2LMHeadModel.forward, "logits = F.linear")
-    if subject.target.kind == "word":
-        return quote(MaskedLMHead.forward, "return F.linear")
-    return quote(reference.linear, "return x @ weight.T")
 
 
 # ---- the arrays ----------------------------------------------------------------------------------
@@ -228,3 +235,66 @@ def add_gradients(data: dict, m: int, subject: Subject) -> None:
         gradients = [subject.cache.grad((name, i))[0] for name in (*STREAM, *HEADS)]
         norms = [np.linalg.norm(grad.reshape(len(grad), -1), axis=-1) for grad in gradients]
         add_array(data, m, f"blocks.{i}.grad_norms", np.stack(norms, 1), "token name")
+
+
+# ---- one step of AdamW ---------------------------------------------------------------------------
+
+
+def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict:
+    """{"lr", "betas", "eps", "clip", "weight_decay", "decayed": names, "step": the number of the
+    next step, "moments": {name: (exp_avg, exp_avg_sq)}, "note": where these come from}.
+
+    `folder` is the checkpoint that the model was read from. Its run's settings count, and the
+    moments where the checkpoint is the run's last step; else they are zero, as at a first step.
+    """
+    settings, step, moments = dict(vars(TrainingSettings())), 1, {}
+    decayed = decay_groups(model, settings["weight_decay"])[1]
+    note = "with the default settings, from moments of zero"
+    if folder is not None and (folder / "state.json").exists():
+        run = Run(folder.parent)
+        state = run.state(folder.name)
+        if state["settings"].get("optimizer", "adamw") != "adamw":
+            note = "with its default settings (the run was trained by another optimizer)"
+        else:
+            settings |= state["settings"]
+            note = "with the run's settings and largest learning rate, from moments of zero"
+            if run.checkpoint("latest") and run.state("latest")["step"] == state["step"] > 0:
+                step, moments = state["step"] + 1, _moments(run.checkpoint("latest"), model)
+                note = ("with the run's settings, largest learning rate and moments after step "
+                        f"{state['step']:,}")
+    shown = {name: settings[name] for name in ("lr", "eps", "clip", "weight_decay")}
+    return {**shown, "betas": tuple(settings["betas"]), "decayed": decayed, "step": step,
+            "moments": moments, "note": note}
+
+
+def _moments(checkpoint: Path, model: PretrainedModel) -> dict[str, tuple[np.ndarray, ...]]:
+    """The moments of each parameter that has finite ones."""
+    arrays = load_file(checkpoint / "optimizer.safetensors")
+    pairs = {name: (arrays.get(f"exp_avg.{name}"), arrays.get(f"exp_avg_sq.{name}"))
+             for name, _ in model.named_parameters()}
+    return {name: pair for name, pair in pairs.items()
+            if all([array is not None and np.isfinite(array).all() for array in pair])}
+
+
+def adamw_part(subject: Subject, optimizer: dict) -> dict:
+    """{"optimizer", "weights"}: one step of AdamW on the weight with the largest gradient of each
+    matrix, from this text's loss alone. `optimizer` is as stored_optimizer gives it."""
+    parameters, grads = dict(subject.model.named_parameters()), subject.gradients
+    norm = math.sqrt(sum([float(np.vdot(grad, grad)) for grad in grads.values()]))
+    scale = min(1.0, (optimizer["clip"] or math.inf) / (norm + 1e-6))
+    weights = []
+    for name, grad in grads.items():
+        if grad.ndim < 2 or not grad.any():
+            continue
+        index = np.unravel_index(np.abs(grad).argmax(), grad.shape)
+        moments = optimizer["moments"].get(name, (np.zeros_like(grad), np.zeros_like(grad)))
+        w, g, m, v = (float(array[index]) for array in (parameters[name].data, grad, *moments))
+        decay = optimizer["weight_decay"] if name in optimizer["decayed"] else 0.0
+        new, _, _ = reference.adamw_step(w, g * scale, m, v, optimizer["step"], optimizer["lr"],
+                                         optimizer["betas"], optimizer["eps"], decay)
+        weights.append({"name": f"{name}[{', '.join(map(str, index))}]", "w": w, "g": g, "m": m,
+                        "v": v, "decay": decay, "new": float(new)})
+    shown = {name: optimizer[name] for name in ("lr", "betas", "eps", "step", "note")}
+    return {"optimizer": {**shown, "norm": norm, "clip": optimizer["clip"], "scale": scale,
+                          "lines": [quote(reference.adamw_step, part) for part in ADAMW]},
+            "weights": weights}

@@ -9,7 +9,7 @@ from tests.look.small_pages import bert, data_in, gpt, tokenizer
 import minibert as mb
 from minibert.look import live as live_module
 from minibert.look.look import all_views, look
-from minibert.look.update import stored_optimizer
+from minibert.look.walk import stored_optimizer
 from minibert.look.page import SCRIPTS, web_file
 from minibert.look.subject import make_subject
 

@@ -12,8 +12,7 @@ from minibert.checkpoints.safetensors import save_file
 from minibert.look.data import find_view, stored_array
 from minibert.look.page import html_page
 from minibert.look.subject import make_subject
-from minibert.look.update import adamw_part, stored_optimizer
-from minibert.look.walk import backward
+from minibert.look.walk import adamw_part, backward, stored_optimizer
 from minibert.training.optim import AdamW, clip_grad_norm_
 from minibert.training.settings import TrainingSettings
 
