@@ -113,10 +113,14 @@ def main(argv: list[str] | None = None) -> None:
         print()
 
     vectors = model.entities(np.arange(len(graph.entities))).data
-    people = {one.noun for one in CHARACTERS}
+    people = [one.noun for one in CHARACTERS]
+    things = [thing for topic in TOPICS.values() for _, _, some in topic.actions for thing in some]
+    to_a_person = np.mean([nearest(graph, vectors, (person, a, b))[0] in people
+                           for person in people for a in things for b in things if a != b])
     who = nearest(graph, vectors, ("captain", "boat", "piano"))
     print("Arithmetic, the nearest first:\n  captain - boat + piano, somebody who does something "
-          f"to a piano, as all six do:\n    {', '.join(who[:7])}")
+          f"to a piano, as all six do:\n    {', '.join(who[:7])}\n  of all such, character - thing "
+          f"+ other thing, {to_a_person:.1%} give a character first")
     print("  tea - captain + painter, what the painter alone takes, mint or grass:\n    "
           + ", ".join(nearest(graph, vectors, ("tea", "captain", "painter"))[:7]))
     takes = [(verb, thing) for verb, relation, thing in facts if relation == "takes"]
@@ -129,16 +133,16 @@ def main(argv: list[str] | None = None) -> None:
     for count in arguments.held_out:
         rank = {name: found[count, name]["mean_reciprocal_rank"] for name in rows}
         assert rank["TransE"] > max(rank["frequency"], rank["paths"]), rank
-    assert people >= set(who[:4]), who
+    assert to_a_person > 0.5, to_a_person
     assert right > 0.8, right
     fitted = link_prediction(model.distance_table(), graph.ids(train), known)
-    print(f"\nWhere TransE reaches 1, the training triples determine every answer. Of the last "
+    print(f"\nWhere TransE reaches 1, the training triples are enough for every answer. Of the last "
           f"model's\ntraining facts {fitted['hits@1']:.1%} have rank 1, what one character alone "
           "does among them: one step is\nlearned. The sum of two steps was never trained.")
     print("The sentence of the story: a vector can hold facts, and a relation is a direction among "
           "them.")
     print("Claim: h + r finds held-out facts better than counting answers and paths do,\n"
-          "and captain - boat + piano is a character.")
+          "and character - thing + other thing is most often a character.")
 
 
 def show(name: str, metrics: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of classification and regression, from 0 to 1; correlations from -1.
+"""Metrics of classification, clustering and regression, from 0 to 1; correlations from -1.
 
 A metric that is 0/0 (the precision of a class that is never predicted, the correlation of a
 constant) is 0, as scikit-learn's F1 and in conlleval; SciPy's correlations are NaN there.
@@ -97,6 +97,42 @@ def matthews_correlation(matrix: np.ndarray) -> float:
     if not spread_there or not spread_predicted:
         return 0.0
     return covariance / math.sqrt(spread_there) / math.sqrt(spread_predicted)
+
+
+def purity(right: Sequence, predicted: Sequence) -> float:
+    """The share of the examples whose class is the most frequent one of their cluster (Manning,
+    Raghavan & Schuetze 2008, "Introduction to Information Retrieval", equation 16.1). It grows with
+    the number of clusters."""
+    return float(_contingency(right, predicted).max(axis=0).sum() / len(right))
+
+
+def adjusted_rand_score(right: Sequence, predicted: Sequence) -> float:
+    """Hubert & Arabie's (1985, "Comparing Partitions", equation 5) Rand index of classes and
+    clusters: over pairs of examples, 1 where they are together in both or in neither; corrected so
+    that random clusters of the same sizes have 0 on the average. Names of clusters do not count."""
+    table = _contingency(right, predicted)
+    both = _pairs(table).sum()
+    in_class, in_cluster = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
+    largest = (in_class + in_cluster) / 2
+    by_chance = in_class * in_cluster / max(_pairs(len(right)), 1)
+    if largest == by_chance:  # each example alone in both, or all together in both
+        return 1.0
+    return float((both - by_chance) / (largest - by_chance))
+
+
+def _contingency(right: Sequence, predicted: Sequence) -> np.ndarray:
+    """(classes, clusters): the number of examples in both."""
+    _check_lengths("clustering", right, predicted)
+    classes, row = np.unique(right, return_inverse=True)
+    clusters, column = np.unique(predicted, return_inverse=True)
+    table = np.zeros((len(classes), len(clusters)), np.int64)
+    np.add.at(table, (row, column), 1)
+    return table
+
+
+def _pairs(n):
+    """n choose 2."""
+    return n * (n - 1) // 2
 
 
 def pearson(right: np.ndarray, predicted: np.ndarray) -> float:

@@ -30,7 +30,8 @@ def classes(right, predicted, n_classes):
             "support": support.tolist(),
             "macro_f1": sk.f1_score(right, predicted, average="macro", zero_division=0),
             "micro_f1": sk.f1_score(right, predicted, average="micro", zero_division=0),
-            "matthews": sk.matthews_corrcoef(right, predicted)}
+            "matthews": sk.matthews_corrcoef(right, predicted),
+            "adjusted_rand": sk.adjusted_rand_score(right, predicted)}
 
 
 def numbers(right, predicted):

@@ -2,6 +2,8 @@
 make_metrics_reference.py made; and in words."""
 
 import json
+import math
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibert.errors import InputError
-from minibert.finetuning.metrics import (Counts, accuracy, class_counts, confusion_matrix, macro_f1,
-                                         matthews_correlation, pearson, spearman, total)
+from minibert.finetuning.metrics import (Counts, accuracy, adjusted_rand_score, class_counts,
+                                         confusion_matrix, macro_f1, matthews_correlation, pearson,
+                                         purity, spearman, total)
 
 REFERENCE = json.loads((Path(__file__).parent / "metrics_reference.json").read_text())
 
@@ -25,8 +28,9 @@ def test_classes_as_scikit_learn_scores_them(case):
         ours = [count.scores()[name] for count in counts]
         np.testing.assert_allclose(ours, case[name], rtol=1e-12, err_msg=name)
     ours = [accuracy(case["right"], case["predicted"]), macro_f1(counts), total(counts).f1,
-            matthews_correlation(matrix)]
-    theirs = [case["accuracy"], case["macro_f1"], case["micro_f1"], case["matthews"]]
+            matthews_correlation(matrix), adjusted_rand_score(case["right"], case["predicted"])]
+    theirs = [case["accuracy"], case["macro_f1"], case["micro_f1"], case["matthews"],
+              case["adjusted_rand"]]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
@@ -75,6 +79,39 @@ def test_macro_weighs_classes_and_micro_examples():
     assert matthews_correlation(matrix) == 0.0
 
 
+def test_purity_of_manning_raghavan_and_schuetze():
+    """Their figure 16.4: 5, 4 and 3 examples of the three clusters are of its majority."""
+    clusters = ["xxxxxo", "xooood", "xxddd"]
+    right = list("".join(clusters))
+    predicted = [k for k, cluster in enumerate(clusters) for _ in cluster]
+    assert purity(right, predicted) == pytest.approx(12 / 17)
+    assert purity(right, range(17)) == 1.0 and purity(right, [0] * 17) == pytest.approx(8 / 17)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=2, max_size=12),
+       st.permutations(range(3)))
+def test_the_adjusted_rand_index_by_pairs(pairs, names):
+    right, predicted = zip(*pairs)
+    value = adjusted_rand_score(right, predicted)
+    assert value == adjusted_rand_score(predicted, right) <= 1.0
+    assert value == adjusted_rand_score(right, [names[k] for k in predicted])
+    assert adjusted_rand_score(right, right) == purity(right, right) == 1.0
+    both = in_class = in_cluster = 0
+    for (a, b), (c, d) in combinations(pairs, 2):
+        both, in_class, in_cluster = both + (a == c and b == d), in_class + (a == c), \
+            in_cluster + (b == d)
+    chance = in_class * in_cluster / math.comb(len(pairs), 2)
+    spread = (in_class + in_cluster) / 2 - chance
+    assert value == pytest.approx((both - chance) / spread if spread else 1.0)
+
+
+@pytest.mark.parametrize("right, predicted", [("aabbc", [0, 0, 0, 1, 1]),
+                                              ("aaabb", [0, 1, 2, 2, 2])])
+def test_random_clusters_have_0_on_the_average(right, predicted):
+    found = [adjusted_rand_score(list(right), order) for order in permutations(predicted)]
+    assert np.mean(found) == pytest.approx(0, abs=1e-12) and max(found) > 0.3
+
+
 def test_nothing_to_count():
     assert total([]) == Counts(0, 0, 0) and macro_f1([]) == 0.0
     empty = Counts(0, 0, 0)
@@ -89,6 +126,8 @@ def test_nothing_to_count():
     ("classes are whole numbers from 0 to 1", confusion_matrix, ([0, 1], [0, 2], 2)),
     ("classes are whole numbers from 0 to 1", confusion_matrix, ([0, -1], [0, 1], 2)),
     ("classes are whole numbers from 0 to 1", confusion_matrix, ([0.0, 1.0], [0, 1], 2)),
+    ("clustering: 1 predictions for 2 examples", purity, ([0, 1], [0])),
+    ("clustering: 0 predictions for 0 examples", adjusted_rand_score, ([], [])),
     ("correlation: 2 predictions for 3 examples", pearson, ([1, 2, 3], [1, 2])),
     ("correlation: a number is not finite", pearson, ([1.0, np.nan], [1.0, 2.0])),
     ("correlation: a number is not finite", pearson, ([1.0, 2.0], [1.0, np.inf])),
