@@ -136,9 +136,9 @@ def main(argv: list[str] | None = None) -> None:
     assert to_a_person > 0.5, to_a_person
     assert right > 0.8, right
     fitted = link_prediction(model.distance_table(), graph.ids(train), known)
-    print(f"\nWhere TransE reaches 1, the training triples are enough for every answer. Of the last "
-          f"model's\ntraining facts {fitted['hits@1']:.1%} have rank 1, what one character alone "
-          "does among them: one step is\nlearned. The sum of two steps was never trained.")
+    print(f"\nWhere TransE reaches 1, the training triples are enough for every answer. Of the "
+          f"last training\ntriples {fitted['hits@1']:.1%} have rank 1, also what one character alone "
+          "does: one step is learned.\nThe sum of two steps was never trained.")
     print("The sentence of the story: a vector can hold facts, and a relation is a direction among "
           "them.")
     print("Claim: h + r finds held-out facts better than counting answers and paths do,\n"
