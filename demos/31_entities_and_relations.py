@@ -137,8 +137,8 @@ def main(argv: list[str] | None = None) -> None:
     assert right > 0.8, right
     fitted = link_prediction(model.distance_table(), graph.ids(train), known)
     print(f"\nWhere TransE reaches 1, the training triples are enough for every answer. Of the "
-          f"last training\ntriples {fitted['hits@1']:.1%} have rank 1, also what one character alone "
-          "does: one step is learned.\nThe sum of two steps was never trained.")
+          f"last training\ntriples {fitted['hits@1']:.1%} have rank 1, also what one character "
+          "alone does: one step is learned.\nThe sum of two steps was never trained.")
     print("The sentence of the story: a vector can hold facts, and a relation is a direction among "
           "them.")
     print("Claim: h + r finds held-out facts better than counting answers and paths do,\n"
