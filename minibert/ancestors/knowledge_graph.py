@@ -21,12 +21,15 @@ Triple = tuple[str, str, str]
 
 class KnowledgeGraph:
     """The names in `triples`: `entities` and `relations`, each sorted; E and R are their numbers.
-    Errors: InputError where there are no triples."""
+    Errors: InputError where there are no triples, and for one that has not three names."""
 
     def __init__(self, triples: Sequence[Triple]):
         if not len(triples):
             raise InputError("KnowledgeGraph: no triples: expected at least one (head, relation, "
                              "tail)")
+        for triple in triples:
+            if len(triple) != 3:
+                raise InputError(f"KnowledgeGraph: {triple!r:.90}: expected (head, relation, tail)")
         heads, relations, tails = zip(*triples)
         self.entities, self.relations = sorted({*heads, *tails}), sorted(set(relations))
         self._entity = {name: k for k, name in enumerate(self.entities)}

@@ -69,6 +69,8 @@ def test_heads_and_tails_are_both_asked():
 def test_impossible_input_is_refused():
     with pytest.raises(InputError, match="no triples"):
         KnowledgeGraph([])
+    with pytest.raises(InputError, match=r"\('cat', 'eats'\): expected \(head, relation, tail\)"):
+        KnowledgeGraph([*TRIPLES, ("cat", "eats")])
     with pytest.raises(InputError, match="no triples"):
         link_prediction(np.zeros((2, 4, 4)), GRAPH.ids([]), np.zeros((2, 4, 4), bool))
     with pytest.raises(InputError, match="NaN"):
