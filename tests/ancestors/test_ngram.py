@@ -90,6 +90,7 @@ def test_damaged_counts_are_refused():
     model = NGramModel.fit(NGramConfig(V, 2), np.array([0, 1, 2, 0, 1, 3]))
     good = model.stored_arrays()
     for name, array in (("codes.2", good["codes.2"][::-1]), ("codes.1", good["codes.1"] + V),
+                        ("codes.1", good["codes.1"] - 1),
                         ("counts.2", good["counts.2"] * 0), ("counts.1", good["counts.1"][:-1]),
                         ("codes.2", good["codes.2"].astype(float))):
         with pytest.raises(InputError, match="no counts"):

@@ -233,3 +233,12 @@ def test_hidden_states_and_attentions_only_on_request(model_class):
     assert len(output.hidden_states) == 3 and len(output.attentions) == 2
     np.testing.assert_allclose(output.attentions[0].data.sum(-1), 1.0)
     assert output.attentions[0].shape == (B, 3, T, T)
+
+
+@pytest.mark.parametrize("model_class", [mb.GPT2LMHeadModel, mb.BartForConditionalGeneration])
+def test_logits_of_the_last_tokens_alone(model_class):
+    model, ids = small(model_class), batch(model_class)["input_ids"]
+    whole = model(ids).logits.data
+    for k in (1, T - 1):
+        np.testing.assert_allclose(model(ids, logits_to_keep=k).logits.data, whole[:, -k:],
+                                   rtol=0, atol=1e-12)
