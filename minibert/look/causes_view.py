@@ -34,15 +34,16 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
         if subject.target is None:
             parts.append({"note": f"{subject.name} has no head: there is nothing to explain."})
             continue
-        inputs = {"target": subject.target.indices, **subject.inputs()}
-        part = {"value": target_value(subject.model, subject.ids, **inputs), "notes": []}
+        text = {"model": subject.model, "ids": subject.ids, **subject.inputs(),
+                "target": subject.target.indices}  # as the functions of causes.py take it
+        part = {"value": target_value(**text), "notes": []}
         try:
-            tables.append(add_removed(data, m, subject, inputs, quick))
+            tables.append(add_removed(data, m, subject.name, text, quick))
         except InputError as reason:  # a model that reads one text at a time
             parts.append({"note": f"{subject.name}: no causes. {reason}."})
             continue
         if subject.against is not None:
-            tables += add_patched(data, m, subject, inputs, part, list(SITES)[:1 if quick else 3])
+            tables += add_patched(data, m, subject, text, part, list(SITES)[:1 if quick else 3])
         try:
             found = influence(subject.model, subject.ids, **subject.inputs())
         except InputError as reason:
@@ -51,8 +52,8 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
             add_array(data, m, "causes.influence", found, "token word")
             future = np.triu(np.ones(found.shape, bool), 1)
             part["future"] = f"{int((found[future] == 0).sum())} of {int(future.sum())}"
-        tables.append(add_answers(data, m, subject, inputs, oracle, part,
-                                  STEPS // 4 if quick else STEPS))
+        steps = STEPS // 4 if quick else STEPS
+        tables.append(add_answers(data, m, subject, text, part, oracle, steps))
         facts = [["the explained logit", signed(part["value"])]]
         if "against" in part:
             facts.append(["with the second text", signed(part["against"]["value"])])
@@ -76,32 +77,31 @@ def interventions(subject: Subject, quick: bool) -> int:
     return removed + patched + T + 3 * (T + (STEPS // 4 if quick else STEPS))
 
 
-def add_removed(data: dict, m: int, subject: Subject, inputs: dict, quick: bool) -> dict:
+def add_removed(data: dict, m: int, name: str, text: dict, quick: bool) -> dict:
     """Heads and branches removed; the table of the strongest."""
-    zero = ablate(subject.model, subject.ids, **inputs)  # (L, H)
-    branches = ablate_branches(subject.model, subject.ids, **inputs)  # (L, 2)
+    zero, branches = ablate(**text), ablate_branches(**text)  # (L, H), (L, 2)
     add_array(data, m, "causes.zero", np.hstack([zero, branches]), "layer part")
     head = ["part", "zeros"]
     rows = [[f"layer {i} head {h}", signed(zero[i, h])] for i, h in np.ndindex(zero.shape)]
     rows += [[f"layer {i} {('attention', 'MLP')[b]}", signed(branches[i, b])]
              for i, b in np.ndindex(branches.shape)]
     if not quick:
-        mean = ablate(subject.model, subject.ids, how="mean", **inputs)
+        mean = ablate(how="mean", **text)
         add_array(data, m, "causes.mean", mean, "layer head")
         head.append("its mean over the text")
         means = [*map(signed, mean.ravel()), *[""] * branches.size]
         rows = [[*row, cell] for row, cell in zip(rows, means)]
     rows = sorted(rows, key=lambda row: -abs(float(row[1])))[:STRONGEST]
-    return table(f"{subject.name}: the change of the logit when a part is replaced (the "
-                 f"{len(rows)} strongest)", head, rows)
+    return table(f"{name}: the change of the logit when a part is replaced (the {len(rows)} "
+                 "strongest)", head, rows)
 
 
-def add_patched(data: dict, m: int, subject: Subject, inputs: dict, part: dict, sites: list[str]
+def add_patched(data: dict, m: int, subject: Subject, text: dict, part: dict, sites: list[str]
                 ) -> list[dict]:
     """The recovered share of the difference to the second text; the table of the strongest."""
     other = subject.against
-    patched = patch(subject.model, subject.ids, other.ids, sites, **inputs)
-    there = target_value(subject.model, other.ids, **inputs)
+    patched = patch(other_ids=other.ids, sites=sites, **text)
+    there = target_value(**text | {"ids": other.ids})
     if abs(there - part["value"]) < 1e-6:
         part["notes"].append("Both texts give the same logit: no difference can be recovered.")
         return []
@@ -132,17 +132,16 @@ def patched_outputs(subject: Subject, name: str, t: int) -> str:
     return ", ".join([f"{word} {p:.2f}" for word, p, _ in top_outputs(subject, outputs, OUTPUTS)])
 
 
-def add_answers(data: dict, m: int, subject: Subject, inputs: dict, oracle: Oracle | None,
-                part: dict, steps: int) -> dict:
+def add_answers(data: dict, m: int, subject: Subject, text: dict, part: dict,
+                oracle: Oracle | None, steps: int) -> dict:
     """Add what each word adds to the target by four measures (attention says no sign)."""
-    model, ids = subject.model, subject.ids
     baseline = None if subject.causal else subject.tokenizer.mask_token_id
     instead = "the mean word" if baseline is None else "[MASK]"
-    gradients = integrated_gradients(model, ids, steps=steps, baseline=baseline, **inputs)
+    gradients = integrated_gradients(steps=steps, baseline=baseline, **text)
     answers = {
         "rollout": rollout(subject.activations("pattern"))[subject.target.position],
         "gradients": gradients.tokens,
-        "replacement": -replace_words(model, ids, baseline=baseline, **inputs)}
+        "replacement": -replace_words(baseline=baseline, **text)}
     part["notes"].append(f"Gradients are integrated over {steps} points from {instead} to the word "
                          f"(gap {gradients.gap:.1%}); replacement puts {instead} at one token.")
     if oracle is not None:
