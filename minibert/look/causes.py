@@ -265,27 +265,32 @@ def _repeated(ids: np.ndarray, inputs: dict, rows: int) -> dict:
 
 def _with_edits(model: PretrainedModel, ids: np.ndarray, inputs: dict, target: Target,
                 edits: list[list[Edit]]) -> np.ndarray:
-    """The target with each of the lists of edits, a row of a batch for each: (N,)."""
+    """The target with each of the lists of edits: (N,)."""
     ids, values = _one_text(ids), []
     at_once = max(1, TOKENS_AT_ONCE // ids.shape[1])
     for start in range(0, len(edits), at_once):
         rows = edits[start:start + at_once]
-        changes: dict[str, list] = {}
-        for row, of_row in enumerate(rows):
-            for name, index, value in of_row:
-                changes.setdefault(name, []).append(((row, *index), value))
-
-        def put(array: np.ndarray, name: str) -> np.ndarray:
-            array = array.copy()
-            for index, value in changes[name]:
-                array[index] = value
-            return array
-
-        with evaluating(model), no_grad():
-            outputs = model.run_with_hooks(**_repeated(ids, inputs, len(rows)),
-                                           hooks=[(name, put) for name in changes])
-            values.append(target_values(outputs, target).data)
+        values.append(target_values(run_with_edits(model, ids, inputs, rows), target).data)
     return np.concatenate(values)
+
+
+def run_with_edits(model: PretrainedModel, ids: np.ndarray, inputs: dict, rows: list[list[Edit]]
+                   ) -> object:
+    """The model's outputs for one text, with a row of the batch for each of the lists of edits."""
+    changes: dict[str, list] = {}
+    for row, edits in enumerate(rows):
+        for name, index, value in edits:
+            changes.setdefault(name, []).append(((row, *index), value))
+
+    def put(array: np.ndarray, name: str) -> np.ndarray:
+        array = array.copy()
+        for index, value in changes[name]:
+            array[index] = value
+        return array
+
+    with evaluating(model), no_grad():
+        return model.run_with_hooks(**_repeated(ids, inputs, len(rows)),
+                                    hooks=[(name, put) for name in changes])
 
 
 def _changes(model: PretrainedModel, ids: np.ndarray, inputs: dict, target: Target,

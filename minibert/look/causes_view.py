@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.finetuning.metrics import spearman
 from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients, patch,
-                                  replace_words, target_value)
+                                  replace_words, run_with_edits, target_value)
 from minibert.look.data import add_array, add_view, table
 from minibert.look.heads import rollout
 from minibert.look.subject import Subject, top_outputs
 from minibert.look.truth import words_that_matter
-from minibert.nn.module import evaluating
 from minibert.toy_world.oracle import Oracle
 
 SITES = {"resid_pre": "stream", "attn_out": "attention", "mlp_out": "MLP"}  # their names in words
@@ -111,25 +109,16 @@ def add_patched(data: dict, m: int, subject: Subject, text: dict, part: dict, si
     strongest = np.argsort(-np.abs(shares), axis=None, kind="stable")[:STRONGEST]
     rows, part["patched"] = [], {}
     for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)).tolist():
-        then = patched_outputs(subject, f"blocks.{layer}.hook_{sites[site]}", t)
+        name = f"blocks.{layer}.hook_{sites[site]}"
+        outputs = run_with_edits(subject.model, subject.ids, subject.inputs(),
+                                 [[(name, (t,), other.cache[name][0, t])]])
+        then = ", ".join([f"{word} {p:.2f}" for word, p, _ in top_outputs(subject, outputs,
+                                                                          OUTPUTS)])
         part["patched"][f"{site}/{layer}/{t}"] = then
         rows.append([f"{SITES[sites[site]]} {layer}", f"{t} {subject.tokens[t]}",
                      signed(shares[site, layer, t]), then])
     return [table(f"{subject.name}: one activation patched (the strongest)",
                   ["from the second text", "at token", "share", "then likeliest"], rows)]
-
-
-def patched_outputs(subject: Subject, name: str, t: int) -> str:
-    """The likeliest outputs with the activation `name` at token t from the second text."""
-    def put(array: np.ndarray, name: str) -> np.ndarray:
-        array = array.copy()
-        array[0, t] = subject.against.cache[name][0, t]
-        return array
-
-    with evaluating(subject.model), no_grad():
-        outputs = subject.model.run_with_hooks(np.array([subject.ids]), hooks=[(name, put)],
-                                               **subject.inputs())
-    return ", ".join([f"{word} {p:.2f}" for word, p, _ in top_outputs(subject, outputs, OUTPUTS)])
 
 
 def add_answers(data: dict, m: int, subject: Subject, text: dict, part: dict,

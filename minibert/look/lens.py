@@ -45,9 +45,15 @@ def logit_lens(model: PretrainedModel, cache: ActivationCache, row: int = 0) -> 
     if not isinstance(model, (GPT2LMHeadModel, BertForPreTraining, BertForMaskedLM)):
         raise InputError(f"logit_lens: {type(model).__name__} has no head that gives the logits of "
                          "words: use GPT2LMHeadModel, BertForMaskedLM or BertForPreTraining")
+    is_gpt, rows = isinstance(model, GPT2LMHeadModel), []
+    stack = (model.transformer if is_gpt else model.bert).stack
     with F.reference(), no_grad(), evaluating(model):
-        rows = [_words(model, Tensor(cache[name])) for name in streams(model).values()]
-    return np.stack([logits.data[row] for logits in rows])
+        for name in streams(model).values():
+            x = Tensor(cache[name])  # (B, T, C)
+            x = x if stack.final_norm is None else stack.final_norm(x)
+            logits = F.linear(x, model.lm_head) if is_gpt else model.mlm_head(x)
+            rows.append(logits.data[row])
+    return np.stack(rows)
 
 
 def streams(model: PretrainedModel) -> dict[str, tuple[str, int]]:
@@ -60,14 +66,6 @@ def streams(model: PretrainedModel) -> dict[str, tuple[str, int]]:
         places |= {f"{part} {layer}": (name, layer) for part, name in zip(("attention", "MLP"),
                                                                           after)}
     return places
-
-
-def _words(model: PretrainedModel, x: Tensor) -> Tensor:
-    """The head of the model: (B, T, C) -> (B, T, V)."""
-    is_gpt = isinstance(model, GPT2LMHeadModel)
-    stack = (model.transformer if is_gpt else model.bert).stack
-    x = x if stack.final_norm is None else stack.final_norm(x)
-    return F.linear(x, model.lm_head) if is_gpt else model.mlm_head(x)
 
 
 def direct_logit_attribution(model: PretrainedModel, cache: ActivationCache,

@@ -59,7 +59,7 @@ def words_that_matter(oracle: Oracle, subject: Subject) -> np.ndarray:
     ids = np.array([subject.ids])
 
     def target_log_p(p: np.ndarray) -> float:
-        chosen = p[[target.id] if target.instead is None else [target.id, target.instead]]
+        chosen = p[list(target.indices[1:])]
         if not (chosen > 0).all():
             raise InputError("oracle: the toy world never writes the target there")
         return float(np.log(chosen[0]) - (np.log(chosen[1]) if len(chosen) > 1 else 0))
