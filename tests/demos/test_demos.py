@@ -50,6 +50,8 @@ SMALL = {
     "27_few_labels": (["--steps", "20", "--documents", "200", "--labels", "16", "--epochs", "1",
                        "--test", "40"], "no classifier is better than the best possible one"),
     "28_in_context_learning": (["--steps", "150"], "never better than Bayes"),
+    "30_zero_shot": (["--gpt-steps", "60", "--bert-steps", "5", "--tune-steps", "3", "--documents",
+                      "600", "--test", "60"], "no better than the exact posterior"),
     "31_entities_and_relations": (["--held-out", "80"], "is most often a character"),
     "32_keywords": (["--steps", "400", "--documents", "1000", "--judged", "60"],
                     "diversity makes keywords less alike"),
