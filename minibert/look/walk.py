@@ -193,10 +193,10 @@ def final_layer(subject: Subject) -> tuple[np.ndarray | None, ...]:
     if subject.target.kind == "word":
         head = model.mlm_head
         return cache["mlm_head.hook_transformed"][0, position], head.decoder.data, head.bias.data
-    if subject.target.kind == "answer":
+    layers = [getattr(model, name, None) for name in ("classifier", "nsp_head", "score")]
+    layer = next((one for one in layers if one is not None), None)
+    if layer is None:
         return None, None, None
-    names = ("classifier", "nsp_head", "score")
-    layer = next(getattr(model, name) for name in names if hasattr(model, name))
     if isinstance(layer, ClassificationHead):
         layer, hidden = layer.out_proj, cache["classifier.hook_out"][0]
     elif "pooler.hook_out" in cache:
