@@ -34,7 +34,6 @@ def live_part(data: dict, m: int, subject: Subject) -> dict:
                for name, parameter in model.named_parameters()}
     for name, weight in weights.items():
         add_array(data, m, f"weights.{name}", weight, AXES[weight.ndim], WEIGHTS)
-    add_array(data, m, "live_logits", target.logits(subject.outputs).data, "output")
     # the matrix (for words) or linear layer that gives the logits
     head = next(name for name in WORD_HEADS if name in weights) if target.is_word else \
         next(name for name in OTHER_HEADS if f"{name}.weight" in weights)

@@ -45,7 +45,7 @@ function replaceArrays(m, activations) {
 
 function makePanel(m, { words, outputs }) {
   const model = data.models[m], first = { ids: [...model.ids], tokens: [...model.tokens] };
-  const cut = new Set(), names = outputs ?? words, python = array(m, "live_logits").values;
+  const cut = new Set(), names = outputs ?? words, python = array(m, "target_logits").values;
   const controls = make("div", {}), table = make("div", {});
   const heat = make("input", { type: "range", min: "0.1", max: "2", step: "0.1", value: "1",
     "aria-label": `temperature of ${model.name}`, input: () => say(show()) });
