@@ -117,8 +117,21 @@ GPT2 = dict(vocab_size=50257, n_positions=1024, n_embd=768, n_layer=12, n_head=1
             activation_function="gelu_new", resid_pdrop=0.1, embd_pdrop=0.1, attn_pdrop=0.1,
             layer_norm_epsilon=1e-5, initializer_range=0.02, pad_token_id=None, bos_token_id=50256,
             eos_token_id=50256, tie_word_embeddings=True)
+ROBERTA = BERT | dict(vocab_size=50265, pad_token_id=1, bos_token_id=0, eos_token_id=2)
+DISTILBERT = dict(vocab_size=30522, max_position_embeddings=512, n_layers=6, n_heads=12, dim=768,
+                  hidden_dim=3072, dropout=0.1, attention_dropout=0.1, activation="gelu",
+                  initializer_range=0.02, qa_dropout=0.1, seq_classif_dropout=0.2, pad_token_id=0,
+                  tie_word_embeddings=True)
+BART = dict(vocab_size=50265, max_position_embeddings=1024, encoder_layers=12,
+            encoder_ffn_dim=4096, encoder_attention_heads=16, decoder_layers=12,
+            decoder_ffn_dim=4096, decoder_attention_heads=16, activation_function="gelu",
+            d_model=1024, dropout=0.1, attention_dropout=0.0, activation_dropout=0.0,
+            init_std=0.02, scale_embedding=False, pad_token_id=1, bos_token_id=0, eos_token_id=2,
+            decoder_start_token_id=2, forced_eos_token_id=2, tie_word_embeddings=True)
 
 
-@pytest.mark.parametrize("config, defaults", [(mb.BertConfig(), BERT), (mb.GPT2Config(), GPT2)])
+@pytest.mark.parametrize("config, defaults", [
+    (mb.BertConfig(), BERT), (mb.GPT2Config(), GPT2), (mb.RobertaConfig(), ROBERTA),
+    (mb.DistilBertConfig(), DISTILBERT), (mb.BartConfig(), BART)])
 def test_defaults_are_hugging_faces(config, defaults):
     assert {name: getattr(config, name) for name in defaults} == defaults
