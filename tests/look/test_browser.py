@@ -215,3 +215,39 @@ def test_the_effect_of_a_head_is_that_of_the_view_causes(opened, pages):
     change = array_in(data, "m0.causes.zero")[1, 2]
     shown = page.text("[data-figure='0'] ~ div p").replace("\u2212", "-")
     assert f"changes by {change:.3f}." in shown
+
+
+def test_heads_are_sorted_by_what_their_removal_changes(opened, pages):
+    page = opened(pages["both"])
+    page.key("3", "e")
+    places = page.evaluate("[...document.querySelectorAll('#heads .thumbs')].map((grid) => "
+                           "[...grid.querySelectorAll('button')].map((one) => "
+                           "[one.dataset.place, one.textContent]))")
+    data = data_in(pages["both"].read_text())
+    for m, shown in enumerate(places):
+        *heads, (rollout, _) = shown
+        changes = array_in(data, f"m{m}.causes.zero")
+        effects = [changes[tuple(map(int, place.split("/")[1:]))] for place, _ in heads]
+        assert len(heads) == 6 and rollout == f"{m}/2/0"
+        assert list(np.abs(effects)) == sorted(np.abs(effects), reverse=True)
+        assert [text.split()[1].replace("\u2212", "-") for _, text in heads] == [
+            f"{effect:.2f}" for effect in effects]
+    page.key("e")
+    assert page.evaluate("document.querySelector('#heads .thumbs button').dataset.place") == "0/0/0"
+
+
+def test_what_has_the_focus_keeps_it_when_a_view_is_drawn_again(opened, pages):
+    page = opened(pages["bert"], "#heads/L0H0/t2")
+    page.evaluate("document.querySelector('#heads canvas[tabindex]').focus()")
+    page.key("ArrowDown", "Enter")
+    assert page.evaluate("location.hash") == "#heads/L0H0/t3"
+    assert page.evaluate("document.activeElement.matches('#heads canvas[tabindex]')")
+
+
+def test_the_view_that_is_read_does_not_move_when_one_above_it_grows(opened, pages):
+    page = opened(pages["gpt"], "#heads/L0H0/t3")
+    top = "document.querySelector('#heads h2').getBoundingClientRect().top"
+    before, height = page.evaluate(top), page.evaluate("document.body.scrollHeight")
+    page.key("ArrowLeft", "ArrowLeft")
+    assert page.evaluate("document.body.scrollHeight") < height
+    assert abs(page.evaluate(top) - before) < 2

@@ -11,7 +11,6 @@ const PASS = [
   ["q", 5, "\u03a3 ds k / \u221aD, over the keys", "scores"],
   ["k", 6, "\u03a3 ds q / \u221aD, over the queries", "scores"],
   ["x before the layer", 0, "from the sum, and W\u1d40 (dq, dk, dv)", "qkv"]];
-let updated = 0;  // the weight whose update is shown
 
 function showBack(now) {
   const part = partOf("walk").models[now.model], at = layerOf(now);
@@ -25,7 +24,7 @@ function showBack(now) {
     stepFigure(3, "Through the softmax", step("softmax").back, softmaxBody(at),
       step("softmax").backward),
     stepFigure(4, "One update of one weight", "AdamW (Loshchilov & Hutter 2019, algorithm 2)",
-      updateBody(part), null)];
+      updateBody(part, now), null)];
 }
 
 function lossBody({ m, model }, part) {
@@ -57,10 +56,10 @@ function softmaxBody(at) {
     ["key", "a", "da", "a (da \u2212 \u03a3 a da)", "ds of the engine"], rows)];
 }
 
-function updateBody({ optimizer, weights }) {
-  updated = Math.min(updated, weights.length - 1);
+function updateBody({ optimizer, weights }, { weight }) {
+  const chosen = Math.min(weight, weights.length - 1);
   const { lr, betas: [beta1, beta2], eps, step, norm: length, clip, scale, lines } = optimizer;
-  const { w, g, m, v, decay, new: stored } = weights[updated];
+  const { w, g, m, v, decay, new: stored } = weights[chosen];
   const clipped = g * scale, smaller = w - lr * decay * w;
   const newM = beta1 * m + (1 - beta1) * clipped, newV = beta2 * v + (1 - beta2) * clipped ** 2;
   const mHat = newM / (1 - beta1 ** step), vHat = newV / (1 - beta2 ** step);
@@ -71,9 +70,9 @@ function updateBody({ optimizer, weights }) {
     ["v", newV, quoted(lines[2])], ["m / (1 \u2212 \u03b2\u2081^t)", mHat, `t = ${step}`],
     ["v / (1 \u2212 \u03b2\u2082^t)", vHat, `t = ${step}`], ["new w", moved, quoted(lines[3])],
     ["new w of the engine", stored, ""]].map(([name, x, note]) => [name, exact(x), note]);
-  const choose = (i) => { updated = i; redraw("back"); };
   return [
-    make("p", {}, chooser("weight", weights.map((one) => one.name), updated, choose)),
+    make("p", {}, chooser("weight", weights.map((one) => one.name), chosen,
+      (i) => setState({ weight: i }))),
     paragraph(`${optimizer.note}: lr ${lr}, \u03b2 ${beta1} and ${beta2}, \u03b5 ${eps}, decay ${
       decay}`), makeTable("", ["", "number", ""], rows)];
 }

@@ -52,7 +52,7 @@ function refill(place, ...children) {
   const parts = () => [...place.querySelectorAll("[tabindex], button, select, input, .box")];
   const before = parts(), focused = before.indexOf(document.activeElement);
   const scrolled = before.map((one) => one.scrollLeft);
-  place.replaceChildren(...children);
+  place.replaceChildren(...children.filter((child) => child !== null));
   parts().forEach((one, i) => { if (scrolled[i]) one.scrollLeft = scrolled[i]; });
   parts()[focused]?.focus({ preventScroll: true });
 }

@@ -1,9 +1,7 @@
 // Heads: a small picture of each head, one of them large, and what the chosen tokens read there.
 
-const headChoices = { special: false, words: false, lengths: false, effect: false };
 const HEAD_SWITCHES = [["s", "special", "hide special tokens"], ["w", "words", "whole words"],
-  ["v", "lengths", "times the vector\u2019s length"], ["e", "effect", "sort by effect"]];
-let compared = null;  // the place that the present one is compared with
+  ["v", "lengths", "times the vector\u2019s length"], ["e", "byEffect", "sort by effect"]];
 let smallPictures = { of: "", canvases: new Map() };  // kept while the choices stay
 
 const placeOf = ({ model, layer, head }) => ({ model, layer, head });
@@ -14,40 +12,32 @@ const headSentence = ({ model, layer, head }) => partOf("heads").sentences[model
 const effectOf = (place) => (isRollout(place) || !hasArray(place.model, "causes.zero") ? null
   : slice(array(place.model, "causes.zero"), place.layer)[place.head]);
 
-function compareHead() {
-  compared = compared ? null : placeOf(state);
-  redraw("heads");
-}
-
-function switchHeads(name) {
-  headChoices[name] = !headChoices[name];
-  redraw("heads");
-}
+const compareHead = () => setState({ other: state.other ? null : placeOf(state) });
+const switchHeads = (name) => setState({ [name]: !state[name] });
 
 function showHeads(now) {
-  const places = [placeOf(now), ...(compared ? [compared] : [])];
-  const shared = compared && compared.model !== now.model ? sharedKeys(places, headChoices) : null;
-  const matrices = places.map((place) => headMatrix(place, headChoices, shared));
+  const places = [placeOf(now), ...(now.other ? [now.other] : [])];
+  const shared = now.other && now.other.model !== now.model ? sharedKeys(places, now) : null;
+  const matrices = places.map((place) => headMatrix(place, now, shared));
   const names = places.map(headName), chosen = new Set([now.token, ...now.more]);
-  if (compared) {
+  if (now.other) {
     matrices.push(differenceMatrix(...matrices));
     names.push(`${names[0]} less ${names[1]}`);
   }
   const rows = range(matrices[0].rows.length)
     .filter((r) => matrices[0].groups[r].tokens.some((i) => chosen.has(i)));
-  const at = rows.length ? [rows[0], null] : null;
-  const figures = matrices.map((matrix, i) => headFigure(names[i],
-    { ...matrix, at, locked: new Set(rows), room: compared ? 330 : 520 }, i));
+  const more = { at: rows.length ? [rows[0], null] : null, locked: new Set(rows),
+    room: now.other ? 330 : 520 };
   return [div("row", data.models.map((_, m) => headGrid(m, now))),
     make("p", {}, HEAD_SWITCHES.map(([key, name, text]) =>
-      button(`${text} (${key})`, () => switchHeads(name), headChoices[name])),
-    button("compare with this head (b)", compareHead, compared !== null)),
-    div("row", figures,
+      button(`${text} (${key})`, () => switchHeads(name), Boolean(now[name]))),
+    button("compare with this head (b)", compareHead, Boolean(now.other))),
+    div("row", matrices.map((matrix, i) => headFigure(names[i], { ...matrix, ...more }, i)),
       make("div", {}, places.map((place, i) => headList(place, matrices[i], rows))))];
 }
 
 function headFigure(name, matrix, number) {
-  const verb = matrix.signed ? "reads more from" : headChoices.lengths ? "receives from" : "reads";
+  const verb = matrix.signed ? "reads more from" : state.lengths ? "receives from" : "reads";
   const describe = ({ rows, columns, masked, w }, r, c) => `${name}: ${rows[r]} ${masked(r, c)
     ? `cannot see ${columns[c]}` : `${verb} ${columns[c]} ${fixed(w[r][c], 3)}`}`;
   const figure = matrixFigure(name, matrix, describe, (r, isMore) => {
@@ -61,33 +51,33 @@ function headFigure(name, matrix, number) {
 // All heads of a model, a layer in each row, or those first without which the explained number
 // changes most.
 function headGrid(m, now) {
-  const { name, layers, heads } = data.models[m], canSort = hasArray(m, "causes.zero");
-  const thumb = (place) => {
+  const { name, layers, heads } = data.models[m];
+  const thumb = (place, caption = null) => {
     const isChosen = place.model === now.model && place.layer === now.layer
       && place.head === now.head;
-    return { canvas: smallPicture(place), choose: () => setState(place), isChosen,
+    return { canvas: smallPicture(place, now), caption, choose: () => setState(place), isChosen,
       tabindex: isChosen ? 0 : -1,  // one stop for Tab; arrows and h choose another
       "aria-label": `${headName(place)}: ${headSentence(place)}`,
       "data-place": `${m}/${place.layer}/${place.head}` };
   };
-  const byLayer = range(layers).map((layer) =>
+  const places = range(layers).flatMap((layer) =>
     range(heads).map((head) => ({ model: m, layer, head })));
-  const sorted = byLayer.flat().sort((a, b) => Math.abs(effectOf(b)) - Math.abs(effectOf(a)));
-  const rows = headChoices.effect && canSort
-    ? range(layers).map((i) => ["", sorted.slice(i * heads, (i + 1) * heads).map((place) => ({
-      ...thumb(place), caption: make("span", {},
-        `L${place.layer}H${place.head} ${fixed(effectOf(place))}`) }))])
-    : byLayer.map((places, layer) => [`layer ${layer}`, places.map(thumb)]);
+  const isSorted = now.byEffect && hasArray(m, "causes.zero");
+  if (isSorted) places.sort((a, b) => Math.abs(effectOf(b)) - Math.abs(effectOf(a)));
+  const caption = (place) => (isSorted
+    ? make("span", {}, `L${place.layer}H${place.head} ${fixed(effectOf(place))}`) : null);
+  const rows = range(layers).map((i) => [isSorted ? "" : `layer ${i}`,
+    places.slice(i * heads, (i + 1) * heads).map((place) => thumb(place, caption(place)))]);
   rows.push(["rollout", [thumb({ model: m, layer: layers, head: 0 })]]);
   return make("div", {}, title(name),
     thumbGrid(`${name}: one picture for each head`, heads, rows));
 }
 
-function smallPicture(place) {
-  const of = JSON.stringify([headChoices, theme.isDark, theme.isPrinted, data.changes]);
+function smallPicture(place, { special, words, lengths }) {
+  const of = [special, words, lengths, theme.isDark, theme.isPrinted, data.changes].join();
   if (smallPictures.of !== of) smallPictures = { of, canvases: new Map() };
   const { canvases } = smallPictures, key = Object.values(place).join("/");
-  if (!canvases.has(key)) canvases.set(key, smallMatrix(headMatrix(place, headChoices)));
+  if (!canvases.has(key)) canvases.set(key, smallMatrix(headMatrix(place, state)));
   return canvases.get(key);
 }
 

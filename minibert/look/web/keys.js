@@ -18,9 +18,9 @@ function moveOf(key) {
 
 // Whether something is done at a key.
 function press(key, event) {
-  const names = Object.keys(drawn), move = data.models.length ? moveOf(key) : undefined;
+  const move = data.models.length ? moveOf(key) : undefined;
   if (ownKeys()[key]) ownKeys()[key][1](event);
-  else if (/^[1-9]$/.test(key) && names[key - 1]) goTo(names[key - 1]);
+  else if (/^[1-9]$/.test(key) && drawn[key - 1]) goTo(drawn[key - 1]);
   else if (key === "?") document.getElementById("help").togglePopover();
   else if (key === "p") print();
   else if (move) {

@@ -1,7 +1,7 @@
 // The model runs in the page: change a token, cut a head, move the temperature. The activations of
 // the new forward replace Python's, so that Heads and Walk show them, too.
 
-const panels = [];  // of each model that is live: {figure, show, isChanged}
+const lives = [];  // by model: {ids, tokens: those of the start, cut, temperature, run, apart}
 const banner = make("p", { class: "note", hidden: "" }, "You changed a text or cut a head: Live, "
   + "Heads and the forward steps of Walk show the new numbers; all else is Python's, of the first "
   + "text.");
@@ -43,85 +43,90 @@ function replaceArrays(m, activations) {
   data.changes = (data.changes ?? 0) + 1;
 }
 
-function makePanel(m, { words, outputs }) {
-  const model = data.models[m], first = { ids: [...model.ids], tokens: [...model.tokens] };
-  const cut = new Set(), names = outputs ?? words, python = array(m, "target_logits").values;
-  const controls = make("div", {}), table = make("div", {});
-  const heat = make("input", { type: "range", min: "0.1", max: "2", step: "0.1", value: "1",
-    "aria-label": `temperature of ${model.name}`, input: () => say(show()) });
-  const heatText = make("span", { class: "number" });
-  let run = runModel(m, model.ids);
-  const apart = largest(run.logits.map((x, i) => Math.abs(x - python[i])));
-
-  const field = (token, t) => (model.special[t] ? make("span", { class: "token added" }, token)
-    : make("input", { list: `words-${m}`, value: token, size: Math.max(token.length, 3),
-      autocomplete: "off", spellcheck: "false", "aria-label": `token ${t} of ${model.name}`,
-      change: (event) => replaceToken(t, event.target) }));
-
-  const headButton = (layer, head) => button(`head ${head}`, () => cutHead(`${layer}/${head}`),
-    cut.has(`${layer}/${head}`),
-    { "aria-label": `cut layer ${layer} head ${head} of ${model.name}` });
-
-  function replaceToken(t, input) {
-    const id = words.indexOf(input.value.trim());
-    input.setAttribute("aria-invalid", id < 0);
-    if (id < 0) return say(`\u201c${input.value}\u201d is no token of ${model.name}'s vocabulary`);
-    model.ids[t] = id;
-    model.tokens[t] = words[id];
-    recompute();
-  }
-
-  function cutHead(name) {
-    if (!cut.delete(name)) cut.add(name);
-    recompute();
-  }
-
-  function reset() {
-    Object.assign(model.ids, first.ids);
-    Object.assign(model.tokens, first.tokens);
-    cut.clear();
-    heat.value = "1";
-    recompute();
-  }
-
-  function recompute() {
-    run = runModel(m, model.ids, cut);
-    replaceArrays(m, run.activations);
-    banner.hidden = !panels.some((panel) => panel.isChanged());
-    drawControls();
-    setState({});
-    say(show());
-  }
-
-  function drawControls() {
-    refill(controls, make("p", {}, model.tokens.map(field)), ...range(model.layers).map((layer) =>
-      make("p", {}, `cut in layer ${layer}: `,
-        range(model.heads).map((head) => headButton(layer, head)))));
-  }
-
-  function show() {
-    const temperature = Number(heat.value), before = softmax(python);
-    const now = softmax(run.logits.map((x) => x / temperature));
-    const best = range(now.length).sort((a, b) => now[b] - now[a]).slice(0, 10);
-    heatText.textContent = fixed(temperature, 1);
-    refill(table, makeTable("the likeliest outputs", ["", "now", "at first", "logit"], best.map(
-      (i) => [names[i], fixed(now[i], 3), fixed(before[i], 3), fixed(run.logits[i])])));
-    return `${model.name}: ${names[best[0]]} ${fixed(now[best[0]])}`;
-  }
-
-  drawControls();
-  const figure = div("figure", title(model.name), make("datalist", { id: `words-${m}` },
-    words.map((value) => make("option", { value }))), controls,
-  make("p", {}, make("label", {}, "temperature ", heat), heatText, " ",
-    button("as at first", reset)), table,
-  paragraph(`On the first text these logits are NumPy's to ${apart.toExponential(1)}.`, "intro"));
-  const isChanged = () => cut.size > 0 || model.ids.some((id, t) => id !== first.ids[t]);
-  return { figure, show, isChanged };
+// A change of a model's text or of the heads that are cut: `change` makes it.
+function recompute(m, change) {
+  const { ids, tokens } = data.models[m], one = lives[m];
+  change(ids, tokens, one);
+  one.run = runModel(m, ids, one.cut);
+  replaceArrays(m, one.run.activations);
+  banner.hidden = lives.every(({ cut, ids: first }, i) =>
+    cut.size === 0 && String(first) === String(data.models[i].ids));
+  setState({});
+  sayLikeliest(m);
 }
 
-views.live = { draw(live, part) {
-  document.querySelector("main").prepend(banner);
-  part.models.forEach((one, m) => { if (one) panels.push(makePanel(m, one)); });
-  live.append(div("row", panels.map((panel) => panel.figure)));
-  panels.forEach((panel) => panel.show());
-} };
+function replaceToken(m, t, field) {
+  const { words } = partOf("live").models[m], id = words.indexOf(field.value.trim());
+  field.setAttribute("aria-invalid", id < 0);
+  if (id < 0) {
+    return say(`\u201c${field.value}\u201d is no token of ${data.models[m].name}'s vocabulary`);
+  }
+  recompute(m, (ids, tokens) => { [ids[t], tokens[t]] = [id, words[id]]; });
+}
+
+const cutHead = (m, name) =>
+  recompute(m, (ids, tokens, { cut }) => { if (!cut.delete(name)) cut.add(name); });
+
+const reset = (m) => recompute(m, (ids, tokens, one) => {
+  Object.assign(ids, one.ids);
+  Object.assign(tokens, one.tokens);
+  one.cut.clear();
+  one.temperature = 1;
+});
+
+// The ten likeliest outputs: [word, probability now, at first, logit].
+function likeliest(m) {
+  const { words, outputs } = partOf("live").models[m], { run, temperature } = lives[m];
+  const before = softmax(array(m, "target_logits").values);
+  const now = softmax(run.logits.map((x) => x / temperature));
+  return range(now.length).sort((a, b) => now[b] - now[a]).slice(0, 10).map((i) =>
+    [(outputs ?? words)[i], fixed(now[i], 3), fixed(before[i], 3), fixed(run.logits[i])]);
+}
+
+const sayLikeliest = (m) => say(`${data.models[m].name}: ${likeliest(m)[0].slice(0, 2).join(" ")}`);
+
+function livePanel(m) {
+  const { name, tokens, special, layers, heads } = data.models[m], one = lives[m];
+  const field = (token, t) => (special[t] ? make("span", { class: "token added" }, token)
+    : make("input", { list: `words-${m}`, value: token, size: Math.max(token.length, 3),
+      autocomplete: "off", spellcheck: "false", "aria-label": `token ${t} of ${name}`,
+      change: (event) => replaceToken(m, t, event.target) }));
+  const cutButton = (layer, head, at = `${layer}/${head}`) => button(`head ${head}`,
+    () => cutHead(m, at), one.cut.has(at),
+    { "aria-label": `cut layer ${layer} head ${head} of ${name}` });
+  const results = make("div", {}), heatText = make("span", { class: "number" });
+  const showResults = () => {
+    heatText.textContent = fixed(one.temperature, 1);
+    results.replaceChildren(makeTable("the likeliest outputs", ["", "now", "at first", "logit"],
+      likeliest(m)));
+  };
+  const heat = make("input", { type: "range", min: "0.1", max: "2", step: "0.1",
+    value: one.temperature, "aria-label": `temperature of ${name}`, input: () => {
+      one.temperature = Number(heat.value);
+      showResults();
+      sayLikeliest(m);
+    } });
+  showResults();
+  return div("figure", title(name), make("p", {}, tokens.map(field)),
+    range(layers).map((layer) => make("p", {}, `cut in layer ${layer}: `,
+      range(heads).map((head) => cutButton(layer, head)))),
+    make("p", {}, make("label", {}, "temperature ", heat), heatText, " ",
+      button("as at first", () => reset(m))), results,
+    paragraph(`On the first text these logits are NumPy's to ${one.apart}.`, "intro"));
+}
+
+views.live = {
+  draw(live, part) {
+    document.querySelector("main").prepend(banner);
+    part.models.forEach((found, m) => {
+      if (!found) return;
+      const { ids, tokens } = data.models[m], run = runModel(m, ids);
+      const python = array(m, "target_logits").values;
+      const apart = largest(run.logits.map((x, i) => Math.abs(x - python[i]))).toExponential(1);
+      lives[m] = { ids: [...ids], tokens: [...tokens], cut: new Set(), temperature: 1, run, apart };
+      live.after(make("datalist", { id: `words-${m}` },
+        found.words.map((value) => make("option", { value }))));
+    });
+  },
+  show: () => [div("row", Object.keys(lives).map((m) => livePanel(Number(m))))],
+};

@@ -4,13 +4,14 @@
 //   places           what can be chosen above it: model, token, layer, head
 //   draw(live, part) makes elements that stay; `part` is what Python gave add_view
 //   show(state)      returns the elements of a state, or changes those of draw. A state is {model,
-//                    layer, head, token, more: further tokens} or, of trainings, {step}
+//                    layer, head, token, more: further tokens, ...} or, of trainings, {step}
 //   keys             {key: [what it does, function]}: they work while the view is the present one
-// A view changes what is chosen by setState; then every view shows the new state. A view whose
-// data is not in the page is not drawn.
+// A view changes what is chosen by setState; then every view whose data is in the page shows it.
 
-const state = { view: data.views[0].name, model: 0, more: [], ...data.start };
-const drawn = {};  // by name: the places of the choosers and of the elements of a view
+const state = { view: data.views[0].name, model: 0, more: [], other: null, guessed: null, weight: 0,
+  written: 0, ...data.start };
+const drawn = [];  // the names of the views of this page, in its order
+const liveOf = (name) => document.querySelector(`#${name} .live`);
 
 function setState(changes) {
   Object.assign(state, changes);
@@ -22,7 +23,7 @@ function setState(changes) {
   }
   const read = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("section");
   const top = read?.getBoundingClientRect().top;
-  Object.keys(drawn).forEach(redraw);
+  drawn.forEach(redraw);
   if (read) scrollBy(0, read.getBoundingClientRect().top - top);  // views above may be longer now
   for (const link of document.querySelectorAll("nav a")) {
     link.setAttribute("aria-current", link.hash === `#${state.view}`);
@@ -31,23 +32,23 @@ function setState(changes) {
 }
 
 function redraw(name) {
-  const { places = [], show } = views[name], { choosers, live } = drawn[name];
+  const { places, show } = views[name];
   try {
-    refill(choosers, ...placeChoosers(places));
     const elements = show?.(state);
-    if (elements) refill(live, ...elements.filter((one) => one !== null));
+    if (elements) refill(liveOf(name), places ? placeChoosers(places) : null, ...elements);
   } catch (error) {
-    warn(live, error);
+    warn(liveOf(name), error);
   }
 }
 
 // Lists to choose the model, token, layer and head from, or some of them.
 function placeChoosers(names) {
-  const { tokens, layers, heads } = data.models[state.model] ?? {};
-  const texts = { model: () => data.models.map((one) => one.name), layer: () => range(layers),
-    token: () => tokens.map((token, i) => `${i} ${token}`), head: () => range(heads) };
-  return names.filter((name) => name !== "model" || data.models.length > 1).map((name) =>
-    chooser(name, texts[name](), state[name], (i) => setState({ [name]: i, more: [] })));
+  const { tokens, layers, heads } = data.models[state.model];
+  const texts = { model: data.models.map((one) => one.name), layer: range(layers),
+    token: tokens.map((token, i) => `${i} ${token}`), head: range(heads) };
+  const shown = names.filter((name) => name !== "model" || data.models.length > 1);
+  return make("p", {}, shown.map((name) =>
+    chooser(name, texts[name], state[name], (i) => setState({ [name]: i, more: [] }))));
 }
 
 // "#heads/m1/L1H2/t3", "#run/s400": a link that opens the same view.
@@ -61,7 +62,7 @@ function hashOf({ view, model, layer, head, token, more, step }) {
 function readHash() {
   const [view, ...parts] = location.hash.slice(1).split("/"), changes = {}, tokens = [];
   const names = { m: "model", L: "layer", H: "head", s: "step" };
-  if (view in drawn) changes.view = view;
+  if (drawn.includes(view)) changes.view = view;
   for (const [, letter, number] of parts.join("/").matchAll(/([mLHst])(\d+)/g)) {
     if (letter === "t") tokens.push(Number(number));
     else changes[names[letter]] = Number(number);
@@ -82,15 +83,12 @@ function drawAll() {
       new Error(`this page's data is ${data.schema}, which its script cannot read`));
   }
   for (const part of data.views.filter(({ name }) => name in views)) {
-    const section = document.getElementById(part.name), choosers = make("p", {});
-    const live = make("div", {});
-    section.querySelector(".live").append(choosers, live);
     try {
-      views[part.name].draw?.(live, part);
-      drawn[part.name] = { choosers, live };
-      section.querySelector("details.tables")?.removeAttribute("open");
+      views[part.name].draw?.(liveOf(part.name), part);
+      drawn.push(part.name);
+      document.querySelector(`#${part.name} details.tables`)?.removeAttribute("open");
     } catch (error) {
-      warn(live, error);
+      warn(liveOf(part.name), error);
     }
   }
   setState(readHash());

@@ -1,12 +1,10 @@
 // The text that a GPT wrote, step by step, or the lattice of a beam search.
 
-let written = 0;  // the step that is shown
-
-function chooseStep(i) {
+function chooseWritten(i) {
   const { steps } = partOf("tree").part;
   if (!steps) return;
-  written = between(0, i, steps.length - 1);
-  redraw("tree");
+  const written = between(0, i, steps.length - 1);
+  setState({ written });
   say(`step ${written + 1}: ${steps[written].token}, ${drawnSentence(steps[written])}`);
 }
 
@@ -14,7 +12,7 @@ const drawnSentence = ({ u, token }) => (u === null
   ? "Nothing was drawn: the likeliest token was taken."
   : `The number drawn, ${u.toFixed(6)}, falls to \u201c${token}\u201d.`);
 
-function showSteps({ steps, settings: { temperature, top_k: k, top_p: p, seed } }) {
+function showSteps({ steps, settings: { temperature, top_k: k, top_p: p, seed } }, written) {
   const step = steps[written], { tokens } = data.models.find((model) => model.causal);
   const rows = step.candidates.map((one) => [one.token, fixed(one.p, 3), fixed(one.tempered, 3),
     one.cut ? `cut by ${one.cut}` : fixed(one.kept, 3),
@@ -23,7 +21,7 @@ function showSteps({ steps, settings: { temperature, top_k: k, top_p: p, seed } 
     paragraph(`temperature ${temperature}, top-k ${k || "all"}, top-p ${p}, seed ${seed}`, "made"),
     make("p", {}, tokens.map((token) => make("span", { class: "token added" }, token)),
       steps.map(({ token }, i) =>
-        button(token, () => chooseStep(i), i === written, { class: "written" }))),
+        button(token, () => chooseWritten(i), i === written, { class: "written" }))),
     div("figure", title(`step ${written + 1}: ${step.token}`), paragraph(drawnSentence(step)),
       step.u === null ? null : div("box", cumulatedBar(step)),
       makeTable("candidates", ["", "model's p", "after temperature", "drawn from", ""], rows),
@@ -71,9 +69,9 @@ function showBeams({ columns, finished, settings }) {
 }
 
 views.tree = {
-  show() {
+  show({ written }) {
     const { part } = partOf("tree");
-    return part.kind === "beams" ? showBeams(part) : showSteps(part);
+    return part.kind === "beams" ? showBeams(part) : showSteps(part, written);
   },
-  keys: { " ": ["next step", () => chooseStep(written + 1)],
-    "<": ["previous step", () => chooseStep(written - 1)] } };
+  keys: { " ": ["next step", () => chooseWritten(state.written + 1)],
+    "<": ["previous step", () => chooseWritten(state.written - 1)] } };

@@ -1,12 +1,11 @@
 // Two models: attention and the lens of both, over the tokens that both have.
 
 const SIGNS = ["\u2460", "\u2461"];
-const AS_THEY_ARE = { special: false, words: false, lengths: false };  // see weights.js
 
 function showTwo(now) {
-  const models = [0, 1], shared = sharedKeys(models.map((model) => ({ model })), AS_THEY_ARE);
+  const models = [0, 1], shared = sharedKeys(models.map((model) => ({ model })), {});
   const groups = models.map((m) =>
-    tokenGroups(m, AS_THEY_ARE).filter((group) => shared.has(group.key)));
+    tokenGroups(m, {}).filter((group) => shared.has(group.key)));
   const chosen = groups[now.model].findIndex((group) => group.tokens.includes(now.token));
   const at = chosen < 0 ? null : [chosen, null];
   const choose = (r) => setState({ token: groups[now.model][r].tokens[0], more: [] });
@@ -14,7 +13,7 @@ function showTwo(now) {
   const places = models.map((model) => ({ model,
     layer: Math.min(now.layer, data.models[model].layers - 1),
     head: Math.min(now.head, data.models[model].heads - 1) }));
-  const matrices = places.map((place) => ({ ...headMatrix(place, AS_THEY_ARE, shared), at,
+  const matrices = places.map((place) => ({ ...headMatrix(place, {}, shared), at,
     veiled: (r, c) => isMixed && c > r }));
   const describe = ({ rows, columns, w }, r, c) =>
     `${rows[r]} reads ${columns[c]} ${fixed(w[r][c], 3)}`;

@@ -1,30 +1,25 @@
 // Walk: one token through one layer and one head, step by step (steps.js), in guess mode with the
 // results covered.
 
-const guess = { isOn: false, uncovered: new Set() };
 let walked = 0;  // the step that Space has reached
 
 function showWalk(now) {
   const at = layerOf(now);
   const body = (step) => unlessLeftOut(() => stepBodies[step.name](at),
     (error) => [paragraph(error.message, "note")]);
-  return [make("p", {}, button("guess: cover the results (g)", cover, guess.isOn)),
-    div("steps", partOf("walk").models[now.model].steps.map((step, i) =>
+  return [make("p", {}, button("guess: cover the results (g)", cover, now.guessed !== null)),
+    ...partOf("walk").models[now.model].steps.map((step, i) =>
       stepFigure(i + 1, step.title, step.formula, body(step), step.forward,
-        guess.isOn && !guess.uncovered.has(i))))];
+        now.guessed !== null && !now.guessed.includes(i)))];
 }
 
-// In guess mode each result stays covered until Enter.
+// In guess mode (state.guessed is a list) each result stays covered until Enter.
 function cover() {
-  Object.assign(guess, { isOn: !guess.isOn, uncovered: new Set() });
-  redraw("walk");
-  say(guess.isOn ? "results are covered: Space goes on, Enter uncovers" : "results are shown");
+  setState({ guessed: state.guessed ? null : [] });
+  say(state.guessed ? "results are covered: Space goes on, Enter uncovers" : "results are shown");
 }
 
-function uncover() {
-  guess.uncovered.add(walked);
-  redraw("walk");
-}
+const uncover = () => state.guessed && setState({ guessed: [...state.guessed, walked] });
 
 function goOn(by) {
   const steps = document.querySelectorAll("#walk .step");

@@ -2,7 +2,7 @@
 // vectors that they move, without special tokens, or by whole words.
 //
 // A place is {model, layer, head}; layer L (one after the last) is the rollout through all layers.
-// Choices are {special: hide them, words: whole words, lengths: times the vector's length}.
+// Choices, in the state: {special: hide them, words: whole words, lengths: times those of vectors}.
 
 const isRollout = ({ model, layer }) => layer === data.models[model].layers;
 
