@@ -24,7 +24,8 @@ function showSteps({ steps, settings: { temperature, top_k: k, top_p: p, seed } 
         button(token, () => chooseWritten(i), i === written, { class: "written" }))),
     div("figure", title(`step ${written + 1}: ${step.token}`), paragraph(drawnSentence(step)),
       step.u === null ? null : div("box", cumulatedBar(step)),
-      makeTable("candidates", ["", "model's p", "after temperature", "drawn from", ""], rows),
+      div("box", makeTable("candidates",
+        ["", "model's p", "after temperature", "drawn from", ""], rows)),
       step.replayed === step.token ? null
         : paragraph(`Drawn again, the number leads to \u201c${step.replayed}\u201d.`, "note bad"),
       step.roads.map((road) => make("p", { class: "intro" }, "not taken: ",
@@ -64,8 +65,8 @@ function showBeams({ columns, finished, settings }) {
   return [
     paragraph(`${K} beams, length penalty ${settings.length_penalty}; grey: no text goes on from `
       + "there; beneath each token log p of the text so far", "made"), div("box", canvas),
-    makeTable("finished texts", ["", "log p", "score"], finished.map((one) =>
-      [one.tokens.join(" "), fixed(one.log_p, 3), fixed(one.score, 3)]))];
+    div("box", makeTable("finished texts", ["", "log p", "score"], finished.map((one) =>
+      [one.tokens.join(" "), fixed(one.log_p, 3), fixed(one.score, 3)])))];
 }
 
 views.tree = {
