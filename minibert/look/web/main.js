@@ -21,10 +21,7 @@ function setState(changes) {
     state.head = between(0, state.head, state.layer === model.layers ? 0 : model.heads - 1);
     state.token = between(0, state.token, model.tokens.length - 1);
   }
-  const read = document.elementFromPoint(innerWidth / 2, innerHeight / 2)?.closest("section");
-  const top = read?.getBoundingClientRect().top;
   drawn.forEach(redraw);
-  if (read) scrollBy(0, read.getBoundingClientRect().top - top);  // views above may be longer now
   for (const link of document.querySelectorAll("nav a")) {
     link.setAttribute("aria-current", link.hash === `#${state.view}`);
   }
