@@ -96,9 +96,9 @@ function drawCurve(pen, { run, i, chart, found }, { left, end, x, y }) {
 function drawLabelsApart(pen, { end, isNarrow }, labels) {
   labels.sort((a, b) => a.at - b.at);
   labels.forEach((one, i) => { if (i) one.at = Math.max(one.at, labels[i - 1].at + 15); });
-  for (let i = labels.length - 1, most = CURVE_BOTTOM; i >= 0; most = labels[i].at - 15, i -= 1) {
-    labels[i].at = Math.min(labels[i].at, most);
-  }
+  labels.reverse().forEach((one, i) => {
+    one.at = Math.min(one.at, i ? labels[i - 1].at - 15 : CURVE_BOTTOM);
+  });
   for (const { text, at, ink } of labels) {
     if (isNarrow) write(pen, text, end - 2, at - 3, ink, "right", true);
     else write(pen, text, end + 8, at + 4, ink, "left", true);

@@ -11,7 +11,7 @@ function drawScatter(canvas, points, extent, width, named = null) {
     [along(x, extent[0], width), height - along(y, extent[1], height)]);
   frame(pen, colour("rule"), 1, 1, width - 2, height - 2);
   points.forEach(({ ink, shape, isChosen }, i) =>
-    drawMark(pen, colour(ink), ...canvas.points[i], isChosen ? 7 : 5, shape));
+    drawMark(pen, colour(ink), ...canvas.points[i], isChosen ? 6 : 4, shape));
   const fonts = points.map(({ isChosen }) => sans(12, isChosen ? "bold" : ""));
   const labels = points.map(({ label }, i) => {
     pen.font = fonts[i];
@@ -23,8 +23,7 @@ function drawScatter(canvas, points, extent, width, named = null) {
   for (const i of shown) {
     const { text, left, y } = labels[i], { isChosen, weight } = points[i];
     pen.font = fonts[i];
-    write(pen, text, left, y + 4, colour(isChosen ? "accent" : weight ? "ink" : "soft"), "left",
-      true);
+    write(pen, text, left, y + 4, colour(isChosen ? "accent" : weight ? "ink" : "soft"));
   }
   return shown;
 }
