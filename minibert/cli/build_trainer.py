@@ -66,7 +66,8 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
     elif architecture.name == "bart":
         objective = SpanCorruptionObjective(
             tokenizer, corpus.train_documents, corpus.held_out_documents, options.context,
-            options.batch, options.settings.seed, n_held_out=_n_held_out(options, corpus))
+            options.batch, options.settings.seed, n_held_out=_n_held_out(options, corpus),
+            mlm_probability=options.mlm_probability)
         samples = FilledSpans(objective, tokenizer)
     else:
         objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts,

@@ -148,12 +148,12 @@ def check_combination(model: str, given: Mapping[str, object]) -> None:
 
 def options_of_others(model: str) -> dict[str, str]:
     """{name: other model} of the options that `model` does not have, which another one has."""
+    of_training = {"bert": {"no_next_sentence", "mlm_probability", "dupe_factor", "film"},
+                   "gpt": {"film"}, "bart": {"mlm_probability"}}
     options = {one.name: {option.name for option in option_fields(one.config_class)}
-               for one in PRETRAINED_HERE}
-    options["bert"] |= {"no_next_sentence", "mlm_probability", "dupe_factor", "film"}
-    options["gpt"] |= {"film"}
+               | of_training[one.name] for one in PRETRAINED_HERE}
     own = set().union(*options.values()) if model == "both" else options[model]
-    return {name: other for other, names in options.items() for name in names - own}
+    return {name: other for other, names in reversed(options.items()) for name in names - own}
 
 
 # Of a run with --from: a window may be shorter than the model's positions; nothing is drawn.

@@ -44,9 +44,12 @@ from minibert.training.trainer import Trainer
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}  # rows that are counted
 STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 3000, "elmo": 2000,
          "gpt": 1000, "bert": 1450, "bert-no-nsp": 1450, "bert-dynamic": 1450,
-         "bert-static": 1450, "bart": 1400}
-BERTS = {"bert": {}, "bert-no-nsp": {"no_next_sentence": True, "batch": 26}, "bert-dynamic": {},
-         "bert-static": {"dupe_factor": 10}}  # row: its options of `pretrain bert`
+         "bert-static": 1450, "bart": 2400}
+OPTIONS = {  # row: its options of `pretrain gpt`, `pretrain bert`, `pretrain bart`
+    "gpt": {}, "bert": {}, "bert-no-nsp": {"no_next_sentence": True, "batch": 26},
+    "bert-dynamic": {}, "bert-static": {"dupe_factor": 10},
+    "bart": {"batch": 16}}  # it learns by the number of updates more than by what each reads
+BERTS = tuple([row for row in OPTIONS if row.startswith("bert")])
 FEW_DOCUMENTS = 155  # read 40 times in the steps above
 BERT_INTERMEDIATE_SIZE = 220  # less than 4 C: BERT's heads have parameters that GPT's has not
 
@@ -64,15 +67,15 @@ def road_trainer(row: str, corpus: Corpus, tokenizer: BertTokenizer, seed: int,
                  report: SilentReport) -> Trainer:
     """The trainer of a row, before any step; nothing is written."""
     steps, V = STEPS[row], tokenizer.vocab_size
-    given = {"corpus": "toy", "seed": seed, "steps": steps, "eval_every": 0, "film": 0}
-    if row in BERTS:
-        options = resolved("bert", given | BERTS[row])
-        config = replace(options.config, intermediate_size=BERT_INTERMEDIATE_SIZE)
+    if row in OPTIONS:
+        options = resolved(row.split("-")[0], {"corpus": "toy", "seed": seed, "steps": steps,
+                                               "eval_every": 0, "film": 0, **OPTIONS[row]})
+        if row in BERTS:
+            options = replace(options, config=replace(
+                options.config, intermediate_size=BERT_INTERMEDIATE_SIZE))
         if row in ("bert-dynamic", "bert-static"):
             corpus = replace(corpus, train_documents=corpus.train_documents[:FEW_DOCUMENTS])
-        return make_trainer(replace(options, config=config), corpus, report)
-    if row in ("gpt", "bart"):
-        return make_trainer(resolved(row, given), corpus, report)
+        return make_trainer(options, corpus, report)
     texts = (tokenizer, corpus.train_texts, corpus.held_out_texts)
     window = {"context": COMMON["context"], "batch_size": 16, "seed": seed}
     if row == "lstm":

@@ -31,7 +31,7 @@ from minibert.pretraining.sentence_pairs import N_SPECIAL, Segments, sample_segm
 from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
-from minibert.validate import whole_number
+from minibert.validate import number, whole_number
 
 SENTINEL = "<extra_id_"  # T5's name of the sentinels, without their number
 NOISE_SHARE, MEAN_LENGTH = 0.15, 3.0  # of the tokens; of a span, in tokens
@@ -61,14 +61,15 @@ def sentinel_ids(tokenizer: Tokenizer) -> np.ndarray:
     return np.array(ids)
 
 
-def draw_noise(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def draw_noise(shape: tuple[int, int], rng: np.random.Generator, share: float = NOISE_SHARE
+               ) -> np.ndarray:
     """Draw which tokens (B, T) are taken out, True: stretches of MEAN_LENGTH tokens on average,
-    geometrically distributed, that cover NOISE_SHARE of all tokens."""
+    geometrically distributed, that cover `share` of all tokens."""
     ends = 1 / MEAN_LENGTH
-    begins = ends * NOISE_SHARE / (1 - NOISE_SHARE)  # the chain's balance: 1 token in 17
+    begins = ends * share / (1 - share)  # the chain's balance: 1 token in 17 for 15 %
     draws = rng.random(shape)
     noise = np.empty(shape, bool)
-    noise[:, 0] = draws[:, 0] < NOISE_SHARE
+    noise[:, 0] = draws[:, 0] < share
     for t in range(1, shape[1]):
         noise[:, t] = draws[:, t] < np.where(noise[:, t - 1], 1 - ends, begins)
     return noise
@@ -93,18 +94,20 @@ class SpanCorruptionObjective(Seq2SeqObjective):
 
     Every epoch has one text from each sentence on, [CLS] text [SEP], and every batch new spans.
     train, held_out: documents, as sequences of sentences. context: the largest number of tokens.
-    n_held_out: the number of held-out examples (None: one for each sentence). Errors: InputError
-    where no example can be made, and for a tokenizer without sentinels.
+    n_held_out: the number of held-out examples (None: one for each sentence). mlm_probability: the
+    share of the training tokens that is taken out, at most 0.7; of the held-out ones it is always
+    15 %. Errors: InputError where no example can be made, and for a tokenizer without sentinels.
     """
 
     name = "bart"
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[Sequence[str]],
                  held_out: Sequence[Sequence[str]], context: int, batch_size: int, seed: int = 0,
-                 n_held_out: int | None = None):
+                 n_held_out: int | None = None, mlm_probability: float = NOISE_SHARE):
         self.tokenizer, self.sentinels = tokenizer, sentinel_ids(tokenizer)
         self.context = whole_number("context, for [CLS] text [SEP]", context, at_least=N_SPECIAL)
         self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
+        self.mlm_probability = number("mlm_probability", mlm_probability, above=0, at_most=0.7)
         if n_held_out is not None:
             whole_number("n_held_out", n_held_out, at_least=1)
         self.train = EncodedDocuments(tokenizer, train, "training")
@@ -122,14 +125,14 @@ class SpanCorruptionObjective(Seq2SeqObjective):
         parts = [self._epoch(int(epoch)).rows(index[epochs == epoch])
                  for epoch in np.unique(epochs)]
         return self._build(self.train, Segments.concatenate(parts),
-                           generator(self.seed, Purpose.MASKS, number))
+                           generator(self.seed, Purpose.MASKS, number), self.mlm_probability)
 
     def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
         """Yields all held-out examples, with the same spans every time."""
         for k, start in enumerate(range(0, len(self._held_out_segments), HELD_OUT_BATCH)):
             segments = self._held_out_segments.rows(slice(start, start + HELD_OUT_BATCH))
             yield self._build(self.held_out, segments,
-                              generator(self.seed, Purpose.HELD_OUT_MASKS, k))
+                              generator(self.seed, Purpose.HELD_OUT_MASKS, k), NOISE_SHARE)
 
     def describe(self) -> list[str]:
         """Returns facts about the training and held-out data, one a line."""
@@ -137,11 +140,11 @@ class SpanCorruptionObjective(Seq2SeqObjective):
         return [*lines, f"{self.n_per_epoch:,} texts an epoch, with fresh spans every time; "
                         f"{len(self._held_out_segments):,} held-out texts, always the same"]
 
-    def _build(self, documents: EncodedDocuments, segments: Segments, rng: np.random.Generator
-               ) -> Seq2SeqBatch:
+    def _build(self, documents: EncodedDocuments, segments: Segments, rng: np.random.Generator,
+               share: float) -> Seq2SeqBatch:
         tokenizer, texts, targets = self.tokenizer, [], []
         lengths = segments.a_length
-        noise = draw_noise((len(segments), int(lengths.max())), rng)
+        noise = draw_noise((len(segments), int(lengths.max())), rng, share)
         for start, length, taken_out in zip(segments.a_start, lengths, noise):
             ids = documents.ids[start:start + length].astype(np.int64)
             text, target = corrupt_spans(ids, taken_out[:length], self.sentinels,

@@ -39,6 +39,13 @@ def test_what_is_asked_of_bert(corpus):
     assert (config.pad_token_id, config.max_position_embeddings) == (0, 48)
 
 
+def test_what_is_asked_of_bart(corpus):
+    objective = made("bart", corpus, seed=5, mlm_probability=0.3).objective
+    assert (objective.seed, objective.batch_size, objective.context) == (5, 4, 48)
+    assert objective.mlm_probability == 0.3 and made("bart", corpus).objective.mlm_probability == (
+        0.15)
+
+
 def test_what_is_asked_of_gpt(corpus):
     trainer = made("gpt", corpus, seed=5)
     objective, config = trainer.objective, trainer.model.config

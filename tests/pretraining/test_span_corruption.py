@@ -83,6 +83,19 @@ def test_a_seventh_of_the_tokens_in_spans_of_three():
     np.testing.assert_allclose((lengths == 1).mean(), 1 / 3, atol=0.03)
 
 
+def test_the_share_taken_out_is_that_of_training_alone():
+    noise = draw_noise((4000, 60), np.random.default_rng(0), 0.4)
+    np.testing.assert_allclose(noise.mean(axis=0), 0.4, atol=0.04)
+    goes_on = noise[:, 1:] & noise[:, :-1]
+    np.testing.assert_allclose(goes_on.sum() / noise[:, :-1].sum(), 2 / 3, atol=0.02)
+    plain, often = objective(), objective(mlm_probability=0.6)
+    for one, other in zip(plain.held_out_batches(), often.held_out_batches(), strict=True):
+        np.testing.assert_array_equal(one.targets, other.targets)
+    targets = [sum(one.counts(one.batch(number))["tokens"] for number in range(20))
+               for one in (plain, often)]
+    assert targets[1] > 1.5 * targets[0]
+
+
 def test_a_batch_is_a_function_of_its_number_and_its_shards_are_the_batch():
     one, other = objective(), objective()
     other.batch(5)
@@ -149,7 +162,9 @@ def test_a_gap_of_one_word_is_a_word_and_then_the_end():
 @pytest.mark.parametrize("changes, message", [
     ({"tokenizer": BertTokenizer.from_words("abcde.")}, "has no sentinel <extra_id_0>"),
     ({"context": 2}, "context, for .CLS. text .SEP. = 2"), ({"batch_size": 0}, "batch_size = 0"),
-    ({"train": [[]]}, "the training text has no sentence"), ({"n_held_out": 0}, "n_held_out = 0")])
+    ({"train": [[]]}, "the training text has no sentence"), ({"n_held_out": 0}, "n_held_out = 0"),
+    ({"mlm_probability": 0.8}, "mlm_probability = 0.8"),
+    ({"mlm_probability": 0}, "mlm_probability = 0")])
 def test_examples_that_cannot_be_made(changes, message):
     with pytest.raises(InputError, match=message):
         objective(**changes)
