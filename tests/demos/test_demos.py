@@ -50,6 +50,7 @@ SMALL = {
     "27_few_labels": (["--steps", "20", "--documents", "200", "--labels", "16", "--epochs", "1",
                        "--test", "40"], "no classifier is better than the best possible one"),
     "28_in_context_learning": (["--steps", "150"], "never better than Bayes"),
+    "29_induction_heads": (["--steps", "30"], "one layer cannot copy what begins again"),
     "30_zero_shot": (["--gpt-steps", "60", "--bert-steps", "5", "--tune-steps", "3", "--documents",
                       "600", "--test", "60"], "no better than the exact posterior"),
     "31_entities_and_relations": (["--held-out", "80"], "is most often a character"),
