@@ -60,7 +60,8 @@ def new_gpt(layers: int, local: bool) -> mb.GPT2LMHeadModel:
     """
     model = mb.GPT2LMHeadModel(mb.GPT2Config(
         vocab_size=len(TOKENIZER), n_positions=T, n_embd=WIDTH, n_layer=layers, n_head=HEADS,
-        n_inner=1, embd_pdrop=0.0, resid_pdrop=0.0, attn_pdrop=0.0, initializer_range=WIDTH ** -0.5), 1)
+        n_inner=1, embd_pdrop=0.0, resid_pdrop=0.0, attn_pdrop=0.0,
+        initializer_range=WIDTH ** -0.5), 1)
     if local:
         angles = 2 * np.pi * np.arange(T)[:, None] / np.geomspace(3, 4 * T, WIDTH // 2)
         positions = model.transformer.embeddings.position_embeddings
