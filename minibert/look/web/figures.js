@@ -17,13 +17,9 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 // the cursor (arrow keys); a click or Enter calls lock(row, isMore, column), isMore: with Shift.
 function matrixFigure(name, matrix, describe = describeCell, lock = lockToken) {
   const tell = ([r, c]) => say(c === null ? matrix.rows[r] : describe(matrix, r, c));
-  const mousemove = (event) => {
+  const onCell = (act) => (event) => {
     const cell = cellAt(event, matrix);
-    if (cell) tell(cell);
-  };
-  const click = (event) => {
-    const cell = cellAt(event, matrix);
-    if (cell) lock(cell[0], event.shiftKey, cell[1]);
+    if (cell) act(cell, event);
   };
   const keydown = (event) => {
     const { rows, columns, at } = matrix;
@@ -38,8 +34,8 @@ function matrixFigure(name, matrix, describe = describeCell, lock = lockToken) {
     event.preventDefault();
     event.stopPropagation();
   };
-  const canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": name, mousemove, click,
-    keydown });
+  const canvas = make("canvas", { tabindex: "0", role: "img", "aria-label": name, keydown,
+    mousemove: onCell(tell), click: onCell(([r, c], event) => lock(r, event.shiftKey, c)) });
   drawMatrix(canvas, matrix);
   return div("figure", title(name), div("box", canvas));
 }

@@ -48,7 +48,7 @@ const stepFigure = (number, name, formula, body, source, isCovered = false) =>
 function layerOf({ model: m, layer: wanted, head, token }) {
   const model = data.models[m], layer = Math.min(wanted, model.layers - 1);
   const all = (name) => array(m, `blocks.${layer}.${name}`);
-  return { model, m, layer, head, token, all,
+  return { model, m, layer, head, token,
     has: (name) => hasArray(m, `blocks.${layer}.${name}`),
     own: (name) => slice(all(name), token),  // of the token
     ofHead: (name, t = token) => slice(all(`attn.${name}`), t, head),
