@@ -47,14 +47,16 @@ const bars = (rows, kind = "") => div(`bars ${kind}`, rows.flatMap(([label, x, f
   return [make("bdi", {}, label), make("span", { class: "number" }, x), bar];
 }));
 
-// Puts other elements into a place; what has the focus or is scrolled there stays so.
-function refill(place, ...children) {
+// Notes what has the focus and what is scrolled in a place; the function that it returns does the
+// same to the elements that have replaced those.
+function remember(place) {
   const parts = () => [...place.querySelectorAll("[tabindex], button, select, input, .box")];
   const before = parts(), focused = before.indexOf(document.activeElement);
   const scrolled = before.map((one) => one.scrollLeft);
-  place.replaceChildren(...children.filter((child) => child !== null));
-  parts().forEach((one, i) => { if (scrolled[i]) one.scrollLeft = scrolled[i]; });
-  parts()[focused]?.focus({ preventScroll: true });
+  return () => {
+    parts().forEach((one, i) => { if (scrolled[i]) one.scrollLeft = scrolled[i]; });
+    parts()[focused]?.focus({ preventScroll: true });
+  };
 }
 
 // The line at the bottom of the page, which screen readers read aloud.

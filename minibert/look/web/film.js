@@ -44,9 +44,11 @@ function makeFilm(run, goTo) {
     head.textContent = `${name}: film, step ${step}`;
     slider.value = now;
     slider.setAttribute("aria-valuetext", `step ${step}`);
-    refill(thumbs, thumbGrid(`${name}: one picture for each head`, heads, range(layers).map(
+    const restore = remember(element);
+    thumbs.replaceChildren(thumbGrid(`${name}: one picture for each head`, heads, range(layers).map(
       (layer) => [`layer ${layer}`, range(heads).map((h) => thumb(layer, h))])));
-    refill(large, matrixFigure(attended, matrixOf(...chosen), describeCell, () => {}));
+    large.replaceChildren(matrixFigure(attended, matrixOf(...chosen), describeCell, () => {}));
+    restore();
     named ??= drawWords(frames - 1);  // as in the last frame: no name comes or goes
     drawWords(now);
     map.setAttribute("aria-label", `${film.words.length} words at step ${step}`);

@@ -21,7 +21,9 @@ function setState(changes) {
     state.head = between(0, state.head, state.layer === model.layers ? 0 : model.heads - 1);
     state.token = between(0, state.token, model.tokens.length - 1);
   }
+  const restores = drawn.map((name) => remember(liveOf(name)));
   drawn.forEach(redraw);
+  restores.forEach((restore) => restore());
   for (const link of document.querySelectorAll("nav a")) {
     link.setAttribute("aria-current", link.hash === `#${state.view}`);
   }
@@ -32,7 +34,9 @@ function redraw(name) {
   const { places, show } = views[name];
   try {
     const elements = show?.(state);
-    if (elements) refill(liveOf(name), places ? placeChoosers(places) : null, ...elements);
+    if (!elements) return;
+    liveOf(name).replaceChildren(...[places ? placeChoosers(places) : null, ...elements]
+      .filter((one) => one !== null));
   } catch (error) {
     warn(liveOf(name), error);
   }
