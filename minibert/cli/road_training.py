@@ -43,7 +43,7 @@ from minibert.training.trainer import Trainer
 
 ORDERS = {"unigram": 1, "bigram": 2, "trigram": 3}  # rows that are counted
 STEPS = {"cbow": 4000, "skipgram": 4000, "glove": 4000, "lstm": 3000, "elmo": 2000,
-         "gpt": 1000, "bert": 1450, "bert-no-nsp": 1450, "bert-dynamic": 1450,
+         "gpt": 2000, "bert": 1450, "bert-no-nsp": 1450, "bert-dynamic": 1450,
          "bert-static": 1450, "bart": 2300}
 OPTIONS = {  # row: its options of `pretrain gpt`, `pretrain bert`, `pretrain bart`
     "gpt": {}, "bert": {}, "bert-no-nsp": {"no_next_sentence": True, "batch": 26},
