@@ -1,7 +1,9 @@
 // Heads: a small picture of each head, one of them large, and what the chosen tokens read there.
 
+const hasEffects = data.models.some((_, m) => hasArray(m, "causes.zero"));
 const HEAD_SWITCHES = [["s", "special", "hide special tokens"], ["w", "words", "whole words"],
-  ["v", "lengths", "times the vector\u2019s length"], ["e", "byEffect", "sort by effect"]];
+  ["v", "lengths", "times the vector\u2019s length"],
+  ...(hasEffects ? [["e", "byEffect", "sort by effect"]] : [])];
 let smallPictures = { of: "", canvases: new Map() };  // kept while the choices stay
 
 const placeOf = ({ model, layer, head }) => ({ model, layer, head });
