@@ -23,6 +23,11 @@ def test_cooccurrences_equal_their_definition():
     assert (cells.values > 0).all()
 
 
+def test_first_values_are_drawn_as_gloves_program_draws_them():
+    for array in GloVe(GloVeConfig(400, 8), 1).state_dict().values():
+        assert 0.9 * 0.5 / 8 < array.max() <= 0.5 / 8 and -0.5 / 8 <= array.min() < -0.9 * 0.5 / 8
+
+
 def test_the_loss_is_equation_8():
     model = GloVe(GloVeConfig(V, 6, x_max=10.0), 1)
     cells = np.random.default_rng(0).integers(0, V, (7, 2))
