@@ -5,18 +5,23 @@
 Dai & Le 2015, "Semi-supervised Sequence Learning", section 2: an LSTM is first trained to predict
 the next word of text without labels, and its weights are the start of the classifier that is
 trained with labels. Here the classifier decides whether the character of a toy story is glad or
-sad, with 50, 200 and 1,000 labels, from fresh weights and from the language model's. Both have the
-same examples, the same steps and the same two learning rates, chosen on a dev set.
+sad, with 50, 200 and 1,000 labels, from fresh weights and from the language model's, beside a BERT
+of the same width that was pre-trained on the same text. All have the same examples and steps, and
+two learning rates each, chosen on a dev set.
 """
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
 
 import minibert as mb
 from minibert.ancestors.lstm import LSTMConfig, LSTMLanguageModel, LSTMObjective
 from minibert.autograd.fused.threads import set_blas_threads
+from minibert.cli.build_trainer import make_trainer
+from minibert.cli.pretrain_options import resolved
 from minibert.data.corpora import toy_corpus
+from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
@@ -28,7 +33,7 @@ from minibert.nn.module import Module
 from minibert.toy_world.grammar import ToyWorld
 from minibert.training.machine import keep_freed_memory
 
-RATES = (3e-3, 1e-2)
+RATES = {"LSTM": (3e-3, 1e-2), "BERT": (1e-3, 3e-3)}
 CONTEXT = 48
 
 
@@ -53,18 +58,15 @@ def settings(steps: int, lr: float, seed: int) -> mb.TrainingSettings:
                                betas=(0.9, 0.98), eval_every=0, seed=seed)
 
 
-def fine_tuned(start: dict | None, config: LSTMConfig, task, train: list, dev: list, steps: int,
-               seed: int) -> LSTMClassifier:
-    """Returns the better one on `dev` of a classifier for each learning rate; `start`: the weights
-    of a language model, or None for fresh ones."""
+def fine_tuned(fresh: Callable[[], Module], rates: tuple[float, ...], task, train: list, dev: list,
+               steps: int) -> Module:
+    """Returns the better one on `dev` of a classifier for each learning rate; `fresh` makes one
+    that is not trained yet."""
     best = None
-    for lr in RATES:
-        encoder = LSTMLanguageModel(config, rng=seed)
-        if start is not None:
-            encoder.load_state_dict(start)
-        model = LSTMClassifier(encoder, len(task.labels))
-        trainer = mb.Trainer(model, FineTuningObjective(task, train, dev, 16, seed),
-                             settings(steps, lr, seed))
+    for lr in rates:
+        model = fresh()
+        trainer = mb.Trainer(model, FineTuningObjective(task, train, dev, 16, 1),
+                             settings(steps, lr, 1))
         trainer.run()
         if best is None or trainer.held_out["accuracy"] > best[0]:
             best = trainer.held_out["accuracy"], model
@@ -74,6 +76,7 @@ def fine_tuned(start: dict | None, config: LSTMConfig, task, train: list, dev: l
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=800, help="of the language model")
+    parser.add_argument("--bert-steps", type=int, default=300)
     parser.add_argument("--labels", type=int, nargs="+", default=[50, 200, 1000])
     parser.add_argument("--epochs", type=int, default=0, help="of the classifier (0: by labels)")
     parser.add_argument("--documents", type=int, default=8000, help="of the training text")
@@ -91,10 +94,31 @@ def main(argv: list[str] | None = None) -> None:
         settings(arguments.steps, 1e-2, 1))
     trainer.run()
     print(f"LSTM language model: {arguments.steps} steps in {trainer.seconds:.0f} s, held out "
-          f"{trainer.held_out['loss']:.3f} nats a word\n")
+          f"{trainer.held_out['loss']:.3f} nats a word")
+    trainer = make_trainer(resolved("bert", {"steps": arguments.bert_steps, "eval_every": 0,
+                                             "workers": 1, "seed": 1}), corpus)
+    trainer.run()
+    bert, reads = trainer.model, trainer.objective.tokenizer
+    print(f"BERT: {arguments.bert_steps} steps in {trainer.seconds:.0f} s, held out "
+          f"{trainer.held_out['mlm_loss']:.3f} nats a masked word\n")
 
     mood = Mood(ToyStories(ToyWorld(), corpus.train_documents))
     task = mood.task(Reading(tokenizer, CONTEXT, left_to_right=True))
+    bert_task = mood.task(Reading(reads, CONTEXT))
+
+    def fresh_lstm() -> LSTMClassifier:
+        return LSTMClassifier(LSTMLanguageModel(config, rng=1), len(task.labels))
+
+    def pretrained_lstm() -> LSTMClassifier:
+        model = fresh_lstm()
+        model.encoder.load_state_dict(language_model.state_dict())
+        return model
+
+    def pretrained_bert() -> mb.BertForSequenceClassification:
+        model = fresh_model(bert_task, bert.config, 1)
+        model.bert.load_state_dict(bert.bert.state_dict())
+        return model
+
     most = max(arguments.labels)
     examples = mood.draw(most + 200 + arguments.test, np.random.default_rng(2))
     train, dev, test = examples[:most], examples[most:most + 200], examples[most + 200:]
@@ -103,11 +127,13 @@ def main(argv: list[str] | None = None) -> None:
     print(f"Glad or sad? Per cent right of {len(test)} stories; best possible {best:.1%}")
     accuracy = {}
     for count in arguments.labels:
-        for name, start in (("fresh weights", None),
-                            ("language model", language_model.state_dict())):
-            steps = -(-count // 16) * (arguments.epochs or (20 if count <= 200 else 6))
-            model = fine_tuned(start, config, task, train[:count], dev, steps, seed=1)
-            found = task.compute_metrics(test, predict(task, model, test))["accuracy"]
+        steps = -(-count // 16) * (arguments.epochs or (20 if count <= 200 else 6))
+        for name, fresh, rates, its_task in (
+                ("fresh weights", fresh_lstm, RATES["LSTM"], task),
+                ("language model", pretrained_lstm, RATES["LSTM"], task),
+                ("BERT", pretrained_bert, RATES["BERT"], bert_task)):
+            model = fine_tuned(fresh, rates, its_task, train[:count], dev, steps)
+            found = its_task.compute_metrics(test, predict(its_task, model, test))["accuracy"]
             accuracy[count, name] = found
             print(f"   {count:5,} labels, {name:15s}{found:7.1%}")
 
@@ -118,10 +144,13 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.steps >= 500:
         few, many = sorted(arguments.labels)[-2:]
         better = (f"\nWith {few:,} labels and more the language model's weights are the better "
-                  f"start, with {few:,} better than fresh\nones with {many:,}.")
+                  f"start, with {few:,} better than fresh\nones with {many:,}. With {many:,} both pre-trained models are "
+                  "ahead of fresh weights.")
         if any(accuracy[count, "language model"] <= accuracy[count, "fresh weights"]
                for count in (few, many)):
             raise SystemExit("the language model's weights are not the better start")
+        if accuracy[many, "BERT"] <= accuracy[many, "fresh weights"]:
+            raise SystemExit("BERT's weights are not the better start")
         if accuracy[few, "language model"] <= accuracy[many, "fresh weights"]:
             raise SystemExit(f"{few} labels are not worth more than {many} from fresh weights")
     print("\nThe sentence of the story: what is learned from text without labels need not be "
