@@ -144,8 +144,8 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.steps >= 500:
         few, many = sorted(arguments.labels)[-2:]
         better = (f"\nWith {few:,} labels and more the language model's weights are the better "
-                  f"start, with {few:,} better than fresh\nones with {many:,}. With {many:,} both pre-trained models are "
-                  "ahead of fresh weights.")
+                  f"start, with {few:,} better than fresh\nones with {many:,}. With {many:,} both "
+                  "pre-trained models are ahead of fresh weights.")
         if any(accuracy[count, "language model"] <= accuracy[count, "fresh weights"]
                for count in (few, many)):
             raise SystemExit("the language model's weights are not the better start")
