@@ -18,9 +18,9 @@ TABLES = {
         "both": {"film": 24, "lr": 6e-3, "min_lr": 0.0, "schedule": "linear",
                  "betas": (0.9, 0.98), "initializer_range": 0.1,
                  "threads": 1},  # a second one hardly pays at this size
-        "bert": {"optimizer": "muon", "steps": 3000, "batch": 32, "warmup": 100,
+        "bert": {"optimizer": "muon", "steps": 2600, "batch": 32, "warmup": 100,
                  "mlm_probability": 0.25},
-        "gpt": {"steps": 1000, "batch": 16, "warmup": 50},
+        "gpt": {"steps": 900, "batch": 16, "warmup": 50},
         # one layer on each side: not more parameters than GPT's two
         "bart": {"optimizer": "muon", "steps": 2400, "batch": 32, "warmup": 100, "layers": 1,
                  "width": 56, "film": 0},
