@@ -1,8 +1,7 @@
 """The sense of an ambiguous word, from its vector.
 
-A bank is in the river or in the town; which one is hidden in the world's state. Two classifiers of
-the vectors, each with labelled occurrences of each sense of the word, decide the sense of others,
-as many of each sense:
+Which bank it is, the river's or the town's, is hidden in the world's state. Two classifiers of the
+vectors, with labelled occurrences of each sense, decide others, as many of each sense:
 
 - nearest: the nearer average of NEAREST occurrences of each sense (Euclidean distance);
 - linear: the nearer average of LINEAR occurrences, by the distance in which the vectors of one
@@ -104,11 +103,8 @@ class WordSenses:
     def is_static(self, model) -> bool:
         """Whether the vectors of each word are equal to the bit in all its occurrences."""
         vectors = occurrence_vectors(model, self.decided)
-        for word in self.words:
-            of_word = vectors[[o.word == word for o in self.decided]]
-            if (of_word != of_word[0]).any():
-                return False
-        return True
+        of_words = [vectors[[o.word == word for o in self.decided]] for word in self.words]
+        return all([(of_word == of_word[0]).all() for of_word in of_words])
 
     def bounds(self) -> tuple[float, float]:
         """The share of right decisions of the exact posteriors: from the left side and the word
