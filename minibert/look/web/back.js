@@ -38,7 +38,7 @@ function passBody({ model, layer, token, own }, step) {
   const norms = own("grad_norms");
   const rows = PASS.map(([name, i, how, of]) => {
     const { file, line } = step(of).backward;
-    return [name, norms[i].toExponential(3), how, `${file}:${line}`];
+    return [name, scientific(norms[i]), how, `${file}:${line}`];
   });
   return [makeTable(`${model.tokens[token]} in layer ${layer}: length of the derivative`,
     ["of", "length", "by", "line"], rows)];
@@ -51,8 +51,8 @@ function softmaxBody(at) {
   const [a, da, stored] = ["hook_pattern", "hook_pattern.grad", "hook_attn_scores.grad"]
     .map(at.row), mean = dot(a, da);
   const rows = visible(at).map((k) => [at.model.tokens[k], a[k],
-    ...[da[k], a[k] * (da[k] - mean), stored[k]].map((x) => x.toExponential(3))]);
-  return [makeTable(`\u03a3 a da = ${mean.toExponential(3)}`,
+    ...[da[k], a[k] * (da[k] - mean), stored[k]].map((x) => scientific(x))]);
+  return [makeTable(`\u03a3 a da = ${scientific(mean)}`,
     ["key", "a", "da", "a (da \u2212 \u03a3 a da)", "ds of the engine"], rows)];
 }
 

@@ -20,11 +20,12 @@ function softmax(numbers) {
   return powers.map((x) => x / total);
 }
 
-const withMinus = (text) => text.replace("-", "\u2212");
+const withMinus = (text) => text.replaceAll("-", "\u2212");
 const fixed = (x, digits = 2) => withMinus(x.toFixed(digits));
 const exact = (x) => withMinus(String(Number(x.toPrecision(9))));
-const readable = (x) => withMinus(x === 0 || (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5)
-  ? String(+x.toPrecision(4)) : x.toExponential(2));
+const scientific = (x, digits = 3) => withMinus(x.toExponential(digits));
+const readable = (x) => (x === 0 || (Math.abs(x) >= 0.001 && Math.abs(x) < 1e5)
+  ? withMinus(String(+x.toPrecision(4))) : scientific(x, 2));
 const grouped = (n) => n.toLocaleString("en");
 
 // The beginning of a long text.
