@@ -6,12 +6,13 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.finetuning.metrics import spearman
-from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients, patch,
-                                  replace_words, run_with_edits, target_value)
+from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients,
+                                  mean_of_heads, patch, replace_words, run_with_edits,
+                                  target_value)
 from minibert.look.data import add_array, add_view, table
 from minibert.look.heads import rollout
 from minibert.look.subject import Subject, top_outputs
-from minibert.look.truth import words_that_matter
+from minibert.look.truth import held_out_inputs, words_that_matter
 from minibert.toy_world.oracle import Oracle
 
 SITES = {"resid_pre": "stream", "attn_out": "attention", "mlp_out": "MLP"}  # their names in words
@@ -36,7 +37,7 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
                 "target": subject.target.indices}  # as the functions of causes.py take it
         part = {"value": target_value(**text), "notes": []}
         try:
-            tables.append(add_removed(data, m, subject.name, text, quick))
+            tables.append(add_removed(data, m, subject, text, oracle, quick))
         except InputError as reason:  # a model that reads one text at a time
             parts.append({"note": f"{subject.name}: no causes. {reason}."})
             continue
@@ -75,8 +76,10 @@ def interventions(subject: Subject, quick: bool) -> int:
     return removed + patched + T + 3 * (T + (STEPS // 4 if quick else STEPS))
 
 
-def add_removed(data: dict, m: int, name: str, text: dict, quick: bool) -> dict:
-    """Heads and branches removed; the table of the strongest."""
+def add_removed(data: dict, m: int, subject: Subject, text: dict, oracle: Oracle | None,
+                quick: bool) -> dict:
+    """Heads and branches removed; the table of the strongest. The means are those over held-out
+    texts where there is an oracle's world to take them from, else over this text."""
     zero, branches = ablate(**text), ablate_branches(**text)  # (L, H), (L, 2)
     add_array(data, m, "causes.zero", np.hstack([zero, branches]), "layer part")
     head = ["part", "zeros"]
@@ -84,14 +87,18 @@ def add_removed(data: dict, m: int, name: str, text: dict, quick: bool) -> dict:
     rows += [[f"layer {i} {('attention', 'MLP')[b]}", signed(branches[i, b])]
              for i, b in np.ndindex(branches.shape)]
     if not quick:
-        mean = ablate(how="mean", **text)
+        how = "mean"
+        if oracle is not None:
+            inputs = held_out_inputs(subject)
+            how = mean_of_heads(subject.model, inputs.pop("input_ids"), **inputs)
+        mean = ablate(how=how, **text)
         add_array(data, m, "causes.mean", mean, "layer head")
-        head.append("its mean over the text")
+        head.append(f"its mean over {'the text' if oracle is None else 'held-out texts'}")
         means = [*map(signed, mean.ravel()), *[""] * branches.size]
         rows = [[*row, cell] for row, cell in zip(rows, means)]
     rows = sorted(rows, key=lambda row: -abs(float(row[1])))[:STRONGEST]
-    return table(f"{name}: the change of the logit when a part is replaced (the {len(rows)} "
-                 "strongest)", head, rows)
+    return table(f"{subject.name}: the change of the logit when a part is replaced (the "
+                 f"{len(rows)} strongest)", head, rows)
 
 
 def add_patched(data: dict, m: int, subject: Subject, text: dict, part: dict, sites: list[str]

@@ -121,8 +121,7 @@ class Subject:
 
     def inputs(self) -> dict[str, np.ndarray]:
         """The arguments of the model besides the ids."""
-        has_segments = self.tokenizer.has_segments and not self.causal
-        return {"token_type_ids": np.array([self.types])} if has_segments else {}
+        return {"token_type_ids": np.array([self.types])} if any(self.types) else {}
 
 
 def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str,
@@ -172,6 +171,8 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
         shift, text = len(text) + 1, f"{text} {pair}"
         second = [(id, start + shift, end + shift) for id, start, end in second]
     framed, types = reading.framed(first, second)  # pieces, and the ids of special tokens
+    has_segments = tokenizer.has_segments and getattr(model.config, "type_vocab_size", 0) > 1
+    types = types if has_segments else [0] * len(framed)
     ids = [one if isinstance(one, int) else one[0] for one in framed]
     spans = [None if isinstance(one, int) else one[1:] for one in framed]
     most = min(LONGEST, positions)

@@ -1,16 +1,20 @@
-"""The toy world's exact answers beside a model's: words, topics, and which words matter."""
+"""The toy world's exact answers beside a model's: words, topics, which words matter; and its texts.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from minibert.data.corpora import toy_corpus
 from minibert.errors import InputError
+from minibert.finetuning.encoding import Reading, Window, batch_of
 from minibert.look.subject import Subject
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
 from minibert.toy_world.oracle import Oracle
 
+HELD_OUT_DOCUMENTS = 64  # whose beginnings means are taken over
 LARGEST_VOCABULARY = 1000  # of a tokenizer that was trained on the toy world's text
 
 
@@ -22,6 +26,20 @@ def find_oracle(tokenizer: Tokenizer) -> Oracle | None:
     if not set(world.words) <= set(tokenizer.vocab):
         return None
     return Oracle(world, tokenizer)
+
+
+def held_out_inputs(subject: Subject) -> dict[str, np.ndarray]:
+    """The model's inputs for the first two sentences of each of HELD_OUT_DOCUMENTS, which no run of
+    `pretrain` was trained on; one of a single sentence is left out."""
+    documents = toy_corpus(n_documents=1).held_out_documents[:HELD_OUT_DOCUMENTS]
+    starts = [sentences[:2] for sentences in documents if len(sentences) > 1]
+    reading = Reading(subject.tokenizer, max(subject.model.config.context_length, 5),
+                      left_to_right=subject.causal)
+    if subject.causal:
+        rows = [reading.framed(reading.ids(" ".join(start))[:reading.room(1)]) for start in starts]
+    else:
+        rows = [reading.pair(*start)[:2] for start in starts]
+    return batch_of(reading, [Window(i, *row) for i, row in enumerate(rows)], None).inputs()
 
 
 def next_words(oracle: Oracle, subject: Subject) -> np.ndarray:

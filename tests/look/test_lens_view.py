@@ -5,12 +5,16 @@ import pytest
 from tests.look.small_pages import SPECIALS, array_in, bert, data_of, gpt, tokenizer
 
 import minibert as mb
+from minibert.data.corpora import toy_corpus
 from minibert.errors import InputError
 from minibert.generation.sampling import probabilities
+from minibert.look.causes import mean_of_heads
+from minibert.look.causes_view import add_causes
 from minibert.look.data import encoded, find_view
 from minibert.look.lens import add_lens
 from minibert.look.subject import make_subject
-from minibert.look.truth import find_oracle, next_words, topics, words_that_matter
+from minibert.look.truth import (find_oracle, held_out_inputs, next_words, topics,
+                                 words_that_matter)
 from minibert.toy_world.grammar import ToyWorld
 
 TEXT = "near the muddy bank lies the"
@@ -135,3 +139,28 @@ def test_what_a_word_of_a_pair_adds_is_found_by_masking_it(oracle, reader):
 def test_the_topic_of_a_bank_is_known_from_its_quality(oracle, writer):
     found = topics(oracle, writer)
     assert np.allclose(found[1], 0.25) and np.allclose(found[4], [1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("kind", ["writer", "reader"])
+def test_a_heads_mean_is_over_the_held_out_part_where_there_is_a_world(kind, request, words, oracle):
+    subject = request.getfixturevalue(kind)
+    corpus = toy_corpus(10)  # as pretrain reads it, but for the training part
+    inputs = held_out_inputs(subject)
+    held_out = {" ".join(sentences[:2]) for sentences in corpus.held_out_documents}
+    rows = [[words.convert_ids_to_tokens(int(i)) for i, kept in zip(*row) if kept]
+            for row in zip(inputs["input_ids"], inputs["attention_mask"])]
+    assert len(rows) > 50
+    for row in rows:
+        assert " ".join([token for token in row if token not in SPECIALS]) in held_out
+        assert row.count("[SEP]") == (1 if kind == "writer" else 2)
+    if kind == "reader":
+        assert inputs["token_type_ids"].any()
+    data = data_of(add_causes, subject.model, words, TEXT, oracle, False)
+    ids = data["models"][0]["ids"]
+    means = mean_of_heads(subject.model, inputs.pop("input_ids"), **inputs)
+    target = data["models"][0]["target"]
+    expected = mb.ablate(subject.model, ids, "all", means,
+                         target=(target["position"], target["id"]))
+    np.testing.assert_allclose(array_in(encoded(data), "m0.causes.mean"), expected, atol=1e-5)
+    [table] = [one for one in find_view(data, "causes")["tables"] if "replaced" in one["caption"]]
+    assert table["rows"][0][-1] == "its mean over held-out texts"

@@ -21,6 +21,15 @@ def make_gpt_classifier():
         vocab_size=len(WORDS), n_embd=12, n_layer=1, n_head=2, n_positions=20), rng=2)
 
 
+def make_other(cls, **options):
+    """A small model that takes its segments and positions otherwise than BERT."""
+    sizes = {"vocab_size": len(WORDS), "max_position_embeddings": 20, **options}
+    return cls(cls.config_class(**sizes), rng=4)
+
+
+ROBERTA = {"hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+           "intermediate_size": 20, "pad_token_id": 0, "type_vocab_size": 2}
+DISTILBERT = {"dim": 12, "n_layers": 2, "n_heads": 2, "hidden_dim": 20}
 MODELS = {
     "bert": lambda: bert(WORDS), "gpt": lambda: gpt(WORDS),
     "norm first, relu": lambda: bert(WORDS, norm_first=True, hidden_act="relu"),
@@ -29,7 +38,12 @@ MODELS = {
     "tags": lambda: bert(WORDS, mb.BertForTokenClassification, num_labels=4),
     "answer": lambda: bert(WORDS, mb.BertForQuestionAnswering),
     "pair": lambda: bert(WORDS, mb.BertForNextSentencePrediction),
-    "gpt's classes": make_gpt_classifier}
+    "gpt's classes": make_gpt_classifier,
+    "roberta": lambda: make_other(mb.RobertaForMaskedLM, **ROBERTA),
+    "roberta's classes": lambda: make_other(mb.RobertaForSequenceClassification, **ROBERTA),
+    "distilbert": lambda: make_other(mb.DistilBertForMaskedLM, **DISTILBERT),
+    "distilbert's classes": lambda: make_other(mb.DistilBertForSequenceClassification,
+                                               **DISTILBERT)}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -45,7 +59,7 @@ def test_javascript_computes_what_numpy_computes(browser, name, tmp_path):
     L, H = data["models"][0]["layers"], data["models"][0]["heads"]
     cases = []
     for _ in range(6):
-        ids = [id if added else int(rng.integers(5, len(WORDS)))
+        ids = [id if added else int(rng.integers(0, len(WORDS)))
                for id, added in zip(subject.ids, subject.special)]
         cut = [f"{layer}/{head}" for layer in range(L) for head in range(H) if rng.random() < 0.3]
         cases.append((ids, cut))

@@ -1,5 +1,6 @@
-// The forward of a BERT or a GPT-2, from the weights in the page: the formulas of nn/ and models/
-// in double precision. A matrix is an array of rows; activations have TransformerLens's names.
+// The forward of a BERT (RoBERTa, DistilBERT) or a GPT-2, from the weights in the page: the
+// formulas of nn/ and models/ in double precision. A matrix is an array of rows; activations have
+// TransformerLens's names.
 
 const add = (a, b) => a.map((row, t) => Float64Array.from(row, (x, i) => x + b[t][i]));
 
@@ -28,6 +29,7 @@ const ACTIVATIONS = {
   gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
   gelu_new: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
   relu: (x) => Math.max(x, 0),
+  tanh: Math.tanh,
 };
 ACTIVATIONS.gelu_pytorch_tanh = ACTIVATIONS.gelu_new;
 
@@ -35,9 +37,8 @@ ACTIVATIONS.gelu_pytorch_tanh = ACTIVATIONS.gelu_new;
 // position (for an answer: of all positions). `cut` holds heads, "layer/head", whose mixture is set
 // to zero before W_O. look/live.py says what stands in data.models[m].live.
 function runModel(m, ids, cut = new Set()) {
-  const { heads: H, layers, norm_first: normFirst, causal, types, width } = data.models[m];
-  const { activation, eps, classifier } = data.models[m].live;
-  const activate = ACTIVATIONS[activation], D = width / H, activations = {};
+  const { heads: H, layers, norm_first: normFirst, causal, types, width, live } = data.models[m];
+  const activate = ACTIVATIONS[live.activation], D = width / H, activations = {};
   const values = (name) => array(m, `weights.${name}`).values;
   const table = (name) => rowsOf(array(m, `weights.${name}`));
   const apply = (name, x) => linear(x, table(`${name}.weight`),
@@ -46,7 +47,7 @@ function runModel(m, ids, cut = new Set()) {
     for (const [name, x] of Object.entries(found)) activations[`${place}hook_${name}`] = x;
   };
   const norm = (name, x, place) => {
-    const found = layerNorm(x, values(`${name}.weight`), values(`${name}.bias`), eps);
+    const found = layerNorm(x, values(`${name}.weight`), values(`${name}.bias`), live.eps);
     if (place) keep(`${place}.`, found);
     return found.normalized;
   };
@@ -90,30 +91,29 @@ function runModel(m, ids, cut = new Set()) {
   }
 
   const pick = (name, rows) => rows.map((row) => table(`embeddings.${name}.weight`)[row]);
-  const embed = pick("word_embeddings", ids);
-  const position = pick("position_embeddings", range(ids.length));
+  let next = live.first_position;  // RoBERTa's padding, the id before it, does not count
+  const positions = ids.map((id) => (id === live.first_position - 1 ? id : next++));
+  const embed = pick("word_embeddings", ids), position = pick("position_embeddings", positions);
   keep("", { embed, pos_embed: position });
   let x = add(embed, position);
-  if (!causal) {
-    const segment = pick("token_type_embeddings", types);
-    keep("", { token_type_embed: segment });
-    x = norm("embeddings.norm", add(x, segment), "embed.ln");
+  if (hasArray(m, "weights.embeddings.token_type_embeddings.weight")) {
+    keep("", { token_type_embed: pick("token_type_embeddings", types) });
+    x = add(x, activations.hook_token_type_embed);
   }
+  if (!causal) x = norm("embeddings.norm", x, "embed.ln");
   for (const i of range(layers)) x = transformerBlock(x, i);
   if (normFirst) x = norm("stack.final_norm", x, "ln_final");
   return { activations, logits: logitsOf(x) };
 
   // The head: from the vector at the target's position to its logits.
-  function logitsOf(hidden) {
-    const { kind, position: t } = data.models[m].target, at = [hidden[t]];
-    if (kind === "answer") return apply(classifier, hidden).map((row) => row[0]);
-    if (kind === "next word") return linear(at, table(classifier))[0];
+  function logitsOf(x) {
+    const { kind, position: t } = data.models[m].target, { classifier, hidden } = live;
+    if (kind === "answer") return apply(classifier, x).map((row) => row[0]);
+    const at = hidden ? apply(hidden.layer, [x[t]]).map((row) => row.map(ACTIVATIONS[hidden.act]))
+      : [x[t]];
     if (kind === "word") {
-      const inner = apply("mlm_head.dense", at).map((row) => row.map(activate));
-      return linear(norm("mlm_head.norm", inner), table(classifier), values("mlm_head.bias"))[0];
+      return linear(norm("mlm_head.norm", at), table(classifier), values("mlm_head.bias"))[0];
     }
-    const isPooled = kind === "class" && !causal;
-    return apply(classifier, isPooled ? apply("pooler.dense", at).map((row) => row.map(Math.tanh))
-      : at)[0];
+    return kind === "next word" ? linear(at, table(classifier))[0] : apply(classifier, at)[0];
   }
 }
