@@ -30,7 +30,7 @@ from minibert.models.pretrained_model import PretrainedModel
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.block import FeedForward, TransformerBlock
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
-from minibert.training.optim import decay_groups
+from minibert.training.optim import Muon, decay_groups
 from minibert.training.run_folder import Run
 from minibert.training.settings import TrainingSettings
 
@@ -241,30 +241,33 @@ def add_gradients(data: dict, m: int, subject: Subject) -> None:
 
 
 def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict:
-    """{"lr", "betas", "eps", "clip", "weight_decay", "decayed": names, "step": the number of the
-    next step, "moments": {name: (exp_avg, exp_avg_sq)}, "note": where these come from}.
+    """{"lr", "betas", "eps", "clip", "weight_decay", "decayed": names, "by_muon": names of what
+    Muon steps instead of AdamW, "step": the number of the next step, "moments": {name: (exp_avg,
+    exp_avg_sq)}, "note": where these come from}.
 
     `folder` is the checkpoint that the model was read from. Its run's settings count, and the
     moments where the checkpoint is the run's last step; else they are zero, as at a first step.
     """
-    settings, step, moments = dict(vars(TrainingSettings())), 1, {}
-    decayed = decay_groups(model, settings["weight_decay"])[1]
+    settings, step, moments, by_muon = dict(vars(TrainingSettings())), 1, {}, []
+    groups, decayed, _ = decay_groups(model, settings["weight_decay"])
     note = "with the default settings, from moments of zero"
     if folder is not None and (folder / "state.json").exists():
         run = Run(folder.parent)
         state = run.state(folder.name)
-        if state["settings"].get("optimizer", "adamw") != "adamw":
-            note = "with its default settings (the run was trained by another optimizer)"
-        else:
-            settings |= state["settings"]
-            note = "with the run's settings and largest learning rate, from moments of zero"
-            if run.checkpoint("latest") and run.state("latest")["step"] == state["step"] > 0:
-                step, moments = state["step"] + 1, _moments(run.checkpoint("latest"), model)
-                note = ("with the run's settings, largest learning rate and moments after step "
-                        f"{state['step']:,}")
+        settings |= state["settings"]
+        note = "with the run's settings and largest learning rate, from moments of zero"
+        if run.checkpoint("latest") and run.state("latest")["step"] == state["step"] > 0:
+            step, moments = state["step"] + 1, _moments(run.checkpoint("latest"), model)
+            note = ("with the run's settings, largest learning rate and moments after step "
+                    f"{state['step']:,}")
+        if settings["optimizer"] == "muon":
+            own = {id(parameter) for group in Muon.split_groups(model, groups)
+                   if group["matrix_shape"] for parameter in group["params"]}
+            by_muon = [name for name, one in model.named_parameters() if id(one) in own]
+            note += " (the matrices of the hidden layers, which Muon steps, are not shown)"
     shown = {name: settings[name] for name in ("lr", "eps", "clip", "weight_decay")}
-    return {**shown, "betas": tuple(settings["betas"]), "decayed": decayed, "step": step,
-            "moments": moments, "note": note}
+    return {**shown, "betas": tuple(settings["betas"]), "decayed": decayed, "by_muon": by_muon,
+            "step": step, "moments": moments, "note": note}
 
 
 def _moments(checkpoint: Path, model: PretrainedModel) -> dict[str, tuple[np.ndarray, ...]]:
@@ -278,13 +281,14 @@ def _moments(checkpoint: Path, model: PretrainedModel) -> dict[str, tuple[np.nda
 
 def adamw_part(subject: Subject, optimizer: dict) -> dict:
     """{"optimizer", "weights"}: one step of AdamW on the weight with the largest gradient of each
-    matrix, from this text's loss alone. `optimizer` is as stored_optimizer gives it."""
+    matrix that it steps, from this text's loss alone. `optimizer` is as stored_optimizer gives it.
+    """
     parameters, grads = dict(subject.model.named_parameters()), subject.gradients
     norm = math.sqrt(sum([float(np.vdot(grad, grad)) for grad in grads.values()]))
     scale = min(1.0, (optimizer["clip"] or math.inf) / (norm + 1e-6))
     weights = []
     for name, grad in grads.items():
-        if grad.ndim < 2 or not grad.any():
+        if grad.ndim < 2 or not grad.any() or name in optimizer["by_muon"]:
             continue
         index = np.unravel_index(np.abs(grad).argmax(), grad.shape)
         moments = optimizer["moments"].get(name, (np.zeros_like(grad), np.zeros_like(grad)))

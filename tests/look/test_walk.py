@@ -151,11 +151,27 @@ def test_moments_of_a_run_count_only_at_its_last_step(tmp_path):
     assert stored_optimizer(model)["lr"] == TrainingSettings().lr
 
 
-def test_the_update_of_another_optimizer_is_not_shown_as_the_runs(tmp_path):
+def test_of_a_run_with_muon_the_weights_that_adamw_steps_are_shown(tmp_path):
+    model, words = bert(tokenizer()), tokenizer()
+    hidden = [name for name, one in model.named_parameters() if one.ndim == 2 and any(
+        part in name for part in ("stack.", "pooler.", "mlm_head.dense"))]
+    others = [name for name, one in model.named_parameters() if name not in hidden]
     state = {"schema": "minibert.state.1", "about": {}, "best": None, "held_out": {},
              "log_bytes": 0, "seconds": 0, "step_seconds": 0, "tokens": 0, "step": 3,
              "settings": {"steps": 9, "lr": 0.02, "optimizer": "muon"}}
     (tmp_path / "latest").mkdir()
     (tmp_path / "latest" / "state.json").write_text(json.dumps(state))
-    found = stored_optimizer(bert(tokenizer()), tmp_path / "latest")
-    assert found["lr"] == TrainingSettings().lr and "another optimizer" in found["note"]
+    values = model.state_dict()
+    save_file({f"momentum_buffer.{name}": values[name] for name in hidden}
+              | {f"{kind}.{name}": np.ones_like(values[name]) for name in others
+                 for kind in ("exp_avg", "exp_avg_sq")},
+              tmp_path / "latest" / "optimizer.safetensors")
+    found = stored_optimizer(model, tmp_path / "latest")
+    assert (found["lr"], found["step"]) == (0.02, 4) and "Muon" in found["note"]
+    assert set(found["moments"]) == set(others) and sorted(found["by_muon"]) == sorted(hidden)
+    subject = make_subject("BERT", model, words, "the bank is [MASK]")
+    backward(subject)
+    shown = {one["name"].split("[")[0] for one in adamw_part(subject, found)["weights"]}
+    assert shown and not shown & set(hidden)
+    assert shown | set(hidden) >= {name for name, one in subject.gradients.items()
+                                   if one.ndim == 2 and one.any()}
