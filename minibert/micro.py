@@ -135,7 +135,7 @@ def attention_mask(ids, causal):
     return mask & np.tri(ids.shape[1], dtype=bool) if causal else mask  # nor to later tokens
 
 def cross_entropy(logits, labels):
-    """The mean of -log softmax(logits)[label] over all labels: (..., V), (...) -> ()."""
+    """The mean of -log softmax(logits)[label], without IGNORED labels: (..., V), (...) -> ()."""
     logits, labels = logits[labels != IGNORED], labels[labels != IGNORED]  # (M, V), (M,)
     shifted = logits - logits.data.max(-1, keepdims=True)
     log_softmax = shifted - shifted.exp().sum(-1).log()  # (M, V)

@@ -1,7 +1,7 @@
 """Dropout masks: which elements are kept, from 16 random bits each.
 
-A mask has a key of 64 bits: the seed of a stream of random bits, in which an element's number is
-its address. So any part of a mask can be made alone, and made again.
+A mask has a key, the seed of a stream of random bits; an element's index is its position there. So
+any part of a mask can be computed alone, and again in backward.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The functions that models are built from, under torch.nn.functional's names (`axis` for `dim`).
 
-Each exists twice under one name: in reference.py as the formula of the paper, written with
-primitive ops, and in fused/ as one node with a hand-derived backward. Here each checks its inputs,
-then runs the reference within `minibert.reference()` and the fused implementation otherwise.
+All but relu, mse_loss and l1_loss exist twice: in reference.py as the formula of the paper, written
+with primitive ops, and in fused/ as one node with a hand-derived backward. Here each checks its
+inputs, then runs the reference within `minibert.reference()`, else the fused implementation.
 Errors are ValueError, TypeError or IndexError: "function: what was given, what is expected".
 """
 
@@ -44,7 +44,7 @@ _reference: ContextVar[bool] = ContextVar("reference", default=False)
 @contextmanager
 def reference() -> Iterator[None]:
     """Within it every function, so every model, runs as its definition in reference.py: slower, but
-    each step of a formula is an op of its own, in a debugger and in a trace."""
+    each step of a formula is an op, in a debugger and in a trace. Optimizers stay as they are."""
     token = _reference.set(True)
     try:
         yield

@@ -25,9 +25,9 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
         # C = A B: dA = dC B^T, dB = A^T dC, with (n, k) (k, m) -> (n, m) behind the batch axes
         a_matrix = a.data if a.ndim > 1 else a.data[None, :]
         b_matrix = b.data if b.ndim > 1 else b.data[:, None]
-        if a.ndim == 1:
+        if a.ndim == 1:  # back to (..., 1, m): the output has lost the axis of a vector
             grad = np.expand_dims(grad, -1 if b.ndim == 1 else -2)
-        if b.ndim == 1:
+        if b.ndim == 1:  # back to (..., n, 1)
             grad = np.expand_dims(grad, -1)
         grad_a = grad_b = None
         if a.requires_grad:

@@ -1,9 +1,9 @@
 """The functions of a Transformer as the textbooks write them, from primitive ops.
 
-These are the definitions: short, slow and to be read. fused/ has the same names as one node each,
-and the tests hold the two equal, values and gradients. No function here has a backward of its own:
-those of the primitive ops are enough. Inputs are tensors (ids and masks: arrays) that functional.py
-has checked.
+These are the definitions: short, slow and to be read. fused/ has the same names as one node each
+(adamw_step is AdamW.update in training/optim.py), and the tests hold the two equal, values and
+gradients. No function here has a backward of its own: those of the primitive ops are enough. Inputs
+are tensors (ids and masks: arrays) that functional.py has checked.
 """
 
 from __future__ import annotations

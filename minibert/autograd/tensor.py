@@ -38,7 +38,8 @@ class Tensor:
 
     `data` is the array (shared with the caller, not copied); `grad` is None until `backward` has
     left an array of the same shape and dtype there; `grad_fn` is the backward function of the op
-    that made the tensor (None for a leaf) and `inputs` are the tensors that the op was given.
+    that made the tensor (None for a leaf) and `inputs` are the tensors that the op was given. The
+    result of float32 and float64 is float64; each gradient has the dtype of its own tensor.
 
     `backward` refuses a graph whose values were replaced (`x.data = ...`, `x.data *= 2`) after the
     forward. A write into the array itself (`x.data[0] = 1`) is not seen: call `touch()` after one.

@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model_options(group) -> None:
-    """The options of the models, from the table in models/config.py."""
+    """The options of the models: see ModelOption."""
     added = set()
     for architecture in PRETRAINED_HERE:
         for option, fields in option_fields(architecture.config_class).items():

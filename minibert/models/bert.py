@@ -80,10 +80,10 @@ class BertModel(BertPretrainedModel):
                 inputs_embeds: Tensor | None = None, output_hidden_states: bool = False,
                 output_attentions: bool = False, rng: Rng | None = None
                 ) -> BaseModelOutputWithPooling:
-        """All (B, T): ids, mask (1 = token, 0 = padding), segments (0 or 1); or inputs_embeds
-        (B, T, C) for the ids. In training mode with dropout an `rng` is needed. Errors: InputError
-        for shapes that differ, for ids that the model does not have, and for segments that it does
-        not have.
+        """All (B, T): ids, mask (1 = token, 0 = padding), segments (0 or 1), positions; or
+        inputs_embeds (B, T, C) for the ids -> last_hidden_state (B, T, C), pooler_output (B, C). In
+        training mode with dropout an `rng` is needed. Errors: InputError for shapes that differ,
+        and for ids and segments that the model does not have.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
         if token_type_ids is None:
@@ -151,7 +151,8 @@ class BertForPreTraining(BertPretrainedModel):
                            masked_labels: np.ndarray, next_sentence_label: np.ndarray | None,
                            rng: Rng | None = None) -> PreTrainingLosses:
         """The forward of a training step: the product with the vocabulary at the masked positions
-        only. Loss and gradients equal those of `forward`.
+        only. It returns sums; divided by their counts they have the values and gradients of
+        `forward`'s means.
 
         `masked_positions` (M,) count through the batch, row * T + column; `masked_labels` (M,) are
         the words there.
@@ -177,7 +178,7 @@ class BertForPreTraining(BertPretrainedModel):
         return x.reshape(B * T, C)[positions]
 
     def _masked_lm_loss(self, x: Tensor, labels: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """The sum of the losses at x (M, C), and the logits (M, V) if they are not overwritten."""
+        """mlm_loss and mlm_logits of PreTrainingLosses, from x (M, C)."""
         head = self.mlm_head
         with head.scope():
             x = head.transform(x)

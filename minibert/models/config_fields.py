@@ -32,32 +32,39 @@ POSITION_INITIALIZER_RANGE = ModelOption("position_initializer_range")
 
 
 def size(name: str, value: object) -> int:
+    """A whole number from 1."""
     return whole_number(name, value, 1)
 
 
 def share(name: str, value: object) -> float:
+    """A probability below 1."""
     return number(name, value, 0, below=1)
 
 
 def spread(name: str, value: object) -> float:
+    """A standard deviation from 0."""
     return number(name, value, 0)
 
 
 def token_id(name: str, value: object) -> int:
+    """A whole number from -1."""
     return whole_number(name, value, -1)
 
 
 def row(name: str, value: object) -> int:
+    """A row of a table of embeddings."""
     return whole_number(name, value, 0)
 
 
 def always(name: str, value: object) -> bool:
+    """True, of a switch that has no other position here."""
     if not flag(name, value):
         raise InputError(f"{name} = False: only True is supported")
     return True
 
 
 def activation(name: str, value: object) -> str:
+    """One of ACTIVATIONS."""
     return one_of(name, value, tuple(ACTIVATIONS))
 
 

@@ -65,7 +65,7 @@ class GPT2Model(GPT2PretrainedModel):
                 rng: Rng | None = None, past_key_values: KeyValueCache | None = None
                 ) -> BaseModelOutput:
         """All (B, T): ids, mask (1 = token, 0 = padding), positions; or inputs_embeds (B, T, C) for
-        the ids. In training mode with dropout an `rng` is needed.
+        the ids -> last_hidden_state (B, T, C). In training mode with dropout an `rng` is needed.
 
         With `past_key_values` these are the tokens (and the mask) after those in the cache, which
         is filled in place; positions then are counted without the padding. Within no_grad only.
@@ -87,8 +87,9 @@ class GPT2Model(GPT2PretrainedModel):
 
 
 class GPT2LMHeadModel(GPT2PretrainedModel):
-    """GPT-2 with a language model's head: each vector times those of all words gives the logits of
-    the next token. The head is the word embedding itself unless the config unties them."""
+    """GPT-2 with a language model's head: the product of each vector with those of all words gives
+    the logits of the next token. The head is the word embedding itself unless the config unties
+    them."""
 
     __slots__ = ("transformer", "lm_head", "generation_config")
 
@@ -145,7 +146,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
                         ) -> Tensor:
         """The forward of a training step: the sum of the losses at `targets` (B, T), which are
         shifted already (the token after each input token; -100 is ignored). The loss is fused with
-        the head, so there are no logits; loss and gradients equal those of `forward`."""
+        the head, so there are no logits; `forward` gives the mean."""
         with self.scope():
             x = self.transformer(input_ids, rng=rng).last_hidden_state
             targets = checked_ids("targets", targets, self.config.vocab_size, x.shape[:2],

@@ -68,10 +68,10 @@ class AttentionInputs:
 
 class MultiHeadAttention(Module):
     """(B, T, C) -> (B, T, C): softmax(Q K^T / sqrt(D)) V with H heads of width D = C / H (Vaswani
-    et al. 2017, section 3.2).
+    et al. 2017, section 3.2). K is the number of key/value heads, here H (see HeadLayout).
 
     One linear layer computes queries, keys and values: the rows of its weight are those of the
-    queries of all heads, then those of the keys, then those of the values.
+    queries, head by head, then those of the keys, then those of the values.
     """
 
     __slots__ = ("qkv", "output", "layout", "dropout")

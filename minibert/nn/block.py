@@ -37,8 +37,8 @@ class FeedForward(Module):
 
 
 class TransformerBlock(Module):
-    """(B, T, C) -> (B, T, C). Dropout falls on the branches, never on the stream itself. With
-    `config.cross_attention` a third branch stands between the two."""
+    """(B, T, C) -> (B, T, C): two branches, attention and feed-forward, are added to the residual
+    stream x, each after dropout; with `config.cross_attention` a third one between them."""
 
     __slots__ = ("attention", "attention_norm", "cross_attention", "cross_attention_norm",
                  "feed_forward", "feed_forward_norm", "attention_dropout", "dropout", "norm_first")
@@ -77,7 +77,7 @@ class TransformerBlock(Module):
 
 
 class TransformerStack(Module):
-    """Blocks on top of each other; where the norm comes first, a last one follows them.
+    """Blocks one after the other; with `norm_first` a final layer norm follows them.
 
     With `gradient_checkpointing` (an attribute that may be set at any time) a block's activations
     are not kept for backward but computed again there: less memory, more time, the same gradients.

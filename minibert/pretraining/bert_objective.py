@@ -53,8 +53,8 @@ class PretrainingObjective:
     4.1). dupe_factor=n: static masking as in BERT's create_pretraining_data.py (there n = 10): the
     pairs and masks of the first n epochs are used again and again. train, held_out: documents, as
     sequences of sentences. context: the largest T. sentences_per_segment: None fills the context.
-    n_held_out: the number of held-out examples (None: one for each boundary). masked_lm=False masks
-    nothing, next_sentence=False reads single segments. mlm_probability: the share of the training
+    n_held_out: the number of held-out examples (None: one epoch). masked_lm=False masks nothing,
+    next_sentence=False reads single segments. mlm_probability: the share of the training
     tokens that is chosen. More than 15 % give more losses a batch, from a text with more gaps
     (Wettig et al. 2023, "Should You Mask 15% in Masked Language Modeling?"); of the held-out tokens
     it is always 15 %, so that losses can be compared. Errors: InputError where no example can be

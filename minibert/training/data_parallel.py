@@ -1,6 +1,6 @@
 """Data parallel training: threads, each with the whole model and a shard of the batch.
 
-The gradient of a sum is the sum of the gradients. So the rows of a batch are dealt out to N
+The gradient of a sum is the sum of the gradients. So the rows of a batch are split among N
 workers, each computes forward and backward of its own rows, and the N gradients are added up before
 the optimizer moves the weights once (Li et al. 2020, "PyTorch Distributed", section 2.2, with
 threads for machines and a plain sum for their all-reduce). The sum is the gradient of the whole,

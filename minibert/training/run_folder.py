@@ -47,12 +47,12 @@ and in its folder stands one file more:
                       says: the commonest class, or place; the mean; {"other": the commonest tag,
                       "words": those of words that have another}; "no answer" or "first sentence"}
 
-A checkpoint is written whole beside its place (NAME.new), then the old one steps aside (NAME.old)
-and the new one takes the name by one rename. A process that dies in between leaves a whole
+A checkpoint is written whole as NAME.new, then the old one is renamed to NAME.old and the new one
+to NAME. A process that dies in between leaves a whole
 checkpoint under NAME or, for that moment, under NAME.old; `Run.checkpoint` finds either. Besides:
     .lock       while a training holds the run: see run_lock.py
-    .beginning  until the first checkpoints of a command are whole: what stands beside it was left
-                by a beginning that was killed, and gives way to a new one
+    .beginning  until the first checkpoints of a command are whole: files beside it were left by a
+                start that was killed, and a new start removes them
 """
 
 from __future__ import annotations

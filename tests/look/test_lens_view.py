@@ -142,7 +142,8 @@ def test_the_topic_of_a_bank_is_known_from_its_quality(oracle, writer):
 
 
 @pytest.mark.parametrize("kind", ["writer", "reader"])
-def test_a_heads_mean_is_over_the_held_out_part_where_there_is_a_world(kind, request, words, oracle):
+def test_a_heads_mean_is_over_the_held_out_part_where_there_is_a_world(kind, request, words,
+                                                                        oracle):
     subject = request.getfixturevalue(kind)
     corpus = toy_corpus(10)  # as pretrain reads it, but for the training part
     inputs = held_out_inputs(subject)

@@ -1,8 +1,9 @@
 """Attention as one op: see reference.scaled_dot_product_attention for the definition.
 
-Letters, for each head: Q (T, D), K (S, D), V (S, D); S = scale Q K^T + bias; E = exp(S - max S);
-r = 1 / row sum of E (0 for a row that may attend to nothing); P = r E is the softmax. Dropout
-multiplies P by M (0 or 1) and by 1 / (1 - p); f = r / (1 - p). Without it M = 1 and f = r. Then
+Letters, for each head: Q (T, D), K (S, D), V (S, D); the scores S = scale Q K^T + bias (in shapes S
+is the number of keys); E = exp(S - rowmax(S)); r = 1 / row sum of E (0 for a row that may attend to
+nothing); P = r E is the softmax. Dropout multiplies P by M (0 or 1) and by 1 / (1 - p);
+f = r / (1 - p). Without it M = 1 and f = r. Then
 
     O = f (E M) V.
 
@@ -49,7 +50,7 @@ class SavedWeights(NamedTuple):
     """Arrays of the forward that attention_backward uses."""
 
     E: np.ndarray  # (..., T, S)
-    M: np.ndarray | None  # (..., T, S)
+    M: np.ndarray | None  # (..., T, S), boolean; None without dropout
     r: np.ndarray  # (..., T, 1)
     f: np.ndarray  # (..., T, 1)
 

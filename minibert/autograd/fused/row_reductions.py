@@ -45,7 +45,7 @@ def column_sum(rows: np.ndarray) -> np.ndarray:
 
 
 def row_max(rows: np.ndarray) -> np.ndarray:
-    """(N, C) -> (N, 1), of complex numbers the largest real part: argmax is vectorised along a row,
-    max is not, 85 -> 45 us."""
+    """(N, C) -> (N, 1), of complex numbers the largest real part: argmax is faster along rows than
+    max, 85 -> 45 us."""
     real = rows.real
     return real[np.arange(len(real)), real.argmax(1)][:, None]

@@ -1,7 +1,7 @@
 """Three tasks of the toy world about whole texts: a mood, a pair, the right ending.
 
-Each class draws labelled examples and knows the best possible prediction for them (toy_stories.py).
-`task` is the same for a model; `measure` is the figure of it that is compared.
+Each class draws labelled examples and computes the best possible prediction for them (stories.py).
+`task` is the same task for a model; `metric` is the figure that is compared.
 """
 
 import numpy as np
