@@ -68,11 +68,9 @@ def accuracy(right: Sequence, predicted: Sequence) -> float:
 def confusion_matrix(right: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """(K, K): how often an example of the class of the row was taken for that of the column. Both
     arrays hold numbers of classes, from 0 to K - 1."""
-    right, predicted = np.asarray(right), np.asarray(predicted)
-    _check_lengths("confusion_matrix", right, predicted)
+    right, predicted = _vectors("confusion_matrix", right, predicted)
     for numbers in (right, predicted):
-        if numbers.ndim != 1 or numbers.dtype.kind not in "iu" \
-                or not 0 <= numbers.min() <= numbers.max() < classes:
+        if numbers.dtype.kind not in "iu" or not 0 <= numbers.min() <= numbers.max() < classes:
             raise InputError("confusion_matrix: classes are whole numbers from 0 to "
                              f"{classes - 1}, one for each example, got {numbers!r:.60}")
     matrix = np.zeros((classes, classes), np.int64)
@@ -111,18 +109,18 @@ def adjusted_rand_score(right: Sequence, predicted: Sequence) -> float:
     clusters: over pairs of examples, 1 where they are together in both or in neither; corrected so
     that random clusters of the same sizes have 0 on the average. Names of clusters do not count."""
     table = _contingency(right, predicted)
-    both = _pairs(table).sum()
-    in_class, in_cluster = _pairs(table.sum(axis=1)).sum(), _pairs(table.sum(axis=0)).sum()
+    both, in_class, in_cluster = [  # plain ints: their product is beyond 64 bits
+        int(_pairs(counts).sum()) for counts in (table, table.sum(axis=1), table.sum(axis=0))]
     largest = (in_class + in_cluster) / 2
     by_chance = in_class * in_cluster / max(_pairs(len(right)), 1)
     if largest == by_chance:  # each example alone in both, or all together in both
         return 1.0
-    return float((both - by_chance) / (largest - by_chance))
+    return (both - by_chance) / (largest - by_chance)
 
 
 def _contingency(right: Sequence, predicted: Sequence) -> np.ndarray:
     """(classes, clusters): the number of examples in both."""
-    _check_lengths("clustering", right, predicted)
+    right, predicted = _vectors("clustering", right, predicted)
     classes, row = np.unique(right, return_inverse=True)
     clusters, column = np.unique(predicted, return_inverse=True)
     table = np.zeros((len(classes), len(clusters)), np.int64)
@@ -136,10 +134,10 @@ def _pairs(n):
 
 
 def pearson(right: np.ndarray, predicted: np.ndarray) -> float:
-    """Pearson's correlation of two arrays (n,). Errors: lengths that differ, numbers that are not
+    """Pearson's correlation of two arrays (n,). Errors: shapes that differ, numbers that are not
     finite."""
-    right, predicted = np.asarray(right, np.float64), np.asarray(predicted, np.float64)
-    _check_lengths("correlation", right, predicted)
+    right, predicted = [array.astype(np.float64)
+                        for array in _vectors("correlation", right, predicted)]
     if not (np.isfinite(right).all() and np.isfinite(predicted).all()):
         raise InputError("correlation: a number is not finite (NaN or infinity)")
     if len(np.unique(right)) == 1 or len(np.unique(predicted)) == 1:
@@ -149,14 +147,24 @@ def pearson(right: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def spearman(right: np.ndarray, predicted: np.ndarray) -> float:
-    """Spearman's correlation of two arrays (n,): Pearson's of the ranks."""
+    """Spearman's correlation of two arrays (n,): Pearson's of the ranks. Errors: also NaN."""
     return pearson(_ranks(right), _ranks(predicted))
 
 
 def _ranks(numbers: np.ndarray) -> np.ndarray:
-    """Ranks from 1; equal numbers have the mean of their ranks."""
+    """Ranks from 1; equal numbers have the mean of their ranks, NaN has none."""
     _, place, count = np.unique(numbers, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    return np.where(np.isnan(numbers), np.nan, (np.cumsum(count) - (count - 1) / 2)[place])
+
+
+def _vectors(what: str, right: Sequence, predicted: Sequence) -> list[np.ndarray]:
+    """Both as arrays (n,)."""
+    _check_lengths(what, right, predicted)
+    arrays = [np.asarray(right), np.asarray(predicted)]
+    if arrays[0].ndim != 1 or arrays[1].ndim != 1:
+        raise InputError(f"{what}: arrays of shape {arrays[0].shape} and {arrays[1].shape}: "
+                         "expected one number or name for each example")
+    return arrays
 
 
 def _check_lengths(what: str, right: Sequence, predicted: Sequence) -> None:

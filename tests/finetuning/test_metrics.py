@@ -112,6 +112,19 @@ def test_random_clusters_have_0_on_the_average(right, predicted):
     assert np.mean(found) == pytest.approx(0, abs=1e-12) and max(found) > 0.3
 
 
+def test_the_pairs_of_many_examples_are_counted_exactly():
+    """The number of pairs, squared, is beyond 64 bits."""
+    right = np.repeat([0, 1], 100_000)
+    predicted = right.copy()
+    predicted[:50_000] = 1  # (50, 50) and (0, 100) thousand
+    n, halves = 200_000, 2 * math.comb(100_000, 2)
+    both = 2 * math.comb(50_000, 2) + math.comb(100_000, 2)
+    in_cluster = math.comb(50_000, 2) + math.comb(150_000, 2)
+    chance = halves * in_cluster / math.comb(n, 2)
+    expected = (both - chance) / ((halves + in_cluster) / 2 - chance)
+    assert adjusted_rand_score(right, predicted) == pytest.approx(expected, rel=1e-12)
+
+
 def test_nothing_to_count():
     assert total([]) == Counts(0, 0, 0) and macro_f1([]) == 0.0
     empty = Counts(0, 0, 0)
@@ -131,6 +144,11 @@ def test_nothing_to_count():
     ("correlation: 2 predictions for 3 examples", pearson, ([1, 2, 3], [1, 2])),
     ("correlation: a number is not finite", pearson, ([1.0, np.nan], [1.0, 2.0])),
     ("correlation: a number is not finite", pearson, ([1.0, 2.0], [1.0, np.inf])),
+    ("correlation: a number is not finite", spearman, ([1.0, np.nan], [1.0, 2.0])),
+    ("correlation: a number is not finite", spearman, ([1.0, 2.0], [1.0, np.nan])),
+    (r"clustering: arrays of shape \(2, 1\) and \(2,\)", purity, ([[0], [1]], [0, 1])),
+    (r"clustering: arrays of shape \(2,\) and \(2, 1\)", adjusted_rand_score, ([0, 1], [[0], [1]])),
+    (r"correlation: arrays of shape \(2, 1\)", pearson, ([[1.0], [2.0]], [1.0, 2.0])),
 ])
 def test_what_cannot_be_scored(message, function, arguments):
     with pytest.raises(InputError, match=message):
