@@ -28,6 +28,7 @@ from minibert.autograd.ops import concat
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.data.ngram_baselines import unigram
 from minibert.errors import InputError
+from minibert.models.pretrained_model import checked_ids
 from minibert.nn.module import evaluating, new_parameter
 from minibert.pretraining.gpt_objective import NextTokenBatch, NextTokenObjective
 from minibert.pretraining.objective import LossesAndMetrics
@@ -77,8 +78,9 @@ class ELMo(AncestorModel):
 
     def gap(self, input_ids: np.ndarray, positions: np.ndarray) -> np.ndarray:
         """See AncestorModel. Where the row has no token on one side, the other decides alone."""
-        ids, positions = self.checked(input_ids), np.asarray(positions)
-        (B, T), log_p = ids.shape, np.log(self.unigram)
+        ids, log_p = self.checked(input_ids), np.log(self.unigram)
+        B, T = ids.shape
+        positions = checked_ids("positions", positions, T, (B,))
         log_product = np.tile(log_p, (B, 1))  # p(w), for rows of one token
         with evaluating(self), no_grad():
             for model, neighbour in ((self.to_right, positions - 1), (self.to_left, positions + 1)):

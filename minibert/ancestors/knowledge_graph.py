@@ -21,15 +21,14 @@ Triple = tuple[str, str, str]
 
 class KnowledgeGraph:
     """The names in `triples`: `entities` and `relations`, each sorted; E and R are their numbers.
-    Errors: InputError where there are no triples, and for one that has not three names."""
+    Errors: InputError where there are no triples, and for one that has not three names; `ids`
+    raises that, too."""
 
     def __init__(self, triples: Sequence[Triple]):
         if not len(triples):
             raise InputError("KnowledgeGraph: no triples: expected at least one (head, relation, "
                              "tail)")
-        for triple in triples:
-            if len(triple) != 3:
-                raise InputError(f"KnowledgeGraph: {triple!r:.90}: expected (head, relation, tail)")
+        _check_lengths(triples)
         heads, relations, tails = zip(*triples)
         self.entities, self.relations = sorted({*heads, *tails}), sorted(set(relations))
         self._entity = {name: k for k, name in enumerate(self.entities)}
@@ -37,6 +36,7 @@ class KnowledgeGraph:
 
     def ids(self, triples: Sequence[Triple]) -> np.ndarray:
         """The numbers of (head, relation, tail), (N, 3). Errors: InputError for unknown names."""
+        _check_lengths(triples)
         columns = (self._entity, self._relation, self._entity)
         for triple in triples:
             for name, known, kind in zip(triple, columns, ("entity", "relation", "entity")):
@@ -52,6 +52,12 @@ class KnowledgeGraph:
         table = np.zeros((len(self.relations), len(self.entities), len(self.entities)), bool)
         table[ids[:, 1], ids[:, 0], ids[:, 2]] = True
         return table
+
+
+def _check_lengths(triples: Sequence[Triple]) -> None:
+    for triple in triples:
+        if len(triple) != 3 or isinstance(triple, str):
+            raise InputError(f"KnowledgeGraph: {triple!r:.90}: expected (head, relation, tail)")
 
 
 def filtered_ranks(distances: np.ndarray, answers: np.ndarray, known: np.ndarray) -> np.ndarray:

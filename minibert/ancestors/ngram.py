@@ -14,6 +14,7 @@ language modeling", the section on Kneser-Ney smoothing. Shannon 1951 counted fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -27,7 +28,7 @@ from minibert.errors import InputError
 
 @dataclass(frozen=True)
 class NGramConfig(AncestorConfig):
-    """order: n, the length of the longest n-grams. Errors: also V**n beyond 64 bits."""
+    """order: n, the length of the longest n-grams. Errors: also V**n of 2**63 and more."""
 
     order: int = 3
 
@@ -35,7 +36,7 @@ class NGramConfig(AncestorConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.vocab_size ** self.order > 2 ** 63:
+        if self.order * math.log2(self.vocab_size) >= 63:
             raise InputError(f"NGramConfig: order = {self.order}: {self.vocab_size:,} words to the "
                              "power of it must stay below 2**63: choose a smaller order")
 
@@ -128,9 +129,10 @@ class NGramModel(AncestorModel):
         counts = []
         for m in range(1, config.order + 1):
             codes, count = arrays[f"codes.{m}"], arrays[f"counts.{m}"]
-            ends = np.r_[-1, codes, config.vocab_size ** m]  # codes lie between, in rising order
+            ends = np.r_[-1, codes.ravel(), config.vocab_size ** m]  # codes are between, rising
             if (codes.dtype != np.int64 or count.dtype != np.int64 or codes.shape != count.shape
-                    or codes.ndim != 1 or (np.diff(ends) <= 0).any() or (count < 1).any()):
+                    or codes.ndim != 1 or not len(codes) or (np.diff(ends) <= 0).any()
+                    or (count < 1).any()):
                 raise InputError(f"codes.{m} and counts.{m} are no counts: the file is damaged")
             counts.append((codes, count))
         return cls(config, counts)

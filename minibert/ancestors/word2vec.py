@@ -30,6 +30,7 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.generation.sampling import log_probabilities
 from minibert.models.losses import multi_label_loss
+from minibert.models.pretrained_model import checked_ids
 from minibert.nn.layers import Embedding
 
 NOISE_POWER = 0.75
@@ -122,7 +123,8 @@ class CBOW(Word2Vec):
         B, T = ids.shape
         if T < 2:
             raise InputError("CBOW: a row of one token has no words around its gap")
-        distance = np.abs(np.arange(T) - np.asarray(positions)[:, None])  # (B, T)
+        positions = checked_ids("positions", positions, T, (B,))
+        distance = np.abs(np.arange(T) - positions[:, None])  # (B, T)
         near = (distance > 0) & (distance <= window)
         v = self.input_embeddings.weight.data[ids]  # (B, T, C)
         h = (near[:, :, None] * v).sum(axis=1) / near.sum(axis=1, keepdims=True)

@@ -66,11 +66,16 @@ def test_heads_and_tails_are_both_asked():
     assert set(perfect.values()) == {1.0}
 
 
+@pytest.mark.parametrize("triple", [("cat", "eats"), ("cat", "eats", "fish", "often"), "cat"])
+def test_a_triple_has_three_names(triple):
+    for read in (KnowledgeGraph, GRAPH.ids):
+        with pytest.raises(InputError, match=r"expected \(head, relation, tail\)"):
+            read([triple] * 3)  # as many names as three triples have
+
+
 def test_impossible_input_is_refused():
     with pytest.raises(InputError, match="no triples"):
         KnowledgeGraph([])
-    with pytest.raises(InputError, match=r"\('cat', 'eats'\): expected \(head, relation, tail\)"):
-        KnowledgeGraph([*TRIPLES, ("cat", "eats")])
     with pytest.raises(InputError, match="no triples"):
         link_prediction(np.zeros((2, 4, 4)), GRAPH.ids([]), np.zeros((2, 4, 4), bool))
     with pytest.raises(InputError, match="NaN"):

@@ -40,6 +40,14 @@ def test_answers_have_their_shapes_are_normalised_and_look_where_they_may(model)
         np.testing.assert_array_equal(model.gap(others, GAPS), found["gap"])
 
 
+@pytest.mark.parametrize("model", [model for model in small_models()
+                                   if "gap" not in model.unanswered], ids=type)
+def test_gaps_lie_in_their_rows(model):
+    for gaps in ([1, 4, 9], [1, 4, -1], [1, 4], [1.0, 4.0, 8.0]):
+        with pytest.raises(InputError, match="positions: "):
+            model.gap(ROWS, np.array(gaps))
+
+
 @each_model
 def test_unanswered_questions_are_refused_with_their_reason(model):
     for question, why in model.unanswered.items():

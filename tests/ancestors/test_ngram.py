@@ -76,9 +76,11 @@ def test_a_unigram_is_the_baseline_and_longer_contexts_help_where_they_matter():
 
 
 def test_impossible_orders_and_texts_are_refused():
-    for order, message in ((0, "order"), (30, r"2\*\*63"), (2.5, "order")):
+    for order, message in ((0, "order"), (30, r"2\*\*63"), (10 ** 12, r"2\*\*63"), (2.5, "order")):
         with pytest.raises(InputError, match=message):
             NGramConfig(V, order)
+    with pytest.raises(InputError, match="8 words to the power of it must stay below"):
+        NGramConfig(8, 21)  # 2**63 itself
     with pytest.raises(InputError, match="2 tokens, fewer than the order 3"):
         NGramModel.fit(NGramConfig(V, 3), np.array([0, 1]))
     for ids in ([0, 1, V], [-1, 0, 1]):
@@ -92,8 +94,12 @@ def test_damaged_counts_are_refused():
     for name, array in (("codes.2", good["codes.2"][::-1]), ("codes.1", good["codes.1"] + V),
                         ("codes.1", good["codes.1"] - 1),
                         ("counts.2", good["counts.2"] * 0), ("counts.1", good["counts.1"][:-1]),
-                        ("codes.2", good["codes.2"].astype(float))):
+                        ("codes.2", good["codes.2"].astype(float)),
+                        ("codes.2", good["codes.2"][None])):
         with pytest.raises(InputError, match="no counts"):
             NGramModel.from_arrays(model.config, good | {name: array})
+    nothing = np.empty(0, np.int64)
+    with pytest.raises(InputError, match="no counts"):
+        NGramModel.from_arrays(model.config, good | {"codes.1": nothing, "counts.1": nothing})
     with pytest.raises(InputError, match="expected"):
         NGramModel.from_arrays(model.config, {"codes.1": good["codes.1"]})
