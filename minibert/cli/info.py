@@ -53,6 +53,8 @@ def current_summary(run: Run) -> dict | None:
 
 def _status(state: dict, summary: dict | None) -> str:
     if summary is None:
+        if "row" in state["about"]:
+            return ", not finished: go on with road"
         command = "finetune" if "task" in state["about"] else "pretrain"
         return f", not finished: go on with {command} --resume"
     return ", stopped early" if state["step"] < state["settings"]["steps"] else ""

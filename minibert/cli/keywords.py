@@ -4,6 +4,7 @@ cosine with the vector of the text, chosen so that they differ from each other."
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection
 
@@ -23,14 +24,18 @@ others otherwise our ours ourselves out over own perhaps rather same see several
 since so some something sometimes still such than that the their theirs them themselves then there
 therefore these they thing things this those though through thus to too toward under unless until
 up upon us use used uses using very was we well were what whatever when where whether which while
-who whole whom whose why will with within without would yet you your yours yourself""".split())
-_WORD = re.compile(r"[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*")
+who whole whom whose why will with within without would yet you your yours yourself
+ain't can't let's ll shan't ve won't""".split())  # I'll and I've begin with one letter
+_WORD = re.compile(r"[^\W\d_]{2,}(?:[-'][^\W\d_]+)*")
+_ENDING = re.compile(r"(?:n't|'[^\W\d_]+)$")  # of isn't, it's, they're
 
 
 def candidate_words(text: str, stop_words: Collection[str] = STOP_WORDS) -> list[str]:
-    """The words of a text in lower case, without `stop_words`, the most frequent first and equally
-    frequent ones in the order of the text."""
-    words = [word for word in _WORD.findall(text.lower()) if word not in stop_words]
+    """The words of a text in lower case, without `stop_words` and their short forms (it's, isn't),
+    the most frequent first and equally frequent ones in the order of the text."""
+    text = unicodedata.normalize("NFC", text.lower().replace("’", "'"))  # é as one character
+    words = [word for word in _WORD.findall(text)
+             if word not in stop_words and _ENDING.sub("", word) not in stop_words]
     return [word for word, _ in Counter(words).most_common()]
 
 

@@ -78,12 +78,14 @@ def run(rows: Sequence[str], seeds: int, out: str) -> int:
         words = " ".join(["python -m minibert road", *rows])
         report.line(f"stopped, all is saved; go on with: {words} --seeds {seeds} --out {out}")
         return 130
-    report.line("computing the distances to the exact answers")
+    report.line("computing the exact answers")
     world = ToyWorld()
     key = AnswerKey(world, tokenizer, corpus.held_out_documents, COMMON["context"])
     senses = WordSenses(world, tokenizer)
-    figures = {row: figures_of(row, seeds, folder, corpus, tokenizer, key, senses)
-               for row in rows}
+    figures = {}
+    for row in rows:
+        report.line(f"{row}: computing the distances to the exact answers")
+        figures[row] = figures_of(row, seeds, folder, corpus, tokenizer, key, senses)
     for line in road_table(figures):
         report.line(line)
     return 0
@@ -107,7 +109,9 @@ def _train_rows(rows: Sequence[str], seeds: int, folder: Path, corpus: Corpus,
             started = time.perf_counter()
             trainer = road_trainer(row, corpus, tokenizer, 1, report)
             building = time.perf_counter() - started
-            seconds += len(which) * (building + estimate(trainer)["seconds"])
+            of_row = len(which) * (building + estimate(trainer)["seconds"])
+            seconds += of_row
+            report.line(f"{row}: seeds {', '.join(map(str, which))}, about {in_words(of_row)}")
         report.line(f"{sum(map(len, missing.values()))} trainings to do, about "
                     f"{in_words(seconds)} in all; Ctrl-C keeps what is done")
     for row, which in missing.items():

@@ -23,6 +23,16 @@ def test_candidates_are_the_frequent_words_without_stop_words():
     assert "" not in STOP_WORDS and all(word == word.lower() for word in STOP_WORDS)
 
 
+def test_short_forms_of_stop_words_are_stop_words():
+    text = "It's what they’re told: don't, isn’t, I've, I'll, we can't, won't! The cat’s cat's tail"
+    assert candidate_words(text) == ["cat's", "told", "tail"]
+    assert candidate_words("isn't it's", {"it"}) == ["isn't"]
+
+
+def test_an_accent_of_its_own_is_part_of_its_word():
+    assert candidate_words("nai\u0308ve na\xefve cafe\u0301") == ["na\xefve", "caf\xe9"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 10), st.floats(0, 1),
        st.integers(0, 2 ** 32 - 1))

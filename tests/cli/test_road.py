@@ -61,12 +61,15 @@ def test_all_rows_are_there_and_what_is_trained_is_not_trained_again(whole, caps
         assert found[title].count("50.0 (") == 2  # static
     assert "0.000" in found["the oracle"] and "100.0" in found["the oracle"]
     assert any("to the bit" in line for line in lines)
+    assert all(f"{row}: computing the distances to the exact answers" in lines
+               for row in road.TITLES)
 
 
 def test_seeds_are_added_and_their_error_is_shown(whole, capsys):
     capsys.readouterr()
     lines = output_of(capsys, "road", "cbow", "trigram", "--seeds", 2, "--out", whole).splitlines()
     assert "cbow, seed 2" in lines and "cbow, seed 1" not in lines
+    assert [line.startswith("cbow: seeds 2, about ") for line in lines].count(True) == 1
     found = cells(lines)
     assert set(found) == {"CBOW", "counting trigrams"} and found["CBOW"].count("+-") >= 2
 
@@ -77,6 +80,7 @@ def test_a_stopped_training_goes_on_to_the_same_figures(whole, tmp_path, capsys)
     with road_training._run_of(trainer, folder):
         trainer.run(until=2)
     assert not road_training.is_trained("glove", folder)
+    assert "2 of 3 steps, not finished: go on with road\n" in output_of(capsys, "info", folder)
     output_of(capsys, "road", "glove", "--seeds", 1, "--out", tmp_path)
     for name in ("latest/model.safetensors", "log.jsonl"):
         expected = (whole / "glove" / "seed-1" / name).read_bytes()
