@@ -10,8 +10,8 @@ from minibert.look.subject import Subject
 HABIT = 0.5  # the mean weight from which on a place is a head's habit
 EVEN = 0.9  # the share of the largest possible entropy from which on a head is even
 
-INTRO = ("Each small square is one head of one layer. In a matrix, each row is a token that asks "
-         "(query) and each column a token that answers (key); a row adds up to 1. The area of a "
+INTRO = ("Each small square is one head of one layer. In a matrix, rows are queries (the "
+         "tokens that attend), columns keys; a row adds up to 1. The area of a "
          "square is the weight. A weight says how much is read, not how much it matters: the "
          "switch \u201ctimes the vector's length\u201d multiplies it by the length of what arrives "
          "(Kobayashi et al. 2020).")

@@ -75,7 +75,8 @@ def head_lines(data: dict, view: str, m: int) -> list[str]:
                        for name in ("hook_pattern", "hook_qk")]
     caption = f"{model['name']}, layer {layer}, head {head}"
     if view == "heads":
-        return [*wrapped(f"{caption}: rows ask, columns answer"), *matrix_lines(pattern, model)]
+        return [*wrapped(f"{caption}: rows are queries, columns keys"),
+                *matrix_lines(pattern, model)]
     keys = model["tokens"][:token + 1] if model["causal"] else model["tokens"]
     centred = scores[token] - scores[token, :len(keys)].max()
     rows = [[key, *[f"{x:.4f}" for x in (scores[token, k], centred[k], np.exp(centred[k]),

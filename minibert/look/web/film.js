@@ -15,7 +15,7 @@ function makeFilm(run, goTo) {
   play.hidden = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const map = scatterCanvas(`${name}: words`, (i) => say(film.words[i]));
   const element = div("figure", head, make("p", {}, play, slider), div("charts",
-    make("div", {}, paragraph("Attention on one held-out text. A row asks, a column answers; "
+    make("div", {}, paragraph("Attention on one held-out text. Rows are queries, columns keys; "
       + "choose a head.", "intro"), thumbs, large),
     make("div", {}, paragraph("The most frequent words: their vectors on the main axes of the last "
       + "frame. The mouse names the points.", "intro"), div("box", map))));

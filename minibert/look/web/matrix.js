@@ -92,6 +92,6 @@ function drawLabels(pen, matrix) {
     write(pen, short(text), 0, 0, ink(c === column));
     pen.restore();
   });
-  write(pen, `${matrix.up ?? "columns answer"} \u2192`, left, 12, colour("soft"));
-  write(pen, `${matrix.left ?? "rows ask"} \u2193`, left - 6, top - 8, colour("soft"), "right");
+  write(pen, `${matrix.up ?? "keys"} \u2192`, left, 12, colour("soft"));
+  write(pen, `${matrix.left ?? "queries"} \u2193`, left - 6, top - 8, colour("soft"), "right");
 }
