@@ -100,7 +100,7 @@ def allowed_positions(queries: int, keys: int, mask: np.ndarray | None, is_causa
 
 def additive_mask(queries: int, keys: int, mask: np.ndarray | None, is_causal: bool, dtype: type,
                   first_query: int = 0) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """(added, seen): what is added to the scores, 0 or LOWEST (much faster than writing LOWEST
+    """(added, has_keys): what is added to the scores, 0 or LOWEST (much faster than writing LOWEST
     where needed), and which queries may attend to anything (..., T, 1). None, None: all allowed."""
     if is_causal and mask is None:
         return _causal_additive_mask(queries, keys, dtype, first_query)
@@ -116,6 +116,6 @@ def _causal_additive_mask(queries: int, keys: int, dtype: type, first_query: int
 
 def _as_additive(allowed: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray]:
     added = ~allowed * dtype(LOWEST)  # np.where takes twice as long
-    seen = allowed.any(-1, keepdims=True)
-    added.flags.writeable = seen.flags.writeable = False
-    return added, seen
+    has_keys = allowed.any(-1, keepdims=True)
+    added.flags.writeable = has_keys.flags.writeable = False
+    return added, has_keys

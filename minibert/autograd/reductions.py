@@ -92,11 +92,11 @@ def max(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -
     axes, kept_shape = reduced_axes("max", x.shape, axis, dim)
     reduced_count("max", x.shape, axes)
     largest = x.data.real.max(axis=axes, keepdims=True)
-    output = _mean_of_winners(x.data, largest, axes).reshape(largest.shape if keepdims else
-                                                             _without(x.shape, axes))
+    output = _mean_of_extremes(x.data, largest, axes).reshape(largest.shape if keepdims else
+                                                              _without(x.shape, axes))
 
     def max_backward(grad):
-        return (_shared(grad.reshape(kept_shape), _winners(x.data, largest), axes),)
+        return (_shared(grad.reshape(kept_shape), _is_extreme(x.data, largest), axes),)
 
     return Tensor.from_op(output, (x,), max_backward)
 
@@ -107,11 +107,11 @@ def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -
     axes, kept_shape = reduced_axes("min", x.shape, axis, dim)
     reduced_count("min", x.shape, axes)
     smallest = x.data.real.min(axis=axes, keepdims=True)
-    output = _mean_of_winners(x.data, smallest, axes).reshape(smallest.shape if keepdims else
-                                                              _without(x.shape, axes))
+    output = _mean_of_extremes(x.data, smallest, axes).reshape(smallest.shape if keepdims else
+                                                               _without(x.shape, axes))
 
     def min_backward(grad):
-        return (_shared(grad.reshape(kept_shape), _winners(x.data, smallest), axes),)
+        return (_shared(grad.reshape(kept_shape), _is_extreme(x.data, smallest), axes),)
 
     return Tensor.from_op(output, (x,), min_backward)
 
@@ -120,20 +120,20 @@ def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([size for i, size in enumerate(shape) if i not in axes])
 
 
-def _winners(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:
+def _is_extreme(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:
     """True where x is the extreme of its group; a NaN always is."""
     return (x.real == extreme) | np.isnan(x)
 
 
-def _mean_of_winners(x: np.ndarray, extreme: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def _mean_of_extremes(x: np.ndarray, extreme: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """The extreme itself; for complex x, where the real part decides, the mean of equal ones."""
     if x.dtype.kind != "c":
         return extreme
-    winners = _winners(x, extreme)
-    total = np.where(winners, x, 0).sum(axis=axes, keepdims=True)
-    return total / winners.sum(axis=axes, keepdims=True)
+    is_extreme = _is_extreme(x, extreme)
+    total = np.where(is_extreme, x, 0).sum(axis=axes, keepdims=True)
+    return total / is_extreme.sum(axis=axes, keepdims=True)
 
 
-def _shared(grad: np.ndarray, winners: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    share = grad / winners.sum(axis=axes, keepdims=True).astype(grad.dtype)
-    return np.where(winners, share, grad.dtype.type(0))
+def _shared(grad: np.ndarray, is_extreme: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    share = grad / is_extreme.sum(axis=axes, keepdims=True).astype(grad.dtype)
+    return np.where(is_extreme, share, grad.dtype.type(0))

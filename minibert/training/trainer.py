@@ -55,11 +55,11 @@ class Trainer:
         self.run_folder, self.tokenizer, self.about = run, tokenizer, about or {}
         self.report, self.samples = report or SilentReport(), samples
         self.film = film
-        kind = OPTIMIZERS[settings.optimizer]
+        optimizer_class = OPTIMIZERS[settings.optimizer]
         groups, self.decayed, self.exempt = decay_groups(model, settings.weight_decay)
-        groups = kind.split_groups(model, groups)
+        groups = optimizer_class.split_groups(model, groups)
         groups, self.lr_factors = layer_groups(model, groups, settings.layer_decay)
-        self.optimizer = kind.from_settings(groups, settings)
+        self.optimizer = optimizer_class.from_settings(groups, settings)
         self.parameters = list(model.parameters())
         self.workers = Workers(self.parameters, settings.workers)
         self.schedule = SCHEDULES[settings.schedule]

@@ -62,12 +62,12 @@ def attention_forward(heads: Sequence[np.ndarray], options: ScoreOptions,
     scores = np.matmul(query * options.scale, key.swapaxes(-1, -2))  # (..., T, S)
     if options.bias is not None:
         scores = scores + options.bias
-    added, seen = additive_mask(query.shape[-2], key.shape[-2], options.mask, options.is_causal,
-                                scores.real.dtype.type)
+    added, has_keys = additive_mask(query.shape[-2], key.shape[-2], options.mask, options.is_causal,
+                                    scores.real.dtype.type)
     if added is not None:
         scores += added
     E, sums = exponentials_and_sums(scores)
-    r = 1 / sums if seen is None else seen / sums
+    r = 1 / sums if has_keys is None else has_keys / sums
     M, f = None, r
     if options.dropout is not None:
         M, f = kept_elements(options.dropout, scores.shape), r * options.dropout.scale

@@ -93,8 +93,8 @@ def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: 
         weighted_sum += E @ values[columns]
     # a row that sees nothing has summed exp(LOWEST - LOWEST), which means nothing; no score that
     # counts comes anywhere near half of LOWEST
-    seen = m > LOWEST / 2
-    return weighted_sum, m, seen / np.where(seen, total, 1)
+    has_keys = m > LOWEST / 2
+    return weighted_sum, m, has_keys / np.where(has_keys, total, 1)
 
 
 def flash_attention_backward(grad: np.ndarray, heads: Sequence[np.ndarray], options: ScoreOptions,
@@ -194,9 +194,9 @@ class Blocks:
             if mask is not None and mask.all():
                 mask = None
             on_diagonal = self.is_causal and columns.stop > rows.start + 1
-            added, seen = additive_mask(rows.stop - rows.start, columns.stop - start, mask,
-                                        on_diagonal, self.real_type, rows.start - start)
-            if seen is None or seen.any():
+            added, has_keys = additive_mask(rows.stop - rows.start, columns.stop - start, mask,
+                                            on_diagonal, self.real_type, rows.start - start)
+            if has_keys is None or has_keys.any():
                 yield columns, added
 
     def scores(self, head: tuple[int, ...], rows: slice, columns: slice,
