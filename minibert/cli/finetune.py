@@ -219,7 +219,7 @@ def new(name: str, out: str | None, named: dict) -> FineTuning:
                              **{"threads": core_count(), **others})
     words = {**DEFAULT_SETTINGS, "lr": BERT_LR * BERT_WIDTH / config.hidden_size,
              **{name: value for name, value in named.items() if name in SETTINGS}}
-    TrainingSettings(**words)  # a value out of range is told before the files are read
+    TrainingSettings(**words)  # refuses a value before the files are read
     return FineTuning(run, False, chosen, words, folder)
 
 

@@ -73,7 +73,7 @@ def entity_counts(right: Sequence[Sequence[str]], predicted: Sequence[Sequence[s
     """For each type of entity how many were found, predicted, and are there, over all sentences.
 
     metrics.total of them is what conlleval and seqeval report as the overall score (micro);
-    conlleval knows no macro average, seqeval's is metrics.macro_f1. Errors: sentences that differ
+    conlleval has no macro average, seqeval's is metrics.macro_f1. Errors: sentences that differ
     in number or length.
     """
     if len(right) != len(predicted):

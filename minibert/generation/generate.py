@@ -33,7 +33,7 @@ def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = N
     end token, or after `max_new_tokens`; what follows in a longer array is `pad_token_id`. `rng`, a
     generator or a seed, draws the samples: the same seed gives the same text. `streamer` has
     put(ids) and end(), as TextStreamer has. Errors: an empty prompt, options out of range, padding
-    that cannot be told from end tokens, more tokens than the model has positions (unless
+    that cannot be distinguished from end tokens, more tokens than the model has positions (unless
     `sliding_window`), logits that are not finite.
     """
     stored = getattr(model, "generation_config", None)

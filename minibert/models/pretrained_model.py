@@ -120,7 +120,7 @@ class PretrainedModel(Module):
         self.initialize(rng)  # all matrices; those of the file are loaded over them
 
     def read_settings(self, folder: Path, values: dict) -> None:
-        """Read what else a folder says of a model of this class; `values` is its config.json."""
+        """Read other settings in a folder of this class's model; `values` is its config.json."""
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write config.json and model.safetensors: Hugging Face's class of this name opens them."""
@@ -221,7 +221,7 @@ def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] |
     if ignored is not None:
         wrong &= ids != ignored
     if wrong.any():
-        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: the model knows 0 to "
+        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: expected 0 to "
                          f"{limit - 1}")
     return ids
 

@@ -180,7 +180,7 @@ class GPT2Tokenizer(Tokenizer):
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes that some ids stand for."""
-        self.convert_ids_to_tokens(ids := list(ids))  # an id out of range is told there
+        self.convert_ids_to_tokens(ids := list(ids))  # refuses an id out of range
         return b"".join(self._bytes[i] for i in ids)
 
     def _pieces(self, text: str) -> list[Piece]:

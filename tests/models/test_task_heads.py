@@ -265,7 +265,7 @@ def refused(message, function, *arguments, **named):
 def test_labels_that_do_not_fit():
     inputs = batch(mb.BertForSequenceClassification)
     classifier, numbers = (small(mb.BertForSequenceClassification, num_labels=n) for n in (2, 1))
-    refused("labels: 2 is out of range: the model knows 0 to 1", classifier, **inputs,
+    refused("labels: 2 is out of range: expected 0 to 1", classifier, **inputs,
             labels=[0, 1, 2])
     refused("labels: -100 is out of range", classifier, **inputs, labels=[0, 1, -100])
     refused(r"labels: got shape \(2,\): expected \(3,\)", classifier, **inputs, labels=[0, 1])

@@ -78,13 +78,13 @@ class SameTopic:
         """The topic of a text that ends (the first) is that of its last sentence, of one that
         begins (the second) that of its first."""
         examples = {}
-        told = self.stories.draw(self.sentences, rng)
+        drawn = self.stories.draw(self.sentences, rng)
         topic_of = self.stories.topic_of
         while len(examples) < count:
-            first, label = next(told), int(rng.integers(2))
-            second = next(told)
+            first, label = next(drawn), int(rng.integers(2))
+            second = next(drawn)
             while (topic_of(first.states[-1]) == topic_of(second.states[0])) != label:
-                second = next(told)
+                second = next(drawn)
             texts = (first.text, second.text)
             examples.setdefault(texts, SentenceExample(*texts, self.labels[label]))
         return list(examples.values())
@@ -128,10 +128,10 @@ class Endings:
 
     def draw(self, count: int, rng: np.random.Generator) -> list[ChoiceExample]:
         examples = {}
-        told = self.stories.draw(self.sentences, rng, following=1)
+        drawn = self.stories.draw(self.sentences, rng, following=1)
         elsewhere = self.stories.draw(1, rng)
         while len(examples) < count:
-            story = next(told)
+            story = next(drawn)
             start, right = story.sentences[-1].split(" ", 1)
             topic = self.stories.topic_of(story.states[-1])
             endings = [right]

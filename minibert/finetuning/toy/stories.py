@@ -1,11 +1,11 @@
-"""Shared by the tasks on the toy world: fresh stories, and what a hidden state says.
+"""Shared by the tasks on the toy world: fresh stories, and what a hidden state means.
 
 The labels of these tasks are functions of the hidden states behind a text (its topic, its
-character, the place of a word in its sentence), which the world knows and a reader has to infer. So
-the best possible prediction is exact: the story oracle's posterior of the states. It stays so where
-stories are left out because of their *words* (they occur in the pre-training text, say), as nobody
-who reads the words learns anything from that; stories are never left out because of their states,
-unless a task says so and its answer takes it into account.
+character, the place of a word in its sentence), which a reader has to infer. So the best possible
+prediction is exact: the story oracle's posterior of the states. It stays exact where stories are
+left out because of their *words* (they occur in the pre-training text, say), since the words then
+show nothing more; stories are never left out because of their states, unless a task does so and its
+best prediction takes it into account.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,31 +39,33 @@ class Best(NamedTuple):
 
 
 class ToyStories:
-    """Draws stories of `world` that `told`, documents of sentences, does not have; and says what
-    their states mean. Topics and characters are numbered in the order of `topics`, `characters`."""
+    """Draws stories of `world` that are in none of the `excluded` documents (of sentences), and
+    gives the meaning of their states. Topics and characters are numbered as in `topics` and
+    `characters`."""
 
-    def __init__(self, world: ToyWorld, told: Sequence[Sequence[str]] = ()):
+    def __init__(self, world: ToyWorld, excluded: Sequence[Sequence[str]] = ()):
         self.world, self.oracle = world, StoryOracle(world)
         self.topics = list(dict.fromkeys(topic for topic, _, _ in world.states))
         self.characters = list(dict.fromkeys(character for _, character, _ in world.states))
         self.topic = np.array([self.topics.index(state[0]) for state in world.states])  # (S,)
         self.character = np.array([self.characters.index(state[1]) for state in world.states])
         self.place = np.array([state[2] for state in world.states])
-        self._told, self._told_runs = told, {}
+        self._excluded, self._excluded_runs = excluded, {}
 
     def draw(self, sentences: int, rng: np.random.Generator, following: int = 0
              ) -> Iterator[Story]:
         """Stories of so many sentences and `following` more, without end.
 
-        What stands before the following ones does not stand in the documents that were told, unless
-        it is a single sentence (these are short and often do)."""
-        if sentences not in self._told_runs:
-            self._told_runs[sentences] = _runs(self._told, sentences) if sentences > 1 else set()
-        told = self._told_runs[sentences]
+        The sentences before the following ones are in no excluded document, unless there is only
+        one (these are short and often are)."""
+        if sentences not in self._excluded_runs:
+            self._excluded_runs[sentences] = \
+                _runs(self._excluded, sentences) if sentences > 1 else set()
+        excluded = self._excluded_runs[sentences]
         while True:
             lengths = [sentences + following] * DRAWN_AT_ONCE
             for story in map(Story, *self.world.stories(lengths, rng)):
-                if " ".join(story.sentences[:sentences]) not in told:
+                if " ".join(story.sentences[:sentences]) not in excluded:
                     yield story
 
     def words_at(self, place: str) -> set[str]:
@@ -72,7 +74,7 @@ class ToyStories:
         return {self.world.words[column] for column in np.flatnonzero(spelled)}
 
     def topic_of(self, states: np.ndarray) -> int:
-        """The topic of a sentence: any of its states tells it."""
+        """The topic of a sentence, from any of its states."""
         return int(self.topic[states[-1]])
 
     def character_of(self, states: np.ndarray) -> int:

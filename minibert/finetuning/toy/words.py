@@ -72,8 +72,8 @@ class Entities:
         mention begins and ends, and a sentence has one topic and one character: an entity is found
         if the tag of its first word is right, and as many are predicted as there are, so that F1 is
         the share of them found. It is expected to be the mean probability of these tags."""
-        told = [split_story(" ".join(example.words)) for example in examples]
-        p = self.stories.oracle.word_states(told, np.eye(len(self.labels))[self.tag])
+        texts = [split_story(" ".join(example.words)) for example in examples]
+        p = self.stories.oracle.word_states(texts, np.eye(len(self.labels))[self.tag])
         predictions = [tuple(self.labels[k] for k in words.argmax(axis=1)) for words in p]
         found = [words[entity.start].max() for words, tags in zip(p, predictions)
                  for entity in get_entities(tags)]
@@ -136,19 +136,19 @@ class Questions:
         the question names him or her; and where the things stand is, too: in this world the verbs
         before them have no other use."""
         oracle, world = self.stories.oracle, self.stories.world
-        told = [split_story(example.passage) for example in examples]
-        sentences = [[sentence] for passage in told for sentence in passage]
+        texts = [split_story(example.passage) for example in examples]
+        sentences = [[sentence] for passage in texts for sentence in passage]
         owned = oracle.word_states(sentences, self.owned[:, None].astype(np.float64))
         owned = np.concatenate(owned)[:, 0] > 0.5
         things, place = [], 0
-        for passage in told:
+        for passage in texts:
             length = len(" ".join(passage).split(" "))
             things.append(things_in(passage, owned[place:place + length]))
             place += length
         names = self.stories.characters
         asked = np.array([next(names.index(word) for word in example.question.split(" ")
                                if word in names) for example in examples])
-        last = oracle.last_states(sentences)[:, 0].reshape(len(told), -1, len(world.ends))
+        last = oracle.last_states(sentences)[:, 0].reshape(len(texts), -1, len(world.ends))
         p = (last * (self.stories.character[world.ends] == asked[:, None, None])).sum(axis=2)
         weight = np.stack([p[:, k] * (1 - np.delete(p, k, axis=1)).prod(axis=1)
                            for k in range(p.shape[1])], axis=1)
