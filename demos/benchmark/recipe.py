@@ -8,7 +8,7 @@ saving.
 from __future__ import annotations
 
 import json
-import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,7 @@ RECIPE = ("--tokenizer chars --layers 4 --heads 4 --width 128 --context 64 --bat
 def measure_recipe(text: str, steps: int, threads: int, turns: int, with_torch: bool) -> dict:
     """Runs both trainings alternately, `turns` times; returns seconds, peak bytes and losses."""
     shared = ["--steps", str(steps), "--threads", str(threads)]
+    text = str(Path(text).resolve())  # the sides run in another folder
     sides = {"minibert": ["-m", "minibert", "pretrain", "gpt", "--text", text, *RECIPE, *shared]}
     if with_torch:
         sides["torch foreach"] = [str(HERE / "recipe_torch.py"), text, *shared]
@@ -49,17 +50,25 @@ def measure_recipe(text: str, steps: int, threads: int, turns: int, with_torch: 
 
 
 def whole_process(command: list[str], threads: int) -> tuple[float, int]:
-    """Returns the seconds from start to exit and the peak bytes of a Python command."""
+    """Returns the seconds from start to exit and the peak bytes of a Python command. Linux counts
+    the peak of the process that starts another as the other's, so a small one, this file as a
+    script, starts the command."""
     environment = thread_settings(threads) | {"PYTHONPATH": str(HERE.parents[1])}
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *command], env=environment, cwd=HERE.parents[1],
-                               stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    process = subprocess.run([sys.executable, __file__, *command], env=environment,
+                             cwd=HERE.parents[1], stdout=subprocess.PIPE, text=True)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
-    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    seconds, peak = json.loads(process.stdout)
+    return seconds, peak * (1 if sys.platform == "darwin" else 1024)
+
+
+def main() -> None:
+    """Runs the command and prints its seconds and its peak memory, as getrusage gives it."""
+    started = time.perf_counter()
+    status = subprocess.call([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - started
+    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss]))
+    sys.exit(status)
 
 
 def show_recipe(report: dict) -> None:
@@ -70,3 +79,7 @@ def show_recipe(report: dict) -> None:
             f"  time x{median(side['ratios']):.2f}  memory x{side['memory_ratio']:.2f}")
         print(f"  {name:15s} {side['seconds']:9.1f} s   {side['peak_bytes'] / 2**20:7.0f} MiB  "
               "held-out loss " + " ".join(f"{run['loss']:.4f}" for run in side["runs"]) + against)
+
+
+if __name__ == "__main__":
+    main()

@@ -68,11 +68,13 @@ def read(path: Path) -> tuple[torch.Tensor, torch.Tensor, int]:
 
 
 def initialize(model: GPT) -> None:
-    """GPT-2's first weights: N(0, 0.02); residual projections scaled by 1/sqrt(branches)."""
+    """The first weights of `pretrain`: N(0, 1/sqrt(width)); residual projections scaled by
+    1/sqrt(branches), as in GPT-2."""
+    spread = 1 / math.sqrt(model.transformer["embeddings"].word_embeddings.embedding_dim)
     for name, parameter in model.named_parameters():
         if parameter.ndim == 2:
             scaled = name.endswith(("attention.output.weight", "feed_forward.output.weight"))
-            nn.init.normal_(parameter, std=0.02 / math.sqrt(8) if scaled else 0.02)
+            nn.init.normal_(parameter, std=spread / math.sqrt(8) if scaled else spread)
         elif name.endswith("bias"):
             nn.init.zeros_(parameter)
 
