@@ -225,7 +225,7 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
         attentions.append(weights)
     if dropout_p:
         weights = dropout(weights, dropout_p, rng)
-    return hook_point("hook_z", weights @ hook_point("hook_v", value))
+    return hook_point("hook_z", weights @ hook_point("hook_v", value))  # (..., T, D)
 
 
 def attention_by_loops(query: np.ndarray, key: np.ndarray, value: np.ndarray,

@@ -34,7 +34,7 @@ TITLES = {  # row: (what it is, its source)
     "lstm": ("LSTM", "Zaremba et al. 2014"),
     "elmo": ("ELMo", "Peters et al. 2018, eq. 1"),
     "gpt": ("GPT", "Radford et al. 2018"),
-    "bert": ("BERT", "Devlin et al. 2018"),
+    "bert": ("BERT", "Devlin et al. 2019"),
     "bert-no-nsp": ("BERT, no next sentence", "Liu et al. 2019, table 2"),
     "bert-dynamic": ("BERT, few texts, new masks", "Liu et al. 2019, table 1"),
     "bert-static": ("BERT, few texts, static masks", "Liu et al. 2019, table 1"),

@@ -1,4 +1,4 @@
-"""BERT: attention to both sides of every token (Devlin et al. 2018), and its pre-training.
+"""BERT: attention to both sides of every token (Devlin et al. 2019), and its pre-training.
 
 It is pre-trained to predict masked words (masked LM) and whether a second sentence follows the
 first (next-sentence prediction: label 0 means that it does, as in the original). Its other heads

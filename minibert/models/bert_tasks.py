@@ -1,6 +1,6 @@
 """BERT with one head: a pre-training task alone, or one of the four families of tasks.
 
-The families are those of Devlin et al. 2018, figure 4: the class of a text or of a pair, the best
+The families are those of Devlin et al. 2019, figure 4: the class of a text or of a pair, the best
 of several endings, the span of a text that answers a question, a tag for every token.
 """
 

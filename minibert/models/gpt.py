@@ -114,7 +114,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         """
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
                                    output_hidden_states, output_attentions, rng, past_key_values)
-        x = outputs.last_hidden_state
+        x = outputs.last_hidden_state  # (B, T, C)
         logits = F.linear(x[:, -logits_to_keep:] if logits_to_keep else x, self.lm_head)
         logits = hook_point("hook_logits", logits)
         loss = None if labels is None else self._shifted_loss(logits, labels)
@@ -148,7 +148,7 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         shifted already (the token after each input token; -100 is ignored). The loss is fused with
         the head, so there are no logits; `forward` gives the mean."""
         with self.scope():
-            x = self.transformer(input_ids, rng=rng).last_hidden_state
+            x = self.transformer(input_ids, rng=rng).last_hidden_state  # (B, T, C)
             targets = checked_ids("targets", targets, self.config.vocab_size, x.shape[:2],
                                   ignored=F.IGNORE_INDEX)
             return F.linear_cross_entropy(x, self.lm_head, None, targets, reduction="sum")

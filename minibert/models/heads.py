@@ -14,7 +14,7 @@ from minibert.nn.module import Module, Parameter, new_parameter
 
 
 class Pooler(Module):
-    """tanh(W h + b) of the first token's vector h ([CLS]): (B, T, C) -> (B, C) (Devlin et al. 2018,
+    """tanh(W h + b) of the first token's vector h ([CLS]): (B, T, C) -> (B, C) (Devlin et al. 2019,
     section 3.1)."""
 
     __slots__ = ("dense",)
@@ -51,7 +51,7 @@ class ClassificationHead(Module):
 
 
 class MaskedLMHead(Module):
-    """The logits of every word: (..., C) -> (..., V) (Devlin et al. 2018, section 3.1, task 1).
+    """The logits of every word: (..., C) -> (..., V) (Devlin et al. 2019, section 3.1, task 1).
 
     The vector is transformed once more and multiplied with the vectors of all words: the decoder is
     the word embedding (V, C) itself, the same Parameter, unless the config unties them.

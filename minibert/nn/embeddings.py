@@ -20,7 +20,7 @@ POSITION_OFFSET = 2  # rows of BART's table of positions before position 0
 
 
 class BertEmbeddings(Module):
-    """Token + segment + position, then layer norm and dropout (Devlin et al. 2018, section 3).
+    """Token + segment + position, then layer norm and dropout (Devlin et al. 2019, section 3).
 
     Without segments `type_vocab_size` is 0. The row `padding_idx` of the word embeddings gets no
     gradient from a look-up, nor does the row `position_padding_idx` of the positions.

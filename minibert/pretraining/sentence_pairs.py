@@ -148,7 +148,7 @@ def _sample_other_documents(documents: EncodedDocuments, negatives: np.ndarray,
 def _fit(starts: np.ndarray, boundary: np.ndarray, low: np.ndarray, b_first: np.ndarray,
          high: np.ndarray, label: np.ndarray, room: int) -> Segments:
     """Extends A back from the boundary to about half of `room` tokens, at most to sentence `low`,
-    then B forward into the rest, at most to sentence `high`."""
+    then B forward into the rest, at most to sentence `high`; all (N,) but `starts` and `room`."""
     a_one = starts[boundary] - starts[boundary - 1]  # the one sentence of A that must be there
     b_one = starts[b_first + 1] - starts[b_first]  # ... of B
     fits = a_one + b_one <= room
