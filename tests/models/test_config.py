@@ -35,6 +35,13 @@ def test_every_option_arrives_in_its_fields_and_is_read_back(config_class):
             assert getattr(config, names[0].name) == names[0].default
 
 
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_a_switch_of_the_command_line_is_off_by_default(config_class):
+    """The parser can only switch it on."""
+    for found in option_fields(config_class).values():
+        assert all(one.default is False for one in found if isinstance(one.default, bool))
+
+
 @pytest.mark.parametrize("name, value, message", [
     ("layers", 0, "--layers = 0: expected a whole number"), ("width", "8", "--width = '8'"),
     ("dropout", 1, "--dropout = 1"), ("initializer_range", float("nan"), "--initializer-range"),
