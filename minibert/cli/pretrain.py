@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                           help="train BERT on masked words alone")
     training.add_argument("--mlm-probability", type=float,
                           help="the share of the tokens that the training of BERT masks, or that "
-                               "of BART takes out; of the held-out ones it is always 0.15")
+                               "of BART takes out (at most 0.5); of the held-out ones it is "
+                               "always 0.15")
     training.add_argument("--dupe-factor", type=int, metavar="N",
                           help="static masks: BERT reads the pairs and masks of the first N epochs "
                                "again and again (without it: new ones every epoch)")

@@ -15,13 +15,17 @@ class EncodedDocuments:
     document d is the sentences document_starts[d] to document_starts[d + 1] (exclusive);
     document_of[s] is the document of sentence s. Sentences without tokens and documents without
     sentences are left out. texts: documents as sequences of sentences. name: for messages
-    ("training", "held-out"). Errors: InputError where no token is left.
+    ("training", "held-out"). Errors: InputError where no token is left, and for a document that is
+    a single string.
     """
 
     def __init__(self, tokenizer: Tokenizer, texts: Iterable[Sequence[str]], name: str = "given"):
         self.name = name
         ids, lengths, sizes = [], [], []
         for sentences in texts:
+            if isinstance(sentences, str):
+                raise InputError(f"the {name} text has the string {sentences!r:.40} as a document: "
+                                 "expected a list of sentences")
             encoded = [tokenizer.encode(text, add_special_tokens=False) for text in sentences]
             encoded = [sentence for sentence in encoded if sentence]
             if encoded:

@@ -151,7 +151,10 @@ class NextTokenObjective:
 
 
 def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
-    """Encodes all texts as one read-only array of ids, (N,) int32, with a separator before each."""
+    """Encodes all texts as one read-only array of ids, (N,) int32, with a separator before each.
+    Errors: InputError for a single string."""
+    if isinstance(texts, str):
+        raise InputError(f"token_stream: got the string {texts!r:.40}: expected a list of texts")
     ids = array("i")  # 4 bytes a token, filled line by line: a list of ints would take 36
     for text in texts:
         ids.append(tokenizer.sep_token_id)

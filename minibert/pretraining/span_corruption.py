@@ -95,8 +95,8 @@ class SpanCorruptionObjective(Seq2SeqObjective):
     Every epoch has one text from each sentence on, [CLS] text [SEP], and every batch new spans.
     train, held_out: documents, as sequences of sentences. context: the largest number of tokens.
     n_held_out: the number of held-out examples (None: one for each sentence). mlm_probability: the
-    share of the training tokens that is taken out, at most 0.7; of the held-out ones it is always
-    15 %. Errors: InputError where no example can be made, and for a tokenizer without sentinels.
+    share of the training tokens that is taken out, at most 0.5: for more, texts have too few
+    sentinels; of the held-out ones it is always 15 %. Errors: InputError where no example can be made, and for a tokenizer without sentinels.
     """
 
     name = "bart"
@@ -107,7 +107,7 @@ class SpanCorruptionObjective(Seq2SeqObjective):
         self.tokenizer, self.sentinels = tokenizer, sentinel_ids(tokenizer)
         self.context = whole_number("context, for [CLS] text [SEP]", context, at_least=N_SPECIAL)
         self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
-        self.mlm_probability = number("mlm_probability", mlm_probability, above=0, at_most=0.7)
+        self.mlm_probability = number("mlm_probability", mlm_probability, above=0, at_most=0.5)
         if n_held_out is not None:
             whole_number("n_held_out", n_held_out, at_least=1)
         self.train = EncodedDocuments(tokenizer, train, "training")

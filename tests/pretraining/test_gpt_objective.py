@@ -190,6 +190,12 @@ def test_bits_per_character_of_a_model_that_knows_nothing():
         assert summary["bits_per_character"] == pytest.approx(expected, rel=1e-6)
 
 
+def test_one_string_is_no_list_of_texts():
+    for name in ("train", "held_out"):
+        with pytest.raises(InputError, match="got the string 'abc abc': expected a list of texts"):
+            objective(**{name: "abc abc"})
+
+
 def test_texts_that_are_too_short_are_an_error():
     with pytest.raises(InputError, match="4 tokens, too short for one window of 10"):
         objective(train=["abc"])

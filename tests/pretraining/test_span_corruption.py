@@ -88,12 +88,22 @@ def test_the_share_taken_out_is_that_of_training_alone():
     np.testing.assert_allclose(noise.mean(axis=0), 0.4, atol=0.04)
     goes_on = noise[:, 1:] & noise[:, :-1]
     np.testing.assert_allclose(goes_on.sum() / noise[:, :-1].sum(), 2 / 3, atol=0.02)
-    plain, often = objective(), objective(mlm_probability=0.6)
+    plain, often = objective(), objective(mlm_probability=0.5)
     for one, other in zip(plain.held_out_batches(), often.held_out_batches(), strict=True):
         np.testing.assert_array_equal(one.targets, other.targets)
     targets = [sum(one.counts(one.batch(number))["tokens"] for number in range(20))
                for one in (plain, often)]
     assert targets[1] > 1.5 * targets[0]
+
+
+def test_the_sentinels_suffice_for_the_largest_share():
+    tokenizer = with_sentinels(BertTokenizer.from_words("abcde."), 48)
+    task = objective(tokenizer=tokenizer, train=[["a b c d . " * 9] * 600], context=48,
+                     batch_size=600, mlm_probability=0.5)
+    batch = task.batch(0)
+    sentinels = np.isin(batch.targets, sentinel_ids(tokenizer)).sum()
+    taken_out = task.counts(batch)["tokens"] - sentinels - 600  # an end in each row
+    np.testing.assert_allclose(taken_out / (600 * 45), 0.5, atol=0.02)
 
 
 def test_a_batch_is_a_function_of_its_number_and_its_shards_are_the_batch():
@@ -162,8 +172,10 @@ def test_a_gap_of_one_word_is_a_word_and_then_the_end():
 @pytest.mark.parametrize("changes, message", [
     ({"tokenizer": BertTokenizer.from_words("abcde.")}, "has no sentinel <extra_id_0>"),
     ({"context": 2}, "context, for .CLS. text .SEP. = 2"), ({"batch_size": 0}, "batch_size = 0"),
-    ({"train": [[]]}, "the training text has no sentence"), ({"n_held_out": 0}, "n_held_out = 0"),
-    ({"mlm_probability": 0.8}, "mlm_probability = 0.8"),
+    ({"train": [[]]}, "the training text has no sentence"),
+    ({"train": ["a b c ."]}, "the string 'a b c .' as a document: expected a list of sentences"),
+    ({"held_out": "a b"}, "the held-out text has the string 'a' as a document"), ({"n_held_out": 0}, "n_held_out = 0"),
+    ({"mlm_probability": 0.51}, "mlm_probability = 0.51"),
     ({"mlm_probability": 0}, "mlm_probability = 0")])
 def test_examples_that_cannot_be_made(changes, message):
     with pytest.raises(InputError, match=message):
