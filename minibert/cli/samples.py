@@ -64,7 +64,8 @@ class FilledSpans:
         self.target = batch.targets[row, scored[row]]
 
     def __call__(self, model: PretrainedModel) -> list[str]:
-        found = model.generate(self.ids[None], max_new_tokens=2 * SPAN_TOKENS)[0, 1:]
+        room = min(2 * SPAN_TOKENS, model.config.context_length - 1)
+        found = model.generate(self.ids[None], max_new_tokens=room)[0, 1:]
         text, spans, was = [" ".join(self.tokenizer.convert_ids_to_tokens(ids.tolist()))
                             for ids in (self.ids, found, self.target)]
         return [text, f"  -> {spans}", f"  (it was {was})"]

@@ -36,6 +36,13 @@ def test_what_is_written_and_shown(bart, text, tmp_path, capsys):
     assert "bart" in output_of(capsys, "info", bart)
 
 
+@pytest.mark.parametrize("context", [3, 8])
+def test_a_context_shorter_than_the_sample_is_trained_to_its_end(text, tmp_path, capsys, context):
+    shown = output_of(capsys, *pretrain("bart", text, tmp_path, "--steps", "1", "--context",
+                                        str(context)))
+    assert "BART fills spans" in shown
+
+
 def test_it_answers_a_text(bart, capsys):
     asked = ("generate", bart, "--prompt", "the cat <extra_id_0> milk .", "--tokens", "5")
     greedy = output_of(capsys, *asked, "--temperature", "0")
