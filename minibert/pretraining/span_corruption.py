@@ -96,7 +96,8 @@ class SpanCorruptionObjective(Seq2SeqObjective):
     train, held_out: documents, as sequences of sentences. context: the largest number of tokens.
     n_held_out: the number of held-out examples (None: one for each sentence). mlm_probability: the
     share of the training tokens that is taken out, at most 0.5: for more, texts have too few
-    sentinels; of the held-out ones it is always 15 %. Errors: InputError where no example can be made, and for a tokenizer without sentinels.
+    sentinels; of the held-out ones it is always 15 %. Errors: InputError where no example can be
+    made, and for a tokenizer without sentinels.
     """
 
     name = "bart"

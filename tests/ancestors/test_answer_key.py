@@ -83,6 +83,8 @@ def test_gaps_are_words_of_whole_runs(key, documents):
                 for i in range(0, len(document) - 3, 4)]
     assert sorted(texts) == sorted(expected)
     assert len({p for gaps in key.gaps for p in gaps.positions}) > 10
+    from_the_end = {gaps.input_ids.shape[1] - p for gaps in key.gaps for p in gaps.positions}
+    assert min(from_the_end) == 2  # the last word, too
 
 
 def test_longer_n_grams_are_nearer(key):

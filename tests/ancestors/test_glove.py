@@ -48,6 +48,8 @@ def test_training_learns_that_cats_go_with_fish():
     trainer = Trainer(model, objective, TrainingSettings(
         steps=250, lr=0.05, warmup=0, weight_decay=0.0, eval_every=0))
     before = trainer.evaluate()["loss"]
+    assert objective.held_out.values.sum() == pytest.approx(objective.train.values.sum())
+    assert objective.summary({"examples": 6.0}, {"examples": 3}, {}) == {"loss": 2.0}
     trainer.run()
     assert trainer.held_out["loss"] < before / 10
     index = TOKENIZER.convert_tokens_to_ids

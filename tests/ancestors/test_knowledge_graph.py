@@ -66,6 +66,14 @@ def test_heads_and_tails_are_both_asked():
     assert set(perfect.values()) == {1.0}
 
 
+def test_the_tenth_is_a_hit_among_10():
+    distances, known = np.zeros((1, 12, 12)), np.zeros((1, 12, 12), bool)
+    distances[0] = np.arange(12) - np.arange(12)[:, None]  # of tails the first, of heads the last
+    for tail, hits in ((9, 1.0), (10, 0.5)):
+        found = link_prediction(distances, np.array([[11, 0, tail]]), known)
+        assert found["hits@10"] == hits
+
+
 @pytest.mark.parametrize("triple", [("cat", "eats"), ("cat", "eats", "fish", "often"), "cat"])
 def test_a_triple_has_three_names(triple):
     for read in (KnowledgeGraph, GRAPH.ids):

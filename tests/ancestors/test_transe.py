@@ -47,6 +47,7 @@ def test_the_loss_is_equation_1_and_its_gradient_the_engines():
     terms = 2.0 + d - corrupted
     assert (terms < 0).any() and (terms > 0).any()
     assert loss().item() == pytest.approx(terms[terms > 0].sum(), rel=1e-12)
+    assert objective.summary({"triples": 6.0}, {"triples": 3}, {}) == {"loss": 2.0}
     gradcheck_parameters(loss, dict(model.named_parameters()), coordinates=8)
 
 

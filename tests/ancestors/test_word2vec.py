@@ -107,10 +107,25 @@ def test_training_learns_and_resumes_to_the_same_bits(config, tmp_path, monkeypa
         assert TOKENIZER.convert_ids_to_tokens(int(p.argmax())) == "eats"
 
 
+def test_each_word_with_a_window_is_drawn_and_near_words_are_read_more_often():
+    cbow, skip = (cls(config, 1) for cls, config in (
+        (CBOW, CBOWConfig(V, 6, 2, 3)), (SkipGram, SkipGramConfig(V, 6, 2, 3))))
+    objective = objective_of(cbow, 400)
+    objective.train_ids = np.arange(9)
+    assert set(objective.batch(0).targets) == {2, 3, 4, 5, 6}
+    objective = objective_of(skip, 8000)
+    objective.train_ids = np.arange(9)
+    batch = objective.batch(0)
+    distance = np.abs(batch.targets - batch.input_ids[:, 0])  # 1 in windows of 1 and of 2
+    np.testing.assert_allclose([(distance == d).mean() for d in (1, 2)], [0.75, 0.25], atol=0.02)
+
+
 def test_texts_shorter_than_a_window_are_refused():
     model = CBOW(CBOWConfig(V, 4, window=9), 0)
     with pytest.raises(InputError, match="training text has 8 tokens, no window of 9"):
         objective_of(model, train=["the cat sees the dog . ."], held_out=texts(9))
+    with pytest.raises(InputError, match="training text has 8 tokens, no window of 4"):
+        objective_of(CBOW(CBOWConfig(V, 4, window=4), 0), train=["the cat sees the dog . ."])
     with pytest.raises(InputError, match="held-out"):
         objective_of(model, held_out=["the cat ."])
     with pytest.raises(InputError, match="noise"):

@@ -48,6 +48,31 @@ def test_both_sides_say_the_sense_and_the_left_side_most_of_it(senses):
     assert senses.accuracy(Posteriors(senses, 0))[0] == pytest.approx(left, abs=0.06)
 
 
+def test_a_posterior_is_divided_by_the_prior(senses, monkeypatch):
+    """Where one sense is almost impossible, each hint at it decides."""
+    skewed = {word: np.where(np.cumsum(p) > 0.75, p * 1e-9, p)
+              for word, p in senses.priors.items()}
+    monkeypatch.setattr(senses, "decided", senses.decided[:28])  # of the first word
+    before = senses.bounds()[0]
+    monkeypatch.setattr(senses, "priors", skewed)
+    assert senses.bounds()[0] <= before - 3 / 28
+
+
+def test_the_nearest_averages_are_those_of_the_first_occurrences(senses):
+    """The vectors of the last 5 of 10 labelled occurrences say the other sense, and louder."""
+    class Table:
+        def vectors(self, input_ids):
+            return np.array([[[says.get((tuple(row), t), 0.0)] for t in range(len(row))]
+                             for row in input_ids.tolist()])
+
+    second = {word: np.flatnonzero(p)[1] for word, p in senses.priors.items()}
+    says = {(o.input_ids, o.position): 1.0 if o.topic == second[o.word] else -1.0
+            for o in [*senses.labelled, *senses.decided]}
+    for k, o in enumerate(senses.labelled):
+        says[o.input_ids, o.position] *= 1 if k % 10 < 5 else -10
+    assert senses.accuracy(Table()) == (1.0, 0.0)
+
+
 def test_a_static_vector_says_the_prior(senses):
     model = CBOW(CBOWConfig(TOKENIZER.vocab_size, 8), 1)
     assert senses.is_static(model) and not senses.is_static(Posteriors(senses, 0))

@@ -174,7 +174,8 @@ def test_a_gap_of_one_word_is_a_word_and_then_the_end():
     ({"context": 2}, "context, for .CLS. text .SEP. = 2"), ({"batch_size": 0}, "batch_size = 0"),
     ({"train": [[]]}, "the training text has no sentence"),
     ({"train": ["a b c ."]}, "the string 'a b c .' as a document: expected a list of sentences"),
-    ({"held_out": "a b"}, "the held-out text has the string 'a' as a document"), ({"n_held_out": 0}, "n_held_out = 0"),
+    ({"held_out": "a b"}, "the held-out text has the string 'a' as a document"),
+    ({"n_held_out": 0}, "n_held_out = 0"),
     ({"mlm_probability": 0.51}, "mlm_probability = 0.51"),
     ({"mlm_probability": 0}, "mlm_probability = 0")])
 def test_examples_that_cannot_be_made(changes, message):
