@@ -1,7 +1,7 @@
 """Files and keys of Hugging Face's folders, and the use that is made of each.
 
 The tables hold what transformers 4 and 5 and sentence-transformers write for BERT, GPT-2, BART,
-RoBERTa, DistilBERT, WordPiece and byte-level BPE. USED: read and obeyed. HARMLESS: changes no id,
+RoBERTa, DistilBERT, WordPiece and byte-level BPE. USED: read and applied. HARMLESS: changes no id,
 text, vector or logit that is computed here. A tuple: the only values that are read; every other
 value is refused by name. A key that stands in no table gives a warning that names it. README.md of
 this folder shows the tables.

@@ -6,8 +6,8 @@ The thresholds were measured on runs (tests/README.md lists them), not assumed:
   have a standard deviation of about 1), those with first weights of 0.02 within 0.02, those with
   weights 5 and 10 times as wide 6 and 14 to 17 above. On 20 masked words one evaluation was 1.29
   above, but the first training batch 0.43: only both together count.
-- RISE: where nothing was learned by heart the held-out loss rose by at most 0.01 above its best;
-  where a text was learned by heart it rose by 0.14 to 4.
+- RISE: where nothing was memorized the held-out loss rose by at most 0.01 above its best;
+  where a text was memorized it rose by 0.14 to 4.
 - A share of cut gradients has no threshold: healthy trainings had from 4 % to 100 %.
 """
 
@@ -127,6 +127,6 @@ def _rise(chart: dict) -> list[Sentence]:
     rose = f"since step {best_step:,} the held-out loss rose from {best:.2f} to {dots[-1][1]:.2f}"
     kept = "best/ holds the model of the best evaluation."
     if end < at_best - RISE:
-        return [(WARNING, f"Learns by heart: {rose} while the training loss fell to {end:.2f}. "
+        return [(WARNING, f"Overfits: {rose} while the training loss fell to {end:.2f}. "
                           f"{kept}")]
     return [(WARNING, f"{rose[0].upper()}{rose[1:]}, the training loss did not fall. {kept}")]

@@ -56,7 +56,7 @@ class RobertaTokenizer(GPT2Tokenizer):
         if template not in (self.template, BARE):
             warnings.warn(f"{files.json_path}: field post_processor has no effect: a "
                           "RobertaTokenizer adds <s> and </s>; the class PreTrainedTokenizerFast "
-                          "obeys it", stacklevel=4)
+                          "applies it", stacklevel=4)
         return self.template
 
     def save_pretrained(self, folder: str | Path) -> None:

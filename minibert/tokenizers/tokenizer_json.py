@@ -1,4 +1,4 @@
-"""tokenizer.json: the pipeline of Hugging Face's tokenizers, obeyed or refused part by part.
+"""tokenizer.json: the pipeline of Hugging Face's tokenizers, applied or refused part by part.
 
 The parts are normalizer, pre_tokenizer, model, post_processor and decoder. Each is read where it
 describes what BertTokenizer or GPT2Tokenizer computes here; any other part is an InputError that

@@ -138,7 +138,7 @@ class BertTokenizer(Tokenizer):
         if content.get("post_processor") is not None \
                 and template_of(path, content) != self.template:
             warnings.warn(f"{path}: field post_processor has no effect: a BertTokenizer adds "
-                          "[CLS] and [SEP]; the class PreTrainedTokenizerFast obeys it",
+                          "[CLS] and [SEP]; the class PreTrainedTokenizerFast applies it",
                           stacklevel=3)
 
     def save_pretrained(self, folder: str | Path) -> None:

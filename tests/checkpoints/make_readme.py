@@ -12,7 +12,7 @@ HEAD = """\
 # Hugging Face's folders: what is read, what is refused
 
 Every file and key that transformers 4 and 5 and sentence-transformers write for BERT, GPT-2, BART,
-RoBERTa, DistilBERT, WordPiece and byte-level BPE tokenizers. **used**: read and obeyed.
+RoBERTa, DistilBERT, WordPiece and byte-level BPE tokenizers. **used**: read and applied.
 **harmless**: changes no id, text, vector or logit that is computed here. **only ...**: any other
 value is an error that names the file and the key. A key that is not listed gives a warning that
 names it. `folder_keys.py` holds the tables.
@@ -43,7 +43,7 @@ TABLES = (
 PIPELINE = """
 ## tokenizer.json: normalizer, pre_tokenizer, post_processor, decoder
 
-A tokenizer_class without a method of its own (PreTrainedTokenizerFast, TokenizersBackend) obeys
+A tokenizer_class without a method of its own (PreTrainedTokenizerFast, TokenizersBackend) applies
 them; BertTokenizer and GPT2Tokenizer have their own, and theirs must not contradict the file.
 
 | part | WordPiece | byte-level BPE |

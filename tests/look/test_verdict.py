@@ -68,7 +68,7 @@ def test_learning_by_heart_is_a_held_out_loss_that_rises_while_the_other_falls(s
                                                                               expected):
     losses = falling(20, last=2.0) + falling(20, first=2.0, last=train)
     found = said(losses, {0: 4.2, 20: 1.9, 40: end})
-    assert kinds(found, "Learns by heart: since step 20") == expected
+    assert kinds(found, "Overfits: since step 20") == expected
     both = kinds(found, "Since step 20 the held-out loss rose from 1.90 to 2.50, the training loss")
     assert both == (["warning"] if train > 2 else [])
 
