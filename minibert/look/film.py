@@ -11,7 +11,6 @@ leaves the same frames as a training without a pause:
 from __future__ import annotations
 
 import base64
-import math
 
 import numpy as np
 
@@ -69,27 +68,22 @@ def film_steps(frames: int, steps: int) -> set[int]:
     """At most `frames` steps: 0, and log-spaced ones from 1 to `steps`; of one frame the last."""
     if frames < 2:
         return {steps} if frames else set()
-    spaced = np.rint(np.geomspace(1, steps, frames - 1)) if frames > 2 else [steps]
-    return {0, *[int(step) for step in spaced]}
+    return {0, *np.rint(np.geomspace(steps, 1, frames - 1)).astype(int).tolist()}
 
 
 def decoded(where: str, value: object, code: str, axes: int) -> np.ndarray:
     """The array that data.coded wrote. Errors: InputError, which begins with `where`: another
     number of axes or bytes, a number that is not finite."""
     try:
-        shape = [whole_number(f"{where}: shape", size, 1, 10 ** 6) for size in value["shape"]]
-        data = base64.b64decode(value[code], validate=True)
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError):  # binascii.Error is a ValueError
-        raise InputError(f"{where}: {shown_value(value)}: expected a shape and {code} in base64: "
-                         "the file is damaged") from None
-    if len(shape) != axes or len(data) != math.prod(shape) * CODES[code].itemsize:
-        raise InputError(f"{where}: {len(data)} bytes for shape {shape}: expected {axes} axes of "
-                         f"{code}: the file is damaged")
-    array = np.frombuffer(data, CODES[code]).reshape(shape)
-    if not np.isfinite(array).all():
-        raise InputError(f"{where}: holds NaN or an infinity: the file is damaged")
+        shape = [whole_number("shape", size, 1) for size in value["shape"]]
+        numbers = np.frombuffer(base64.b64decode(value[code], validate=True), CODES[code])
+        array = numbers.reshape(shape)
+    except (KeyError, TypeError, ValueError, OverflowError):  # binascii.Error is a ValueError
+        raise InputError(f"{where}: {shown_value(value)}: expected a shape and as many numbers, "
+                         f"{code} in base64: the file is damaged") from None
+    if array.ndim != axes or not np.isfinite(array).all():
+        raise InputError(f"{where}: {array.ndim} axes, NaN or an infinity: expected {axes} axes of "
+                         "finite numbers: the file is damaged")
     return array
 
 
@@ -110,13 +104,11 @@ def read_frames(records: list[dict], where: str) -> dict | None:
         attention.append(decoded(f"{at}: attention", frame["attention"], "u8", 4))
         vectors.append(decoded(f"{at}: vectors", frame["vectors"], "f16", 2).astype(np.float64))
         tokens, words = frame["tokens"], frame["words"]
-        if not all([isinstance(text, str) for text in [*tokens, *words]]):
-            raise InputError(f"{at}: expected texts as tokens and words: the file is damaged")
-        first = (frames[0]["tokens"], frames[0]["words"], attention[0].shape, vectors[0].shape)
-        if (attention[-1].shape[2:] != (len(tokens), len(tokens)) or len(vectors[-1]) != len(words)
-                or first != (tokens, words, attention[-1].shape, vectors[-1].shape)):
-            raise InputError(f"{at}: {attention[-1].shape} and {vectors[-1].shape}: expected the "
-                             "tokens, words and shapes of the first frame: the file is damaged")
+        T, W, shapes = len(tokens), len(words), (attention[-1].shape, vectors[-1].shape)
+        expected = (*attention[0].shape[:2], T, T), (W, vectors[0].shape[1])
+        if shapes != expected or [tokens, words] != [frames[0]["tokens"], frames[0]["words"]]:
+            raise InputError(f"{at}: shapes {shapes}: expected the tokens and words of the first "
+                             f"frame, and {expected}: the file is damaged")
     _, _, axes = principal_components(vectors[-1])  # (2, C)
     places = np.stack([(frame - frame.mean(axis=0)) @ axes.T for frame in vectors])
     return {"steps": [frame["step"] for frame in frames], "tokens": list(map(visible, tokens)),

@@ -21,8 +21,8 @@ from minibert.errors import InputError
 from minibert.look.film import read_frames
 from minibert.look.subject import visible
 from minibert.training.run_folder import Run
-from minibert.training.run_records import LARGEST_LOSS
-from minibert.validate import number, shown_value, whole_number
+from minibert.training.run_records import LARGEST_LOSS, check_metrics
+from minibert.validate import number, whole_number
 
 MOST_BINS, MOST_RUNS = 200, 4
 WIDE = 30  # the quotient of the largest and the smallest loss from which on their scale is log
@@ -41,15 +41,13 @@ TITLES = {"mlm_loss": MASKED,
 def find_runs(folder: str | Path) -> list[Run]:
     """The run in `folder`, or the two of a `pretrain both`. Errors: InputError, there is none."""
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder: expected a run, as pretrain --out "
-                         "makes them")
     for places in ([folder], [folder / "bert", folder / "gpt"]):
         found = [Run(place) for place in places if (place / "log.jsonl").exists()]
         if found:
             return found
-    raise InputError(f"{folder}: there is no log.jsonl in it: expected a run, as pretrain --out "
-                     "makes them; to look into a model give a text, too")
+    lack = "there is no log.jsonl in it" if folder.is_dir() else "there is no such folder"
+    raise InputError(f"{folder}: {lack}: expected a run, as pretrain --out makes them; to look "
+                     "into a model give a text, too")
 
 
 def read_histories(folders: Sequence[str | Path]) -> list[dict]:
@@ -111,34 +109,27 @@ def read_history(run: Run) -> dict:
     titles = TITLES | {"loss": ONLY_LOSS.get(str(start.get("objective")), ("Loss", ""))}
     charts = [_chart(path, key, titles, lines, steps, evaluations)
               for key in (main, *parts, *measured, "lr", "grad_norm")]
-    cut = [step["grad_norm"] > clip for step in steps]
+    finished = summary is not None and summary["steps"] == done
     return {
         "objective": start.get("objective"), "settings": settings, "about": about,
-        "steps_done": done, "finished": summary is not None and summary["steps"] == done,
-        "charts": charts, "evaluations": evaluations,
-        "samples": [_sample(path, record) for record in samples],
-        "oracle": summary["oracle"] if summary and summary["steps"] == done else None,
-        "clipped": sum(cut) / len(cut) if clip else None,
+        "steps_done": done, "finished": finished, "charts": charts, "evaluations": evaluations,
+        "samples": [{"step": record["step"], "lines": list(map(visible, record["lines"]))}
+                    for record in samples],
+        "oracle": summary["oracle"] if finished else None,
+        "clipped": np.mean([step["grad_norm"] > clip for step in steps]) if clip else None,
         "first_loss": steps[0].get(main, steps[0]["loss"]), "film": read_frames(frames, str(path))}
 
 
 def _metrics(path: Path, record: dict) -> dict:
-    """The step and the figures of an evaluation that are finite numbers."""
-    found = {}
-    for name, value in record.items():
-        if name != "kind" and value is not None and value == value:  # an undefined one is NaN
-            where = f"{path}: {shown_value(name)} of the evaluation at step {record['step']}"
-            found[visible(name)] = number(where, value, -LARGEST_LOSS, LARGEST_LOSS)
-    return found
+    """The step and the figures of an evaluation that are defined (not null, not NaN)."""
+    figures = {name: value for name, value in record.items() if name != "kind"}
+    check_metrics(f"{path}: evaluation at step {record['step']}", figures)
+    return {visible(name): value for name, value in figures.items() if is_defined(value)}
 
 
-def _sample(path: Path, record: dict) -> dict:
-    lines, step = record.get("lines"), record.get("step")
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise InputError(f"{path}: sample with lines = {shown_value(lines)}: expected texts: the "
-                         "file is damaged")
-    return {"step": whole_number(f"{path}: the step of a sample", step),
-            "lines": [visible(line) for line in lines]}
+def is_defined(value: float | None) -> bool:
+    """Whether a metric is neither null nor NaN."""
+    return value is not None and value == value
 
 
 def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> dict[str, list]:
@@ -152,7 +143,7 @@ def _baselines(run: Run, summary: dict | None, main: str, fine_tuned: bool) -> d
     values = [*[(key if fine_tuned or "accuracy" in key else main, key, value)
                 for key, value in counted.items()], ("nsp_loss", "coin", uniform_loss(2)),
               *[(chart, "oracle", oracle.get(chart)) for chart in (main, "nsp_accuracy")]]
-    values = [one for one in values if one[2] is not None and one[2] == one[2]]  # NaN: undefined
+    values = [one for one in values if is_defined(one[2])]
     found: dict[str, list] = {}
     for chart, key, value in sorted(values, key=itemgetter(2), reverse=True):
         label = key
@@ -168,11 +159,10 @@ def _chart(path: Path, key: str, titles: dict, lines: dict[str, list], steps: li
     """One figure of the log: bins, if the steps have it, and held-out points."""
     values = [number(f"{path}: {key} of step {step['step']}", step[key], -LARGEST_LOSS,
                      LARGEST_LOSS) for step in steps if key in step]
-    if values and len(values) < len(steps):
-        raise InputError(f"{path}: {len(steps) - len(values)} of {len(steps)} steps have no {key}: "
-                         "the file is damaged")
-    if not values and key in ("lr", "grad_norm"):
-        raise InputError(f"{path}: no step has its {key}: the file is damaged")
+    missing = len(steps) - len(values)
+    if missing and (values or key in ("lr", "grad_norm")):
+        raise InputError(f"{path}: {missing} of {len(steps)} steps have no {key}: the file is "
+                         "damaged")
     dots = [[evaluation["step"], evaluation[key]] for evaluation in evaluations
             if key in evaluation]
     shown = [*values, *[value for _, value in dots]]

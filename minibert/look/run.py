@@ -4,7 +4,6 @@ the loss is there as SVG, in the terminal as text."""
 from __future__ import annotations
 
 import html
-import math
 
 import numpy as np
 
@@ -18,7 +17,8 @@ INTRO = ("Each band reaches from the smallest to the largest training loss of so
          "counting words or pairs of words in the training text and, in the toy world, the exact "
          "probabilities.")
 MARKS = {FACT: "", GOOD: "ok", WARNING: "!"}
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 300, 56, 190, 12, 34  # of the SVG
+WIDTH, HEIGHT = 760, 300  # of the SVG
+LEFT, RIGHT, TOP, BOTTOM = 56, 570, 12, 266  # the edges of the chart in it
 LABEL = 16  # the least distance of two labels
 MARGIN = 0.04  # above the largest and below the smallest value
 
@@ -86,20 +86,18 @@ def chart_svg(chart: dict, name: str) -> str:
     to the largest value of each bin, its mean, the held-out points, and the baselines with their
     numbers at the right."""
     bins, lines = chart["bins"], chart["lines"]
-    place = math.log if chart["scale"] == "log" else float
+    scale = np.log if chart["scale"] == "log" else np.asarray
     shown = [*bins["low"], *bins["high"], *[value for _, value in chart["dots"]],
              *[line["value"] for line in lines]]
-    low, high = place(min(shown)), place(max(shown))
+    low, high = scale([min(shown), max(shown)])
     margin = MARGIN * (high - low) or 1
-    low, high = low - margin, high + margin
     last = max([bins["last"][-1], *[step for step, _ in chart["dots"]]])
 
     def x(step: float) -> float:
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * step / last, 1)
+        return np.interp(step, [0, last], [LEFT, RIGHT]).round(1)
 
     def y(value: float) -> float:
-        share = (place(value) - low) / (high - low)
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share, 1)
+        return np.interp(scale(value), [low - margin, high + margin], [BOTTOM, TOP]).round(1)
 
     middle = (bins["first"] + bins["last"]) / 2
     upper, lower, mean = [[f"{x(step)},{y(value)}" for step, value in zip(middle, bins[bound])]
@@ -109,14 +107,14 @@ def chart_svg(chart: dict, name: str) -> str:
     parts += [f'<circle class="dot" cx="{x(step)}" cy="{y(value)}" r="3.5"/>'
               for step, value in chart["dots"]]
     for line, at in zip(lines, apart([y(line["value"]) for line in lines])):
-        parts.append(f'<path class="baseline" d="M{LEFT} {y(line["value"])}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT + 8}" y="{at + 4}">'
-                     f'{html.escape(line["label"])} {line["value"]:.3f}</text>')
-    parts += [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
+        parts += [f'<path class="baseline" d="M{LEFT} {y(line["value"])}H{RIGHT}"/>',
+                  f'<text x="{RIGHT + 8}" y="{at + 4}">{html.escape(line["label"])} '
+                  f'{line["value"]:.3f}</text>']
     parts += [f'<text class="end" x="{LEFT - 6}" y="{y(value) + 4}">{value:.4g}</text>'
               for value in (min(shown), max(shown))]
-    parts += [f'<text x="{LEFT}" y="{HEIGHT - 10}">step 0</text>',
-              f'<text class="end" x="{WIDTH - RIGHT}" y="{HEIGHT - 10}">{last:,}</text>']
+    parts += [f'<path class="axis" d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}"/>',
+              f'<text x="{LEFT}" y="{HEIGHT - 10}">step 0</text>',
+              f'<text class="end" x="{RIGHT}" y="{HEIGHT - 10}">{last:,}</text>']
     caption = html.escape(f"{name}: {chart['title'].lower()} by step; band and line: training, "
                           "dots: held out")
     return (f'<figure><figcaption>{caption}</figcaption><svg class="chart" '
@@ -127,10 +125,9 @@ def chart_svg(chart: dict, name: str) -> str:
 def apart(places: list[float]) -> list[float]:
     """Labels' places (from the top down), moved so that two are at least LABEL apart and none is
     below the chart."""
-    moved = []
+    moved, below = [], BOTTOM
     for place in places:
         moved.append(max(place, moved[-1] + LABEL) if moved else place)
-    below = HEIGHT - BOTTOM
     for i in reversed(range(len(moved))):
         moved[i] = min(moved[i], below)
         below = moved[i] - LABEL

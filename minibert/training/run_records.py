@@ -119,6 +119,13 @@ def check_oracle(name: str, value: object) -> None:
         check_metrics(name, value)
 
 
+def check_texts(name: str, value: object) -> None:
+    """Errors: no list of texts."""
+    _check_type(name, value, list)
+    for text in value:
+        _check_type(f"a part of {name}", text, str)
+
+
 STATE_FIELDS = {"step": check_count, "settings": {"steps": check_count}, "about": dict,
                 "best": check_best, "held_out": check_metrics, "log_bytes": check_count,
                 "seconds": check_seconds, "step_seconds": check_seconds, "tokens": check_count}
@@ -128,5 +135,6 @@ SUMMARY_FIELDS = {"settings": dict, "about": dict, "parameters": check_count,
                   "tokens_per_second": check_seconds}
 LOG_FIELDS = {"step": {"step": check_count, "loss": check_loss},
               "eval": {"step": check_count, "loss": check_loss},
-              "film": {"step": check_count, "tokens": list, "words": list, "attention": dict,
-                       "vectors": dict}}
+              "sample": {"step": check_count, "lines": check_texts},
+              "film": {"step": check_count, "tokens": check_texts, "words": check_texts,
+                       "attention": dict, "vectors": dict}}

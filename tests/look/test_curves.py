@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.look.small_runs import falling, records, write_run
 
 from minibert.look.history import read_histories
-from minibert.look.run import BOTTOM, HEIGHT, LABEL, TOP, apart, chart_svg, chart_text
+from minibert.look.run import BOTTOM, LABEL, TOP, apart, chart_svg, chart_text
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def test_higher_losses_stand_higher_and_each_line_has_its_name_and_number(chart)
     assert "a <run>" not in svg and "a &lt;run&gt;" in svg and "style=" not in svg
 
 
-@given(st.lists(st.floats(TOP, HEIGHT - BOTTOM), min_size=1, max_size=7))
+@given(st.lists(st.floats(TOP, BOTTOM), min_size=1, max_size=7))
 def test_labels_never_overlap_nor_leave_the_chart(places):
     moved = apart(sorted(places))
     assert all(b - a >= LABEL - 1e-9 for a, b in zip(moved, moved[1:]))
-    assert moved[-1] <= HEIGHT - BOTTOM
+    assert moved[-1] <= BOTTOM
     if all(b - a >= LABEL for a, b in zip(sorted(places), sorted(places)[1:])):
         assert moved == sorted(places)
 

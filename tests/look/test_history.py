@@ -86,6 +86,7 @@ def changed(log, at, **changes):
 
 
 LOG = records(falling(), HELD_OUT)
+FILM = {"kind": "film", "step": 40, "tokens": ["a"], "words": ["b"], "attention": {}, "vectors": {}}
 
 
 @pytest.mark.parametrize("log, words", [
@@ -100,7 +101,12 @@ LOG = records(falling(), HELD_OUT)
     ([LOG[0] | {"settings": SETTINGS | {"steps": 39}}, *LOG[1:]], "steps"),
     ([LOG[0] | {"settings": []}, *LOG[1:]], "line 1"),
     ([LOG[0] | {"settings": SETTINGS | {"lr": "\ud800"}}, *LOG[1:]], "lr"),
-    ([*LOG, {"kind": "sample", "step": 40, "lines": "text"}], "sample"),
+    ([*LOG, {"kind": "sample", "step": 40, "lines": "text"}], "lines = 'text'"),
+    ([*LOG, {"kind": "sample", "step": 40, "lines": ["a", 1]}], "a part of lines = 1"),
+    ([*LOG, {"kind": "sample", "lines": []}], "no step"),
+    ([*LOG, FILM | {"tokens": ["a", 1]}], "a part of tokens = 1"),
+    ([*LOG, FILM | {"words": "b"}], "words = 'b'"),
+    ([*LOG, FILM], "expected a shape"),
     ([*LOG, {"kind": "eval", "step": 20, "loss": 1.0}], "eval at step 20"),
 ])
 def test_a_damaged_log_is_refused_by_name(tmp_path, log, words):
