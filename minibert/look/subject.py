@@ -26,8 +26,13 @@ from minibert.nn.block import TransformerStack
 from minibert.nn.module import evaluating
 from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+from minibert.validate import whole_number
 
 LONGEST = 128  # tokens: a larger matrix cannot be read
+# The names of the matrices that give the logits: of words (the last is a tied one), and of others.
+WORD_MATRICES = ("mlm_head.decoder", "lm_head", "embeddings.word_embeddings.weight")
+OTHER_MATRICES = ("classifier.out_proj.weight", "classifier.weight", "nsp_head.weight",
+                  "qa_outputs.weight", "score.weight")
 BLANK = "\u2423"  # an open box, for a blank within a token
 ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -70,8 +75,8 @@ class Subject:
     """`tokens` are texts to be shown; `words[i]` numbers the words that tokens belong to;
     `spans[i]` is the place in the text (pairs: of both texts, a blank between them), None for a
     special token. `target` is None for a model without a head. `cache` holds all activations of one
-    forward, `outputs` the model's; `logits` (the target's, with their gradient), `loss` and
-    `gradients` are set by walk.backward. `against` is the reading of a second text, if any."""
+    forward, `outputs` the model's; `logits` (the target's, with their gradient) and `gradients` are
+    set by walk.backward. `against` is the reading of a second text, if any."""
 
     name: str
     model: PretrainedModel
@@ -85,7 +90,6 @@ class Subject:
     cache: ActivationCache | None = None
     target: Target | None = None
     logits: Tensor | None = None
-    loss: float | None = None
     gradients: dict[str, np.ndarray] | None = None
     against: Subject | None = None
 
@@ -115,6 +119,12 @@ class Subject:
         """The numbers of the layers."""
         return range(self.model.config.num_hidden_layers)
 
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The weights by their names, without that of the encoder in front; a tied one once."""
+        return {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
+                for name, parameter in self.model.named_parameters()}
+
     def activations(self, name: str) -> np.ndarray:
         """An activation of every layer by its short name, such as "resid_pre": (L, T, ...)."""
         return np.stack([self.cache[name, layer][0] for layer in self.layers])
@@ -141,6 +151,9 @@ def make_subject(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: 
     with evaluating(model):
         subject.outputs, subject.cache = model.run_with_cache(np.array([subject.ids]), grads=True,
                                                               **subject.inputs())
+    if not all([np.isfinite(array).all() for array in subject.cache.values()]):
+        raise InputError(f"look: {name} computes NaN or an infinity from this text: its weights "
+                         "are too large, or damaged")
     subject.target = choose_target(subject, target, instead)
     if against is not None:
         subject.against = make_subject(name, model, tokenizer, against, pair, tokens)
@@ -163,10 +176,11 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
     if not first or second == []:
         raise InputError("look: the text is empty: give one with a word in it")
     if tokens is not None:
-        if not 0 <= tokens[0] < tokens[1] <= len(first):
-            raise InputError(f"--tokens {tokens[0]}:{tokens[1]}: the text has {len(first)} tokens: "
-                             f"expected a range within 0:{len(first)}")
-        first = first[tokens[0]:tokens[1]]
+        start, end = tokens
+        if not 0 <= start < end <= len(first):
+            raise InputError(f"--tokens {start}:{end}: the text has {len(first)} tokens: expected "
+                             f"a range within 0:{len(first)}")
+        first = first[start:end]
     if second is not None:
         shift, text = len(text) + 1, f"{text} {pair}"
         second = [(id, start + shift, end + shift) for id, start, end in second]
@@ -175,13 +189,12 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
     types = types if has_segments else [0] * len(framed)
     ids = [one if isinstance(one, int) else one[0] for one in framed]
     spans = [None if isinstance(one, int) else one[1:] for one in framed]
-    most = min(LONGEST, positions)
-    if len(ids) > most:
-        room = most - (len(ids) - len(first))
+    over = len(ids) - min(LONGEST, positions)
+    if over > 0:
         why = (f"{name} has {positions} positions" if positions <= LONGEST
                else "larger pictures cannot be read")
         raise InputError(f"look: the text has {len(ids)} tokens with the special ones; {why}: "
-                         f"choose a part, such as --tokens 0:{max(room, 1)}")
+                         f"choose a part, such as --tokens 0:{max(len(first) - over, 1)}")
     return Subject(name, model, tokenizer, ids, types, [shown_token(tokenizer, i) for i in ids],
                    word_numbers(text, spans), spans)
 
@@ -189,13 +202,11 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
 def word_numbers(text: str, spans: list[tuple[int, int] | None]) -> list[int]:
     """A number for each token: pieces that follow each other without a blank, and letters on both
     sides, belong to one word."""
-    numbers, end = [], None
-    for span in spans:
-        joined = (span is not None and end is not None and span[0] == end and end > 0
-                  and text[end - 1].isalnum() and text[end:end + 1].isalnum())
-        numbers.append((numbers[-1] if numbers else -1) + (0 if joined else 1))
-        end = None if span is None else span[1]
-    return numbers
+    starts = []
+    for before, span in zip([None, *spans], spans):
+        joins = before and span and before[1] == span[0] > 0
+        starts.append(not (joins and text[span[0] - 1:span[0] + 1].isalnum()))
+    return (np.cumsum(starts) - 1).tolist()
 
 
 def shown_token(tokenizer: Tokenizer, id: int) -> str:
@@ -238,17 +249,13 @@ def choose_target(subject: Subject, target: str | None, instead: str | None) -> 
             raise InputError(f"--target: {subject.name} is a {type(subject.model).__name__}, which "
                              "has no head: leave it out")
         return None
-    placed = re.fullmatch(r"(\d+):(.+)", target or "", re.DOTALL)
+    placed = re.fullmatch(r"(\d{1,9}):(.+)", target or "", re.DOTALL)
     if placed:
-        position, word = int(placed[1]), placed[2]
-        if position >= len(subject.ids):
-            raise InputError(f"--target {target}: position {position} of {len(subject.ids)} "
-                             f"tokens: expected one up to {len(subject.ids) - 1}")
-    else:
-        word = target
+        position = whole_number("--target: position", int(placed[1]), 0, len(subject.ids) - 1)
+        target = placed[2]
     names = output_names(subject, kind)
-    if word is not None:
-        chosen = index_of(names, word, "--target")
+    if target is not None:
+        chosen = index_of(names, target, "--target")
     elif kind == "word" and subject.tokenizer.mask_token_id not in subject.ids:
         chosen = subject.ids[position]
     else:
@@ -288,6 +295,16 @@ def output_names(subject: Subject, kind: str) -> list[str]:
         return [f"{i}:{token}" for i, token in enumerate(subject.tokens)]
     count = logits_of(subject.outputs).shape[-1]
     return [str(config.id2label.get(i, i)) for i in range(count)]
+
+
+def output_layer(subject: Subject) -> tuple[str, str | None]:
+    """The names of the matrix (outputs, C) and the bias (outputs,) or None that give the target's
+    logits, in subject.parameters."""
+    parameters, target = subject.parameters, subject.target
+    weight = next(name for name in (WORD_MATRICES if target.is_word else OTHER_MATRICES)
+                  if name in parameters)
+    bias = "mlm_head.bias" if target.kind == "word" else weight.replace(".weight", ".bias")
+    return weight, bias if bias in parameters and bias != weight else None
 
 
 def index_of(names: list[str], word: str, option: str) -> int:

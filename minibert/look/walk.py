@@ -19,13 +19,14 @@ from minibert.autograd import reference
 from minibert.autograd.fused.losses import class_cross_entropy_forward
 from minibert.autograd.matmul import matmul
 from minibert.checkpoints.safetensors import load_file
+from minibert.errors import InputError
 from minibert.finetuning.encoding import Reading
 from minibert.look.causes import parameter_gradients_apart
 from minibert.look.data import QUERIES, STREAMS, add_array, add_view, table
 from minibert.look.sources import quote
-from minibert.look.subject import Subject, top_outputs
+from minibert.look.subject import Subject, output_layer, top_outputs
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.models.heads import ClassificationHead, MaskedLMHead
+from minibert.models.heads import MaskedLMHead
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.nn.attention import MultiHeadAttention
 from minibert.nn.block import FeedForward, TransformerBlock
@@ -44,6 +45,9 @@ BACK_INTRO = ("The loss is \u2212ln p of the explained output, for this one text
 EMBEDDINGS = ("hook_embed", "hook_pos_embed", "hook_token_type_embed")
 STREAM = ("hook_resid_pre", "hook_attn_out", "hook_resid_mid", "hook_mlp_out", "hook_resid_post")
 HEADS = ("hook_q", "hook_k", "hook_v", "hook_z")
+# The vectors from which a head computes its logits: the first of them that the model has.
+LAST = ("mlm_head.hook_transformed", "classifier.hook_out", "pooler.hook_out",
+        "ln_final.hook_normalized", ("normalized_resid_post", -1))
 ADAMW = ("w = w - lr * weight_decay", "m = beta1 * m", "v = beta2 * v", "w = w - lr * (m /")
 
 
@@ -174,38 +178,17 @@ def add_outputs(data: dict, m: int, subject: Subject) -> list[dict]:
     target = subject.target
     add_array(data, m, "target_logits", subject.logits.data, "output")
     add_array(data, m, "target_logits.grad", subject.logits.grad, "output")
-    hidden, weight, bias = final_layer(subject)
     chosen = {i: word for word, _, i in top_outputs(subject, subject.outputs, 10)}
     chosen.setdefault(target.id, target.word)
-    if hidden is not None:
+    biases = np.zeros(len(subject.logits.data))
+    if target.kind != "answer":  # whose logits are one output, at each of the tokens
+        parameters, (weight, bias) = subject.parameters, output_layer(subject)
+        biases = biases if bias is None else parameters[bias]
+        hidden = next(subject.cache[name][0] for name in LAST if name in subject.cache)
+        hidden = hidden[target.position] if hidden.ndim == 2 else hidden  # (C,)
         add_array(data, m, "target_hidden", hidden, "width")
-        add_array(data, m, "output_vectors", weight[list(chosen)], "place width")
-    return [{"word": word, "id": i, "bias": 0.0 if bias is None else float(bias[i])}
-            for i, word in chosen.items()]
-
-
-def final_layer(subject: Subject) -> tuple[np.ndarray | None, ...]:
-    """(hidden vector (C,), weight (V, C), bias (V,) or None) whose product the logits are; Nones
-    for the start of an answer."""
-    model, cache, position = subject.model, subject.cache, subject.target.position
-    if isinstance(model, GPT2LMHeadModel):
-        return cache["ln_final.hook_normalized"][0, position], model.lm_head.data, None
-    if subject.target.kind == "word":
-        head = model.mlm_head
-        return cache["mlm_head.hook_transformed"][0, position], head.decoder.data, head.bias.data
-    layers = [getattr(model, name, None) for name in ("classifier", "nsp_head", "score")]
-    layer = next((one for one in layers if one is not None), None)
-    if layer is None:
-        return None, None, None
-    if isinstance(layer, ClassificationHead):
-        layer, hidden = layer.out_proj, cache["classifier.hook_out"][0]
-    elif "pooler.hook_out" in cache:
-        hidden = cache["pooler.hook_out"][0]
-    elif subject.causal:
-        hidden = cache["ln_final.hook_normalized"][0, position]
-    else:
-        hidden = cache["normalized_resid_post", -1][0, position]
-    return hidden, layer.weight.data, None if layer.bias is None else layer.bias.data
+        add_array(data, m, "output_vectors", parameters[weight][list(chosen)], "place width")
+    return [{"word": word, "id": i, "bias": float(biases[i])} for i, word in chosen.items()]
 
 
 # ---- backward ------------------------------------------------------------------------------------
@@ -214,16 +197,14 @@ def final_layer(subject: Subject) -> tuple[np.ndarray | None, ...]:
 def backward(subject: Subject) -> float:
     """The loss -ln p(target), after one walk back from it: the gradients stand in subject.cache,
     subject.logits and, by parameter, in subject.gradients. The model's own `.grad` are kept."""
-    if subject.gradients is None:
-        with F.reference(), parameter_gradients_apart(subject.model) as parameters:
-            subject.logits = subject.target.logits(subject.outputs)
-            subject.logits.retain_grad()
-            loss = F.cross_entropy(subject.logits, np.array(subject.target.id))
-            loss.backward()
-        subject.loss = loss.item()
-        subject.gradients = {name: parameter.grad for name, parameter in parameters.items()
-                             if parameter.grad is not None}
-    return subject.loss
+    with F.reference(), parameter_gradients_apart(subject.model) as parameters:
+        subject.logits = subject.target.logits(subject.outputs)
+        subject.logits.retain_grad()
+        loss = F.cross_entropy(subject.logits, np.array(subject.target.id))
+        loss.backward()
+    subject.gradients = {name: parameter.grad for name, parameter in parameters.items()
+                         if parameter.grad is not None}
+    return loss.item()
 
 
 def add_gradients(data: dict, m: int, subject: Subject) -> None:
@@ -247,36 +228,53 @@ def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict
 
     `folder` is the checkpoint that the model was read from. Its run's settings count, and the
     moments where the checkpoint is the run's last step; else they are zero, as at a first step.
+    Errors: InputError, damaged files.
     """
-    settings, step, moments, by_muon = dict(vars(TrainingSettings())), 1, {}, []
-    groups, decayed, _ = decay_groups(model, settings["weight_decay"])
+    settings, step, moments, by_muon = TrainingSettings(), 1, {}, []
+    groups, decayed, _ = decay_groups(model, settings.weight_decay)
     note = "with the default settings, from moments of zero"
     if folder is not None and (folder / "state.json").exists():
         run = Run(folder.parent)
         state = run.state(folder.name)
-        settings |= state["settings"]
+        settings = _settings(folder / "state.json", state["settings"])
         note = "with the run's settings and largest learning rate, from moments of zero"
         if run.checkpoint("latest") and run.state("latest")["step"] == state["step"] > 0:
             step, moments = state["step"] + 1, _moments(run.checkpoint("latest"), model)
             note = ("with the run's settings, largest learning rate and moments after step "
                     f"{state['step']:,}")
-        if settings["optimizer"] == "muon":
+        if settings.optimizer == "muon":
             own = {id(parameter) for group in Muon.split_groups(model, groups)
                    if group["matrix_shape"] for parameter in group["params"]}
             by_muon = [name for name, one in model.named_parameters() if id(one) in own]
             note += " (the matrices of the hidden layers, which Muon steps, are not shown)"
-    shown = {name: settings[name] for name in ("lr", "eps", "clip", "weight_decay")}
-    return {**shown, "betas": tuple(settings["betas"]), "decayed": decayed, "by_muon": by_muon,
-            "step": step, "moments": moments, "note": note}
+    shown = {name: getattr(settings, name)
+             for name in ("lr", "betas", "eps", "clip", "weight_decay")}
+    return {**shown, "decayed": decayed, "by_muon": by_muon, "step": step, "moments": moments,
+            "note": note}
+
+
+def _settings(file: Path, stored: dict) -> TrainingSettings:
+    """The settings in a run's state.json. Errors: InputError, a value out of range."""
+    try:
+        return TrainingSettings(**{name: value for name, value in stored.items()
+                                   if name in vars(TrainingSettings())})
+    except InputError as error:
+        raise InputError(f"{file}: {error}: the file is damaged") from None
 
 
 def _moments(checkpoint: Path, model: PretrainedModel) -> dict[str, tuple[np.ndarray, ...]]:
-    """The moments of each parameter that has finite ones."""
-    arrays = load_file(checkpoint / "optimizer.safetensors")
-    pairs = {name: (arrays.get(f"exp_avg.{name}"), arrays.get(f"exp_avg_sq.{name}"))
-             for name, _ in model.named_parameters()}
-    return {name: pair for name, pair in pairs.items()
-            if all([array is not None and np.isfinite(array).all() for array in pair])}
+    """(exp_avg, exp_avg_sq) of each parameter that AdamW has stepped. Errors: InputError, another
+    shape than the parameter's, NaN, an infinity."""
+    file, moments = checkpoint / "optimizer.safetensors", {}
+    arrays = load_file(file)
+    for name, parameter in model.named_parameters():
+        if f"exp_avg_sq.{name}" in arrays:
+            m, v = moments[name] = arrays[f"exp_avg.{name}"], arrays[f"exp_avg_sq.{name}"]
+            if (not m.shape == v.shape == parameter.shape or not np.isfinite([m, v]).all()
+                    or v.min(initial=0) < 0):
+                raise InputError(f"{file}: the moments of {name}: expected finite numbers of shape "
+                                 f"{parameter.shape}: the file is damaged")
+    return moments
 
 
 def adamw_part(subject: Subject, optimizer: dict) -> dict:

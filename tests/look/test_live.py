@@ -107,9 +107,9 @@ def test_a_token_is_replaced_and_every_view_follows(browser, tmp_path):
 
 
 def test_a_large_model_is_live_only_when_asked(monkeypatch):
-    subject = make_subject("BERT", bert(WORDS), WORDS, "the bank")
+    model = bert(WORDS)
     monkeypatch.setattr(live_module, "PARAMETERS", 100)
-    optimizers = [stored_optimizer(subject.model)]
-    names = [[view["name"] for view in all_views([subject], optimizers, "", live=live)["views"]]
-             for live in (False, True)]
+    names = [[view["name"] for view in all_views(
+        [make_subject("BERT", model, WORDS, "the bank")], [stored_optimizer(model)], "", live=live
+    )["views"]] for live in (False, True)]
     assert "live" not in names[0] and "live" in names[1]

@@ -1,5 +1,6 @@
 """The text, its tokens and the target; what cannot be looked at is refused."""
 
+import numpy as np
 import pytest
 from tests.look.small_pages import bert, gpt, tokenizer
 
@@ -74,7 +75,8 @@ def test_a_bare_model_has_no_target():
 
 @pytest.mark.parametrize("text, options, message", [
     ("", {}, "empty"), ("  ", {}, "empty"), ("the " * 50, {}, "--tokens 0:38"),
-    ("the bank", {"target": "unheard"}, "unheard"), ("the bank", {"target": "9:the"}, "position 9"),
+    ("the bank", {"target": "unheard"}, "unheard"), ("the bank", {"target": "9:the"}, "position = 9"),
+    ("the bank", {"target": "9" * 5000 + ":the"}, "not among"),
     ("the bank", {"instead": "unheard"}, "--instead"), ("the bank", {"pair": " "}, "empty"),
     ("the bank", {"tokens": (1, 9)}, "0:2")])
 def test_a_mistake_is_one_clear_line(text, options, message):
@@ -93,6 +95,14 @@ def test_a_model_of_several_endings_is_refused():
     words = tokenizer()
     with pytest.raises(InputError, match="several endings"):
         make_subject("BERT", bert(words, mb.BertForMultipleChoice), words, "the bank")
+
+
+def test_a_model_whose_weights_are_too_large_is_refused():
+    words = tokenizer()
+    model = gpt(words)
+    model.transformer.embeddings.word_embeddings.weight.data *= np.float32(1e38)
+    with np.errstate(all="ignore"), pytest.raises(InputError, match="NaN or an infinity"):
+        make_subject("GPT", model, words, "the bank")
 
 
 def test_a_quoted_line_is_found_where_it_stands():

@@ -9,6 +9,7 @@ from tests.look.small_pages import bert, data_in, gpt, tokenizer
 
 import minibert as mb
 from minibert.checkpoints.safetensors import save_file
+from minibert.errors import InputError
 from minibert.look.data import find_view, stored_array
 from minibert.look.page import html_page
 from minibert.look.subject import make_subject
@@ -131,18 +132,23 @@ def test_the_strongest_neurons_are_chosen_after_the_activation():
         assert np.array_equal(values[numbers[token]], shown[token])
 
 
+def write_checkpoint(folder, step, arrays, **settings):
+    """A checkpoint of a run, as far as stored_optimizer reads it."""
+    folder.mkdir()
+    state = {"schema": "minibert.state.1", "about": {}, "best": None, "held_out": {},
+             "log_bytes": 0, "seconds": 0, "step_seconds": 0, "tokens": 0, "step": step,
+             "settings": {"steps": 9, "lr": 0.02, **settings}}
+    (folder / "state.json").write_text(json.dumps(state))
+    save_file(arrays, folder / "optimizer.safetensors")
+
+
 def test_moments_of_a_run_count_only_at_its_last_step(tmp_path):
     model = bert(tokenizer())
     names = [name for name, _ in model.named_parameters()]
     moments = {f"{kind}.{name}": np.full_like(model.state_dict()[name], value) for name in names
                for kind, value in (("exp_avg", 0.5), ("exp_avg_sq", 0.25))}
-    state = {"schema": "minibert.state.1", "about": {}, "best": None, "held_out": {},
-             "log_bytes": 0, "seconds": 0, "step_seconds": 0, "tokens": 0,
-             "settings": {"steps": 9, "lr": 0.02, "betas": [0.8, 0.9], "weight_decay": 0.3}}
     for name, step in (("best", 5), ("latest", 9)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "state.json").write_text(json.dumps(state | {"step": step}))
-        save_file(moments, tmp_path / name / "optimizer.safetensors")
+        write_checkpoint(tmp_path / name, step, moments, betas=[0.8, 0.9], weight_decay=0.3)
     last = stored_optimizer(model, tmp_path / "latest")
     assert (last["step"], last["lr"], last["betas"]) == (10, 0.02, (0.8, 0.9))
     assert set(last["moments"]) == set(names) and (last["moments"][names[0]][0] == 0.5).all()
@@ -151,21 +157,32 @@ def test_moments_of_a_run_count_only_at_its_last_step(tmp_path):
     assert stored_optimizer(model)["lr"] == TrainingSettings().lr
 
 
+@pytest.mark.parametrize("settings, moments, words", [
+    ({"lr": "fast"}, (1, 1), "state.json: lr = 'fast'"), ({"betas": [0.9]}, (1, 1), "json: betas"),
+    ({"clip": -1}, (1, 1), "state.json: clip"), ({}, (1, np.inf), "the moments of"),
+    ({}, (np.nan, 1), "the moments of"), ({}, (1, -1), "the moments of"),
+    ({}, (1, [1, 1]), "the moments of")])
+def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, settings, moments, words):
+    model = bert(tokenizer())
+    name, weights = next(iter(model.state_dict().items()))
+    arrays = [np.float32(value) * np.ones(np.shape(value) or weights.shape, np.float32)
+              for value in moments]
+    write_checkpoint(tmp_path / "latest", 9, dict(zip((f"exp_avg.{name}", f"exp_avg_sq.{name}"),
+                                                      arrays)), **settings)
+    with pytest.raises(InputError, match=words):
+        stored_optimizer(model, tmp_path / "latest")
+
+
 def test_of_a_run_with_muon_the_weights_that_adamw_steps_are_shown(tmp_path):
     model, words = bert(tokenizer()), tokenizer()
     hidden = [name for name, one in model.named_parameters() if one.ndim == 2 and any(
         part in name for part in ("stack.", "pooler.", "mlm_head.dense"))]
     others = [name for name, one in model.named_parameters() if name not in hidden]
-    state = {"schema": "minibert.state.1", "about": {}, "best": None, "held_out": {},
-             "log_bytes": 0, "seconds": 0, "step_seconds": 0, "tokens": 0, "step": 3,
-             "settings": {"steps": 9, "lr": 0.02, "optimizer": "muon"}}
-    (tmp_path / "latest").mkdir()
-    (tmp_path / "latest" / "state.json").write_text(json.dumps(state))
     values = model.state_dict()
-    save_file({f"momentum_buffer.{name}": values[name] for name in hidden}
-              | {f"{kind}.{name}": np.ones_like(values[name]) for name in others
-                 for kind in ("exp_avg", "exp_avg_sq")},
-              tmp_path / "latest" / "optimizer.safetensors")
+    write_checkpoint(tmp_path / "latest", 3, {
+        **{f"momentum_buffer.{name}": values[name] for name in hidden},
+        **{f"{kind}.{name}": np.ones_like(values[name]) for name in others
+           for kind in ("exp_avg", "exp_avg_sq")}}, optimizer="muon")
     found = stored_optimizer(model, tmp_path / "latest")
     assert (found["lr"], found["step"]) == (0.02, 4) and "Muon" in found["note"]
     assert set(found["moments"]) == set(others) and sorted(found["by_muon"]) == sorted(hidden)

@@ -37,7 +37,8 @@ ACTIVATIONS.gelu_pytorch_tanh = ACTIVATIONS.gelu_new;
 // position (for an answer: of all positions). `cut` holds heads, "layer/head", whose mixture is set
 // to zero before W_O. look/live.py says what stands in data.models[m].live.
 function runModel(m, ids, cut = new Set()) {
-  const { heads: H, layers, norm_first: normFirst, causal, types, width, live } = data.models[m];
+  const { heads: H, layers, norm_first: normFirst, norm_eps: eps, causal, types, width, live }
+    = data.models[m];
   const activate = ACTIVATIONS[live.activation], D = width / H, activations = {};
   const values = (name) => array(m, `weights.${name}`).values;
   const table = (name) => rowsOf(array(m, `weights.${name}`));
@@ -47,7 +48,7 @@ function runModel(m, ids, cut = new Set()) {
     for (const [name, x] of Object.entries(found)) activations[`${place}hook_${name}`] = x;
   };
   const norm = (name, x, place) => {
-    const found = layerNorm(x, values(`${name}.weight`), values(`${name}.bias`), live.eps);
+    const found = layerNorm(x, values(`${name}.weight`), values(`${name}.bias`), eps);
     if (place) keep(`${place}.`, found);
     return found.normalized;
   };
@@ -107,13 +108,11 @@ function runModel(m, ids, cut = new Set()) {
 
   // The head: from the vector at the target's position to its logits.
   function logitsOf(x) {
-    const { kind, position: t } = data.models[m].target, { classifier, hidden } = live;
-    if (kind === "answer") return apply(classifier, x).map((row) => row[0]);
-    const at = hidden ? apply(hidden.layer, [x[t]]).map((row) => row.map(ACTIVATIONS[hidden.act]))
-      : [x[t]];
-    if (kind === "word") {
-      return linear(norm("mlm_head.norm", at), table(classifier), values("mlm_head.bias"))[0];
-    }
-    return kind === "next word" ? linear(at, table(classifier))[0] : apply(classifier, at)[0];
+    const { kind, position: t } = data.models[m].target, { weight, bias, hidden } = live;
+    const output = (rows) => linear(rows, table(weight), bias && values(bias));
+    if (kind === "answer") return output(x).map((row) => row[0]);
+    const at = hidden ? apply(hidden, [x[t]]).map((row) =>
+      row.map(ACTIVATIONS[live.hidden_activation])) : [x[t]];
+    return output(kind === "word" ? norm("mlm_head.norm", at) : at)[0];
   }
 }
