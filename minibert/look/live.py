@@ -18,10 +18,10 @@ HIDDEN = {"mlm_head.dense": "mlm_act", "classifier.dense": "classifier_act", "po
 def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> None:
     """Add the weights of each model that has a target and at most PARAMETERS parameters
     (`all_sizes`: any number), and of these what else the forward needs."""
-    parts = []
+    parts = [None] * len(subjects)
     for m, subject in enumerate(subjects):
-        is_small = all_sizes or data["models"][m]["parameters"] <= PARAMETERS
-        parts.append(live_part(data, m, subject) if is_small and subject.target else None)
+        if subject.target and (all_sizes or data["models"][m]["parameters"] <= PARAMETERS):
+            parts[m] = live_part(data, m, subject)
     if any(parts):
         add_view(data, "live", "Live", INTRO, [], models=parts)
 

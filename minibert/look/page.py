@@ -12,9 +12,9 @@ import base64
 import hashlib
 import json
 import os
-import re
 from html import escape
 from importlib import resources
+from string import Template
 
 from minibert.atomic_files import write_json, write_text
 from minibert.errors import InputError
@@ -39,13 +39,12 @@ def html_page(data: dict, max_bytes: int = MAX_BYTES) -> str:
               for text in (script, style)]
     names = [model["name"] for model in data["models"]]
     names += [run["name"] for view in views for run in view.get("runs", [])]
-    return filled(web_file("look.html"), {
-        "policy": POLICY.format(*hashes), "style": style, "script": script,
-        "title": escape("minibert look: " + " and ".join(names)),  # never the text itself
-        "data": json_text(data), "head": head_html(data),
-        "tabs": "".join([f'<a href="#{view["name"]}">{escape(view["title"])}</a>'
-                         for view in views]),
-        "sections": "\n".join([section_html(view) for view in views])})
+    return Template(web_file("look.html")).substitute(
+        policy=POLICY.format(*hashes), style=style, script=script,
+        title=escape("minibert look: " + " and ".join(names)),  # never the text itself
+        data=json_text(data), head=head_html(data),
+        tabs="".join([f'<a href="#{view["name"]}">{escape(view["title"])}</a>' for view in views]),
+        sections="\n".join(map(section_html, views)))
 
 
 def write_page(data: dict, path: str | os.PathLike, max_bytes: int = MAX_BYTES) -> None:
@@ -62,12 +61,6 @@ def write_page(data: dict, path: str | os.PathLike, max_bytes: int = MAX_BYTES) 
 def web_file(name: str) -> str:
     """The text of a file of web/."""
     return resources.files("minibert.look").joinpath("web", name).read_text(encoding="utf-8")
-
-
-def filled(template: str, values: dict[str, str]) -> str:
-    """`template` with each {{name}} replaced, in one pass: what is put in is not searched again."""
-    pieces = re.split(r"\{\{(\w+)\}\}", template)  # every second one is a name
-    return "".join([values[piece] if i % 2 else piece for i, piece in enumerate(pieces)])
 
 
 def json_text(data: dict) -> str:

@@ -3,6 +3,8 @@ of word vectors and streams in two dimensions."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from minibert.errors import InputError
@@ -36,7 +38,7 @@ def add_stream(data: dict, subjects: list[Subject]) -> None:
     resid_pre and of mlp_out with what it is added to, and a GPT's parts of the target's logit."""
     tables, parts = [], []
     for m, subject in enumerate(subjects):
-        norms, cosines = lengths_and_cosines(subject)
+        norms, cosines = lengths_and_cosines(subject)  # (5, L, T), (2, L, T)
         add_array(data, m, "stream.norms", norms, "place layer token")
         add_array(data, m, "stream.cosines", cosines, "branch layer token")
         token = len(subject.ids) - 1 if subject.target is None else subject.target.position
@@ -56,12 +58,11 @@ def add_stream(data: dict, subjects: list[Subject]) -> None:
 
 def lengths_and_cosines(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """((5, L, T), (2, L, T)): see add_stream."""
-    vectors = {name: subject.activations(name) for name in PLACES}  # (L, T, C) each
-    before_mlp = vectors["resid_mid"] if subject.norm_first else \
-        subject.activations("ln1.normalized")
-    return (np.stack([np.linalg.norm(of_place, axis=-1) for of_place in vectors.values()]),
-            np.stack([cosine(vectors["attn_out"], vectors["resid_pre"]),
-                      cosine(vectors["mlp_out"], before_mlp)]))
+    vectors = np.stack([subject.activations(name) for name in PLACES])  # (5, L, T, C)
+    before, attention, between, mlp, _ = vectors
+    between = between if subject.norm_first else subject.activations("ln1.normalized")
+    return (np.linalg.norm(vectors, axis=-1),
+            np.stack([cosine(attention, before), cosine(mlp, between)]))
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -78,9 +79,7 @@ def logit_parts(subject: Subject) -> list[list]:
     if len(parts) > MOST_PARTS:
         merged: dict[str, float] = {}
         for name, x in parts.items():
-            layer = name.split("H")[0].removesuffix(" bias")
-            of_heads = name.startswith("L") and not name.endswith("MLP")
-            name = f"{layer} attention" if of_heads else name
+            name = re.sub(r"(H\d+| bias)$", " attention", name) if name[0] == "L" else name
             merged[name] = merged.get(name, 0.0) + x
         parts = merged
     return [[name, x] for name, x in parts.items()]

@@ -221,19 +221,17 @@ def shown_token(tokenizer: Tokenizer, id: int) -> str:
 def visible(text: str) -> str:
     """`text` with a mark for each blank at its ends, names for control and bidirectional
     characters, and U+FFFD for half of a surrogate pair."""
-    text = "".join([visible_character(character) for character in text])
-    text = text.lstrip(" ").rjust(len(text), BLANK)
-    return text.rstrip(" ").ljust(len(text), BLANK) or "''"
-
-
-def visible_character(character: str) -> str:
-    """A character, or the name of one that cannot be seen."""
-    kind = unicodedata.category(character)
-    if kind == "Cs":
-        return "\ufffd"
-    if character == " " or kind[0] not in "CZ":
-        return character
-    return ESCAPES.get(character, f"<U+{ord(character):04X}>")
+    shown = ""
+    for character in text:
+        kind = unicodedata.category(character)
+        if kind == "Cs":
+            shown += "\ufffd"
+        elif kind[0] in "CZ" and character != " ":
+            shown += ESCAPES.get(character, f"<U+{ord(character):04X}>")
+        else:
+            shown += character
+    shown = shown.lstrip(" ").rjust(len(shown), BLANK)
+    return shown.rstrip(" ").ljust(len(shown), BLANK) or "''"
 
 
 # ---- the target ----------------------------------------------------------------------------------

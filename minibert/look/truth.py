@@ -74,7 +74,6 @@ def words_that_matter(oracle: Oracle, subject: Subject) -> np.ndarray:
     target, own = subject.target, np.flatnonzero(~np.array(subject.special))
     if target.kind not in ("word", "next word"):
         raise InputError(f"oracle: it predicts words, and the target is of the kind {target.kind}")
-    ids = np.array([subject.ids])
 
     def target_log_p(p: np.ndarray) -> float:
         chosen = p[list(target.indices[1:])]
@@ -85,18 +84,16 @@ def words_that_matter(oracle: Oracle, subject: Subject) -> np.ndarray:
     with_all = target_log_p(next_words(oracle, subject)[target.position])
     added = np.full(len(subject.ids), np.nan)
     for place in own:
-        rows = without(oracle, subject, ids, place)
-        added[place] = with_all - target_log_p(rows)
+        added[place] = with_all - target_log_p(without(oracle, subject, place))
     return added
 
 
-def without(oracle: Oracle, subject: Subject, ids: np.ndarray, place: int) -> np.ndarray:
+def without(oracle: Oracle, subject: Subject, place: int) -> np.ndarray:
     """The best possible p(word) at the target's position, (V,), where the word at `place` is
     unknown: for BERT it is [MASK]; for GPT the mean over the words that the others leave possible,
     weighted by their probability."""
-    position = subject.target.position
+    ids, position = np.array([subject.ids]), subject.target.position
     if not subject.causal:
-        ids = ids.copy()
         ids[0, place] = oracle.mask_id
         types = np.array([subject.types])
         return oracle.pair_distributions(ids, types, np.ones_like(ids), [position])[0][0]

@@ -222,16 +222,15 @@ def add_gradients(data: dict, m: int, subject: Subject) -> None:
 
 
 def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict:
-    """{"lr", "betas", "eps", "clip", "weight_decay", "decayed": names, "by_muon": names of what
-    Muon steps instead of AdamW, "step": the number of the next step, "moments": {name: (exp_avg,
-    exp_avg_sq)}, "note": where these come from}.
+    """{"lr", "betas", "eps", "clip", "decays": {name: weight decay} of what AdamW steps, "step": the
+    number of the next step, "moments": {name: (exp_avg, exp_avg_sq)}, "note": where these come
+    from}.
 
     `folder` is the checkpoint that the model was read from. Its run's settings count, and the
     moments where the checkpoint is the run's last step; else they are zero, as at a first step.
     Errors: InputError, damaged files.
     """
-    settings, step, moments, by_muon = TrainingSettings(), 1, {}, []
-    groups, decayed, _ = decay_groups(model, settings.weight_decay)
+    settings, step, moments = TrainingSettings(), 1, {}
     note = "with the default settings, from moments of zero"
     if folder is not None and (folder / "state.json").exists():
         run = Run(folder.parent)
@@ -242,15 +241,15 @@ def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict
             step, moments = state["step"] + 1, _moments(run.checkpoint("latest"), model)
             note = ("with the run's settings, largest learning rate and moments after step "
                     f"{state['step']:,}")
-        if settings.optimizer == "muon":
-            own = {id(parameter) for group in Muon.split_groups(model, groups)
-                   if group["matrix_shape"] for parameter in group["params"]}
-            by_muon = [name for name, one in model.named_parameters() if id(one) in own]
-            note += " (the matrices of the hidden layers, which Muon steps, are not shown)"
-    shown = {name: getattr(settings, name)
-             for name in ("lr", "betas", "eps", "clip", "weight_decay")}
-    return {**shown, "decayed": decayed, "by_muon": by_muon, "step": step, "moments": moments,
-            "note": note}
+    groups, _, _ = decay_groups(model, settings.weight_decay)
+    if settings.optimizer == "muon":
+        groups = [group for group in Muon.split_groups(model, groups) if not group["matrix_shape"]]
+        note += " (the matrices of the hidden layers, which Muon steps, are not shown)"
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decays = {names[id(parameter)]: group["weight_decay"] for group in groups
+              for parameter in group["params"]}
+    return {**{name: getattr(settings, name) for name in ("lr", "betas", "eps", "clip")},
+            "decays": decays, "step": step, "moments": moments, "note": note}
 
 
 def _settings(file: Path, stored: dict) -> TrainingSettings:
@@ -286,12 +285,12 @@ def adamw_part(subject: Subject, optimizer: dict) -> dict:
     scale = min(1.0, (optimizer["clip"] or math.inf) / (norm + 1e-6))
     weights = []
     for name, grad in grads.items():
-        if grad.ndim < 2 or not grad.any() or name in optimizer["by_muon"]:
+        if grad.ndim < 2 or not grad.any() or name not in optimizer["decays"]:
             continue
         index = np.unravel_index(np.abs(grad).argmax(), grad.shape)
         moments = optimizer["moments"].get(name, (np.zeros_like(grad), np.zeros_like(grad)))
         w, g, m, v = (float(array[index]) for array in (parameters[name].data, grad, *moments))
-        decay = optimizer["weight_decay"] if name in optimizer["decayed"] else 0.0
+        decay = optimizer["decays"][name]
         new, _, _ = reference.adamw_step(w, g * scale, m, v, optimizer["step"], optimizer["lr"],
                                          optimizer["betas"], optimizer["eps"], decay)
         weights.append({"name": f"{name}[{', '.join(map(str, index))}]", "w": w, "g": g, "m": m,

@@ -10,8 +10,8 @@ from tests.look.small_pages import array_in, bert, data_in, gpt, tokenizer
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.look.data import KEEP, MAX_BYTES, QUERIES, WEIGHTS, encoded
-from minibert.look.page import SCRIPTS, filled, html_page, json_text, web_file
+from minibert.look.data import KEEP, MAX_BYTES, QUERIES, WEIGHTS, encoded, new_data
+from minibert.look.page import SCRIPTS, html_page, json_text, web_file
 from minibert.look.subject import make_subject, visible
 from minibert.look.walk import backward
 
@@ -120,7 +120,8 @@ def test_what_cannot_be_seen_has_a_name(text, shown):
 
 
 def test_what_is_put_into_the_template_is_not_searched_again():
-    assert filled("a{{x}}b{{y}}", {"x": "{{y}}", "y": "1"}) == "a{{y}}b1"
+    page = html_page(new_data([], "look $title ${data} $$ {{tabs}}"))
+    assert '<p class="made">' in page and "<br>look $title ${data} $$ {{tabs}}</p>" in page
 
 
 def test_a_page_that_is_too_large_says_what_it_left_out():

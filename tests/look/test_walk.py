@@ -14,7 +14,7 @@ from minibert.look.data import find_view, stored_array
 from minibert.look.page import html_page
 from minibert.look.subject import make_subject
 from minibert.look.walk import adamw_part, backward, stored_optimizer
-from minibert.training.optim import AdamW, clip_grad_norm_
+from minibert.training.optim import AdamW, clip_grad_norm_, decay_groups
 from minibert.training.settings import TrainingSettings
 
 ROOT = Path(mb.__path__[0]).parent
@@ -74,8 +74,9 @@ def test_a_weight_moves_as_the_optimizer_moves_it(make):
     model = make(words)
     names = [name for name, _ in model.named_parameters()]
     optimizer = stored_optimizer(model)
-    groups = [{"params": [p], "weight_decay": optimizer["weight_decay"] if name in
-               optimizer["decayed"] else 0.0} for name, p in model.named_parameters()]
+    _, decayed, _ = decay_groups(model, 0.01)
+    groups = [{"params": [p], "weight_decay": 0.01 if name in decayed else 0.0}
+              for name, p in model.named_parameters()]
     stepper = AdamW(groups, lr=optimizer["lr"], betas=optimizer["betas"], eps=optimizer["eps"])
     for step in (1, 2):
         subject = make_subject("", model, words, "the bank is")
@@ -185,7 +186,7 @@ def test_of_a_run_with_muon_the_weights_that_adamw_steps_are_shown(tmp_path):
            for kind in ("exp_avg", "exp_avg_sq")}}, optimizer="muon")
     found = stored_optimizer(model, tmp_path / "latest")
     assert (found["lr"], found["step"]) == (0.02, 4) and "Muon" in found["note"]
-    assert set(found["moments"]) == set(others) and sorted(found["by_muon"]) == sorted(hidden)
+    assert set(found["moments"]) == set(others) and set(found["decays"]) == set(others)
     subject = make_subject("BERT", model, words, "the bank is [MASK]")
     backward(subject)
     shown = {one["name"].split("[")[0] for one in adamw_part(subject, found)["weights"]}
