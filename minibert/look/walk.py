@@ -243,7 +243,7 @@ def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict
                     f"{state['step']:,}")
     groups, _, _ = decay_groups(model, settings.weight_decay)
     if settings.optimizer == "muon":
-        groups = [group for group in Muon.split_groups(model, groups) if not group["matrix_shape"]]
+        groups = [one for one in Muon.split_groups(model, groups) if one["matrix_shape"] is None]
         note += " (the matrices of the hidden layers, which Muon steps, are not shown)"
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     decays = {names[id(parameter)]: group["weight_decay"] for group in groups
