@@ -222,8 +222,8 @@ def add_gradients(data: dict, m: int, subject: Subject) -> None:
 
 
 def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict:
-    """{"lr", "betas", "eps", "clip", "decays": {name: weight decay} of what AdamW steps, "step": the
-    number of the next step, "moments": {name: (exp_avg, exp_avg_sq)}, "note": where these come
+    """{"lr", "betas", "eps", "clip", "decays": {name: weight decay} of what AdamW steps, "step":
+    the number of the next step, "moments": {name: (exp_avg, exp_avg_sq)}, "note": where these come
     from}.
 
     `folder` is the checkpoint that the model was read from. Its run's settings count, and the

@@ -75,7 +75,8 @@ def test_a_bare_model_has_no_target():
 
 @pytest.mark.parametrize("text, options, message", [
     ("", {}, "empty"), ("  ", {}, "empty"), ("the " * 50, {}, "--tokens 0:38"),
-    ("the bank", {"target": "unheard"}, "unheard"), ("the bank", {"target": "9:the"}, "position = 9"),
+    ("the bank", {"target": "unheard"}, "unheard"),
+    ("the bank", {"target": "9:the"}, "position = 9"),
     ("the bank", {"target": "9" * 5000 + ":the"}, "not among"),
     ("the bank", {"instead": "unheard"}, "--instead"), ("the bank", {"pair": " "}, "empty"),
     ("the bank", {"tokens": (1, 9)}, "0:2")])
