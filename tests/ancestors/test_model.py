@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from tests.ancestors.small_ancestors import TOKENIZER, V, small_models, texts
+from tests.ancestors.small_ancestors import TOKENIZER, WORDS, V, small_models, texts
 
 from minibert.ancestors.folders import MODELS, load_ancestor
 from minibert.ancestors.model import QUESTIONS
 from minibert.ancestors.word2vec import CBOW, CBOWConfig
 from minibert.errors import InputError
 from minibert.pretraining.gpt_objective import token_stream
+from minibert.tokenizers.wordpiece import BertTokenizer
 
 ROWS = np.array([token_stream(TOKENIZER, [text])[:9] for text in texts(3, seed=5)], np.int64)
 GAPS = np.array([1, 4, 8])
@@ -83,6 +84,9 @@ def test_folders_of_other_rows_and_damaged_ones_are_refused(model, tmp_path):
         with pytest.raises(InputError, match=message):
             type(model).from_pretrained(tmp_path)
     path.write_text(json.dumps(values))
+    BertTokenizer.from_words([*WORDS, "mouse"]).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="they are not of one model"):
+        load_ancestor(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises((InputError, OSError), match="model.safetensors"):
         type(model).from_pretrained(tmp_path)

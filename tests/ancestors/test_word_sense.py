@@ -41,6 +41,12 @@ def test_occurrences_are_balanced_and_labelled_by_the_world(senses):
     assert not {o.input_ids for o in senses.labelled} & {o.input_ids for o in senses.decided}
 
 
+def test_stories_are_drawn_until_each_sense_has_occurred_often_enough(monkeypatch):
+    monkeypatch.setattr("minibert.ancestors.word_sense.STORIES_AT_A_TIME", 5)
+    found = WordSenses(WORLD, TOKENIZER, nearest=1, linear=2, decided=3)
+    assert set(Counter((o.word, o.topic) for o in found.decided).values()) == {3}
+
+
 def test_both_sides_say_the_sense_and_the_left_side_most_of_it(senses):
     left, both = senses.bounds()
     assert 0.9 < left < both == 1.0
@@ -77,6 +83,13 @@ def test_a_static_vector_says_the_prior(senses):
     model = CBOW(CBOWConfig(TOKENIZER.vocab_size, 8), 1)
     assert senses.is_static(model) and not senses.is_static(Posteriors(senses, 0))
     assert senses.accuracy(model) == (0.5, 0.5)
+    bank = TOKENIZER.convert_tokens_to_ids("bank")
+
+    class OneWord:  # static for the word bank alone
+        def vectors(self, input_ids):
+            return np.where(input_ids == bank, 0, np.arange(input_ids.shape[1]))[..., None]
+
+    assert not senses.is_static(OneWord())
 
 
 def test_the_linear_discriminant_sees_through_other_variance(senses):

@@ -85,7 +85,8 @@ def test_impossible_input_is_refused():
     for arguments, words in (((one, two, 0), "top_n = 0"), ((one, two, 2, 1.5), "diversity = 1.5"),
                              ((one, two[0], 2), "expected"), ((np.ones(3), two, 2), "expected"),
                              ((one * 0, two, 2), "zero or not finite"),
-                             ((one, two * np.nan, 2), "zero or not finite")):
+                             ((one, two * np.nan, 2), "zero or not finite"),
+                             ((one, two * np.inf, 2), "zero or not finite")):
         with pytest.raises(InputError, match=words):
             maximal_marginal_relevance(*arguments)
     for text in ("", "to be or not", "3 * 4"):

@@ -6,6 +6,9 @@ import pytest
 from tests.cli.command_line import files_below, mistake, output_of, pretrain
 
 from minibert.__main__ import main
+from minibert.cli.samples import FilledSpans
+from minibert.pretraining.span_corruption import SpanCorruptionObjective, with_sentinels
+from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.run_folder import Run
 
 
@@ -41,6 +44,15 @@ def test_a_context_shorter_than_the_sample_is_trained_to_its_end(text, tmp_path,
     shown = output_of(capsys, *pretrain("bart", text, tmp_path, "--steps", "1", "--context",
                                         str(context)))
     assert "BART fills spans" in shown
+
+
+def test_the_sample_is_the_text_whose_spans_are_nearest_to_8_tokens():
+    tokenizer = with_sentinels(BertTokenizer.from_words("abcd."), 24)
+    documents = [["a b c d ."] * 40]
+    objective = SpanCorruptionObjective(tokenizer, documents, documents, 24, 4)
+    lengths = (next(objective.held_out_batches()).targets != -100).sum(axis=1)
+    sample = FilledSpans(objective, tokenizer)
+    assert lengths[0] != 8 and len(sample.target) == 8 in lengths
 
 
 def test_it_answers_a_text(bart, capsys):

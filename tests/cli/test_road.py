@@ -1,6 +1,8 @@
 """`road`: the table, what it trains and keeps, and BERT's reading of a row."""
 
+import shutil
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from minibert.data.corpora import toy_corpus
 from minibert.errors import InputError
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
+from minibert.training.run_folder import Run
 
 TRAINED = [row for row in road.TITLES if row not in (*road_training.ORDERS, "oracle")]
 TOKENIZER = BertTokenizer.from_words(ToyWorld().words)
@@ -87,6 +90,55 @@ def test_a_stopped_training_goes_on_to_the_same_figures(whole, tmp_path, capsys)
         assert (folder / name).read_bytes() == expected
 
 
+def test_a_signal_ends_with_130_and_the_command_that_goes_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(road, "train", lambda trainer, folder: False)
+    assert road.run(["glove"], 1, str(tmp_path)) == 130
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "stopped, all is saved; go on with: python -m minibert road glove --seeds 1 --out "
+        f"{tmp_path}")
+
+
+class Senses:
+    """Its accuracy is given; every model is static."""
+
+    def __init__(self, nearest):
+        self.nearest = nearest
+
+    def accuracy(self, model):
+        return self.nearest, 0.5
+
+    def is_static(self, model):
+        return True
+
+
+def test_the_figures_of_a_static_row_are_the_prior_and_the_seconds_of_its_steps(whole):
+    def figures(senses):  # GloVe predicts no words: without the text and its answers
+        return road.figures_of("glove", 1, whole, None, TOKENIZER, SimpleNamespace(sentences=2),
+                               senses)
+
+    seconds = Run(whole / "glove" / "seed-1").state()["step_seconds"]
+    assert figures(Senses(0.5))[1:6] == ((seconds,), (), (), (0.5,), (0.5,))
+    with pytest.raises(RuntimeError, match="not the prior"):
+        figures(Senses(0.6))
+
+
+def test_the_best_weights_are_opened(whole, tmp_path):
+    folder = tmp_path / "seed-1"
+    shutil.copytree(whole / "glove" / "seed-1", folder)
+    best = road_training.open_row("glove", folder, 2)
+    best.b.weight.data[:] = 7
+    best.save_pretrained(folder / "best")
+    assert (road_training.open_row("glove", folder, 2).b.weight.data == 7).all()
+
+
+def test_a_cell_is_the_mean_and_its_standard_error():
+    row = road.Figures(1000, (1.0, 2.0, 6.0), (0.5,), (0.25,), (), (), {"vectors": "counts"})
+    line = cells(road.road_table({"unigram": row}))["counting words"]
+    assert line.split("  ")[-1] == "Shannon 1951"
+    assert [cell.strip() for cell in line.split("  ") if cell][1:6] == [
+        "1,000", "3.0 +- 1.5", "0.500", "0.250", "(1)"]
+
+
 def test_mistakes_are_one_line(whole, tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert "invalid choice: 'word2vec'" in mistake(capsys, "road", "word2vec")
@@ -110,7 +162,7 @@ def test_rows_over_the_budget_are_named():
 
     gpt = row(100, (2.0, 4.0))
     figures = {"unigram": row(100, (9.0,)), "lstm": row(101, (1.0,)), "gpt": gpt,
-               "elmo": row(5, (9.0, 9.2)), "oracle": row(None, ())}
+               "elmo": row(5, (9.0, 9.2)), "cbow": row(5, (1.0, 17.0)), "oracle": row(None, ())}
     assert road.over_budget(figures)[0].endswith(": LSTM, ELMo")
     assert road.over_budget({"gpt": gpt}) == road.over_budget({"lstm": row(1, (1.0,))}) == []
 
@@ -157,6 +209,9 @@ def test_roberta_questions_differ_in_one_thing_each():
     assert {row: one.dupe_factor for row, one in objectives.items()} == {
         row: 10 if row == "bert-static" else None for row in made}
     few = objectives["bert-static"].n_per_epoch
+    some, all_of_it = objectives["bert-static"].train, objectives["bert"].train
+    assert some.n_documents == 20
+    assert np.array_equal(some.ids, all_of_it.ids[:len(some.ids)])
     assert few == objectives["bert-dynamic"].n_per_epoch < objectives["bert"].n_per_epoch
     assert {row: trainer.model.config for row, trainer in made.items()} == dict.fromkeys(
         made, made["bert"].model.config)

@@ -50,6 +50,12 @@ def test_positions_may_have_a_range_of_their_own(tmp_path):
                                alike.position_embeddings.weight.data / 5, rtol=1e-6)
     np.testing.assert_array_equal(small.word_embeddings.weight.data,
                                   alike.word_embeddings.weight.data)
+    sizes = dict(d_model=120, max_position_embeddings=300, init_std=0.1)
+    alike, small = [by_name(mb.BartModel(bart_config(**sizes, **own)))
+                    for own in ({}, {"position_initializer_range": 0.02})]
+    for name, array in alike.items():
+        narrower = 5 if "position_embeddings" in name else 1
+        np.testing.assert_allclose(small[name], array / narrower, rtol=1e-6, err_msg=name)
     for given in (None, 0.02):
         config = bert_config(position_initializer_range=given)
         assert ("position_initializer_range" in config.to_dict()) == (given is not None)

@@ -123,6 +123,22 @@ def test_a_batch_is_a_function_of_its_number_and_its_shards_are_the_batch():
     assert len(next(objective(n_held_out=1).held_out_batches()).input_ids) == 1
 
 
+def test_epochs_batches_and_seeds_have_random_numbers_of_their_own():
+    """All texts are alike, so that targets are equal where the same spans are taken out."""
+    alike = {"train": [["a b c d ."] * 60] * 2, "held_out": [["a b c d ."] * 150],
+             "batch_size": 50, "context": 7}
+    one, other = objective(**alike), objective(**alike, seed=4)
+
+    def differ(*batches):
+        return len({(batch.targets.shape, batch.targets.tobytes()) for batch in batches}) > 1
+
+    assert differ(one.batch(0), one.batch(1))
+    assert differ(*list(one.held_out_batches())[:2])
+    assert differ(next(one.held_out_batches()), next(other.held_out_batches()))
+    first, second = [objective()._epoch(epoch).a_start for epoch in range(2)]
+    assert sorted(first) == sorted(second) and first.tolist() != second.tolist()
+
+
 def test_an_epoch_has_a_text_from_each_sentence_on():
     task = objective(batch_size=5)
     for number in range(3):
