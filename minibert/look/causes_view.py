@@ -6,9 +6,7 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.finetuning.metrics import spearman
-from minibert.look.causes import (ablate, ablate_branches, influence, integrated_gradients,
-                                  mean_of_heads, patch, replace_words, run_with_edits,
-                                  target_value)
+from minibert.look import causes
 from minibert.look.data import add_array, add_view, table
 from minibert.look.heads import rollout
 from minibert.look.subject import Subject, top_outputs
@@ -35,7 +33,7 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
             continue
         text = {"model": subject.model, "ids": subject.ids, **subject.inputs(),
                 "target": subject.target.indices}  # as the functions of causes.py take it
-        part = {"value": target_value(**text), "notes": []}
+        part = {"value": causes.target_value(**text), "notes": []}
         try:
             tables.append(add_removed(data, m, subject, text, oracle, quick))
         except InputError as reason:  # a model that reads one text at a time
@@ -44,7 +42,7 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
         if subject.against is not None:
             tables += add_patched(data, m, subject, text, part, list(SITES)[:1 if quick else 3])
         try:
-            found = influence(subject.model, subject.ids, **subject.inputs())
+            found = causes.influence(subject.model, subject.ids, **subject.inputs())
         except InputError as reason:
             part["notes"].append(f"No influence of words on words: {reason}.")
         else:
@@ -80,7 +78,7 @@ def add_removed(data: dict, m: int, subject: Subject, text: dict, oracle: Oracle
                 quick: bool) -> dict:
     """Heads and branches removed; the table of the strongest. The means are those over held-out
     texts where there is an oracle's world to take them from, else over this text."""
-    zero, branches = ablate(**text), ablate_branches(**text)  # (L, H), (L, 2)
+    zero, branches = causes.ablate(**text), causes.ablate_branches(**text)  # (L, H), (L, 2)
     add_array(data, m, "causes.zero", np.hstack([zero, branches]), "layer part")
     head = ["part", "zeros"]
     rows = [[f"layer {i} head {h}", signed(zero[i, h])] for i, h in np.ndindex(zero.shape)]
@@ -90,8 +88,8 @@ def add_removed(data: dict, m: int, subject: Subject, text: dict, oracle: Oracle
         how = "mean"
         if oracle is not None:
             inputs = held_out_inputs(subject)
-            how = mean_of_heads(subject.model, inputs.pop("input_ids"), **inputs)
-        mean = ablate(how=how, **text)
+            how = causes.mean_of_heads(subject.model, inputs.pop("input_ids"), **inputs)
+        mean = causes.ablate(how=how, **text)
         add_array(data, m, "causes.mean", mean, "layer head")
         head.append(f"its mean over {'the text' if oracle is None else 'held-out texts'}")
         means = [*map(signed, mean.ravel()), *[""] * branches.size]
@@ -105,8 +103,8 @@ def add_patched(data: dict, m: int, subject: Subject, text: dict, part: dict, si
                 ) -> list[dict]:
     """The recovered share of the difference to the second text; the table of the strongest."""
     other = subject.against
-    patched = patch(other_ids=other.ids, sites=sites, **text)
-    there = target_value(**text | {"ids": other.ids})
+    patched = causes.patch(other_ids=other.ids, sites=sites, **text)
+    there = causes.target_value(**text | {"ids": other.ids})
     if abs(there - part["value"]) < 1e-6:
         part["notes"].append("Both texts give the same logit: no difference can be recovered.")
         return []
@@ -117,10 +115,10 @@ def add_patched(data: dict, m: int, subject: Subject, text: dict, part: dict, si
     rows, part["patched"] = [], {}
     for site, layer, t in np.transpose(np.unravel_index(strongest, shares.shape)).tolist():
         name = f"blocks.{layer}.hook_{sites[site]}"
-        outputs = run_with_edits(subject.model, subject.ids, subject.inputs(),
-                                 [[(name, (t,), other.cache[name][0, t])]])
-        then = ", ".join([f"{word} {p:.2f}" for word, p, _ in top_outputs(subject, outputs,
-                                                                          OUTPUTS)])
+        outputs = causes.run_with_edits(subject.model, subject.ids, subject.inputs(),
+                                        [[(name, (t,), other.cache[name][0, t])]])
+        then = ", ".join([f"{word} {p:.2f}"
+                          for word, p, _ in top_outputs(subject, outputs, OUTPUTS)])
         part["patched"][f"{site}/{layer}/{t}"] = then
         rows.append([f"{SITES[sites[site]]} {layer}", f"{t} {subject.tokens[t]}",
                      signed(shares[site, layer, t]), then])
@@ -133,11 +131,11 @@ def add_answers(data: dict, m: int, subject: Subject, text: dict, part: dict,
     """Add what each word adds to the target by four measures (attention says no sign)."""
     baseline = None if subject.causal else subject.tokenizer.mask_token_id
     instead = "the mean word" if baseline is None else "[MASK]"
-    gradients = integrated_gradients(steps=steps, baseline=baseline, **text)
+    gradients = causes.integrated_gradients(steps=steps, baseline=baseline, **text)
     answers = {
         "rollout": rollout(subject.activations("pattern"))[subject.target.position],
         "gradients": gradients.tokens,
-        "replacement": -replace_words(baseline=baseline, **text)}
+        "replacement": -causes.replace_words(baseline=baseline, **text)}
     part["notes"].append(f"Gradients are integrated over {steps} points from {instead} to the word "
                          f"(gap {gradients.gap:.1%}); replacement puts {instead} at one token.")
     if oracle is not None:

@@ -70,60 +70,36 @@ class Target:
         return (*place, self.id, *([] if self.instead is None else [self.instead]))
 
 
-@dataclass
 class Subject:
-    """`tokens` are texts to be shown; `words[i]` numbers the words that tokens belong to;
-    `spans[i]` is the place in the text (pairs: of both texts, a blank between them), None for a
-    special token. `target` is None for a model without a head. `cache` holds all activations of one
-    forward, `outputs` the model's; `logits` (the target's, with their gradient) and `gradients` are
-    set by walk.backward. `against` is the reading of a second text, if any."""
+    """One model that reads one text; `outputs` and all activations (`cache`) are of one forward.
 
-    name: str
-    model: PretrainedModel
-    tokenizer: Tokenizer
-    ids: list[int]
-    types: list[int]
-    tokens: list[str]
-    words: list[int]
-    spans: list[tuple[int, int] | None]
-    outputs: object = None
-    cache: ActivationCache | None = None
-    target: Target | None = None
-    logits: Tensor | None = None
-    gradients: dict[str, np.ndarray] | None = None
-    against: Subject | None = None
+    For each token: `ids`, `types` (segments), `tokens` (texts to be shown), `words` (the number of
+    the word that it belongs to), `spans` (its place in the text, of pairs in both with a blank
+    between them; None for a special token), `special`. `target` is None for a model without a
+    head. `logits` (the target's, with their gradient) and `gradients` (by parameter) are set by
+    walk.backward. `against` is the reading of a second text, if any.
+    """
 
-    @property
-    def causal(self) -> bool:
-        """Whether a token sees only those before it."""
-        return isinstance(self.model.config, GPT2Config)
-
-    @property
-    def norm_first(self) -> bool:
-        """Whether layer norm precedes attention and MLP (GPT-2), or follows the additions."""
-        return self.model.config.block_config.norm_first
-
-    @property
-    def special(self) -> list[bool]:
-        """Whether each token was added around the text."""
-        return [span is None for span in self.spans]
-
-    @property
-    def stack(self) -> TransformerStack:
-        """The blocks of the model."""
-        model = getattr(self.model, "bert", self.model)
-        return getattr(model, "transformer", model).stack
-
-    @property
-    def layers(self) -> range:
-        """The numbers of the layers."""
-        return range(self.model.config.num_hidden_layers)
-
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        """The weights by their names, without that of the encoder in front; a tied one once."""
-        return {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
-                for name, parameter in self.model.named_parameters()}
+    def __init__(self, name: str, model: PretrainedModel, tokenizer: Tokenizer, ids: list[int],
+                 types: list[int], words: list[int], spans: list[tuple[int, int] | None]):
+        self.name, self.model, self.tokenizer = name, model, tokenizer
+        self.ids, self.types, self.words, self.spans = ids, types, words, spans
+        self.tokens = [shown_token(tokenizer, i) for i in ids]
+        self.special = [span is None for span in spans]
+        self.causal = isinstance(model.config, GPT2Config)  # a token sees only those before it
+        self.norm_first = model.config.block_config.norm_first  # or norms follow the additions
+        self.layers = range(model.config.num_hidden_layers)
+        encoder = getattr(model, "bert", getattr(model, "transformer", model))
+        self.stack: TransformerStack = encoder.stack
+        # the weights without the encoder's name in front of theirs; a tied one once
+        self.parameters = {name.removeprefix("bert.").removeprefix("transformer."): parameter.data
+                           for name, parameter in model.named_parameters()}
+        self.outputs: object = None
+        self.cache: ActivationCache | None = None
+        self.target: Target | None = None
+        self.logits: Tensor | None = None
+        self.gradients: dict[str, np.ndarray] | None = None
+        self.against: Subject | None = None
 
     def activations(self, name: str) -> np.ndarray:
         """An activation of every layer by its short name, such as "resid_pre": (L, T, ...)."""
@@ -195,8 +171,7 @@ def read_text(name: str, model: PretrainedModel, tokenizer: Tokenizer, text: str
                else "larger pictures cannot be read")
         raise InputError(f"look: the text has {len(ids)} tokens with the special ones; {why}: "
                          f"choose a part, such as --tokens 0:{max(len(first) - over, 1)}")
-    return Subject(name, model, tokenizer, ids, types, [shown_token(tokenizer, i) for i in ids],
-                   word_numbers(text, spans), spans)
+    return Subject(name, model, tokenizer, ids, types, word_numbers(text, spans), spans)
 
 
 def word_numbers(text: str, spans: list[tuple[int, int] | None]) -> list[int]:

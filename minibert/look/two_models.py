@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from minibert.look.data import add_view, find_view, stored_array, table
 from minibert.look.sources import quote
 from minibert.look.subject import Subject
+from minibert.look.walk import head_line
 from minibert.models.bert import BertModel
-from minibert.models.gpt import GPT2LMHeadModel, GPT2Model
-from minibert.models.heads import MaskedLMHead
+from minibert.models.gpt import GPT2Model
 from minibert.nn.block import TransformerBlock
 
 INTRO = ("Two models read one text; rows and columns are the tokens that both have, found by their "
@@ -27,19 +29,18 @@ def add_two_models(data: dict, subjects: list[Subject]) -> None:
 
 def differences_table(subjects: list[Subject]) -> dict:
     """A table of what differs between BERT and GPT, with the lines."""
-    lines = {"mask": [], "place of the norm": [], "head": []}
+    columns = [["mask", "place of the norm", "head"]]
     for subject in subjects:
-        mask, head = ((GPT2Model, "is_causal="), (GPT2LMHeadModel, "logits = F.linear")) \
-            if subject.causal else ((BertModel, "attn_mask=make_padding_mask"),
-                                    (MaskedLMHead, "return F.linear"))
+        mask = (GPT2Model, "is_causal=") if subject.causal else \
+            (BertModel, "attn_mask=make_padding_mask")
         norm = TransformerBlock, ("self.attention_norm(x), inputs" if subject.norm_first else
                                   "x = self.attention_norm(x)")
-        for name, (module, part) in zip(lines, (mask, norm, head)):
-            line = quote(module.forward, part)
-            lines[name].append(f"{line['file']}:{line['line']}  {line['text']}")
+        lines = [quote(module.forward, part) for module, part in (mask, norm)]
+        lines += [head_line(subject)] if subject.target else []
+        columns.append([f"{line['file']}:{line['line']}  {line['text']}" for line in lines])
     return table("The same block, but for three lines",
                  ["difference", *[subject.name for subject in subjects]],
-                 [[name, *cells] for name, cells in lines.items()])
+                 [list(row) for row in zip_longest(*columns, fillvalue="")])
 
 
 def predictions_table(data: dict, subjects: list[Subject]) -> dict:

@@ -124,19 +124,23 @@ def steps_of(subject: Subject) -> list[dict]:
     if not subject.norm_first:  # the norm follows the sum
         rows.insert(9, rows.pop(2))
     if subject.target is not None:
-        logits = quote(reference.linear, "return x @ weight.T")
-        if isinstance(subject.model, GPT2LMHeadModel):
-            logits = quote(GPT2LMHeadModel.forward, "logits = F.linear")
-        elif subject.target.kind == "word":
-            logits = quote(MaskedLMHead.forward, "return F.linear")
-        rows += [("logits", "Logits", "logit = h \u00b7 (vector of the output) + bias", logits,
-                  "dh = \u03a3 dlogit \u00b7 vector", product),
+        rows += [("logits", "Logits", "logit = h \u00b7 (vector of the output) + bias",
+                  head_line(subject), "dh = \u03a3 dlogit \u00b7 vector", product),
                  ("loss", "Probability and loss", "p = softmax(logits), loss = \u2212ln p(target)",
                   quote(reference.cross_entropy, "losses = masked_fill(picked"),
                   "dlogit = p \u2212 1 at the target, p elsewhere",
                   quote(class_cross_entropy_forward, "dx[chosen] -= q"))]
     names = ("name", "title", "formula", "forward", "back", "backward")
     return [dict(zip(names, row)) for row in rows]
+
+
+def head_line(subject: Subject) -> dict:
+    """The line that computes the target's logits: see sources.quote."""
+    if subject.target.kind == "next word":
+        return quote(GPT2LMHeadModel.forward, "logits = F.linear")
+    if subject.target.kind == "word":
+        return quote(MaskedLMHead.forward, "return F.linear")
+    return quote(reference.linear, "return x @ weight.T")
 
 
 # ---- the arrays ----------------------------------------------------------------------------------
