@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.cli.arguments import flag_name, located
-from minibert.cli.resume import options_from_state, settings_from_state, stored
+from minibert.cli.resume import options_from_state, stored
 from minibert.cli.tasks import TaskOptions, task_about, task_from_about
 from minibert.errors import InputError
 from minibert.training.machine import core_count
-from minibert.training.settings import MOST_WORKERS, TrainingSettings
+from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
 from minibert.validate import flag, whole_number
 
 

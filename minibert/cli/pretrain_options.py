@@ -10,7 +10,7 @@ from pathlib import Path
 from minibert.cli.arguments import flag_name
 from minibert.cli.defaults import (COMMON, CORPUS, EVALUATIONS, LONGEST_WARMUP, MIN_LR_SHARE,
                                    TABLES)
-from minibert.cli.resume import options_from_state, settings_from_state, stored
+from minibert.cli.resume import options_from_state, stored
 from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
 from minibert.models.architectures import PRETRAINED_HERE, Architecture
@@ -19,7 +19,7 @@ from minibert.models.config import (INITIALIZER_RANGE, ModelConfig, config_from_
 from minibert.pretraining.masked_lm import MASK_PROBABILITY
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
-from minibert.training.settings import MOST_WORKERS, TrainingSettings
+from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
 from minibert.validate import flag, number, one_of, whole_number
 
 SETTINGS = tuple(field.name for field in fields(TrainingSettings))

@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from minibert.errors import InputError
 from minibert.training.run_folder import Run
-from minibert.training.settings import TrainingSettings
 
 Options = TypeVar("Options")
 STORED_NAMES = {"begun_from": "from"}  # fields whose name in a state is another
@@ -27,16 +26,6 @@ def state_to_resume(run: Run, kind: str) -> dict:
     if held != kind:
         raise InputError(f"{run.path}: holds a run of {held}, not of {kind}")
     return state
-
-
-def settings_from_state(state: Mapping, file: Path) -> TrainingSettings:
-    """The settings in the state.json `file` of a run; one that did not exist when the run began has
-    its default. Errors: InputError, an unknown setting or one out of range."""
-    known = {field.name for field in fields(TrainingSettings)}
-    for name in state["settings"]:
-        if name not in known:
-            raise InputError(f"{file}: the setting {name!r:.60} is unknown in this version")
-    return options_from_state(TrainingSettings, state["settings"], file)
 
 
 def options_from_state(kind: type[Options], about: Mapping, file: Path, **others) -> Options:

@@ -13,6 +13,7 @@ from minibert.look.page import target_sentence
 
 WIDTH = 80
 ROOM = (WIDTH - 20) // 2  # columns of a matrix
+MOST_COLUMNS = 12  # of a table
 SHADES = " .:-=+*#%@"  # a weight from 0 to 1
 ASCII = str.maketrans({
     "\u2212": "-", "\u00b7": "*", "\u221a": "sqrt ", "\u03a3": "sum ", "\u03b5": "eps",
@@ -101,6 +102,9 @@ def matrix_lines(weights: np.ndarray, model: dict) -> list[str]:
 def table_lines(rows: list[list[str]]) -> list[str]:
     """Rows of cells as columns two blanks apart; while the line is longer than WIDTH the widest
     column gives way, and its cells are wrapped."""
+    if len(rows[0]) > MOST_COLUMNS:  # the others follow beneath, beside the first column again
+        return [*table_lines([row[:MOST_COLUMNS] for row in rows]), "",
+                *table_lines([[row[0], *row[MOST_COLUMNS:]] for row in rows])]
     widths = [max(1, *map(columns_of, column)) for column in zip(*rows)]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
         widths[widths.index(max(widths))] -= 1

@@ -33,7 +33,7 @@ from minibert.nn.block import FeedForward, TransformerBlock
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
 from minibert.training.optim import Muon, decay_groups
 from minibert.training.run_folder import Run
-from minibert.training.settings import TrainingSettings
+from minibert.training.settings import TrainingSettings, settings_from_state
 
 NEURONS = 8  # the strongest of a token are shown
 INTRO = ("One token on its way through one layer and one head, number by number, then from the "
@@ -239,7 +239,7 @@ def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict
     if folder is not None and (folder / "state.json").exists():
         run = Run(folder.parent)
         state = run.state(folder.name)
-        settings = _settings(folder / "state.json", state["settings"])
+        settings = settings_from_state(state, folder / "state.json")
         note = "with the run's settings and largest learning rate, from moments of zero"
         if run.checkpoint("latest") and run.state("latest")["step"] == state["step"] > 0:
             step, moments = state["step"] + 1, _moments(run.checkpoint("latest"), model)
@@ -254,15 +254,6 @@ def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict
               for parameter in group["params"]}
     return {**{name: getattr(settings, name) for name in ("lr", "betas", "eps", "clip")},
             "decays": decays, "step": step, "moments": moments, "note": note}
-
-
-def _settings(file: Path, stored: dict) -> TrainingSettings:
-    """The settings in a run's state.json. Errors: InputError, a value out of range."""
-    try:
-        return TrainingSettings(**{name: value for name, value in stored.items()
-                                   if name in vars(TrainingSettings())})
-    except InputError as error:
-        raise InputError(f"{file}: {error}: the file is damaged") from None
 
 
 def _moments(checkpoint: Path, model: PretrainedModel) -> dict[str, tuple[np.ndarray, ...]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.training.optim import OPTIMIZERS
@@ -68,3 +70,14 @@ class TrainingSettings:
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)  # frozen: as a plain Python value, for JSON
+
+
+def settings_from_state(state: Mapping, file: Path) -> TrainingSettings:
+    """The settings in the state.json `file` of a run; one that did not exist when the run began has
+    its default. Errors: InputError, an unknown setting or one out of range."""
+    try:
+        return TrainingSettings(**state["settings"])
+    except InputError as error:
+        raise InputError(f"{file}: {error}: the file is damaged") from None
+    except TypeError as error:  # the name of a setting that this version does not have
+        raise InputError(f"{file}: settings: {error}") from None

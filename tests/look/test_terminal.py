@@ -32,6 +32,13 @@ def test_a_matrix_as_shades_has_rows_that_ask_and_columns_that_answer():
     assert [line[18:] for line in lines[1:]] == ["@@////", "++==//", "  @@  "]
 
 
+def test_columns_that_do_not_fit_follow_beneath():
+    head, row = ["step", *[f"metric {i}" for i in range(40)]], [str(i) for i in range(100, 141)]
+    text = "\n".join(table_lines([head, row]))
+    assert max(map(len, text.splitlines())) <= 80 and text.count("100") == 4
+    assert sorted(set(text.split()) & set(row)) == row
+
+
 def test_a_wide_cell_is_wrapped():
     lines = table_lines([["name", "number"], ["word " * 30, "1"]])
     assert max(map(len, lines)) <= 80 and " ".join(lines).count("word") == 30

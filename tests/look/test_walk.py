@@ -160,7 +160,8 @@ def test_moments_of_a_run_count_only_at_its_last_step(tmp_path):
 
 @pytest.mark.parametrize("settings, moments, words", [
     ({"lr": "fast"}, (1, 1), "state.json: lr = 'fast'"), ({"betas": [0.9]}, (1, 1), "json: betas"),
-    ({"clip": -1}, (1, 1), "state.json: clip"), ({}, (1, np.inf), "the moments of"),
+    ({"clip": -1}, (1, 1), "state.json: clip"), ({"speed": 1}, (1, 1), "state.json: .*'speed'"),
+    ({}, (1, np.inf), "the moments of"),
     ({}, (np.nan, 1), "the moments of"), ({}, (1, -1), "the moments of"),
     ({}, (1, [1, 1]), "the moments of")])
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, settings, moments, words):
