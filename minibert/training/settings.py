@@ -75,9 +75,10 @@ class TrainingSettings:
 def settings_from_state(state: Mapping, file: Path) -> TrainingSettings:
     """The settings in the state.json `file` of a run; one that did not exist when the run began has
     its default. Errors: InputError, an unknown setting or one out of range."""
+    for name in state["settings"]:
+        if name not in vars(TrainingSettings()):
+            raise InputError(f"{file}: the setting {name!r:.60} is unknown in this version")
     try:
         return TrainingSettings(**state["settings"])
     except InputError as error:
         raise InputError(f"{file}: {error}: the file is damaged") from None
-    except TypeError as error:  # the name of a setting that this version does not have
-        raise InputError(f"{file}: settings: {error}") from None
