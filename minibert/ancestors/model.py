@@ -113,6 +113,9 @@ class AncestorModel(Module):
     @classmethod
     def from_arrays(cls, config: AncestorConfig, arrays: Mapping[str, np.ndarray]) -> AncestorModel:
         """The opposite of stored_arrays. Errors: InputError for other names or shapes."""
+        if getattr(config, "num_layers", 0) > len(arrays):  # before any of them is built
+            raise InputError(f"num_layers = {config.num_layers} for {len(arrays)} arrays: expected "
+                             "an array of each layer at least")
         model = cls(config, rng=None)
         model.load_state_dict(arrays)
         return model
