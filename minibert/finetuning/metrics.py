@@ -1,7 +1,9 @@
-"""Metrics of classification, clustering and regression, from 0 to 1; correlations from -1.
+"""Metrics of classification, clustering and regression, from 0 to 1; correlations and the adjusted
+Rand index may be negative.
 
 A metric that is 0/0 (the precision of a class that is never predicted, the correlation of a
-constant) is 0, as scikit-learn's F1 and in conlleval; SciPy's correlations are NaN there.
+constant) is 0, as scikit-learn's F1 and in conlleval; SciPy's correlations are NaN there. The
+adjusted Rand index is then 1, as in scikit-learn.
 """
 
 from __future__ import annotations

@@ -239,7 +239,8 @@ def decay_groups(model: Module, weight_decay: float) -> tuple[list[dict], list[s
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, Embedding)}
     decayed, exempt = {}, {}
     for name, parameter in model.named_parameters():
-        matrix = parameter.ndim >= 2 and id(parameter) not in embeddings
+        is_bias = name.endswith("bias")  # BART's for the logits is (1, V)
+        matrix = parameter.ndim >= 2 and not is_bias and id(parameter) not in embeddings
         (decayed if matrix else exempt)[name] = parameter
     groups = [{"params": list(decayed.values()), "weight_decay": weight_decay},
               {"params": list(exempt.values()), "weight_decay": 0.0}]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.autograd.op_factory import SEEDS
+from tests.models.small_models import small
 from tests.training.adamw_scenario import CLIP, EPS, GROUPS, MISSING, SHAPES, STEPS, sample, values
 from tests.training.momentum import Momentum
 from tests.training.small_objective import SmallObjective, small_model
@@ -17,6 +18,7 @@ from minibert.autograd.reference import adamw_step
 from minibert.autograd.tensor import Tensor
 from minibert.checkpoints.safetensors import load_file
 from minibert.errors import InputError
+from minibert.models.bart import BartForConditionalGeneration
 from minibert.nn.layers import Embedding, LayerNorm, Linear
 from minibert.nn.module import Module
 from minibert.training import optimizer as optimizer_module
@@ -403,6 +405,10 @@ def test_biases_norms_and_embeddings_do_not_decay():
     assert exempt == ["words.weight", "positions.weight", "dense.bias", "norm.weight", "norm.bias"]
     assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1),
                                                                                    (5, 0.0)]
+    bart = small(BartForConditionalGeneration)
+    _, decayed, exempt = decay_groups(bart, 0.1)
+    assert bart.final_logits_bias.ndim == 2 and "final_logits_bias" in exempt
+    assert decayed and not any([name.endswith("bias") for name in decayed])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
