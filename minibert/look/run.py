@@ -26,14 +26,14 @@ MARGIN = 0.04  # above the largest and below the smallest value
 def add_training(data: dict, histories: list[dict]) -> None:
     """Add the view of the trainings in `histories` (see history.read_histories). The bins of a
     chart are the array "m{run}.run.{key}": low, mean and high, (3, B)."""
-    runs, pictures, tables = [], [], []
+    runs, pictures, tables, largest = [], [], [], np.finfo(np.float32).max
     for i, history in enumerate(histories):
         charts = []
         for chart in history["charts"]:
             bins, name = chart["bins"], f"run.{chart['key']}"
             if bins is not None:
-                add_array(data, i, name, np.stack([bins["low"], bins["mean"], bins["high"]]),
-                          "bound bin")
+                bounds = np.stack([bins["low"], bins["mean"], bins["high"]])
+                add_array(data, i, name, bounds.clip(-largest, largest), "bound bin")
             charts.append({part: value for part, value in chart.items() if part != "bins"}
                           | {"array": None if bins is None else name})
         film = history["film"]

@@ -63,6 +63,15 @@ def test_the_numbers_in_the_page_are_those_of_the_log(page):
     assert str(page.parent) not in page.read_text()
 
 
+def test_a_loss_beyond_float32_is_the_largest_number_of_the_page(browser, tmp_path):
+    write_run(tmp_path / "run", records([1e99, -1e99, 1.0], {0: 1.0}))
+    assert main(["look", str(tmp_path / "run"), "--out", str(tmp_path / "x.html")]) == 0
+    page = browser.page().open(tmp_path / "x.html", "#run/s1")
+    assert page.evaluate("document.querySelectorAll('.bad').length") == 0 and page.console == []
+    assert "e+38" in page.text("#run .readout")
+    page.close()
+
+
 def test_without_scripts_there_are_a_curve_the_verdict_and_the_evaluations(page):
     text = page.read_text().split('<script type="application/json"')[0]
     assert text.count("<svg") == 2 and "Below counting words (3.00)" in text
