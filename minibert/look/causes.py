@@ -1,5 +1,5 @@
-"""The parts and words that a prediction depends on: a part is removed or replaced and
-the change of one number, the target, is measured.
+"""The parts and words on which a prediction depends: what one number, the target, changes by when
+a part or a word is removed or replaced.
 
 The target is a logit or the difference of two: (position, id) or (position, id, instead) of a model
 with logits (B, T, V); (label,) or (label, instead) of a classifier with logits (B, K), or of the

@@ -108,9 +108,8 @@ def find_view(data: dict, name: str) -> dict | None:
 
 
 def encoded(data: dict, max_bytes: int = MAX_BYTES) -> dict:
-    """The dict for JSON: without static parts, with arrays in base64, and left out from the first
-    kind of LEFT_OUT on until they fit `max_bytes`; data["left_out"] says which. Errors: InputError,
-    they never fit."""
+    """The dict for JSON: no static parts, arrays in base64, the kinds of LEFT_OUT left out in turn
+    until the rest fits `max_bytes` (data["left_out"]). Errors: InputError, it never does."""
     codes, left_out = dict.fromkeys(data["arrays"], "f32"), []
     cure = f"--max-bytes {_bytes(data, codes) + 200_000} brings all back"
     for level, what in LEFT_OUT.items():

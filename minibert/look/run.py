@@ -28,26 +28,25 @@ def add_training(data: dict, histories: list[dict]) -> None:
     chart are the array "m{run}.run.{key}": low, mean and high, (3, B)."""
     runs, pictures, tables, largest = [], [], [], np.finfo(np.float32).max
     for i, history in enumerate(histories):
-        charts = []
+        charts = [{part: value for part, value in chart.items() if part != "bins"}
+                  for chart in history["charts"]]
         for chart in history["charts"]:
-            bins, name = chart["bins"], f"run.{chart['key']}"
-            if bins is not None:
-                bounds = np.stack([bins["low"], bins["mean"], bins["high"]])
-                add_array(data, i, name, bounds.clip(-largest, largest), "bound bin")
-            charts.append({part: value for part, value in chart.items() if part != "bins"}
-                          | {"array": None if bins is None else name})
+            if chart["bins"] is not None:
+                bounds = np.stack([chart["bins"][bound] for bound in ("low", "mean", "high")])
+                add_array(data, i, f"run.{chart['key']}", bounds.clip(-largest, largest),
+                          "bound bin")
         film = history["film"]
         if film is not None:
             places = film["map"] / max(np.abs(film["map"]).max(), 1e-9)  # at most 1 in every frame
             film |= {"causal": history["objective"] == "gpt", "map": coded(places, "f16"),
                      "attention": coded(film["attention"], "u8")}
-        found, bins = verdict(history), history["charts"][0]["bins"]
+        found, main = verdict(history), history["charts"][0]
         runs.append({
             "name": history["name"], "steps_done": history["steps_done"], "verdict": found,
             "samples": history["samples"], "charts": charts, "film": film,
-            "first": bins["first"].tolist(), "last": bins["last"].tolist()})
-        pictures.append({"svg": chart_svg(history["charts"][0], history["name"]),
-                         "text": chart_text(history["charts"][0], history["name"])})
+            "first": main["bins"]["first"].tolist(), "last": main["bins"]["last"].tolist()})
+        pictures.append({"svg": chart_svg(main, history["name"]),
+                         "text": chart_text(main, history["name"])})
         tables += run_tables(history, found)
     add_view(data, "run", "Training", INTRO, tables, runs=runs, static=pictures)
 
@@ -82,9 +81,8 @@ def chart_text(chart: dict, name: str) -> list[str]:
 
 
 def chart_svg(chart: dict, name: str) -> str:
-    """A chart of history.py of the run `name` as SVG with a caption: the band from the smallest
-    to the largest value of each bin, its mean, the held-out points, and the baselines with their
-    numbers at the right."""
+    """A chart of history.py of the run `name` as SVG: each bin's band and mean, the held-out
+    points, and the baselines with their numbers at the right."""
     bins, lines = chart["bins"], chart["lines"]
     scale = np.log if chart["scale"] == "log" else np.asarray
     shown = [*bins["low"], *bins["high"], *[value for _, value in chart["dots"]],

@@ -32,8 +32,8 @@ function verdictOf({ name, verdict }) {
 // The chart of one figure of the log; the mouse previews a step, a click keeps it or frees it.
 function makeChart(key, runs) {
   const curves = runs.flatMap((run, i) => run.charts.filter((chart) => chart.key === key)
-    .map((chart) => ({ run, i, chart, found: chart.array && rowsOf(array(i, chart.array)),
-      isAlone: runs.length === 1 })));
+    .map((chart) => ({ run, i, chart, isAlone: runs.length === 1,
+      found: hasArray(i, `run.${key}`) ? rowsOf(array(i, `run.${key}`)) : null })));
   const { title: name, unit } = curves[0].chart, readout = paragraph("", "readout");
   const at = (event) => (placeIn(event)[0] - chart.place.left)
     / (chart.place.end - chart.place.left) * lastStep;
