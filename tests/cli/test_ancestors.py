@@ -5,6 +5,9 @@ import pytest
 from tests.ancestors.small_ancestors import TOKENIZER, small_models
 from tests.cli.command_line import mistake, output_of
 
+from minibert.ancestors.word2vec import CBOW
+from minibert.cli.fill_mask import fill_mask
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
@@ -34,6 +37,15 @@ def test_fill_mask_of_cbow_shows_each_gap(folders, capsys):
     lines = output_of(capsys, "fill-mask", folders["cbow"], "the [MASK] eats [MASK] .", "--top",
                       "3").splitlines()
     assert len(lines) == 8 and lines[0] == "gap 1" and lines[4] == "gap 2"
+
+
+def test_fill_mask_reads_the_text_as_a_document(folders):
+    model = CBOW.from_pretrained(folders["cbow"])
+    ids = np.array([TOKENIZER.encode("[MASK] eats")])
+    ids[0, 0] = TOKENIZER.sep_token_id  # before a document stands a separator, not [CLS]
+    p = np.sort(np.exp(model.gap(ids, np.array([1]))[0]))[::-1]
+    (found,) = fill_mask(model, TOKENIZER, "[MASK] eats", 3)
+    assert [share for _, share in found] == p[:3].tolist()
 
 
 def test_embed_is_the_mean_of_the_words(folders, capsys):

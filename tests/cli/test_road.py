@@ -7,15 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from tests.cli.command_line import files_below, mistake, output_of
+from tests.models.small_models import small as small_model
 
 import minibert as mb
 from minibert.ancestors import word2vec_objective, word_sense
 from minibert.ancestors.word_sense import WordSenses
 from minibert.cli import road, road_training
 from minibert.cli.fill_mask import fill_gaps
-from minibert.cli.road_rows import BERTRow
+from minibert.cli.road_rows import BARTRow, BERTRow, GPTRow
 from minibert.data.corpora import toy_corpus
 from minibert.errors import InputError
+from minibert.pretraining.gpt_objective import token_stream
+from minibert.pretraining.span_corruption import gap_log_p, with_sentinels
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
 from minibert.training.run_folder import Run
@@ -197,6 +200,44 @@ def test_bert_reads_a_row_as_a_pair():
                                rtol=1e-5)
     with pytest.raises(InputError, match="expected 2"):
         row.gap(ids[:, :4], np.array([1]))
+
+
+def test_bart_reads_a_row_as_a_text_and_fills_its_first_span():
+    tokenizer = with_sentinels(TOKENIZER, 24)
+    model = small_model(mb.BartForConditionalGeneration, vocab_size=tokenizer.vocab_size).eval()
+    words = tokenizer.encode("the net waits", add_special_tokens=False)
+    ids = np.array([[tokenizer.sep_token_id, *words, tokenizer.sep_token_id]])
+    texts = np.array([tokenizer.encode("the net waits")])
+    row, end = BARTRow(model, tokenizer), tokenizer.sep_token_id
+    np.testing.assert_array_equal(row.vectors(ids),
+                                  model.model.encode(texts).last_hidden_state.data)
+    expected = gap_log_p(model, texts, np.array([2]),
+                         tokenizer.convert_tokens_to_ids("<extra_id_0>"), end)
+    np.testing.assert_array_equal(row.gap(ids, np.array([2])), expected)
+
+
+def test_gpt_answers_with_its_logits_and_last_hidden_states():
+    model = small_model(mb.GPT2LMHeadModel).eval()
+    ids, row = np.random.default_rng(0).integers(0, 9, (2, 5)), GPTRow(model)
+    p = np.exp(model(ids).logits.data)
+    np.testing.assert_allclose(np.exp(row.next_word(ids)), p / p.sum(axis=-1, keepdims=True))
+    np.testing.assert_array_equal(row.vectors(ids), model.transformer(ids).last_hidden_state.data)
+
+
+def test_rows_are_trained_on_the_training_text(whole, tmp_path):
+    corpus = road.toy_corpus()
+    stream = token_stream(TOKENIZER, corpus.train_texts)
+    for row in ("cbow", "skipgram", "glove", "lstm", "elmo"):
+        objective = road_training.road_trainer(row, corpus, TOKENIZER, 1, None).objective
+        np.testing.assert_array_equal(objective.train_ids, stream, err_msg=row)
+    _, counts = road_training.count("unigram", tmp_path, corpus, TOKENIZER).counts[0]
+    assert counts.sum() == len(stream)
+
+
+def test_a_rows_run_is_read_by_embed(whole, capsys):
+    folder = whole / "glove" / "seed-1"
+    assert output_of(capsys, "embed", folder, "the net") == output_of(
+        capsys, "embed", folder / "best", "the net")
 
 
 def test_roberta_questions_differ_in_one_thing_each():
