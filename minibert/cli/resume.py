@@ -1,4 +1,4 @@
-"""Going on with a run: its state, and the settings that it was begun with."""
+"""Going on with a run: its state, and the options that it was begun with."""
 
 from __future__ import annotations
 

@@ -257,17 +257,19 @@ def stored_optimizer(model: PretrainedModel, folder: Path | None = None) -> dict
 
 
 def _moments(checkpoint: Path, model: PretrainedModel) -> dict[str, tuple[np.ndarray, ...]]:
-    """(exp_avg, exp_avg_sq) of each parameter that AdamW has stepped. Errors: InputError, another
-    shape than the parameter's, NaN, an infinity."""
+    """(exp_avg, exp_avg_sq) of each parameter that AdamW has stepped. Errors: InputError, one of
+    them alone, another shape than the parameter's, numbers that no step leaves."""
     file, moments = checkpoint / "optimizer.safetensors", {}
     arrays = load_file(file)
     for name, parameter in model.named_parameters():
-        if f"exp_avg_sq.{name}" in arrays:
-            m, v = moments[name] = arrays[f"exp_avg.{name}"], arrays[f"exp_avg_sq.{name}"]
-            if (not m.shape == v.shape == parameter.shape or not np.isfinite([m, v]).all()
-                    or v.min(initial=0) < 0):
-                raise InputError(f"{file}: the moments of {name}: expected finite numbers of shape "
-                                 f"{parameter.shape}: the file is damaged")
+        pair = [arrays[of] for of in (f"exp_avg.{name}", f"exp_avg_sq.{name}") if of in arrays]
+        if not pair:
+            continue
+        if ([one.shape for one in pair] != 2 * [parameter.shape] or not np.isfinite(pair).all()
+                or pair[1].min(initial=0) < 0):
+            raise InputError(f"{file}: the moments of {name}: expected two arrays of finite "
+                             f"numbers, of shape {parameter.shape}: the file is damaged")
+        moments[name] = tuple(pair)
     return moments
 
 
@@ -290,7 +292,7 @@ def adamw_part(subject: Subject, optimizer: dict) -> dict:
                                          optimizer["betas"], optimizer["eps"], decay)
         weights.append({"name": f"{name}[{', '.join(map(str, index))}]", "w": w, "g": g, "m": m,
                         "v": v, "decay": decay, "new": float(new)})
-    shown = {name: optimizer[name] for name in ("lr", "betas", "eps", "step", "note")}
-    return {"optimizer": {**shown, "norm": norm, "clip": optimizer["clip"], "scale": scale,
-                          "lines": [quote(reference.adamw_step, part) for part in ADAMW]},
+    shown = {name: optimizer[name] for name in ("lr", "betas", "eps", "step", "note", "clip")}
+    lines = [quote(reference.adamw_step, part) for part in ADAMW]
+    return {"optimizer": {**shown, "norm": norm, "scale": scale, "lines": lines},
             "weights": weights}

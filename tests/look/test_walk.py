@@ -163,7 +163,7 @@ def test_moments_of_a_run_count_only_at_its_last_step(tmp_path):
     ({"clip": -1}, (1, 1), "state.json: clip"), ({"speed": 1}, (1, 1), "state.json: .*'speed'"),
     ({}, (1, np.inf), "the moments of"),
     ({}, (np.nan, 1), "the moments of"), ({}, (1, -1), "the moments of"),
-    ({}, (1, [1, 1]), "the moments of")])
+    ({}, (1, [1, 1]), "the moments of"), ({}, (1,), "two arrays")])
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path, settings, moments, words):
     model = bert(tokenizer())
     name, weights = next(iter(model.state_dict().items()))
