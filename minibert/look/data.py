@@ -51,16 +51,15 @@ def _model(subject: Subject) -> dict:
     for name, array in subject.model.state_dict().items():
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(array).data)
-    return {"name": subject.name, "class": type(subject.model).__name__,
-            "layers": config.num_hidden_layers, "heads": config.num_attention_heads,
-            "width": config.hidden_size, "norm_first": subject.norm_first,
-            "norm_eps": config.block_config.layer_norm_eps, "causal": subject.causal,
+    shown = {name: getattr(subject, name) for name in
+             ("name", "norm_first", "causal", "tokens", "ids", "types", "words", "spans")}
+    return {**shown, "special": list(map(int, subject.special)),
+            "class": type(subject.model).__name__, "layers": config.num_hidden_layers,
+            "heads": config.num_attention_heads, "width": config.hidden_size,
+            "norm_eps": config.block_config.layer_norm_eps,
             "parameters": sum([p.size for p in subject.model.parameters()]),
-            "weights": digest.hexdigest()[:12], "tokens": subject.tokens,
-            "ids": subject.ids, "types": subject.types, "special": list(map(int, subject.special)),
-            "words": subject.words, "spans": subject.spans,
-            "target": None if target is None else vars(target),
-            "top": [] if target is None else top_outputs(subject, subject.outputs, 10)}
+            "weights": digest.hexdigest()[:12], "target": target and vars(target),
+            "top": top_outputs(subject, subject.outputs, 10) if target else []}
 
 
 def _unknown_tokens(subject: Subject) -> list[str]:

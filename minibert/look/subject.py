@@ -222,11 +222,11 @@ def choose_target(subject: Subject, target: str | None, instead: str | None) -> 
             raise InputError(f"--target: {subject.name} is a {type(subject.model).__name__}, which "
                              "has no head: leave it out")
         return None
+    names = output_names(subject, kind)
     placed = re.fullmatch(r"(\d{1,9}):(.+)", target or "", re.DOTALL)
-    if placed:
+    if placed and target not in names:  # the outputs of an answer are "2:bank" themselves
         position = whole_number("--target: position", int(placed[1]), 0, len(subject.ids) - 1)
         target = placed[2]
-    names = output_names(subject, kind)
     if target is not None:
         chosen = index_of(names, target, "--target")
     elif kind == "word" and subject.tokenizer.mask_token_id not in subject.ids:

@@ -66,6 +66,15 @@ def test_the_target_of_a_fine_tuned_model(cls, kind):
     assert logits.ndim == 1 and subject.target.id == logits.argmax()
 
 
+def test_the_start_of_an_answer_is_named_by_its_place_and_token():
+    words = tokenizer()
+    subject = make_subject("BERT", bert(words, mb.BertForQuestionAnswering), words,
+                           "the bank is muddy .", target="2:bank", instead="4:muddy")
+    assert (subject.target.position, subject.target.id, subject.target.instead) == (2, 2, 4)
+    starts = subject.outputs.start_logits.data[0]
+    assert np.isclose(target_value(subject), starts[2] - starts[4])
+
+
 def test_a_bare_model_has_no_target():
     words = tokenizer()
     assert make_subject("BERT", bert(words, mb.BertModel), words, "the bank").target is None
