@@ -57,6 +57,7 @@ function softmaxBody(at) {
 }
 
 function updateBody({ optimizer, weights }, { weight }) {
+  if (!weights.length) return [paragraph("No weight has a gradient: nothing moves.", "note")];
   const chosen = Math.min(weight, weights.length - 1);
   const { lr, betas: [beta1, beta2], eps, step, norm: length, clip, scale, lines } = optimizer;
   const { w, g, m, v, decay, new: stored } = weights[chosen];
