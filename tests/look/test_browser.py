@@ -34,12 +34,12 @@ def test_a_page_opens_without_a_complaint_and_without_a_network(opened, pages, n
     assert unnamed == []
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"num_labels": 1}, "No weight has a gradient"),  # p is 1 whatever the text
-    ({"num_labels": 3, "norm_first": True}, "new w of the engine")])
-def test_a_classifier_of_one_label_or_with_the_norm_first_is_drawn(opened, tmp_path, changes, words):
+@pytest.mark.parametrize("cls, changes, words", [
+    (mb.BertForSequenceClassification, {"num_labels": 1}, "No weight has a gradient"),  # p is 1
+    (mb.BertForTokenClassification, {"num_labels": 3, "norm_first": True}, "new w of the engine")])
+def test_one_label_or_the_norm_first_is_drawn(opened, tmp_path, cls, changes, words):
     vocabulary = tokenizer()
-    model = bert(vocabulary, mb.BertForSequenceClassification, **changes)
+    model = bert(vocabulary, cls, **changes)
     mb.look(model, vocabulary, "the bank is").write(tmp_path / "page.html")
     page = opened(tmp_path / "page.html")
     assert page.evaluate("document.querySelectorAll('.bad').length") == 0 and page.console == []
