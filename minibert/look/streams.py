@@ -21,7 +21,6 @@ PLACES = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
 MOST_PARTS = 40  # with more of them the heads of a layer are one part
 WORDS = 128  # word vectors that are drawn
 PAIRS = 8  # words in two contexts
-COLUMNS = 7  # of the table of cosines
 INTRO = ("Attention and the MLP (feed-forward layer) add a vector to the stream of each token. "
          "Its length says how much, the cosine with the stream whether it points along it (1), "
          "across it (0) or against it (\u22121). A GPT's logit is a sum of what all parts added, "
@@ -114,24 +113,23 @@ def add_map(data: dict, subjects: list[Subject], oracle: Oracle | None) -> None:
             part["note"] = f"No topics of words. {reason}."
         parts.append(part)
         if part["pairs"]:
-            layers = np.unique(np.linspace(0, len(x) - 1, COLUMNS).astype(int))
-            rows = [[tokens[i], f"{i}, {j}", *[f"{value:.3f}" for value in of_pair[layers]]]
+            rows = [[tokens[i], f"{i}, {j}", *[f"{value:.3f}" for value in of_pair]]
                     for (i, j), of_pair in zip(part["pairs"], cosines)]
             tables.append(table(f"{subject.name}: cosine of one word's stream in two contexts",
-                                ["word", "tokens", *[f"layer {i}" for i in layers]], rows))
+                                ["word", "tokens", *[f"layer {i}" for i in range(len(x))]], rows))
     add_view(data, "map", "Map", MAP_INTRO, tables, models=parts, topics=list(TOPICS))
 
 
 def add_words(data: dict, m: int, subject: Subject, own: list[int]) -> dict:
     """The vectors of the text's words and of those whose vectors are nearest to one of them."""
-    table = word_vectors(subject.model)  # (V, C)
-    unit = table / np.maximum(np.linalg.norm(table, axis=-1, keepdims=True), 1e-12)
+    vectors = word_vectors(subject.model)  # (V, C)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
     nearness = (unit @ unit[own].T).max(axis=1)
-    nearness[[i for i in subject.tokenizer.all_special_ids if i < len(table)]] = -2
+    nearness[[i for i in subject.tokenizer.all_special_ids if i < len(vectors)]] = -2
     nearness[own] = 2
     chosen = np.argsort(-nearness, kind="stable")[:WORDS]
     chosen = chosen[nearness[chosen] > -2]
-    places, share, _ = principal_components(table[chosen])
+    places, share, _ = principal_components(vectors[chosen])
     add_array(data, m, "map.words", places, "word axis")
     return {"words": [shown_token(subject.tokenizer, int(i)) for i in chosen],
             "own": len(own), "word_share": share}
