@@ -28,7 +28,7 @@ TABLES = {
     "python-docs": {
         "both": {"width": 128, "context": 64, "lr": 2e-3, "betas": (0.9, 0.98),
                  "weight_decay": 0.1},
-        "bert": {"steps": 4000},
+        "bert": {"optimizer": "muon", "lr": 4e-3, "steps": 4000},
         "bart": {"steps": 4000},
         "gpt": {"steps": 700},  # a small text: with more it overfits
     },
@@ -36,11 +36,14 @@ TABLES = {
     "text": {
         "both": {"layers": 4, "width": 128, "context": 64, "weight_decay": 0.1,
                  "betas": (0.9, 0.99)},
-        "bert": {"steps": 2000, "batch": 32},
+        "bert": {"optimizer": "muon", "lr": 4e-3, "steps": 2000, "batch": 32},
         "bart": {"steps": 2000, "batch": 32},
         "gpt": {"steps": 2000, "batch": 12, "tokenizer": "chars"},
     },
 }
+# Of a model to go on with (--from): trained weights are changed by small steps.
+TRAINED = {"optimizer": "adamw", "lr": 1e-3}
+
 CORPUS = "toy"  # where neither --corpus nor --text is given
 
 MIN_LR_SHARE = 0.1  # the rate at the end, as a share of the highest

@@ -69,7 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--warmup", type=int, help="steps until the highest rate")
     training.add_argument("--schedule", choices=tuple(SCHEDULES))
     training.add_argument("--optimizer", choices=tuple(OPTIMIZERS),
-                          help="(adamw; for BERT on the toy world muon)")
+                          help="(muon for a new BERT, and for a BART on the toy world; else "
+                               "adamw)")
     training.add_argument("--weight-decay", type=float)
     training.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"))
     training.add_argument("--clip", type=float, help="largest norm of the gradient (0: no limit)")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minibert.cli.arguments import flag_name
 from minibert.cli.defaults import (COMMON, CORPUS, EVALUATIONS, LONGEST_WARMUP, MIN_LR_SHARE,
-                                   TABLES)
+                                   TABLES, TRAINED)
 from minibert.cli.resume import options_from_state, stored
 from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
@@ -99,7 +99,8 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
     teaches").
     """
     corpus = given.get("corpus", CORPUS)
-    values = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model], **given}
+    values = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model],
+              **({} if config is None else TRAINED), **given}
     architecture = architecture_named(model)
     if config is None:
         config = config_from_options(architecture.config_class, values)

@@ -51,6 +51,17 @@ def test_an_option_of_a_model_goes_from_the_parser_to_the_config_and_the_state(m
     assert restored(options, **{name: ...} if name != "context" else {}).config == options.config
 
 
+@pytest.mark.parametrize("corpus", TABLES)
+def test_trained_weights_are_changed_by_small_steps(corpus):
+    named = {"corpus": corpus, "text": ("a",)} if corpus == "text" else {"corpus": corpus}
+    new = resolved("bert", named)
+    again = resolved("bert", named, new.config)
+    assert new.settings.optimizer == "muon" and again.settings.optimizer == "adamw"
+    assert again.settings.lr == 1e-3 < new.settings.lr
+    chosen = resolved("bert", {**named, "lr": 0.5, "optimizer": "muon"}, new.config).settings
+    assert (chosen.lr, chosen.optimizer) == (0.5, "muon")
+
+
 @pytest.mark.parametrize("model", ["bert", "gpt"])
 @pytest.mark.parametrize("corpus", TABLES)
 def test_a_state_gives_back_the_options(model, corpus):
