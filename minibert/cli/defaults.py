@@ -30,7 +30,7 @@ TABLES = {
                  "weight_decay": 0.1},
         "bert": {"optimizer": "muon", "lr": 4e-3, "steps": 4000},
         "bart": {"steps": 4000},
-        "gpt": {"steps": 700},  # a small text: with more it overfits
+        "gpt": {"lr": 4e-3, "steps": 700},  # a small text: with more it overfits
     },
     # Characters for GPT with the recipe of nanoGPT's README for a laptop's CPU.
     "text": {
