@@ -35,7 +35,7 @@ def add_causes(data: dict, subjects: list[Subject], oracle: Oracle | None, quick
                 "target": subject.target.indices}  # as the functions of causes.py take it
         part = {"value": causes.target_value(**text), "notes": []}
         try:
-            tables.append(add_removed(data, m, subject, text, oracle, quick))
+            tables.append(add_removed(data, m, subject, text, part, oracle, quick))
         except InputError as reason:  # a model that reads one text at a time
             parts.append({"note": f"{subject.name}: no causes. {reason}."})
             continue
@@ -74,8 +74,8 @@ def interventions(subject: Subject, quick: bool) -> int:
     return removed + patched + T + 3 * (T + (STEPS // 4 if quick else STEPS))
 
 
-def add_removed(data: dict, m: int, subject: Subject, text: dict, oracle: Oracle | None,
-                quick: bool) -> dict:
+def add_removed(data: dict, m: int, subject: Subject, text: dict, part: dict,
+                oracle: Oracle | None, quick: bool) -> dict:
     """Heads and branches removed; the table of the strongest. The means are those over held-out
     texts where there is an oracle's world to take them from, else over this text."""
     zero, branches = causes.ablate(**text), causes.ablate_branches(**text)  # (L, H), (L, 2)
@@ -85,13 +85,15 @@ def add_removed(data: dict, m: int, subject: Subject, text: dict, oracle: Oracle
     rows += [[f"layer {i} {('attention', 'MLP')[b]}", signed(branches[i, b])]
              for i, b in np.ndindex(branches.shape)]
     if not quick:
-        how = "mean"
+        how, over = "mean", "this text"
         if oracle is not None:
+            over = "held-out texts"
             inputs = held_out_inputs(subject)
             how = causes.mean_of_heads(subject.model, inputs.pop("input_ids"), **inputs)
         mean = causes.ablate(how=how, **text)
         add_array(data, m, "causes.mean", mean, "layer head")
-        head.append(f"its mean over {'the text' if oracle is None else 'held-out texts'}")
+        head.append(f"its mean over {over}")
+        part["notes"].append(f"The mean of a head is that over {over}.")
         means = [*map(signed, mean.ravel()), *[""] * branches.size]
         rows = [[*row, cell] for row, cell in zip(rows, means)]
     rows = sorted(rows, key=lambda row: -abs(float(row[1])))[:STRONGEST]
