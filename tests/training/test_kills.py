@@ -281,10 +281,18 @@ def straight(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def hangup():
+    """SIGHUP as in a terminal, also where pytest runs under nohup, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("name, when", [
     ("SIGINT", "in the first evaluation"), ("SIGINT", "in a step"), ("SIGTERM", "in the last step"),
     ("SIGHUP", "in the last evaluation")])
-def test_a_signal_stops_the_run_saved_wherever_it_comes(straight, root, name, when):
+def test_a_signal_stops_the_run_saved_wherever_it_comes(straight, hangup, root, name, when):
     training = trainer(Run.create(root / "run"))
     step, evaluate, number = training.step, training.evaluate, getattr(signal, name)
 
