@@ -17,9 +17,10 @@ import numpy as np
 from toy_folders import toy_trainer
 
 import minibert as mb
+from minibert.generation.sampling import probabilities
 from minibert.look.look import Look, all_views
 from minibert.look.subject import make_subject
-from minibert.look.walk import backward, stored_optimizer
+from minibert.look.walk import stored_optimizer
 
 TEXT = "the bank is [MASK] ."
 LAYER, HEAD = 1, 2
@@ -84,7 +85,7 @@ def questions(page: PageReader, subjects: list) -> list[tuple[str, object, objec
         ("What is the value of the strongest neuron of [MASK] in the last block?",
          page.array(0, f"blocks.{LAYER}.neurons.post")[mask, 0], post[np.abs(post).argmax()]),
         (f"What is the probability of {target['word']!r}, the likeliest word?", p[target["id"]],
-         np.exp(-engine.loss)),
+         probabilities(engine.logits.data[None])[0, target["id"]]),
         ("And the derivative of the loss by its logit?", p[target["id"]] - 1,
          engine.logits.grad[target["id"]]),
         (f"What does AdamW's first step make of {weight['name']} = {weight['w']:.6g}?",
@@ -123,7 +124,6 @@ def main(argv: list[str] | None = None) -> None:
         Look(data).write(path)
         print(f"\nthe page has {path.stat().st_size:,} bytes; from them alone:\n")
         page = PageReader(path)
-    backward(subjects[0])
     wrong = 0
     for number, (question, answer, truth) in enumerate(questions(page, subjects), 1):
         print(f"{number:2d}  {question}\n    {answer:.6g}")
