@@ -10,9 +10,6 @@ INTRO = ("The weights are in this page, and a few lines of JavaScript compute th
          "replace a token by another one of the vocabulary, cut heads out (their part is set to "
          "zero before W\u2092), or move the temperature.")
 AXES = {1: "output", 2: "output input"}
-# The layer between a token's vector and the output layer: the first of them that the model has; and
-# the name of its activation in the config (a pooler's is tanh).
-HIDDEN = {"mlm_head.dense": "mlm_act", "classifier.dense": "classifier_act", "pooler.dense": ""}
 
 
 def add_live(data: dict, subjects: list[Subject], all_sizes: bool = False) -> None:
@@ -32,11 +29,15 @@ def live_part(data: dict, m: int, subject: Subject) -> dict:
         add_array(data, m, f"weights.{name}", weight, AXES[weight.ndim], WEIGHTS)
     config, target = subject.model.config, subject.target
     weight, bias = output_layer(subject)
-    hidden = next((name for name in HIDDEN if f"{name}.weight" in subject.parameters), None)
+    # the layers that may stand between a token's vector and the output layer
+    activations = {"mlm_head.dense": getattr(config, "mlm_act", None),
+                   "classifier.dense": getattr(config, "classifier_act", None),
+                   "pooler.dense": "tanh"}
+    hidden = next((name for name in activations if f"{name}.weight" in subject.parameters), None)
     data["models"][m]["live"] = {
         "activation": config.block_config.activation, "first_position": config.first_position,
         "weight": weight, "bias": bias, "hidden": hidden,
-        "hidden_activation": hidden and getattr(config, HIDDEN[hidden], "tanh")}
+        "hidden_activation": activations.get(hidden)}
     return {"words": [shown_token(subject.tokenizer, i) for i in range(config.vocab_size)],
             "outputs": None if target.is_word else output_names(subject, target.kind)}
 

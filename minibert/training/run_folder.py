@@ -48,8 +48,8 @@ and in its folder stands one file more:
                       "words": those of words that have another}; "no answer" or "first sentence"}
 
 A checkpoint is written whole as NAME.new, then the old one is renamed to NAME.old and the new one
-to NAME. A process that dies in between leaves a whole
-checkpoint under NAME or, for that moment, under NAME.old; `Run.checkpoint` finds either. Besides:
+to NAME. A process that dies in between leaves a whole checkpoint under NAME or, for that moment,
+under NAME.old; `Run.checkpoint` finds either. Besides:
     .lock       while a training holds the run: see run_lock.py
     .beginning  until the first checkpoints of a command are whole: files beside it were left by a
                 start that was killed, and a new start removes them
