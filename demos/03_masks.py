@@ -10,8 +10,7 @@ import numpy as np
 
 import minibert as mb
 from minibert.autograd import attention_masks as masks
-from minibert.nn.attention import AttentionInputs, BlockConfig
-from minibert.nn.block import TransformerBlock
+from minibert.nn.block import AttentionInputs, BlockConfig, TransformerBlock
 
 WORDS = "the river bank was muddy".split()
 C = 8

@@ -9,7 +9,7 @@ Trains a WordPiece vocabulary on the text below, tokenizes the example of figure
 import numpy as np
 
 import minibert as mb
-from minibert.nn.attention import AttentionInputs
+from minibert.nn.block import AttentionInputs
 
 TEXT = """
 my dog is cute . my cat is cute too . the dog likes me and he likes my cat .

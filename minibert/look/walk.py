@@ -28,8 +28,7 @@ from minibert.look.subject import Subject, output_layer, top_outputs
 from minibert.models.gpt import GPT2LMHeadModel
 from minibert.models.heads import MaskedLMHead
 from minibert.models.pretrained_model import PretrainedModel
-from minibert.nn.attention import MultiHeadAttention
-from minibert.nn.block import FeedForward, TransformerBlock
+from minibert.nn.block import FeedForward, MultiHeadAttention, TransformerBlock
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
 from minibert.training.optim import Muon, decay_groups
 from minibert.training.run_folder import Run

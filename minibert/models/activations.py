@@ -20,7 +20,7 @@ from minibert.autograd.functional import reference
 from minibert.autograd.hooks import full_name, watch_points
 from minibert.autograd.tensor import Tensor, is_recorded, no_grad
 from minibert.errors import InputError
-from minibert.nn.attention import MultiHeadAttention
+from minibert.nn.block import MultiHeadAttention
 from minibert.nn.module import Module, evaluating
 
 Names = str | Sequence[str] | Callable[[str], bool]

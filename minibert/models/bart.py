@@ -22,8 +22,7 @@ from minibert.models.losses import token_loss
 from minibert.models.outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
 from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
                                               make_padding_mask)
-from minibert.nn.attention import AttentionInputs, BlockConfig
-from minibert.nn.block import TransformerStack
+from minibert.nn.block import AttentionInputs, BlockConfig, TransformerStack
 from minibert.nn.embeddings import BartEmbeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Embedding

@@ -20,8 +20,7 @@ from minibert.models.outputs import (BaseModelOutputWithPooling, BertForPreTrain
                                      PreTrainingLosses)
 from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
                                               make_padding_mask)
-from minibert.nn.attention import AttentionInputs
-from minibert.nn.block import TransformerStack
+from minibert.nn.block import AttentionInputs, TransformerStack
 from minibert.nn.embeddings import BertEmbeddings
 from minibert.nn.layers import Linear
 

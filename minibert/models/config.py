@@ -18,7 +18,7 @@ from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_
                                            ModelOption, activation, always, checked, row, share,
                                            size, spread, token_id)
 from minibert.models.labels import LabelFields
-from minibert.nn.attention import BlockConfig
+from minibert.nn.block import BlockConfig
 from minibert.validate import flag
 
 # ---- the configurations --------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from minibert.models.config import ModelConfig
 from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
                                            WIDTH, activation, checked, share, size, spread,
                                            token_id)
-from minibert.nn.attention import BlockConfig
+from minibert.nn.block import BlockConfig
 from minibert.validate import flag
 
 

@@ -19,8 +19,7 @@ from minibert.models.losses import sequence_loss
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
 from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
                                               make_padding_mask)
-from minibert.nn.attention import AttentionInputs
-from minibert.nn.block import TransformerStack
+from minibert.nn.block import AttentionInputs, TransformerStack
 from minibert.nn.embeddings import GPT2Embeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear

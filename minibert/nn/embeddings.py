@@ -11,7 +11,7 @@ import numpy as np
 
 from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
-from minibert.nn.attention import AttentionInputs
+from minibert.nn.block import AttentionInputs
 from minibert.nn.layers import Dropout, Embedding, LayerNorm
 from minibert.nn.module import Module
 

@@ -21,15 +21,18 @@ class KeyValueCache:
     each at the index that is its position: padding is not kept, and a query attends to the indices
     up to its own. The cache is filled in place; nothing in it has a gradient. A forward is
     begin(tokens), update(...) by each attention, commit().
+
+    `of_encoder`: {attention: (the encoder's output, the keys and values (B, S, 2 K D) that it
+    computed from this very tensor)}; no token of the decoder changes them.
     """
 
-    __slots__ = ("lengths", "capacity", "_kept", "_of_encoder", "_new", "_new_lengths")
+    __slots__ = ("lengths", "capacity", "of_encoder", "_kept", "_new", "_new_lengths")
 
     def __init__(self, rows: int, capacity: int):
         self.lengths = np.zeros(rows, np.int64)
         self.capacity = capacity
         self._kept: dict[Module, np.ndarray] = {}  # (B, capacity, 2 K D) of each attention
-        self._of_encoder: dict[Module, tuple[Tensor, Tensor]] = {}  # (its output, keys and values)
+        self.of_encoder: dict[Module, tuple[Tensor, Tensor]] = {}
         self._new = None  # (rows, columns, positions) of the new tokens
         self._new_lengths = self.lengths
 
@@ -66,18 +69,6 @@ class KeyValueCache:
         kept, (rows, columns, positions) = self._kept[attention], self._new
         kept[rows, positions] = new[rows, columns]
         return Tensor(kept[:, :self._new_lengths.max()])
-
-    def of_encoder(self, attention: Module, encoder_hidden_states: Tensor) -> Tensor | None:
-        """The keys and values (B, S, 2 K D) that `attention` computed from this very tensor; None
-        before it did."""
-        source, key_value = self._of_encoder.get(attention, (None, None))
-        return key_value if source is encoder_hidden_states else None
-
-    def keep_of_encoder(self, attention: Module, encoder_hidden_states: Tensor, key_value: Tensor
-                        ) -> None:
-        """Keep the keys and values (B, S, 2 K D) that `attention` computed from the encoder's
-        output: no token of the decoder changes them."""
-        self._of_encoder[attention] = encoder_hidden_states, key_value
 
     def commit(self) -> None:
         """End a forward: the new tokens belong to the text now."""

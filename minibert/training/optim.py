@@ -15,8 +15,7 @@ from minibert.autograd.fused.threads import parallel_for, split_evenly
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.models.heads import MaskedLMHead, Pooler
-from minibert.nn.attention import MultiHeadAttention
-from minibert.nn.block import TransformerStack
+from minibert.nn.block import MultiHeadAttention, TransformerStack
 from minibert.nn.layers import Embedding, Linear
 from minibert.nn.module import Module
 from minibert.training.flat_group import FlatGroup

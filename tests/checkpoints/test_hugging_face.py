@@ -17,8 +17,7 @@ from minibert.autograd.head_layout import HeadLayout
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
 from minibert.models.config_fields import checked
-from minibert.nn.attention import BlockConfig
-from minibert.nn.block import FeedForward
+from minibert.nn.block import BlockConfig, FeedForward
 from minibert.nn.layers import Linear
 from minibert.validate import flag
 

@@ -14,8 +14,7 @@ from tests.models.small_models import (PAD, B, C, T, V, assert_equal_gradients, 
 import minibert as mb
 from minibert.errors import InputError
 from minibert.models.bart import shift_tokens_right
-from minibert.nn.attention import AttentionInputs, BlockConfig
-from minibert.nn.block import TransformerBlock
+from minibert.nn.block import AttentionInputs, BlockConfig, TransformerBlock
 from minibert.nn.kv_cache import KeyValueCache
 
 BART = mb.BartForConditionalGeneration

@@ -4,7 +4,7 @@ import numpy as np
 from tests.models.small_models import batch, bert_config, small
 
 import minibert as mb
-from minibert.nn.attention import AttentionInputs
+from minibert.nn.block import AttentionInputs
 
 CAUSAL = AttentionInputs(is_causal=True)
 

@@ -14,8 +14,7 @@ from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.head_layout import HeadLayout
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.nn.attention import AttentionInputs, BlockConfig, MultiHeadAttention
-from minibert.nn.block import TransformerStack
+from minibert.nn.block import AttentionInputs, BlockConfig, MultiHeadAttention, TransformerStack
 from minibert.nn.kv_cache import KeyValueCache
 
 B, T, S, H, C = 2, 5, 4, 3, 12  # heads of width 4

@@ -13,8 +13,7 @@ from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.nn.attention import AttentionInputs, BlockConfig
-from minibert.nn.block import TransformerBlock, TransformerStack
+from minibert.nn.block import AttentionInputs, BlockConfig, TransformerBlock, TransformerStack
 
 B, T, C = 2, 5, 12
 

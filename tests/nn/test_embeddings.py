@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minibert.nn.attention import AttentionInputs
+from minibert.nn.block import AttentionInputs
 from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
 
 B, T, C, V = 3, 5, 8, 11

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.nn.attention import AttentionInputs, BlockConfig, MultiHeadAttention
+from minibert.nn.block import AttentionInputs, BlockConfig, MultiHeadAttention
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 
