@@ -18,12 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minibert.atomic_files import read_json, write_json
-from minibert.checkpoints.safetensors import SafetensorsFile, save_file
-from minibert.checkpoints.shards import INDEX, ShardedFile
+from minibert.checkpoints.safetensors import INDEX, SafetensorsFile, ShardedFile, save_file
 from minibert.errors import InputError
-
-WeightFile = SafetensorsFile | ShardedFile
-
 
 class Place(NamedTuple):
     """The names that hold a parameter of ours: several hold consecutive rows of it."""
@@ -33,125 +29,116 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The names of one architecture; {i} is a layer's number, {p} is weight or bias."""
+    """The names of one architecture."""
 
     prefix: str  # what a class with a head puts before the names of the bare model
-    table: dict[str, Place]
-    nothing_new: re.Pattern  # buffers and tied copies, which a file may have
-    tied: dict[str, str]  # a tied copy -> the weights that it must equal
+    our_prefix: str  # what ours does
+    # Ours -> theirs, of a parameter, or of a module (.weight and .bias follow); {i} is a layer's
+    # number. Of several names, separated by blanks, each holds some rows.
+    table: dict[str, str]
+    buffers: str  # a pattern of names: nothing is lost where they are not read
+    tied: dict[str, str]  # a copy that a file may have, too -> the weights that it must equal
     stacks: tuple[str, ...] = ("stack",)  # our names of the stacks of blocks
     zeros: tuple[str, ...] = ()  # ours that are zeros where a file does not have them
-    ours: str | None = None  # what our class has for the prefix, where it is another
-    decoder: str | None = None  # the masked LM head with a bias that untied weights have twice
-
-    @property
-    def our_prefix(self) -> str:
-        return self.ours or self.prefix
+    decoder: str = "none"  # the layer of the masked LM head with a bias that untied ones have twice
+    conv1d: str | None = None  # a part of the names of modules with transposed weights
 
 
-_BERT_LAYER = "encoder.layer.{i}."
-_BERT = Layout("bert", {
-    "embeddings.word_embeddings.weight": Place(("embeddings.word_embeddings.weight",)),
-    "embeddings.position_embeddings.weight": Place(("embeddings.position_embeddings.weight",)),
-    "embeddings.token_type_embeddings.weight": Place(("embeddings.token_type_embeddings.weight",)),
-    "embeddings.norm.{p}": Place(("embeddings.LayerNorm.{p}",)),
-    "stack.blocks.{i}.attention.qkv.{p}": Place((_BERT_LAYER + "attention.self.query.{p}",
-                                                 _BERT_LAYER + "attention.self.key.{p}",
-                                                 _BERT_LAYER + "attention.self.value.{p}")),
-    "stack.blocks.{i}.attention.output.{p}": Place((_BERT_LAYER + "attention.output.dense.{p}",)),
-    "stack.blocks.{i}.attention_norm.{p}": Place((_BERT_LAYER + "attention.output.LayerNorm.{p}",)),
-    "stack.blocks.{i}.feed_forward.expand.{p}": Place((_BERT_LAYER + "intermediate.dense.{p}",)),
-    "stack.blocks.{i}.feed_forward.output.{p}": Place((_BERT_LAYER + "output.dense.{p}",)),
-    "stack.blocks.{i}.feed_forward_norm.{p}": Place((_BERT_LAYER + "output.LayerNorm.{p}",)),
-    "stack.final_norm.{p}": Place(("encoder.final_norm.{p}",)),  # ours alone: norm_first
-    "pooler.dense.{p}": Place(("pooler.dense.{p}",)),
-    "mlm_head.dense.{p}": Place(("cls.predictions.transform.dense.{p}",)),
-    "mlm_head.norm.{p}": Place(("cls.predictions.transform.LayerNorm.{p}",)),
-    "mlm_head.decoder": Place(("cls.predictions.decoder.weight",)),  # untied
-    "mlm_head.bias": Place(("cls.predictions.bias",)),
-    "nsp_head.{p}": Place(("cls.seq_relationship.{p}",)),
-    "classifier.{p}": Place(("classifier.{p}",)),
-    "qa_outputs.{p}": Place(("qa_outputs.{p}",)),
-}, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
-                r"|cls\.predictions\.decoder\.(weight|bias)"),
+def _blocks(ours: str, theirs: str, modules: Mapping[str, str]) -> dict[str, str]:
+    """The names of a stack's `modules`, ours and theirs within a block, as they are in a model."""
+    return {f"{ours}.blocks.{{i}}.{name}": " ".join(
+        [f"{theirs}.{{i}}.{there}" for there in names.split()]) for name, names in modules.items()}
+
+
+def _same(names: str) -> dict[str, str]:
+    """Names that are theirs and ours."""
+    return {name: name for name in names.split()}
+
+
+_BERT = Layout("bert", "bert", {
+    **_same("embeddings.word_embeddings embeddings.position_embeddings "
+            "embeddings.token_type_embeddings pooler.dense classifier qa_outputs"),
+    "embeddings.norm": "embeddings.LayerNorm",
+    **_blocks("stack", "encoder.layer", {
+        "attention.qkv": "attention.self.query attention.self.key attention.self.value",
+        "attention.output": "attention.output.dense",
+        "attention_norm": "attention.output.LayerNorm",
+        "feed_forward.expand": "intermediate.dense",
+        "feed_forward.output": "output.dense",
+        "feed_forward_norm": "output.LayerNorm"}),
+    "stack.final_norm": "encoder.final_norm",  # ours alone: norm_first
+    "mlm_head.dense": "cls.predictions.transform.dense",
+    "mlm_head.norm": "cls.predictions.transform.LayerNorm",
+    "mlm_head.decoder": "cls.predictions.decoder.weight",  # untied
+    "mlm_head.bias": "cls.predictions.bias",
+    "nsp_head": "cls.seq_relationship",
+}, r"embeddings\.position_ids|embeddings\.token_type_ids",
     {"cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
-     "cls.predictions.decoder.bias": "cls.predictions.bias"}, decoder="cls.predictions")
+     "cls.predictions.decoder.bias": "cls.predictions.bias"}, decoder="cls.predictions.decoder")
 
-_IDENTICAL = ("embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight",
-              "embeddings.norm.{p}", "qa_outputs.{p}", "classifier.{p}")
-_ROBERTA = Layout("roberta", {
-    **{name: place for name, place in _BERT.table.items() if "_head." not in name},
-    "mlm_head.dense.{p}": Place(("lm_head.dense.{p}",)),
-    "mlm_head.norm.{p}": Place(("lm_head.layer_norm.{p}",)),
-    "mlm_head.decoder": Place(("lm_head.decoder.weight",)),  # untied
-    "mlm_head.bias": Place(("lm_head.bias",)),
-    "classifier.dense.{p}": Place(("classifier.dense.{p}",)),
-    "classifier.out_proj.{p}": Place(("classifier.out_proj.{p}",)),
-}, re.compile(r"embeddings\.position_ids|embeddings\.token_type_ids"
-                r"|lm_head\.decoder\.(weight|bias)"),
+_ROBERTA = Layout("roberta", "bert", {
+    **{name: theirs for name, theirs in _BERT.table.items() if "_head" not in name},
+    "mlm_head.dense": "lm_head.dense",
+    "mlm_head.norm": "lm_head.layer_norm",
+    "mlm_head.decoder": "lm_head.decoder.weight",  # untied
+    "mlm_head.bias": "lm_head.bias",
+    **_same("classifier.dense classifier.out_proj"),
+}, _BERT.buffers,
     {"lm_head.decoder.weight": "embeddings.word_embeddings.weight",
-     "lm_head.decoder.bias": "lm_head.bias"}, ours="bert", decoder="lm_head")
+     "lm_head.decoder.bias": "lm_head.bias"}, decoder="lm_head.decoder")
 
-_DISTILBERT_LAYER = "transformer.layer.{i}."
-_DISTILBERT = Layout("distilbert", {
-    **{name: _BERT.table[name] for name in _IDENTICAL},
-    "stack.blocks.{i}.attention.qkv.{p}": Place((_DISTILBERT_LAYER + "attention.q_lin.{p}",
-                                                 _DISTILBERT_LAYER + "attention.k_lin.{p}",
-                                                 _DISTILBERT_LAYER + "attention.v_lin.{p}")),
-    "stack.blocks.{i}.attention.output.{p}": Place((_DISTILBERT_LAYER + "attention.out_lin.{p}",)),
-    "stack.blocks.{i}.attention_norm.{p}": Place((_DISTILBERT_LAYER + "sa_layer_norm.{p}",)),
-    "stack.blocks.{i}.feed_forward.expand.{p}": Place((_DISTILBERT_LAYER + "ffn.lin1.{p}",)),
-    "stack.blocks.{i}.feed_forward.output.{p}": Place((_DISTILBERT_LAYER + "ffn.lin2.{p}",)),
-    "stack.blocks.{i}.feed_forward_norm.{p}": Place((_DISTILBERT_LAYER
-                                                     + "output_layer_norm.{p}",)),
-    "mlm_head.dense.{p}": Place(("vocab_transform.{p}",)),
-    "mlm_head.norm.{p}": Place(("vocab_layer_norm.{p}",)),
-    "mlm_head.decoder": Place(("vocab_projector.weight",)),  # untied
-    "mlm_head.bias": Place(("vocab_projector.bias",)),
-    "classifier.dense.{p}": Place(("pre_classifier.{p}",)),
-    "classifier.out_proj.{p}": Place(("classifier.{p}",)),
-}, re.compile(r"embeddings\.position_ids|vocab_projector\.weight"),
-    {"vocab_projector.weight": "embeddings.word_embeddings.weight"}, ours="bert")
+_DISTILBERT = Layout("distilbert", "bert", {
+    **_same("embeddings.word_embeddings embeddings.position_embeddings classifier qa_outputs"),
+    "embeddings.norm": "embeddings.LayerNorm",
+    **_blocks("stack", "transformer.layer", {
+        "attention.qkv": "attention.q_lin attention.k_lin attention.v_lin",
+        "attention.output": "attention.out_lin",
+        "attention_norm": "sa_layer_norm",
+        "feed_forward.expand": "ffn.lin1",
+        "feed_forward.output": "ffn.lin2",
+        "feed_forward_norm": "output_layer_norm"}),
+    "mlm_head.dense": "vocab_transform",
+    "mlm_head.norm": "vocab_layer_norm",
+    "mlm_head.decoder": "vocab_projector.weight",  # untied
+    "mlm_head.bias": "vocab_projector.bias",
+    "classifier.dense": "pre_classifier",
+    "classifier.out_proj": "classifier",
+}, r"embeddings\.position_ids", {"vocab_projector.weight": "embeddings.word_embeddings.weight"})
 
-_GPT2 = Layout("transformer", {
-    "embeddings.word_embeddings.weight": Place(("wte.weight",)),
-    "embeddings.position_embeddings.weight": Place(("wpe.weight",)),
-    "stack.blocks.{i}.attention_norm.{p}": Place(("h.{i}.ln_1.{p}",)),
-    "stack.blocks.{i}.attention.qkv.{p}": Place(("h.{i}.attn.c_attn.{p}",), transposed=True),
-    "stack.blocks.{i}.attention.output.{p}": Place(("h.{i}.attn.c_proj.{p}",), transposed=True),
-    "stack.blocks.{i}.feed_forward_norm.{p}": Place(("h.{i}.ln_2.{p}",)),
-    "stack.blocks.{i}.feed_forward.expand.{p}": Place(("h.{i}.mlp.c_fc.{p}",), transposed=True),
-    "stack.blocks.{i}.feed_forward.output.{p}": Place(("h.{i}.mlp.c_proj.{p}",), transposed=True),
-    "stack.final_norm.{p}": Place(("ln_f.{p}",)),
-    "lm_head": Place(("lm_head.weight",)),  # untied
-    "score.{p}": Place(("score.{p}",)),
-}, re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|lm_head\.weight"),
-    {"lm_head.weight": "wte.weight"})
+_GPT2 = Layout("transformer", "transformer", {
+    "embeddings.word_embeddings": "wte",
+    "embeddings.position_embeddings": "wpe",
+    **_blocks("stack", "h", {
+        "attention_norm": "ln_1",
+        "attention.qkv": "attn.c_attn",
+        "attention.output": "attn.c_proj",
+        "feed_forward_norm": "ln_2",
+        "feed_forward.expand": "mlp.c_fc",
+        "feed_forward.output": "mlp.c_proj"}),
+    "stack.final_norm": "ln_f",
+    "lm_head": "lm_head.weight",  # untied
+    "score": "score",
+}, r"h\.\d+\.attn\.(bias|masked_bias)", {"lm_head.weight": "wte.weight"}, conv1d=".c_")
 
-
-
-def _bart_stack(side: str) -> dict[str, Place]:
-    """The names of the encoder, or of the decoder, whose blocks have cross-attention."""
-    ours, theirs = f"{side}.stack.blocks.{{i}}.", f"{side}.layers.{{i}}."
-    table = {f"{side}.embeddings.position_embeddings.weight":
-             Place((f"{side}.embed_positions.weight",)),
-             f"{side}.embeddings.norm.{{p}}": Place((f"{side}.layernorm_embedding.{{p}}",))}
-    for name, there in (("attention", "self_attn"), ("cross_attention", "encoder_attn")):
-        if side == "decoder" or name == "attention":
-            table |= {ours + name + ".qkv.{p}": Place(tuple(
-                          [f"{theirs}{there}.{part}_proj.{{p}}" for part in "qkv"])),
-                      ours + name + ".output.{p}": Place((theirs + there + ".out_proj.{p}",)),
-                      ours + name + "_norm.{p}": Place((theirs + there + "_layer_norm.{p}",))}
-    return table | {ours + "feed_forward.expand.{p}": Place((theirs + "fc1.{p}",)),
-                    ours + "feed_forward.output.{p}": Place((theirs + "fc2.{p}",)),
-                    ours + "feed_forward_norm.{p}": Place((theirs + "final_layer_norm.{p}",))}
-
-
-_BART = Layout("model", {
-    "word_embeddings.weight": Place(("shared.weight",)),
-    **_bart_stack("encoder"), **_bart_stack("decoder"),
-    "final_logits_bias": Place(("final_logits_bias",)),
-}, re.compile(r"(encoder|decoder)\.(embed_tokens\.weight|version)|lm_head\.weight"),
+_BART_ENCODER = {"attention.qkv": "self_attn.q_proj self_attn.k_proj self_attn.v_proj",
+                 "attention.output": "self_attn.out_proj",
+                 "attention_norm": "self_attn_layer_norm",
+                 "feed_forward.expand": "fc1",
+                 "feed_forward.output": "fc2",
+                 "feed_forward_norm": "final_layer_norm"}
+_BART_DECODER = _BART_ENCODER | {
+    f"cross_{name}": theirs.replace("self_attn", "encoder_attn")
+    for name, theirs in _BART_ENCODER.items() if name.startswith("attention")}
+_BART = Layout("model", "model", {
+    "word_embeddings": "shared",
+    "encoder.embeddings.position_embeddings": "encoder.embed_positions",
+    "encoder.embeddings.norm": "encoder.layernorm_embedding",
+    **_blocks("encoder.stack", "encoder.layers", _BART_ENCODER),
+    "decoder.embeddings.position_embeddings": "decoder.embed_positions",
+    "decoder.embeddings.norm": "decoder.layernorm_embedding",
+    **_blocks("decoder.stack", "decoder.layers", _BART_DECODER),
+    "final_logits_bias": "final_logits_bias",
+}, r"(encoder|decoder)\.version",
     {"encoder.embed_tokens.weight": "shared.weight",
      "decoder.embed_tokens.weight": "shared.weight", "lm_head.weight": "shared.weight"},
     stacks=("encoder.stack", "decoder.stack"), zeros=("final_logits_bias",))
@@ -177,22 +164,20 @@ def place_of(model_type: str, name: str) -> Place:
     Face's models."""
     layout = layout_of(model_type)
     bare = name.removeprefix(f"{layout.our_prefix}.")
-    if bare in layout.table:
-        place, number, ending = layout.table[bare], "", ""
-    else:  # stack.blocks.3.attention_norm.bias stands there as stack.blocks.{i}.attention_norm.{p}
-        number = next(iter(re.findall(r"\.(\d+)\.", bare)), "")
-        module, _, ending = bare.rpartition(".")
-        if number:
-            module = module.replace(f".{number}.", ".{i}.", 1)
-        place = layout.table.get(module + ".{p}")
-    if place is None:
+    number = next(iter(re.findall(r"\.(\d+)\.", bare)), "")
+    key, ending = (bare.replace(f".{number}.", ".{i}.", 1) if number else bare), ""
+    if key not in layout.table:
+        key, _, ending = key.rpartition(".")
+    if key not in layout.table:
         if model_type in LAYOUTS:
             raise InputError(f"{name}: Hugging Face's model of type {model_type!r} has no such "
                              "parameter: give the config's field that adds it changes_model_type")
         return Place((name,))
     prefix = f"{layout.prefix}." if bare != name else ""
-    return Place(tuple(prefix + text.format(i=number, p=ending) for text in place.names),
-                 place.transposed)
+    theirs = layout.table[key].format(i=number)
+    return Place(tuple([prefix + text + (f".{ending}" if ending else "")
+                        for text in theirs.split()]),
+                 layout.conv1d is not None and layout.conv1d in theirs)
 
 
 def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -207,15 +192,16 @@ def hf_arrays(model_type: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np
                              f"{', '.join(place.names)}: a BERT with fewer key/value heads than "
                              "query heads cannot be saved")
         theirs.update(zip(place.names, np.split(array.T if place.transposed else array, count)))
-    decoder = layout_of(model_type).decoder
-    if f"{decoder}.decoder.weight" in theirs:
+    layout = layout_of(model_type)
+    if f"{layout.decoder}.weight" in theirs:
         # Where the decoder is not tied to the embedding, Hugging Face unties its bias, too: it adds
         # this one, and has no use for the other, which it keeps.
-        theirs[f"{decoder}.decoder.bias"] = theirs[f"{decoder}.bias"]
+        bias = f"{layout.decoder}.bias"
+        theirs[bias] = theirs[layout.tied[bias]]
     return theirs
 
 
-def stored_layers(model_type: str, file: WeightFile) -> list[int]:
+def stored_layers(model_type: str, file: SafetensorsFile) -> list[int]:
     """The number of layers of which the file has weights, of each stack of the layout."""
     layout, counts = layout_of(model_type), []
     for stack in layout.stacks:
@@ -230,7 +216,7 @@ class StoredWeights(Mapping):
     """The weights of a file by our names. Each is read at its access, and the memory of the one
     before is freed: a large model is never in memory twice."""
 
-    def __init__(self, file: WeightFile, places: dict[str, Place]):
+    def __init__(self, file: SafetensorsFile, places: dict[str, Place]):
         """`places` with the names as they stand in the file."""
         self._file, self._places = file, places
 
@@ -263,7 +249,7 @@ class StoredWeights(Mapping):
                 for text in place.names}
 
 
-def our_arrays(model_type: str, names: list[str], file: WeightFile
+def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
                ) -> tuple[StoredWeights, list[str], list[str]]:
     """The weights of our parameters `names` in a file -> (arrays, missing names, unused names).
 
@@ -283,7 +269,7 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
         if all(text in stored for text in wanted):
             used.update(wanted)
             found[name] = Place(tuple([stored[text] for text in wanted]), place.transposed)
-    bias = f"{layout.decoder}.decoder.bias"
+    bias = f"{layout.decoder}.bias"
     if "mlm_head.bias" in names and bias in stored \
             and ("mlm_head.decoder" in found or "mlm_head.bias" not in found):
         found["mlm_head.bias"] = Place((stored[bias],))  # tied: the bias's other name
@@ -293,7 +279,7 @@ def our_arrays(model_type: str, names: list[str], file: WeightFile
         _check_weights(file, place.names)
     missing = [name for name in names if name not in found and name not in layout.zeros]
     unused = [name for bare, name in stored.items()
-              if bare not in used and not layout.nothing_new.fullmatch(bare)]
+              if bare not in {*used, *layout.tied} and not re.fullmatch(layout.buffers, bare)]
     return StoredWeights(file, found), missing, unused
 
 
@@ -305,7 +291,7 @@ def _has_tied_head(layout: Layout, names: list[str]) -> bool:
     return is_gpt or ("mlm_head.bias" in names and "mlm_head.decoder" not in names)
 
 
-def _check_tied(layout: Layout, stored: Mapping[str, str], file: WeightFile) -> None:
+def _check_tied(layout: Layout, stored: Mapping[str, str], file: SafetensorsFile) -> None:
     """Errors: InputError for copies of tied weights that are no copies. (transformers 5 then unties
     the weights, 4 takes the embedding.)"""
     for copy, source in layout.tied.items():
@@ -318,7 +304,7 @@ def _check_tied(layout: Layout, stored: Mapping[str, str], file: WeightFile) -> 
             file.let_go()
 
 
-def _check_weights(file: WeightFile, names: tuple[str, ...]) -> None:
+def _check_weights(file: SafetensorsFile, names: tuple[str, ...]) -> None:
     """The parts of one parameter must be numbers, and of one shape."""
     for name in names:
         if file.dtype_name(name) not in ("F64", "F32", "F16", "BF16"):
@@ -332,11 +318,8 @@ def _check_weights(file: WeightFile, names: tuple[str, ...]) -> None:
 def _bare(layout: Layout, name: str) -> str:
     """A file's name without prefix, and with today's name for the parameters of layer norms."""
     name = name.removeprefix(f"{layout.prefix}.")
-    return re.sub(r"(LayerNorm\.)(gamma|beta)$", _norm_name, name)
-
-
-def _norm_name(match: re.Match) -> str:
-    return match[1] + {"gamma": "weight", "beta": "bias"}[match[2]]
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight") \
+               .replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np.ndarray]) -> None:
@@ -352,7 +335,7 @@ def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np
     write_json(folder / "config.json", config, sort_keys=True, ensure_ascii=True)
 
 
-def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:
+def load_folder(folder: str | os.PathLike) -> tuple[dict, SafetensorsFile]:
     """(config.json, the arrays under the names of the file). Errors: InputError for a folder, a
     file or a kind of model that cannot be read."""
     folder = Path(folder)
@@ -361,7 +344,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[dict, WeightFile]:
                          "model.safetensors")
     config = read_json(folder / "config.json")
     try:  # files of the first years have no model_type: the model's class says it
-        layout_of(config["model_type"] if "model_type" in config else "bert")
+        layout_of(config.get("model_type", "bert"))
     except InputError as error:
         raise InputError(f"{folder / 'config.json'}: {error}") from None
     if (folder / "adapter_config.json").exists():

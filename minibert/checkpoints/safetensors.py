@@ -1,5 +1,7 @@
 """The safetensors format: reader and writer. An array is read from the disk when it is used.
 
+A model lies in one file or, with an index {"weight_map": {name: file name}}, in several.
+
 The format: 8 bytes with the length N of the header (little-endian), N bytes of JSON with the
 dtype, shape and place of each name, then the numbers, little-endian, one array after another.
 https://github.com/huggingface/safetensors#format
@@ -16,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minibert.atomic_files import check_regular_file, replacing, shown
+from minibert.atomic_files import check_regular_file, read_json, replacing, shown
 from minibert.errors import InputError
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1",
           "BOOL": "|b1", "BF16": "<u2"}  # NumPy has no BF16: it is read as float32
 _NAMES = {np.dtype(code).newbyteorder("="): name for name, code in DTYPES.items() if name != "BF16"}
 _LONGEST_HEADER = 100_000_000  # as in the reference reader
+INDEX = "model.safetensors.index.json"
 
 
 class SafetensorsFile(Mapping):
@@ -34,14 +37,16 @@ class SafetensorsFile(Mapping):
         check_regular_file(self.path)
         with open(self.path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            header, self._start = _read_header(self.path, file, size)
-            self._buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            header, start = _read_header(self.path, file, size)
+            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.metadata = _checked_metadata(self.path, header.pop("__metadata__", {}))
-        self._entries = _checked_entries(self.path, header, size - self._start)
+        self._entries = {name: (dtype, shape, buffer, start + begin) for name, (dtype, shape, begin)
+                         in _checked_entries(self.path, header, size - start).items()}
+        self._buffers = [buffer]
 
     def __getitem__(self, name: str) -> np.ndarray:
-        dtype, shape, begin = self._entries[name]
-        array = np.frombuffer(self._buffer, DTYPES[dtype], math.prod(shape), self._start + begin)
+        dtype, shape, buffer, begin = self._entries[name]
+        array = np.frombuffer(buffer, DTYPES[dtype], math.prod(shape), begin)
         if dtype == "BF16":  # the upper half of a float32
             array = (array.astype("<u4") << 16).view("<f4")
         elif dtype == "BOOL" and array.view("u1").max(initial=0) > 1:
@@ -57,7 +62,8 @@ class SafetensorsFile(Mapping):
     def let_go(self) -> None:
         """Free the memory of all arrays that were read; the next use reads them again."""
         if hasattr(mmap, "MADV_DONTNEED"):  # elsewhere the system decides
-            self._buffer.madvise(mmap.MADV_DONTNEED)
+            for buffer in self._buffers:
+                buffer.madvise(mmap.MADV_DONTNEED)
 
     def dtype_name(self, name: str) -> str:
         """The dtype as the file calls it: "F32", "BF16"..."""
@@ -66,6 +72,42 @@ class SafetensorsFile(Mapping):
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of an array, which is not read."""
         return self._entries[name][1]
+
+
+class ShardedFile(SafetensorsFile):
+    """The arrays of all files that an index names, by name, as if they were in one file. Errors:
+    InputError for an array that only the index or only a file has."""
+
+    def __init__(self, index: str | os.PathLike):
+        self.path = Path(index)
+        names = read_json(self.path).get("weight_map")
+        if not isinstance(names, dict) or not names:
+            raise InputError(f"{self.path}: field weight_map: expected names with their files")
+        self._entries, self._buffers = {}, []
+        for file_name in dict.fromkeys(map(self._checked, names.values())):
+            path = self.path.parent / file_name
+            if not path.is_file():
+                raise InputError(f"{self.path}: names the file {shown(file_name)}, which is not in "
+                                 "the folder: copy all files of the model")
+            shard = SafetensorsFile(path)
+            for name in shard:
+                if names.get(name) != file_name:
+                    raise InputError(f"{self.path}: weight_map: says nothing of {shown(name)} in "
+                                     f"{shown(file_name)}")
+            self._entries |= shard._entries
+            self._buffers += shard._buffers
+        for name, file_name in names.items():
+            if name not in self._entries:
+                raise InputError(f"{self.path}: weight_map: {shown(name)} is not in "
+                                 f"{shown(file_name)}")
+
+    def _checked(self, file_name: object) -> str:
+        """A name in the folder itself: an index must not open files elsewhere."""
+        if not isinstance(file_name, str) or not file_name.endswith(".safetensors") \
+                or any(char in file_name for char in "/\\\0"):
+            raise InputError(f"{self.path}: weight_map: {file_name!r:.60} is no name of a "
+                             "safetensors file in this folder")
+        return file_name
 
 
 def load_file(path: str | os.PathLike) -> dict[str, np.ndarray]:

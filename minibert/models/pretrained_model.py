@@ -13,8 +13,9 @@ import numpy as np
 
 from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.tensor import Tensor
-from minibert.checkpoints.hugging_face import (StoredWeights, WeightFile, hf_arrays, load_folder,
-                                               our_arrays, save_folder, stored_layers)
+from minibert.checkpoints.hugging_face import (StoredWeights, hf_arrays, load_folder, our_arrays,
+                                               save_folder, stored_layers)
+from minibert.checkpoints.safetensors import SafetensorsFile
 from minibert.errors import InputError
 from minibert.models.activations import (ActivationCache, Hook, Names, run_with_cache,
                                          run_with_hooks)
@@ -267,7 +268,7 @@ def parameter_count(model_class: type[PretrainedModel], config: ModelConfig) -> 
     return count
 
 
-def _check_layers(config: ModelConfig, path: Path, file: WeightFile) -> None:
+def _check_layers(config: ModelConfig, path: Path, file: SafetensorsFile) -> None:
     """Refuse more layers than the file holds, before one of them is built."""
     names = [one.name for one in option_fields(type(config))[LAYERS]]
     for name, stored in zip(names, stored_layers(config.model_type, file)):
@@ -292,7 +293,7 @@ def _without_wrong_labels(path: Path, values: dict) -> dict:
     return values
 
 
-def _check_shapes(model: PretrainedModel, path: Path, file: WeightFile, arrays: StoredWeights
+def _check_shapes(model: PretrainedModel, path: Path, file: SafetensorsFile, arrays: StoredWeights
                   ) -> None:
     """Compare the shapes of a model without memory with those of the file: no model is larger than
     its file."""
@@ -328,7 +329,7 @@ def _field_for_shape(model: PretrainedModel, name: str, shape: tuple[int, ...]
     return None
 
 
-def _check_finite(model: PretrainedModel, file: WeightFile) -> None:
+def _check_finite(model: PretrainedModel, file: SafetensorsFile) -> None:
     for name, array in model.state_dict().items():
         if array.size and not np.isfinite([array.min(), array.max()]).all():
             raise InputError(f"{file.path}: {name} holds NaN or an infinity: its training failed, "

@@ -26,8 +26,7 @@ from pathlib import Path
 import numpy as np
 
 import minibert as mb
-from minibert.checkpoints.safetensors import load_file, save_file
-from minibert.checkpoints.shards import INDEX
+from minibert.checkpoints.safetensors import INDEX, load_file, save_file
 from minibert.errors import InputError
 from minibert.tokenizers.byte_level_pre_tokenizer import BYTE_TO_CHAR
 from minibert.tokenizers.characters import CharTokenizer, load_tokenizer

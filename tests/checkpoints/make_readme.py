@@ -28,8 +28,22 @@ decode(skip_special_tokens=True) leaves out every special token; transformers 5.
 are `normalized` and that normalization changes ([MASK] becomes [mask]). The offsets behind a byte
 that is no token point at the right place here; those of transformers are shifted.
 """
+FILES = {
+    **dict.fromkeys(["config.json", "model.safetensors", "model.safetensors.index.json",
+                     "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+                     "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json",
+                     "merges.txt", "encoder.json", "vocab.bpe", "modules.json",
+                     "sentence_bert_config.json", "config_sentence_transformers.json",
+                     "1_Pooling/config.json"], keys.USED),
+    # The module 2_Normalize has no options; pytorch_model.bin is refused where nothing else has the
+    # weights.
+    **dict.fromkeys(["2_Normalize/config.json", "pytorch_model.bin", "tf_model.h5",
+                     "flax_model.msgpack", "rust_model.ot", "training_args.bin",
+                     "chat_template.jinja", "README.md", ".gitattributes"], keys.HARMLESS),
+    "adapter_config.json": "refused",
+}
 TABLES = (
-    ("Files", keys.FILES),
+    ("Files", FILES),
     ("tokenizer_config.json and special_tokens_map.json", keys.TOKENIZER_CONFIG),
     ("tokenizer.json", keys.TOKENIZER_JSON),
     ("tokenizer.json: model of type WordPiece", keys.MODEL_OF_TOKENIZER_JSON["WordPiece"]),

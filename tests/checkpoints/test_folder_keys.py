@@ -4,7 +4,7 @@ import warnings
 from dataclasses import fields
 
 import pytest
-from tests.checkpoints.make_readme import README, TABLES, render
+from tests.checkpoints.make_readme import FILES, README, TABLES, render
 
 import minibert as mb
 from minibert.checkpoints import folder_keys as keys
@@ -14,7 +14,7 @@ from minibert.generation.config import GenerationConfig
 
 def test_the_readme_shows_the_tables():
     assert README.read_text(encoding="utf-8") == render(), "python -m tests.checkpoints.make_readme"
-    assert set(keys.TOKENIZER_FILES) - {"characters.json"} <= set(keys.FILES)
+    assert set(keys.TOKENIZER_FILES) - {"characters.json"} <= set(FILES)
 
 
 def test_every_rule_is_one_of_three():
