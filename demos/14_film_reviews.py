@@ -21,7 +21,7 @@ from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
-from minibert.finetuning.tasks.classification import Classification
+from minibert.finetuning.tasks.sentences import Classification
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.machine import keep_freed_memory
 from minibert.training.report import Report, in_words

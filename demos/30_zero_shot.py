@@ -29,7 +29,7 @@ from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
-from minibert.finetuning.tasks.classification import Classification
+from minibert.finetuning.tasks.sentences import Classification
 from minibert.finetuning.toy.stories import ToyStories, summed
 from minibert.nn.module import evaluating
 from minibert.toy_world.grammar import CHARACTERS, TOPICS, ToyWorld

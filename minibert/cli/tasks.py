@@ -18,10 +18,9 @@ from minibert.finetuning.files.sentences import Columns, read_sentences
 from minibert.finetuning.files.tags import read_tags
 from minibert.finetuning.labels import balanced_weights, class_names
 from minibert.finetuning.tasks.base import Task
-from minibert.finetuning.tasks.classification import Classification
 from minibert.finetuning.tasks.multiple_choice import MultipleChoice
 from minibert.finetuning.tasks.question_answering import QuestionAnswering
-from minibert.finetuning.tasks.regression import Regression
+from minibert.finetuning.tasks.sentences import Classification, Regression
 from minibert.finetuning.tasks.tagging import Tagging, tag_names
 from minibert.models.architectures import Architecture, class_name
 from minibert.models.config import ModelConfig

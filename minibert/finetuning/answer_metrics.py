@@ -7,10 +7,12 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import QuestionExample
+from minibert.finetuning.metrics import check_lengths
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = frozenset(string.punctuation)  # ASCII's alone, as in SQuAD's script
@@ -58,12 +60,7 @@ def chinese_f1(answer: str, right: str) -> float:
     words, right_words = _chinese_words(answer), _chinese_words(right)
     if not words or not right_words:
         return float(words == right_words)
-    longest = 0
-    lengths = [0] * (len(right_words) + 1)  # of the stretches that end at this word of both
-    for word in words:
-        for place in range(len(right_words), 0, -1):  # from behind: [place - 1] is still the former
-            lengths[place] = lengths[place - 1] + 1 if right_words[place - 1] == word else 0
-        longest = max(longest, *lengths)
+    longest = SequenceMatcher(None, words, right_words, autojunk=False).find_longest_match().size
     return 2 * longest / (len(words) + len(right_words))
 
 
@@ -93,30 +90,22 @@ def answer_scores(example: QuestionExample, answer: str) -> tuple[float, float]:
             max([overlap(answer, right) for right in accepted]))
 
 
-def score_answers(examples: Sequence[QuestionExample], answers: Mapping[str, str]
-                  ) -> dict[str, float]:
-    """The means over all questions, {"exact": ..., "f1": ..., "total": ...}, from `answers` by
-    question id; where some questions have no answer (SQuAD 2.0) also for both kinds apart, under
-    the names of SQuAD's script: "HasAns_exact", "NoAns_exact"... Errors: a missing answer."""
-    missing = [example.id for example in examples if example.id not in answers]
-    if missing or not examples:
-        raise InputError(f"answers: {len(missing)} of {len(examples)} questions have none: "
-                         f"{', '.join(missing[:3])}")
-    scores = [answer_scores(example, answers[example.id]) for example in examples]
-    metrics = _means("", scores)
-    with_answer = [score for example, score in zip(examples, scores) if example.answers]
-    without = [score for example, score in zip(examples, scores) if not example.answers]
-    if without:
-        metrics |= _means("NoAns_", without)
-    if without and with_answer:
-        metrics |= _means("HasAns_", with_answer)
-    return metrics
-
-
-def _means(prefix: str, scores: list[tuple[float, float]]) -> dict[str, float]:
-    n = len(scores)
-    return {f"{prefix}exact": sum([exact for exact, _ in scores]) / n,
-            f"{prefix}f1": sum([overlap for _, overlap in scores]) / n, f"{prefix}total": n}
+def score_answers(examples: Sequence[QuestionExample], answers: Sequence[str]
+                  ) -> dict[str, dict[str, float]]:
+    """The means over the questions, {"all": {"exact_match", "f1", "support"}}; where some of them
+    have no answer (SQuAD 2.0) also over each kind, "with an answer" and "without one". Errors:
+    not one answer for each question, no question."""
+    check_lengths("answers", examples, answers)
+    scores = {"all": [], "with an answer": [], "without one": []}
+    for example, answer in zip(examples, answers):
+        score = answer_scores(example, answer)
+        scores["all"].append(score)
+        scores["with an answer" if example.answers else "without one"].append(score)
+    if not scores["without one"]:
+        del scores["with an answer"]  # the same as all
+    return {kind: {"exact_match": sum([exact for exact, _ in found]) / len(found),
+                   "f1": sum([overlap for _, overlap in found]) / len(found),
+                   "support": len(found)} for kind, found in scores.items() if found}
 
 
 def best_null_threshold(scores: Sequence[float], null_differences: Sequence[float],

@@ -31,9 +31,8 @@ def head_class(task: str, architecture: Architecture) -> type[PretrainedModel]:
 def config_changes(task: Task, architecture: Architecture, dropout: float | None = None) -> dict:
     """The config fields that a task sets: its labels, what a GPT pads with, and a dropout other
     than that of pre-training."""
-    labels = getattr(task, "labels", None)
-    if labels is not None:
-        changes = {"num_labels": len(labels), "id2label": dict(enumerate(labels))}
+    if task.labels is not None:
+        changes = {"num_labels": len(task.labels), "id2label": dict(enumerate(task.labels))}
     else:  # a number for a text; the start and the end of an answer
         changes = {"num_labels": 1 if task.name in ("classify", "pair") else 2, "id2label": None}
     if task.reading.left_to_right:

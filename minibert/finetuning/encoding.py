@@ -8,6 +8,7 @@ import numpy as np
 
 from minibert.errors import InputError
 from minibert.pretraining.objective import shard_rows
+from minibert.pretraining.seq2seq import as_rows
 from minibert.tokenizers.base import Piece, Tokenizer
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.roberta import RobertaTokenizer
@@ -146,15 +147,7 @@ def batch_of(reading: Reading, windows: Sequence[Window], labels: np.ndarray | N
     """Pad windows to one length; labels (B, ...) as they are."""
     lengths = np.array([len(window) for window in windows])
     attended = np.arange(lengths.max()) < lengths[:, None]  # (B, T)
-    ids = padded([window.ids for window in windows], reading.pad_id)
-    types = padded([window.types for window in windows], 0)
+    ids = as_rows([window.ids for window in windows], reading.pad_id)
+    types = as_rows([window.types for window in windows], 0)
     has_segments = reading.tokenizer.has_segments and not reading.left_to_right
     return Batch(ids, types if has_segments else None, attended, labels)
-
-
-def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
-    """Pad rows on the right to the longest one: (B, T)."""
-    array = np.full((len(rows), max(map(len, rows))), fill, np.int64)
-    for i, row in enumerate(rows):
-        array[i, :len(row)] = row
-    return array

@@ -73,8 +73,3 @@ def class_details(names: Sequence[str], matrix: np.ndarray) -> dict:
 def json_lines(records: Iterable[dict]) -> str:
     """Format objects as JSON, one a line."""
     return "".join([json.dumps(record, ensure_ascii=False) + "\n" for record in records])
-
-
-def as_array(labels: Sequence[object]) -> np.ndarray | None:
-    """The labels of the rows of a batch, (B,) or (B, 2); None if one of them is None."""
-    return None if any(label is None for label in labels) else np.array(labels)

@@ -63,7 +63,7 @@ def macro_f1(counts: Iterable[Counts]) -> float:
 
 def accuracy(right: Sequence, predicted: Sequence) -> float:
     """The share of the predictions that are right."""
-    _check_lengths("accuracy", right, predicted)
+    check_lengths("accuracy", right, predicted)
     return sum([a == b for a, b in zip(right, predicted)]) / len(right)
 
 
@@ -122,10 +122,9 @@ def adjusted_rand_score(right: Sequence, predicted: Sequence) -> float:
 
 def _contingency(right: Sequence, predicted: Sequence) -> np.ndarray:
     """(classes, clusters): the number of examples in both."""
-    right, predicted = _vectors("clustering", right, predicted)
-    classes, row = np.unique(right, return_inverse=True)
-    clusters, column = np.unique(predicted, return_inverse=True)
-    table = np.zeros((len(classes), len(clusters)), np.int64)
+    row, column = [np.unique(names, return_inverse=True)[1]
+                   for names in _vectors("clustering", right, predicted)]
+    table = np.zeros((row.max() + 1, column.max() + 1), np.int64)
     np.add.at(table, (row, column), 1)
     return table
 
@@ -138,14 +137,18 @@ def _pairs(n):
 def pearson(right: np.ndarray, predicted: np.ndarray) -> float:
     """Pearson's correlation of two arrays (n,). Errors: shapes that differ, numbers that are not
     finite."""
-    right, predicted = [array.astype(np.float64)
-                        for array in _vectors("correlation", right, predicted)]
-    if not (np.isfinite(right).all() and np.isfinite(predicted).all()):
-        raise InputError("correlation: a number is not finite (NaN or infinity)")
-    if len(np.unique(right)) == 1 or len(np.unique(predicted)) == 1:
-        return 0.0
-    x, y = right - right.mean(), predicted - predicted.mean()
-    return float((x / np.sqrt((x * x).sum())) @ (y / np.sqrt((y * y).sum())))
+    unit_vectors = []
+    for numbers in _vectors("correlation", right, predicted):
+        numbers = numbers.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise InputError("correlation: a number is not finite (NaN or infinity)")
+        if numbers.min() == numbers.max():
+            return 0.0
+        # divided by a power of two, which is exact: no square below is infinite or 0
+        numbers = np.ldexp(numbers, -np.frexp(np.abs(numbers).max())[1])
+        deviations = numbers - numbers.mean()
+        unit_vectors.append(deviations / np.sqrt((deviations * deviations).sum()))
+    return float(unit_vectors[0] @ unit_vectors[1])
 
 
 def spearman(right: np.ndarray, predicted: np.ndarray) -> float:
@@ -161,7 +164,7 @@ def _ranks(numbers: np.ndarray) -> np.ndarray:
 
 def _vectors(what: str, right: Sequence, predicted: Sequence) -> list[np.ndarray]:
     """Both as arrays (n,)."""
-    _check_lengths(what, right, predicted)
+    check_lengths(what, right, predicted)
     arrays = [np.asarray(right), np.asarray(predicted)]
     if arrays[0].ndim != 1 or arrays[1].ndim != 1:
         raise InputError(f"{what}: arrays of shape {arrays[0].shape} and {arrays[1].shape}: "
@@ -169,7 +172,8 @@ def _vectors(what: str, right: Sequence, predicted: Sequence) -> list[np.ndarray
     return arrays
 
 
-def _check_lengths(what: str, right: Sequence, predicted: Sequence) -> None:
+def check_lengths(what: str, right: Sequence, predicted: Sequence) -> None:
+    """Errors: not one prediction for each example, no example."""
     if len(right) != len(predicted) or not len(right):
         raise InputError(f"{what}: {len(predicted)} predictions for {len(right)} examples: "
                          "expected one for each, and at least one example")

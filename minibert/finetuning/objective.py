@@ -87,7 +87,8 @@ class FineTuningObjective:
         repeated = np.mean([tuple(row.ids) in known for row in self.dev_rows])
         if repeated:
             lines.append(f"{repeated:.1%} of the dev windows also occur in training")
-        return lines + self.task.describe(self.train, self.dev)
+        return [*lines, self.task.describe("training", self.train),
+                self.task.describe("dev", self.dev)]
 
     def _unknown(self, rows: Sequence) -> list[str]:
         """The share of unknown tokens. (GPT-2 has none: its unk_token is its separator.)"""

@@ -17,7 +17,7 @@ from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.tasks.classification import Classification
+from minibert.finetuning.tasks.sentences import Classification
 from minibert.models.config import BertConfig
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.tokenizers.wordpiece import BertTokenizer

@@ -5,7 +5,7 @@ import numpy as np
 from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.tasks.classification import Classification
+from minibert.finetuning.tasks.sentences import Classification
 from minibert.models.config import BertConfig, GPT2Config
 from minibert.tokenizers.byte_level_pre_tokenizer import BYTE_TO_CHAR
 from minibert.tokenizers.roberta import SPECIALS, RobertaTokenizer

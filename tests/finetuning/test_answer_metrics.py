@@ -11,7 +11,6 @@ from minibert.errors import InputError
 from minibert.finetuning.answer_metrics import (answer_scores, best_null_threshold,
                                                 chinese_exact_match, chinese_f1, exact_match, f1,
                                                 normalize_answer, score_answers)
-from minibert.finetuning.baselines import first_sentences, no_answers
 from minibert.finetuning.examples import Answer, QuestionExample
 
 
@@ -97,22 +96,22 @@ def test_the_text_and_not_the_answer_says_which_rules_hold():
 
 def test_scores_of_a_file_with_impossible_questions():
     examples = [question("a", "Paris"), question("b", "Eiffel Tower"), question("c"), question("d")]
-    answers = {"a": "Paris", "b": "tower", "c": "", "d": "something", "of another file": "x"}
+    answers = ["Paris", "tower", "", "something"]
     figures = score_answers(examples, answers)
-    np.testing.assert_allclose(
-        [figures[name] for name in ("exact", "f1", "HasAns_exact", "HasAns_f1", "NoAns_exact",
-                                    "NoAns_f1")],
-        [2 / 4, (1 + 2 / 3 + 1 + 0) / 4, 1 / 2, (1 + 2 / 3) / 2, 1 / 2, 1 / 2])
-    assert [figures[f"{kind}total"] for kind in ("", "HasAns_", "NoAns_")] == [4, 2, 2]
-    assert set(score_answers(examples[:2], answers)) == {"exact", "f1", "total"}  # SQuAD 1.1
-    assert "HasAns_f1" not in score_answers(examples[2:], answers)
+    assert {kind: [*scores.values()] for kind, scores in figures.items()} == {
+        "all": pytest.approx([2 / 4, (1 + 2 / 3 + 1 + 0) / 4, 4]),
+        "with an answer": pytest.approx([1 / 2, (1 + 2 / 3) / 2, 2]),
+        "without one": [1 / 2, 1 / 2, 2]}
+    assert [*figures["all"]] == ["exact_match", "f1", "support"]
+    assert set(score_answers(examples[:2], answers[:2])) == {"all"}  # SQuAD 1.1
+    assert set(score_answers(examples[2:], answers[2:])) == {"all", "without one"}
 
 
 def test_what_cannot_be_scored():
-    with pytest.raises(InputError, match="answers: 1 of 2 questions have none: b"):
-        score_answers([question("a", "x"), question("b", "y")], {"a": "x"})
-    with pytest.raises(InputError, match="0 of 0 questions"):
-        score_answers([], {})
+    with pytest.raises(InputError, match="answers: 1 predictions for 2 examples"):
+        score_answers([question("a", "x"), question("b", "y")], ["x"])
+    with pytest.raises(InputError, match="0 predictions for 0 examples"):
+        score_answers([], [])
     with pytest.raises(InputError, match="dev.json: the question has no answers to score by"):
         answer_scores(QuestionExample("a", "?", "text", None, "dev.json"), "x")
     with pytest.raises(InputError, match="1 scores, 2 differences and 1 questions"):
@@ -148,10 +147,3 @@ def test_thresholds_in_words():
     assert best_null_threshold([0.0], [2.0], [True]) == (1.0, 0.0)
     # equal differences are answered together or not at all
     assert best_null_threshold([0.25, 0.5], [1.0, 1.0], [True, False]) == (0.0, 0.5)
-
-
-def test_baselines():
-    questions = [QuestionExample("1", "?", "It rains.  It pours! Why?"),
-                 QuestionExample("2", "?", "苏轼是眉山人。他是诗人。")]
-    assert first_sentences(questions) == {"1": "It rains.", "2": "苏轼是眉山人。"}
-    assert no_answers(questions) == {"1": "", "2": ""}

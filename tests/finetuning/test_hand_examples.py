@@ -13,9 +13,9 @@ from minibert.finetuning.hand_examples import (CHOICES, PAIRS, QUESTIONS, SENTEN
 from minibert.finetuning.labels import class_names
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
-from minibert.finetuning.tasks.classification import Classification
 from minibert.finetuning.tasks.multiple_choice import MultipleChoice
 from minibert.finetuning.tasks.question_answering import QuestionAnswering, align_answer
+from minibert.finetuning.tasks.sentences import Classification
 from minibert.finetuning.tasks.tagging import Tagging, tag_names
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.trainer import Trainer, TrainingSettings

@@ -53,6 +53,8 @@ def test_laws_of_correlations(right, data):
         np.testing.assert_allclose(value, -function(right, -2 * predicted + 1), atol=1e-12)
         order = data.draw(st.permutations(range(len(right))))
         np.testing.assert_allclose(value, function(right[order], predicted[order]), atol=1e-12)
+    for scale in (2.0**-900, 2.0**900):  # squares are 0 or infinite
+        assert pearson(scale * right, predicted / scale) == pearson(right, predicted)
     bent = spearman(right, predicted**3)
     np.testing.assert_allclose(bent, spearman(right, predicted), atol=1e-12)
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minibert.autograd.tensor import Tensor
-from minibert.finetuning.encoding import CUT, Batch, Reading, Window, batch_of
+from minibert.finetuning.encoding import CUT, Batch, Window, batch_of
 from minibert.finetuning.examples import ChoiceExample
-from minibert.finetuning.labels import (as_array, class_details, format_counts, json_lines,
-                                        most_frequent)
+from minibert.finetuning.labels import class_details, format_counts, json_lines, most_frequent
 from minibert.finetuning.metrics import accuracy, confusion_matrix
+from minibert.finetuning.tasks.base import Task, row_labels
 from minibert.generation.sampling import probabilities
-from minibert.models.losses import classification_loss
+
+Examples = Sequence[ChoiceExample]
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,13 @@ class ChoiceRow:
         return [token for window in self.windows for token in window.ids]
 
 
-class MultipleChoice:
+class MultipleChoice(Task):
     """A prediction is the probabilities (N,) of the endings."""
 
     name, metric_for_best_model = "choice", "accuracy"
     baseline_name = "most frequent place"
 
-    def __init__(self, reading: Reading):
-        self.reading = reading
-
-    def rows(self, examples: Sequence[ChoiceExample]) -> list[ChoiceRow]:
+    def rows(self, examples: Examples) -> list[ChoiceRow]:
         rows = []
         for number, example in enumerate(examples):
             pairs = [self.reading.pair(example.context, f"{example.start} {ending}".strip())
@@ -56,53 +53,40 @@ class MultipleChoice:
         shape = (len(rows), len(rows[0].windows), -1)  # (B * N, T) -> (B, N, T)
         types = flat.token_type_ids
         return Batch(flat.input_ids.reshape(shape), None if types is None else types.reshape(shape),
-                     flat.attention_mask.reshape(shape), as_array([row.label for row in rows]))
+                     flat.attention_mask.reshape(shape), row_labels(rows))
 
-    def count(self, labels: np.ndarray) -> float:
-        return len(labels)
-
-    def loss(self, outputs, labels: np.ndarray) -> Tensor:
-        return classification_loss(outputs.logits, labels, reduction="sum")
-
-    def scores(self, outputs) -> list[np.ndarray]:
-        return list(outputs.logits.data)
-
-    def predictions(self, examples: Sequence[ChoiceExample], rows: Sequence[ChoiceRow],
+    def predictions(self, examples: Examples, rows: Sequence[ChoiceRow],
                     scores: Sequence[np.ndarray]) -> list[np.ndarray]:
         by_example = {row.example: score for row, score in zip(rows, scores)}
         return [probabilities(by_example[number]) for number in range(len(examples))]
 
-    def compute_metrics(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]
-                ) -> dict[str, float]:
+    def compute_metrics(self, examples: Examples, predictions: Sequence[np.ndarray]
+                        ) -> dict[str, float]:
         return {"accuracy": accuracy([example.label for example in examples],
                                      [int(p.argmax()) for p in predictions])}
 
-    def details(self, examples: Sequence[ChoiceExample], predictions: Sequence[np.ndarray]
-                ) -> dict:
+    def details(self, examples: Examples, predictions: Sequence[np.ndarray]) -> dict:
         endings = len(examples[0].endings)
-        matrix = confusion_matrix(np.array([example.label for example in examples]),
-                                  np.array([p.argmax() for p in predictions]), endings)
+        matrix = confusion_matrix([example.label for example in examples],
+                                  [p.argmax() for p in predictions], endings)
         return class_details([f"ending {k}" for k in range(endings)], matrix)
 
-    def fit_baseline(self, train: Sequence[ChoiceExample]) -> int:
+    def fit_baseline(self, train: Examples) -> int:
         """The most frequent number of the right ending."""
         return most_frequent([example.label for example in train])
 
-    def predict_baseline(self, baseline: int, examples: Sequence[ChoiceExample]
-                        ) -> list[np.ndarray]:
+    def predict_baseline(self, baseline: int, examples: Examples) -> list[np.ndarray]:
         return [np.eye(len(example.endings))[min(baseline, len(example.endings) - 1)]
                 for example in examples]
 
-    def format_predictions(self, examples: Sequence[ChoiceExample],
-                           predictions: Sequence[np.ndarray]) -> str:
+    def format_predictions(self, examples: Examples, predictions: Sequence[np.ndarray]) -> str:
         """An object a line, in the order of the examples."""
         return json_lines([{"label": int(p.argmax()), "probabilities": p.round(6).tolist()}
                            for p in predictions])
 
-    def describe(self, train: Sequence[ChoiceExample], dev: Sequence[ChoiceExample]) -> list[str]:
-        return [f"{len(examples[0].endings)} endings in {part}; right is "
-                f"{format_counts([example.label for example in examples])}"
-                for part, examples in (("training", train), ("dev", dev))]
+    def describe(self, part: str, examples: Examples) -> str:
+        return (f"{len(examples[0].endings)} endings in {part}; right is "
+                f"{format_counts([example.label for example in examples])}")
 
     def show(self, row: ChoiceRow) -> str:
         words = self.reading.tokenizer.convert_ids_to_tokens

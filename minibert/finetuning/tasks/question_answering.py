@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from minibert.autograd.tensor import Tensor
+from minibert.data.sentence_splitter import split_sentences
 from minibert.finetuning.answer_metrics import answer_scores, best_null_threshold, score_answers
-from minibert.finetuning.baselines import first_sentences, no_answers
-from minibert.finetuning.encoding import Batch, Reading, Window, batch_of
+from minibert.finetuning.encoding import Reading, Window
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.labels import as_array, format_counts
+from minibert.finetuning.labels import format_counts
 from minibert.finetuning.sliding_window import (best_spans, extract_answer, max_context_windows,
                                                 null_difference)
+from minibert.finetuning.tasks.base import Task
 from minibert.generation.sampling import probabilities
 from minibert.models.losses import span_loss
 from minibert.tokenizers.base import Piece
@@ -32,6 +33,8 @@ NO_LABEL = (1 << 30, 1 << 30)  # positions outside of every window, which the lo
 NO_EDGE = "have an answer that begins or ends inside a token: the whole token is taken"
 NO_TOKEN = "have an answer without a token: left out of training"
 CUT_QUESTION = "have a question that lost its end, to fit"
+
+Examples = Sequence[QuestionExample]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,10 @@ class PredictedAnswer:
         return "" if self.answer is None else self.answer.text
 
 
-class QuestionAnswering:
+Predictions = Sequence[PredictedAnswer]
+
+
+class QuestionAnswering(Task):
     """Question answering. A prediction is a PredictedAnswer. `may_be_empty`: there are questions
     without an answer (SQuAD 2.0); no answer is predicted where the null difference is above
     `null_threshold`."""
@@ -59,11 +65,11 @@ class QuestionAnswering:
     name, metric_for_best_model = "answer", "f1"
 
     def __init__(self, reading: Reading, may_be_empty: bool, null_threshold: float = 0.0):
-        self.reading, self.may_be_empty = reading, may_be_empty
-        self.null_threshold = null_threshold
+        super().__init__(reading)
+        self.may_be_empty, self.null_threshold = may_be_empty, null_threshold
         self.baseline_name = "no answer" if may_be_empty else "first sentence"
 
-    def rows(self, examples: Sequence[QuestionExample]) -> list[Window]:
+    def rows(self, examples: Examples) -> list[Window]:
         return [row for number, example in enumerate(examples)
                 for row in self._windows(number, example)]
 
@@ -110,10 +116,7 @@ class QuestionAnswering:
             return 0, 0
         return first + span[0] - start, first + span[1] - start
 
-    def batch(self, rows: Sequence[Window]) -> Batch:
-        return batch_of(self.reading, rows, as_array([row.label for row in rows]))  # labels (B, 2)
-
-    def count(self, labels: np.ndarray) -> float:
+    def count(self, labels: np.ndarray) -> float:  # of (B, 2)
         return int((labels[:, 0] != NO_LABEL[0]).sum())
 
     def loss(self, outputs, labels: np.ndarray) -> Tensor:
@@ -123,8 +126,8 @@ class QuestionAnswering:
     def scores(self, outputs) -> list[np.ndarray]:
         return list(np.stack([outputs.start_logits.data, outputs.end_logits.data], axis=1))
 
-    def predictions(self, examples: Sequence[QuestionExample], rows: Sequence[Window],
-                    scores: Sequence[np.ndarray]) -> list[PredictedAnswer]:
+    def predictions(self, examples: Examples, rows: Sequence[Window], scores: Sequence[np.ndarray]
+                    ) -> list[PredictedAnswer]:
         windows: list[list] = [[] for _ in examples]
         for row, score in zip(rows, scores):
             windows[row.example].append((row, score[:, :len(row)]))
@@ -150,20 +153,12 @@ class QuestionAnswering:
             return PredictedAnswer(None, best, float(p[-1]), difference)
         return PredictedAnswer(best, best, float(p[0]), difference)
 
-    def compute_metrics(self, examples: Sequence[QuestionExample],
-                        predictions: Sequence[PredictedAnswer]
-                ) -> dict[str, float]:
-        scores = self._scores(examples, predictions)
-        return {"exact_match": scores["exact"], "f1": scores["f1"]}
+    def compute_metrics(self, examples: Examples, predictions: Predictions) -> dict[str, float]:
+        metrics = score_answers(examples, [found.text for found in predictions])["all"]
+        return {"exact_match": metrics["exact_match"], "f1": metrics["f1"]}
 
-    def details(self, examples: Sequence[QuestionExample], predictions: Sequence[PredictedAnswer]
-               ) -> dict:
-        scores = self._scores(examples, predictions)
-        kinds = {"": "all", "HasAns_": "with an answer", "NoAns_": "without one"}
-        details = {"per_class": {
-            name: {"exact_match": scores[f"{kind}exact"], "f1": scores[f"{kind}f1"],
-                   "support": scores[f"{kind}total"]}
-            for kind, name in kinds.items() if f"{kind}total" in scores}}
+    def details(self, examples: Examples, predictions: Predictions) -> dict:
+        details = {"per_class": score_answers(examples, [found.text for found in predictions])}
         if self.may_be_empty:
             threshold, f1 = best_null_threshold(
                 [answer_scores(example, found.best.text if found.best else "")[1]
@@ -173,35 +168,23 @@ class QuestionAnswering:
             details["best_null_threshold"] = {"threshold": threshold, "f1": f1}
         return details
 
-    def _scores(self, examples: Sequence[QuestionExample], predictions: Sequence[PredictedAnswer]
-               ) -> dict:
-        return score_answers(examples, {example.id: found.text for example, found
-                                        in zip(examples, predictions)})
-
-    def fit_baseline(self, train: Sequence[QuestionExample]) -> str:
+    def fit_baseline(self, train: Examples) -> str:
         """The baseline's name: it needs no counts."""
         return self.baseline_name
 
-    def predict_baseline(self, baseline: str, examples: Sequence[QuestionExample]
-                        ) -> list[PredictedAnswer]:
-        texts = (no_answers if baseline == "no answer" else first_sentences)(examples)
-        answers = [Answer(texts[example.id], 0) if texts[example.id] else None
-                   for example in examples]
+    def predict_baseline(self, baseline: str, examples: Examples) -> list[PredictedAnswer]:
+        answers = [None if baseline == "no answer" else
+                   Answer(split_sentences(example.passage)[0], 0) for example in examples]
         return [PredictedAnswer(answer, answer, 1.0, 0.0) for answer in answers]
 
-    def format_predictions(self, examples: Sequence[QuestionExample],
-                           predictions: Sequence[PredictedAnswer]) -> str:
+    def format_predictions(self, examples: Examples, predictions: Predictions) -> str:
         """The answers by question id, as SQuAD's own script reads them."""
         answers = {example.id: found.text for example, found in zip(examples, predictions)}
         return json.dumps(answers, indent=1, ensure_ascii=False) + "\n"
 
-    def describe(self, train: Sequence[QuestionExample], dev: Sequence[QuestionExample]
-                 ) -> list[str]:
-        lines = []
-        for part, examples in (("training", train), ("dev", dev)):
-            kinds = ["with an answer" if example.answers else "without one" for example in examples]
-            lines.append(f"questions in {part}: {format_counts(kinds)}")
-        return lines
+    def describe(self, part: str, examples: Examples) -> str:
+        kinds = ["with an answer" if example.answers else "without one" for example in examples]
+        return f"questions in {part}: {format_counts(kinds)}"
 
     def show(self, row: Window) -> str:
         words = self.reading.tokenizer.convert_ids_to_tokens(row.ids)

@@ -13,21 +13,25 @@ import numpy as np
 from minibert.autograd.functional import IGNORE_INDEX
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.finetuning.encoding import Batch, Reading, Window, batch_of, padded
+from minibert.finetuning.encoding import Batch, Reading, Window, batch_of
 from minibert.finetuning.entity_metrics import entity_counts, has_entity_tags
 from minibert.finetuning.examples import TagExample
 from minibert.finetuning.labels import class_details, format_counts, label_ids, most_frequent
 from minibert.finetuning.metrics import accuracy, confusion_matrix, total
 from minibert.finetuning.sliding_window import max_context_windows
+from minibert.finetuning.tasks.base import Task
 from minibert.models.losses import token_loss
+from minibert.pretraining.seq2seq import as_rows
 from minibert.tokenizers.truncation import cut_windows
 
 NO_TOKEN = "have a word without a token (a control character), which is read as unknown"  # a note
 NO_WORD = -1  # the word of a token without a label
 
+Examples = Sequence[TagExample]
+Predictions = Sequence[Sequence[str]]
 
-def tag_names(examples: Sequence[TagExample], where: str = "the training examples"
-              ) -> tuple[str, ...]:
+
+def tag_names(examples: Examples, where: str = "the training examples") -> tuple[str, ...]:
     """List the tags of the examples; for entities O first, then B- and I- of every type, also where
     only one of the two occurs. Errors: a single tag."""
     tags = {tag for example in examples for tag in example.tags}
@@ -40,31 +44,25 @@ def tag_names(examples: Sequence[TagExample], where: str = "the training example
     return ("O", *(letter + name for name in types for letter in "BI"))
 
 
-class Tagging:
-    """Tagging with the tags `labels`. A prediction is a tuple of tags, one for each word. `weights`
-    (K,) scale the losses of the tags (None: all 1)."""
+class Tagging(Task):
+    """Tagging with the tags `labels`. A prediction is a tuple of tags, one for each word."""
 
     name = "tag"
     baseline_name = "each word's most frequent tag"
 
     def __init__(self, reading: Reading, labels: Sequence[str],
                  weights: Sequence[float] | None = None):
-        self.reading, self.labels = reading, tuple(labels)
-        self.weights = None if weights is None else np.asarray(weights, np.float32)
-        self.label2id = {label: number for number, label in enumerate(labels)}
+        super().__init__(reading, labels, weights)
         self.metric_for_best_model = "f1" if has_entity_tags(labels) else "accuracy"
 
-    def rows(self, examples: Sequence[TagExample]) -> list[Window]:
-        flat = [(f"{example.where}, word {i} ({word!r:.40})", tag)
-                for example in examples if example.tags is not None
-                for i, (word, tag) in enumerate(zip(example.words, example.tags), 1)]
-        ids = iter(label_ids(flat, self.label2id))
+    def rows(self, examples: Examples) -> list[Window]:
+        label_ids([(f"{example.where}, word {i} ({word!r:.40})", tag) for example in examples
+                   for i, (word, tag) in enumerate(zip(example.words, example.tags or ()), 1)],
+                  self.label2id)  # raises where a tag is unknown
         return [row for number, example in enumerate(examples)
-                for row in self._windows(number, example, None if example.tags is None else
-                                         [next(ids) for _ in example.words])]
+                for row in self._windows(number, example)]
 
-    def _windows(self, number: int, example: TagExample, labels: list[int] | None
-                 ) -> list[Window]:
+    def _windows(self, number: int, example: TagExample) -> list[Window]:
         """The windows of one sentence; each word has its label in one of them."""
         pieces, note = self._pieces(example.words)
         parts = [part for part, _ in cut_windows(list(enumerate(pieces)), None,
@@ -75,8 +73,9 @@ class Tagging:
         for k, part in enumerate(parts):
             words = [word if best[at] == k else NO_WORD for at, (_, word) in part]
             words = [NO_WORD, *words, NO_WORD]  # [CLS] and [SEP]
-            label = None if labels is None else [IGNORE_INDEX if word == NO_WORD else labels[word]
-                                                 for word in words]
+            label = None if example.tags is None else [
+                IGNORE_INDEX if word == NO_WORD else self.label2id[example.tags[word]]
+                for word in words]
             ids, types = self.reading.framed([token for _, (token, _) in part])
             rows.append(Window(number, ids, types, label, words, note))
         return rows
@@ -92,76 +91,68 @@ class Tagging:
         return pieces, note
 
     def batch(self, rows: Sequence[Window]) -> Batch:
-        labels = None
-        if all(row.label is not None for row in rows):
-            labels = padded([row.label for row in rows], IGNORE_INDEX)  # (B, T)
-        return batch_of(self.reading, rows, labels)
+        labels = [row.label for row in rows]
+        return batch_of(self.reading, rows,
+                        None if None in labels else as_rows(labels, IGNORE_INDEX))  # (B, T)
 
     def count(self, labels: np.ndarray) -> float:
-        counted = labels[labels != IGNORE_INDEX]
-        return len(counted) if self.weights is None else float(self.weights[counted].sum())
+        return super().count(labels[labels != IGNORE_INDEX])
 
     def loss(self, outputs, labels: np.ndarray) -> Tensor:
         return token_loss(outputs.logits, labels, self.weights, reduction="sum")
 
-    def scores(self, outputs) -> list[np.ndarray]:
-        return list(outputs.logits.data)  # (T, K) each
-
-    def predictions(self, examples: Sequence[TagExample], rows: Sequence[Window],
-                    scores: Sequence[np.ndarray]) -> list[tuple[str, ...]]:
+    def predictions(self, examples: Examples, rows: Sequence[Window], scores: Sequence[np.ndarray]
+                    ) -> list[tuple[str, ...]]:
         tags = [[""] * len(example.words) for example in examples]
         for row, score in zip(rows, scores):
-            for word, number in zip(row.alignment, score.argmax(axis=-1)):
+            for word, number in zip(row.alignment, score.argmax(axis=-1)):  # (T, K) -> (T,)
                 if word != NO_WORD:
                     tags[row.example][word] = self.labels[number]
         return [tuple(row) for row in tags]
 
-    def compute_metrics(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]
-                ) -> dict[str, float]:
+    def compute_metrics(self, examples: Examples, predictions: Predictions) -> dict[str, float]:
         right = [example.tags for example in examples]
-        scores = {"accuracy": accuracy([tag for tags in right for tag in tags],
-                                       [tag for tags in predictions for tag in tags])}
+        scores = {"accuracy": accuracy(_joined(right), _joined(predictions))}
         if self.metric_for_best_model == "f1":
             found = total(entity_counts(right, predictions).values())
             scores |= {"f1": found.f1, "precision": found.precision, "recall": found.recall}
         return scores
 
-    def details(self, examples: Sequence[TagExample], predictions: Sequence[Sequence[str]]) -> dict:
+    def details(self, examples: Examples, predictions: Predictions) -> dict:
         right = [example.tags for example in examples]
         if self.metric_for_best_model == "f1":
             counts = entity_counts(right, predictions)
             return {"per_class": {kind: count.scores() for kind, count in counts.items()}}
-        numbers = [np.array([self.label2id[tag] for tags in part for tag in tags])
-                   for part in (right, predictions)]
-        return class_details(self.labels, confusion_matrix(*numbers, len(self.labels)))
+        ids = [[self.label2id[tag] for tag in _joined(tags)] for tags in (right, predictions)]
+        return class_details(self.labels, confusion_matrix(*ids, len(self.labels)))
 
-    def fit_baseline(self, train: Sequence[TagExample]) -> dict:
+    def fit_baseline(self, train: Examples) -> dict:
         """Each word's most frequent tag; for other words the most frequent of all."""
-        all_tags = [tag for example in train for tag in example.tags]
-        other, tags_of = most_frequent(all_tags), {}
+        other, tags_of = most_frequent(_joined([example.tags for example in train])), {}
         for example in train:
             for word, tag in zip(example.words, example.tags):
                 tags_of.setdefault(word, Counter())[tag] += 1
         words = {word: most_frequent(tags.elements()) for word, tags in tags_of.items()}
         return {"other": other, "words": {word: tag for word, tag in words.items() if tag != other}}
 
-    def predict_baseline(self, baseline: dict, examples: Sequence[TagExample]
-                         ) -> list[tuple[str, ...]]:
+    def predict_baseline(self, baseline: dict, examples: Examples) -> list[tuple[str, ...]]:
         return [tuple(baseline["words"].get(word, baseline["other"]) for word in example.words)
                 for example in examples]
 
-    def format_predictions(self, examples: Sequence[TagExample],
-                           predictions: Sequence[Sequence[str]]) -> str:
+    def format_predictions(self, examples: Examples, predictions: Predictions) -> str:
         """A word and its tag a line, a blank line between sentences."""
         return "\n".join(["".join([f"{word}\t{tag}\n" for word, tag in zip(example.words, tags)])
                           for example, tags in zip(examples, predictions)])
 
-    def describe(self, train: Sequence[TagExample], dev: Sequence[TagExample]) -> list[str]:
-        tags = {part: [tag for example in examples for tag in example.tags]
-                for part, examples in (("training", train), ("dev", dev))}
-        return [f"tags in {part}: {format_counts(tags[part])}" for part in tags]
+    def describe(self, part: str, examples: Examples) -> str:
+        return f"tags in {part}: {format_counts(_joined([example.tags for example in examples]))}"
 
     def show(self, row: Window) -> str:
         words = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
         return " ".join([word if label == IGNORE_INDEX else f"{word}/{self.labels[label]}"
                          for word, label in zip(words, row.label)])
+
+
+def _joined(tags: Predictions) -> list[str]:
+    """The tags of all sentences as one list."""
+    return [tag for row in tags for tag in row]

@@ -8,8 +8,8 @@ import numpy as np
 
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import ChoiceExample, SentenceExample
-from minibert.finetuning.tasks.classification import Classification
 from minibert.finetuning.tasks.multiple_choice import MultipleChoice
+from minibert.finetuning.tasks.sentences import Classification
 from minibert.finetuning.toy.stories import Best, ToyStories, split_story, summed
 
 

@@ -147,7 +147,7 @@ def test_what_cannot_be_aligned_is_counted_shown_and_left_out():
         at = [i for i, line in enumerate(lines) if f"1 {note}" in line]
         assert len(at) == 2 and where in lines[at[0] + 1], "in training and in dev"
     assert "questions in training: with an answer 2 (66.7%), without one 1 (33.3%)" in lines
-    assert task.describe(examples, examples[2:])[1] == "questions in dev: without one 1 (100.0%)"
+    assert task.describe("dev", examples[2:]) == "questions in dev: without one 1 (100.0%)"
     rows = task.rows(examples)
     assert [row.label for row in rows] == [NO_LABEL, (6, 6), (0, 0)]
     batch = task.batch(rows)

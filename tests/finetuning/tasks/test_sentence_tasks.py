@@ -16,8 +16,7 @@ from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.labels import balanced_weights, class_names, format_counts, most_frequent
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
-from minibert.finetuning.tasks.classification import Classification
-from minibert.finetuning.tasks.regression import Regression
+from minibert.finetuning.tasks.sentences import Classification, Regression
 from minibert.models.architectures import BERT, GPT
 from minibert.training.trainer import Trainer, TrainingSettings
 
@@ -115,8 +114,7 @@ def test_figures_and_details_of_a_classification():
     assert task.fit_baseline(examples[2:] + examples[3:]) == "pos"  # in any order
     assert task.compute_metrics(examples, task.predict_baseline("pos",
                                                                 examples))["accuracy"] == 0.25
-    assert task.describe(examples[:3], examples[2:]) == [
-        "classes in training: neg 3 (100.0%)", "classes in dev: neg 1 (50.0%), pos 1 (50.0%)"]
+    assert task.describe("dev", examples[2:]) == "classes in dev: neg 1 (50.0%), pos 1 (50.0%)"
     assert task.show(task.rows(examples)[3]) == "[CLS] a [SEP]\n  -> pos"
 
 
@@ -135,9 +133,8 @@ def test_regression():
                        "mean_squared_error": pytest.approx((1 + 4 + 4.5 ** 2) / 3)}
     curved = task.compute_metrics(examples, [1.0, 2.0, 100.0])
     assert curved["spearman"] == pytest.approx(1) and curved["pearson"] < 0.97
-    assert task.describe(examples[:2], examples[1:]) == [
-        "numbers in training: 1 to 2, mean 1.5, standard deviation 0.5",
-        "numbers in dev: 2 to 4.5, mean 3.25, standard deviation 1.25"]
+    assert task.describe("dev", examples[1:]) == \
+        "numbers in dev: 2 to 4.5, mean 3.25, standard deviation 1.25"
     assert task.fit_baseline(examples) == 2.5
     assert task.compute_metrics(examples, task.predict_baseline(2.5, examples))["pearson"] == 0
     model = small(task).eval()

@@ -119,9 +119,7 @@ def test_figures_baseline_and_file():
     assert (more["precision"], more["recall"], more["f1"]) == (0.0, 0.0, 0.0)
     more = task.compute_metrics(dev, [("B-PER", "I-PER", "B-LOC"), ("B-LOC", "O")])
     assert (more["precision"], more["recall"], more["f1"]) == (1 / 3, 1 / 2, 2 / 5)
-    assert task.describe(train[1:], dev[1:]) == [
-        "tags in training: B-PER 1 (33.3%), I-PER 1 (33.3%), O 1 (33.3%)",
-        "tags in dev: B-LOC 1 (50.0%), O 1 (50.0%)"]
+    assert task.describe("dev", dev[1:]) == "tags in dev: B-LOC 1 (50.0%), O 1 (50.0%)"
     assert task.details(dev, guessed)["per_class"]["LOC"] == {"precision": 0.0, "recall": 0.0,
                                                               "f1": 0.0, "support": 1}
     assert task.format_predictions(dev, guessed) == "a\tB-PER\nb\tI-PER\ne\tO\n\nb\tI-PER\nc\tO\n"
