@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.generation.beam_search import FinishedTexts, beam_search
-from minibert.generation.config import GenerationConfig
+from minibert.generation.config import (GenerationConfig, StoredOptions, read_stored_options,
+                                        write_stored_options)
 from minibert.generation.decoding import (DecoderAfterEncoder, GrowingTexts, checked_prompt,
                                           mask_of_padding)
 from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, only_token,
@@ -65,6 +68,30 @@ def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = N
             return _as_array(ids, finished, config.num_return_sequences, pad)
         return _one_by_one(texts, config, new_tokens, ends, pad, np.random.default_rng(rng),
                            streamer)
+
+
+class GenerationMixin:
+    """The part of a model that predicts the next token: `generate`, and its options in the model's
+    folder."""
+
+    __slots__ = ()
+    generation_config: StoredOptions | None  # a slot of the model's class
+
+    def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
+                 ) -> np.ndarray:
+        """ids (B, T) -> (B, T + new), of an encoder-decoder (B, 1 + new): see the function
+        `generate`."""
+        return generate(self, input_ids, attention_mask, **options)
+
+    def read_settings(self, folder: Path, values: dict) -> None:
+        """See PretrainedModel: here generation_config.json."""
+        self.generation_config = read_stored_options(folder, values)
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Write config.json and model.safetensors, and generation_config.json for a model that was
+        opened with such options."""
+        super().save_pretrained(folder)
+        write_stored_options(folder, self.generation_config)
 
 
 def _one_by_one(texts: GrowingTexts, config: GenerationConfig, new_tokens: int, ends: np.ndarray,

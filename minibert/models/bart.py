@@ -7,16 +7,13 @@ GPT-2's blocks are, and has a third branch: cross-attention to the encoder's out
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 
 from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.generation.config import (StoredOptions, read_stored_options, write_stored_options)
-from minibert.generation.generate import generate
+from minibert.generation.generate import GenerationMixin
 from minibert.models.config import BartConfig
 from minibert.models.losses import token_loss
 from minibert.models.outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
@@ -86,8 +83,7 @@ class BartModel(BartPretrainedModel):
         self.word_embeddings = Embedding(config.vocab_size, config.d_model, config.pad_token_id)
         self.encoder = BartStack(config, config.encoder_layers, config.block_config)
         self.decoder = BartStack(config, config.decoder_layers, config.decoder_block_config)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def encode(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                inputs_embeds: Tensor | None = None, position_ids: np.ndarray | None = None,
@@ -163,7 +159,7 @@ class BartModel(BartPretrainedModel):
         return words * math.sqrt(self.config.d_model) if self.config.scale_embedding else words
 
 
-class BartForConditionalGeneration(BartPretrainedModel):
+class BartForConditionalGeneration(GenerationMixin, BartPretrainedModel):
     """BART with a language model's head on its decoder: the word embedding itself, and a bias that
     is not trained."""
 
@@ -171,12 +167,11 @@ class BartForConditionalGeneration(BartPretrainedModel):
 
     def __init__(self, config: BartConfig, rng: Rng | int | None = 0):
         super().__init__(config)
-        self.generation_config: StoredOptions | None = None  # of the folder, for generate
+        self.generation_config = None
         self.model = BartModel(config, None)
         self.final_logits_bias = new_parameter(1, config.vocab_size)
         self.final_logits_bias.requires_grad = False
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 decoder_input_ids: np.ndarray | None = None,
@@ -214,22 +209,6 @@ class BartForConditionalGeneration(BartPretrainedModel):
             decoder_input_ids = self._shifted(targets)
             x = self.model(input_ids, attention_mask, decoder_input_ids, rng=rng).last_hidden_state
             return F.linear_cross_entropy(x, *self._head(), np.asarray(targets), reduction="sum")
-
-    def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
-                 ) -> np.ndarray:
-        """ids (B, S) of the encoder -> (B, 1 + new): the start token and what the decoder predicts
-        after it; see `minibert.generation.generate`."""
-        return generate(self, input_ids, attention_mask, **options)
-
-    def read_settings(self, folder: Path, values: dict) -> None:
-        """See PretrainedModel: here generation_config.json."""
-        self.generation_config = read_stored_options(folder, values)
-
-    def save_pretrained(self, folder: str | os.PathLike) -> None:
-        """Write config.json and model.safetensors, and generation_config.json for a model that was
-        opened with such options."""
-        super().save_pretrained(folder)
-        write_stored_options(folder, self.generation_config)
 
     def _head(self) -> tuple[Tensor, Tensor]:
         """Weight (V, C) and bias (V,) of the logits."""

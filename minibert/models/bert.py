@@ -71,8 +71,7 @@ class BertModel(BertPretrainedModel):
         self.stack = TransformerStack(config.num_hidden_layers, config.block_config)
         has_pooler = add_pooling_layer and config.has_pooler
         self.pooler = Pooler(config.hidden_size) if has_pooler else None
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,
@@ -117,8 +116,7 @@ class BertForPreTraining(BertPretrainedModel):
         self.bert = BertModel(config, None)
         self.mlm_head = MaskedLMHead(config, self.bert.embeddings.word_embeddings.weight)
         self.nsp_head = Linear(config.hidden_size, 2)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,

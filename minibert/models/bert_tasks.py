@@ -58,8 +58,7 @@ class BertForMaskedLM(BertWithHead):
         super().__init__(config)
         self.bert = BertModel(config, None, add_pooling_layer=False)
         self.mlm_head = MaskedLMHead(config, self.bert.embeddings.word_embeddings.weight)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
         return self.mlm_head(outputs.last_hidden_state)
@@ -78,8 +77,7 @@ class BertForNextSentencePrediction(BertWithHead):
         super().__init__(config)
         self.bert = BertModel(config, None)
         self.nsp_head = Linear(config.hidden_size, 2)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
         return self.nsp_head(outputs.pooler_output)
@@ -102,8 +100,7 @@ class BertWithClassifier(BertWithHead):
         self.dropout = Dropout(config.hidden_dropout_prob if p is None else p)
         self.classifier = ClassificationHead(config, scores) if hidden_layer \
             else Linear(config.hidden_size, scores)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
         if isinstance(self.classifier, ClassificationHead):
@@ -193,8 +190,7 @@ class BertForQuestionAnswering(BertPretrainedModel):
         self.bert = BertModel(config, None, add_pooling_layer=False)
         self.dropout = Dropout(config.qa_dropout)
         self.qa_outputs = Linear(config.hidden_size, 2)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 token_type_ids: np.ndarray | None = None, position_ids: np.ndarray | None = None,

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, fields, replace
+from operator import attrgetter
 from typing import ClassVar, get_args, get_type_hints
 
 from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
 from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
                                            NORM_FIRST, POSITION_INITIALIZER_RANGE, WIDTH,
-                                           ModelOption, activation, always, checked, row, share,
-                                           size, spread, token_id)
-from minibert.models.labels import LabelFields
+                                           LabelFields, ModelOption, activation, always, checked,
+                                           row, share, size, spread, token_id)
 from minibert.nn.block import BlockConfig
 from minibert.validate import flag
 
@@ -102,10 +102,7 @@ class BertConfig(ModelConfig):
     classifier_act: ClassVar[str | None] = None  # of a ClassificationHead; None: there is none
     qa_dropout: ClassVar = 0.0
 
-    @property
-    def mlm_act(self) -> str:
-        """The activation in the masked LM head."""
-        return self.hidden_act
+    mlm_act = property(attrgetter("hidden_act"))  # the activation in the masked LM head
 
     @property
     def head_dropout(self) -> float:
@@ -156,26 +153,15 @@ class GPT2Config(ModelConfig):
                            layer_norm_eps=self.layer_norm_epsilon)
 
     # BERT's names for the same sizes, as Hugging Face has them.
-
-    @property
-    def hidden_size(self) -> int:
-        return self.n_embd
-
-    @property
-    def num_hidden_layers(self) -> int:
-        return self.n_layer
-
-    @property
-    def num_attention_heads(self) -> int:
-        return self.n_head
+    hidden_size = property(attrgetter("n_embd"))
+    num_hidden_layers = property(attrgetter("n_layer"))
+    num_attention_heads = property(attrgetter("n_head"))
+    max_position_embeddings = property(attrgetter("n_positions"))
 
     @property
     def intermediate_size(self) -> int:
+        """The width inside the feed-forward layers."""
         return 4 * self.n_embd if self.n_inner is None else self.n_inner
-
-    @property
-    def max_position_embeddings(self) -> int:
-        return self.n_positions
 
 
 @dataclass(frozen=True)
@@ -229,23 +215,11 @@ class BartConfig(ModelConfig):
         return replace(self.block_config, num_heads=self.decoder_attention_heads,
                        intermediate_size=self.decoder_ffn_dim, cross_attention=True)
 
-    # BERT's names for the same sizes, as Hugging Face has them.
-
-    @property
-    def hidden_size(self) -> int:
-        return self.d_model
-
-    @property
-    def num_hidden_layers(self) -> int:
-        return self.encoder_layers
-
-    @property
-    def num_attention_heads(self) -> int:
-        return self.encoder_attention_heads
-
-    @property
-    def layer_norm_eps(self) -> float:
-        return self.block_config.layer_norm_eps
+    # BERT's names for the same values, as Hugging Face has them.
+    hidden_size = property(attrgetter("d_model"))
+    num_hidden_layers = property(attrgetter("encoder_layers"))
+    num_attention_heads = property(attrgetter("encoder_attention_heads"))
+    layer_norm_eps = property(attrgetter("block_config.layer_norm_eps"))
 
 
 # ---- config.json ---------------------------------------------------------------------------------
@@ -301,13 +275,6 @@ def option_type(config_class: type[ModelConfig], one: Field) -> type:
     return kind
 
 
-def checked_option(option: ModelOption, one: Field, value: object) -> object:
-    """`value` as the field of `option` takes it. Errors: InputError that names the option."""
-    if value is None and one.metadata["optional"]:
-        return None
-    return one.metadata["check"](f"--{option.name.replace('_', '-')}", value)
-
-
 def option_values(config: ModelConfig) -> dict[str, object]:
     """{name: value} of all options, as a config has them."""
     return {option.name: getattr(config, found[0].name)
@@ -317,10 +284,13 @@ def option_values(config: ModelConfig) -> dict[str, object]:
 def config_from_options(config_class: type[ModelConfig], options: Mapping[str, object],
                         **others) -> ModelConfig:
     """The config in which every option sets its fields; one that is not in `options` leaves the
-    default, as in a run that is older than the option. `others` are fields."""
+    default, as in a run that is older than the option. `others` are fields. Errors: InputError that
+    names the option."""
     values = {}
     for option, found in option_fields(config_class).items():
         if option.name in options:
-            value = checked_option(option, found[0], options[option.name])
+            value, rule = options[option.name], found[0].metadata
+            if value is not None or not rule["optional"]:
+                value = rule["check"](f"--{option.name.replace('_', '-')}", value)
             values |= {one.name: value for one in found}
     return config_class(**values | others)

@@ -1,13 +1,18 @@
-"""The fields of a configuration: default, check and the command line's option, stated once."""
+"""The fields of a configuration: default, check and the command line's option, stated once; and
+the fields for labels, which all configurations have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field
+from functools import partial
 
 from minibert.errors import InputError
 from minibert.nn.layers import ACTIVATIONS
 from minibert.validate import flag, number, one_of, whole_number
+
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+_MOST_LABELS = 100_000  # a slip in config.json must not take all memory
 
 
 @dataclass(frozen=True)
@@ -28,32 +33,13 @@ NORM_FIRST = ModelOption("norm_first", "layer norm before each branch of BERT, a
 INITIALIZER_RANGE = ModelOption("initializer_range")
 POSITION_INITIALIZER_RANGE = ModelOption("position_initializer_range")
 
-# ---- checks: (the name for an error, a value) -> the value --------------------------------------
-
-
-def size(name: str, value: object) -> int:
-    """A whole number from 1."""
-    return whole_number(name, value, 1)
-
-
-def share(name: str, value: object) -> float:
-    """A probability below 1."""
-    return number(name, value, 0, below=1)
-
-
-def spread(name: str, value: object) -> float:
-    """A standard deviation from 0."""
-    return number(name, value, 0)
-
-
-def token_id(name: str, value: object) -> int:
-    """A whole number from -1."""
-    return whole_number(name, value, -1)
-
-
-def row(name: str, value: object) -> int:
-    """A row of a table of embeddings."""
-    return whole_number(name, value, 0)
+# Checks: (the name for an error, a value) -> the value.
+size = partial(whole_number, at_least=1)
+row = partial(whole_number, at_least=0)  # of a table of embeddings
+token_id = partial(whole_number, at_least=-1)
+share = partial(number, at_least=0, below=1)  # a probability
+spread = partial(number, at_least=0)  # a standard deviation
+activation = partial(one_of, choices=tuple(ACTIVATIONS))
 
 
 def always(name: str, value: object) -> bool:
@@ -61,11 +47,6 @@ def always(name: str, value: object) -> bool:
     if not flag(name, value):
         raise InputError(f"{name} = False: only True is supported")
     return True
-
-
-def activation(name: str, value: object) -> str:
-    """One of ACTIVATIONS."""
-    return one_of(name, value, tuple(ACTIVATIONS))
 
 
 def checked(check: Callable[[str, object], object], default: object,
@@ -79,3 +60,72 @@ def checked(check: Callable[[str, object], object], default: object,
     metadata = {"check": check, "option": option, "optional": optional, "ours": ours,
                 "changes_model_type": changes_model_type}
     return field(default=default, metadata=metadata)
+
+
+# ---- labels --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelFields:
+    """Hugging Face's label fields, which every config has.
+
+    `id2label` names each class by its number, {0: "no", 1: "yes"}; without names the `num_labels`
+    classes (2 unless given) are called LABEL_0, LABEL_1... One label means that a number is
+    predicted. `problem_type` None: the labels decide (see problem_type in models/losses.py).
+    """
+
+    num_labels: int | None = None
+    id2label: dict[int, str] | None = None
+    problem_type: str | None = None
+
+    @property
+    def label2id(self) -> dict[str, int]:
+        """The inverse of `id2label`."""
+        return {label: number for number, label in self.id2label.items()}
+
+    def name_labels(self) -> None:
+        """Fill `num_labels` and `id2label` from each other. Errors: InputError where they
+        contradict each other, or the problem type."""
+        what, count, names = type(self).__name__, self.num_labels, self.id2label
+        if names is not None:
+            names = _checked_names(what, names)
+            count = len(names) if count is None else count
+        count = whole_number(f"{what}: num_labels", 2 if count is None else count, 1, _MOST_LABELS)
+        if names is None or names == _plain_names(len(names)):
+            names = _plain_names(count)
+        if len(names) != count:
+            raise InputError(f"{what}: num_labels = {count}, but id2label names {len(names)} "
+                             "labels: change both")
+        if self.problem_type is not None:
+            one_of(f"{what}: problem_type", self.problem_type, PROBLEM_TYPES)
+        if self.problem_type == "single_label_classification" and count == 1:
+            raise InputError(f"{what}: problem_type = {self.problem_type!r} needs two labels or "
+                             "more; one label alone is for regression")
+        object.__setattr__(self, "num_labels", count)  # the dataclass is frozen
+        object.__setattr__(self, "id2label", names)
+
+    def with_labels(self, values: dict) -> dict:
+        """The fields for config.json, as Hugging Face writes them: `num_labels` follows from
+        `id2label`, and the two plain names that are the default are left out."""
+        unsaid = {"num_labels", *(["problem_type"] if self.problem_type is None else [])}
+        if self.id2label == _plain_names(2):
+            unsaid.add("id2label")
+        else:
+            values = values | {"label2id": self.label2id}
+        return {name: value for name, value in values.items() if name not in unsaid}
+
+
+def _plain_names(count: int) -> dict[int, str]:
+    return {number: f"LABEL_{number}" for number in range(count)}
+
+
+def _checked_names(what: str, names: object) -> dict[int, str]:
+    """`id2label` with numbers as keys (JSON makes texts of them), in their order."""
+    problem = f"{what}: id2label = {names!r:.60}: expected a different name for each number from 0"
+    if not isinstance(names, Mapping):
+        raise InputError(problem)
+    by_text = {str(number): name for number, name in names.items()}
+    labels = [by_text.get(str(number)) for number in range(len(names))]
+    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
+        raise InputError(problem)
+    return dict(enumerate(labels))

@@ -7,6 +7,7 @@ no dropout follows attention.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar
 
 from minibert.models.bert import BertModel
@@ -23,7 +24,7 @@ from minibert.validate import flag
 
 @dataclass(frozen=True)
 class DistilBertConfig(ModelConfig):
-    """Hugging Face's DistilBertConfig. BERT's names for the same values are properties."""
+    """Hugging Face's DistilBertConfig."""
 
     vocab_size: int = checked(size, 30522)
     max_position_embeddings: int = checked(size, 512, CONTEXT)
@@ -48,6 +49,15 @@ class DistilBertConfig(ModelConfig):
     classifier_dropout: ClassVar = None  # of a tag: `dropout`
     position_initializer_range: ClassVar = None
 
+    # BERT's names for the same values.
+    hidden_size = property(attrgetter("dim"))
+    num_hidden_layers = property(attrgetter("n_layers"))
+    num_attention_heads = property(attrgetter("n_heads"))
+    intermediate_size = property(attrgetter("hidden_dim"))
+    hidden_dropout_prob = property(attrgetter("dropout"))
+    mlm_act = property(attrgetter("activation"))
+    head_dropout = property(attrgetter("seq_classif_dropout"))
+
     @property
     def block_config(self) -> BlockConfig:
         """The config of each block."""
@@ -55,34 +65,6 @@ class DistilBertConfig(ModelConfig):
                            intermediate_size=self.hidden_dim, activation=self.activation,
                            dropout=self.dropout, attention_dropout=self.attention_dropout,
                            attention_output_dropout=False, layer_norm_eps=self.layer_norm_eps)
-
-    @property
-    def hidden_size(self) -> int:
-        return self.dim
-
-    @property
-    def num_hidden_layers(self) -> int:
-        return self.n_layers
-
-    @property
-    def num_attention_heads(self) -> int:
-        return self.n_heads
-
-    @property
-    def intermediate_size(self) -> int:
-        return self.hidden_dim
-
-    @property
-    def hidden_dropout_prob(self) -> float:
-        return self.dropout
-
-    @property
-    def mlm_act(self) -> str:
-        return self.activation
-
-    @property
-    def head_dropout(self) -> float:
-        return self.seq_classif_dropout
 
 
 class DistilBertModel(BertModel):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +10,7 @@ from minibert.autograd import functional as F
 from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
-from minibert.generation.config import StoredOptions, read_stored_options, write_stored_options
-from minibert.generation.generate import generate
+from minibert.generation.generate import GenerationMixin
 from minibert.models.config import GPT2Config
 from minibert.models.losses import sequence_loss
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
@@ -55,8 +52,7 @@ class GPT2Model(GPT2PretrainedModel):
         self.embeddings = GPT2Embeddings(config.vocab_size, config.n_embd, config.n_positions,
                                          config.embd_pdrop)
         self.stack = TransformerStack(config.n_layer, config.block_config)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
@@ -85,7 +81,7 @@ class GPT2Model(GPT2PretrainedModel):
         return BaseModelOutput(x, as_tuple(hidden_states), as_tuple(inputs.attentions))
 
 
-class GPT2LMHeadModel(GPT2PretrainedModel):
+class GPT2LMHeadModel(GenerationMixin, GPT2PretrainedModel):
     """GPT-2 with a language model's head: the product of each vector with those of all words gives
     the logits of the next token. The head is the word embedding itself unless the config unties
     them."""
@@ -94,12 +90,11 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
 
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
         super().__init__(config)
-        self.generation_config: StoredOptions | None = None  # of the folder, for generate
+        self.generation_config = None
         self.transformer = GPT2Model(config, None)
         words = self.transformer.embeddings.word_embeddings.weight
         self.lm_head = words if config.tie_word_embeddings else new_parameter(*words.shape)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,
@@ -118,21 +113,6 @@ class GPT2LMHeadModel(GPT2PretrainedModel):
         logits = hook_point("hook_logits", logits)
         loss = None if labels is None else self._shifted_loss(logits, labels)
         return LossAndLogits(loss, logits, outputs.hidden_states, outputs.attentions)
-
-    def read_settings(self, folder: Path, values: dict) -> None:
-        """See PretrainedModel: here generation_config.json."""
-        self.generation_config = read_stored_options(folder, values)
-
-    def save_pretrained(self, folder: str | os.PathLike) -> None:
-        """Write config.json and model.safetensors, and generation_config.json for a model that was
-        opened with such options."""
-        super().save_pretrained(folder)
-        write_stored_options(folder, self.generation_config)
-
-    def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
-                 ) -> np.ndarray:
-        """ids (B, T) -> (B, T + new): see `minibert.generation.generate`."""
-        return generate(self, input_ids, attention_mask, **options)
 
     def _shifted_loss(self, logits: Tensor, labels: np.ndarray) -> Tensor:
         B, T, V = logits.shape
@@ -164,8 +144,7 @@ class GPT2ForSequenceClassification(GPT2PretrainedModel):
         super().__init__(config)
         self.transformer = GPT2Model(config, None)
         self.score = Linear(config.n_embd, config.num_labels, bias=False)
-        if rng is not None:
-            self.initialize(rng)
+        self.initialize(rng)
 
     def forward(self, input_ids: np.ndarray | None = None, attention_mask: np.ndarray | None = None,
                 position_ids: np.ndarray | None = None, inputs_embeds: Tensor | None = None,

@@ -20,7 +20,7 @@ from minibert.errors import InputError
 from minibert.models.activations import (ActivationCache, Hook, Names, run_with_cache,
                                          run_with_hooks)
 from minibert.models.config import LAYERS, ModelConfig, config_from_dict, option_fields
-from minibert.models.labels import LabelFields
+from minibert.models.config_fields import LabelFields
 from minibert.nn.block import TransformerStack
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.module import Module, without_memory
@@ -53,8 +53,11 @@ class PretrainedModel(Module):
     def _stacks(self) -> list[TransformerStack]:
         return [module for module in self.modules() if isinstance(module, TransformerStack)]
 
-    def initialize(self, rng: np.random.Generator | int) -> None:
-        """Draw all matrices; vectors keep their values (biases and shifts zeros, scales ones)."""
+    def initialize(self, rng: np.random.Generator | int | None) -> None:
+        """Draw all matrices; vectors keep their values (biases and shifts zeros, scales ones). None
+        draws nothing: the weights are to be loaded."""
+        if rng is None:
+            return
         rng = np.random.default_rng(rng)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:

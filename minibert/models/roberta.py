@@ -30,6 +30,7 @@ class RobertaConfig(BertConfig):
 
     family: ClassVar = "roberta"
     classifier_act: ClassVar = "tanh"
+    mlm_act: ClassVar = "gelu"  # whatever hidden_act is
 
     def __post_init__(self):
         super().__post_init__()
@@ -42,11 +43,6 @@ class RobertaConfig(BertConfig):
     def first_position(self) -> int:
         """The row of the position embeddings for the first token."""
         return self.pad_token_id + 1
-
-    @property
-    def mlm_act(self) -> str:
-        """The activation in the masked LM head, whatever `hidden_act` is."""
-        return "gelu"
 
 
 class RobertaModel(BertModel):
