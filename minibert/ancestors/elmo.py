@@ -31,7 +31,7 @@ from minibert.errors import InputError
 from minibert.models.pretrained_model import checked_ids
 from minibert.nn.module import evaluating, new_parameter
 from minibert.pretraining.gpt_objective import NextTokenBatch, NextTokenObjective
-from minibert.pretraining.objective import LossesAndMetrics
+from minibert.pretraining.objective import LossesAndMetrics, Objective
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,5 @@ class ELMoObjective(NextTokenObjective):
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float]) -> dict[str, float]:
-        """Returns the loss of each direction (nats per token), and their sum."""
-        means = {f"{name}_loss": loss_sums[name] / max(counts[name], 1) for name in counts}
-        return {"loss": sum(means.values()), **means}
+        """Divide sums over batches: the loss of each direction (nats per token), and their sum."""
+        return Objective.summary(self, loss_sums, counts, metric_sums)

@@ -26,7 +26,7 @@ from minibert.ancestors.objective import StreamObjective
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
-from minibert.pretraining.objective import LossesAndMetrics, shard_rows
+from minibert.pretraining.objective import LossesAndMetrics, RowBatch
 from minibert.pretraining.seeds import Purpose, generator
 
 HELD_OUT_BATCH = 4096
@@ -75,16 +75,10 @@ class GloVe(AncestorModel):
 
 
 @dataclass(frozen=True)
-class CellBatch:
-    """Cells (i, j) of X with their values."""
+class CellBatch(RowBatch):
+    """Cells (i, j) of X, (B, 2), with their values."""
 
-    input_ids: np.ndarray  # (B, 2)
     values: np.ndarray  # (B,)
-
-    def shard(self, k: int, n: int) -> CellBatch:
-        """Returns the rows of worker k of n."""
-        rows = shard_rows(len(self.values), k, n)
-        return CellBatch(self.input_ids[rows], self.values[rows])
 
 
 class GloVeObjective(StreamObjective):

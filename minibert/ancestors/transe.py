@@ -24,7 +24,7 @@ from minibert.autograd.tensor import Tensor, no_grad
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
 from minibert.nn.module import Module
-from minibert.pretraining.objective import LossesAndMetrics, shard_rows
+from minibert.pretraining.objective import LossesAndMetrics, Objective, RowBatch
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.validate import number, whole_number
 
@@ -65,24 +65,18 @@ class TransE(Module):
 
 
 @dataclass(frozen=True)
-class TripleBatch:
-    """True triples, and each with another head or tail."""
+class TripleBatch(RowBatch):
+    """True triples (B, 3), and each with another head or tail."""
 
-    input_ids: np.ndarray  # (B, 3)
     corrupted: np.ndarray  # (B, 3)
 
-    def shard(self, k: int, n: int) -> TripleBatch:
-        """Returns the rows of worker k of n."""
-        rows = shard_rows(len(self.input_ids), k, n)
-        return TripleBatch(self.input_ids[rows], self.corrupted[rows])
 
-
-class TransEObjective:
+class TransEObjective(Objective):
     """Equation 1, on train and held-out triples; a batch is a pure function of (seed, number).
     Errors: InputError for unknown names, where either has no triple, for batch_size below 1 and a
     margin that is not above 0."""
 
-    name, metric_for_best_model, greater_is_better = "transe", "loss", False
+    name = "transe"
 
     def __init__(self, graph: KnowledgeGraph, train: Sequence[Triple], held_out: Sequence[Triple],
                  batch_size: int, margin: float = 1.0, seed: int = 0):
@@ -118,7 +112,3 @@ class TransEObjective:
         """Returns the loss sum, and no metrics."""
         gap = model.distance(batch.input_ids) - model.distance(batch.corrupted)
         return {"triples": relu(gap + self.margin).sum()}, {}
-
-    def summary(self, loss_sums: dict, counts: dict, metric_sums: dict) -> dict[str, float]:
-        """Returns the loss of a triple, from sums over batches."""
-        return {"loss": loss_sums["triples"] / counts["triples"]}

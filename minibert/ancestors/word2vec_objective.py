@@ -10,24 +10,19 @@ import numpy as np
 from minibert.ancestors.objective import StreamObjective
 from minibert.ancestors.word2vec import CBOW, Word2Vec
 from minibert.errors import InputError
-from minibert.pretraining.objective import LossesAndMetrics, shard_rows
+from minibert.pretraining.objective import LossesAndMetrics, RowBatch
 from minibert.pretraining.seeds import Purpose, generator
 
 HELD_OUT_BATCHES, HELD_OUT_BATCH = 16, 1024
 
 
 @dataclass(frozen=True)
-class Word2VecBatch:
-    """The words that are read, the word to predict, the words of noise."""
+class Word2VecBatch(RowBatch):
+    """The words that are read, (B, 2 window) for CBOW, (B, 1) for skip-gram; the word to predict,
+    the words of noise."""
 
-    input_ids: np.ndarray  # (B, 2 window) for CBOW, (B, 1) for skip-gram
     targets: np.ndarray  # (B,)
     negatives: np.ndarray  # (B, K)
-
-    def shard(self, k: int, n: int) -> Word2VecBatch:
-        """Returns the rows of worker k of n."""
-        rows = shard_rows(len(self.input_ids), k, n)
-        return Word2VecBatch(self.input_ids[rows], self.targets[rows], self.negatives[rows])
 
 
 class Word2VecObjective(StreamObjective):

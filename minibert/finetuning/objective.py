@@ -7,7 +7,7 @@ import numpy as np
 
 from minibert.finetuning.encoding import Batch
 from minibert.finetuning.tasks.base import Task, in_batches, rows_by_length
-from minibert.pretraining.objective import LossesAndMetrics
+from minibert.pretraining.objective import Epochs, LossesAndMetrics, Objective
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.validate import whole_number
 
@@ -15,7 +15,7 @@ LITTLE = 0.001  # a smaller share of unknown tokens is not listed
 MOST_LINES = 4  # places of one note
 
 
-class FineTuningObjective:
+class FineTuningObjective(Objective):
     """Batches of the rows of `train`, epoch after epoch, each in an order of its own: a batch is a
     pure function of (seed, number). An evaluation reads all of `dev`."""
 
@@ -28,25 +28,19 @@ class FineTuningObjective:
         self.name, self.metric_for_best_model = task.name, task.metric_for_best_model
         self.rows = task.rows(train)
         self.dev_rows = rows_by_length(task, dev)
-        self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)
+        self.epochs = Epochs(self._order)
 
     @property
     def steps_per_epoch(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def batch(self, number: int) -> Batch:
-        """Returns training batch `number`, counted over micro-batches."""
-        places = range(number * self.batch_size, (number + 1) * self.batch_size)
-        return self.task.batch([self.rows[self._at(place)] for place in places])
+        """Make training batch `number`, counted over micro-batches."""
+        order = np.concatenate(self.epochs.examples(number * self.batch_size, self.batch_size))
+        return self.task.batch([self.rows[row] for row in order])
 
-    def _at(self, place: int) -> int:
-        """The number of the row at a place, counted over all epochs."""
-        epoch, place = divmod(place, len(self.rows))
-        known, order = self._latest_epoch
-        if epoch != known:
-            order = generator(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self.rows))
-            self._latest_epoch = (epoch, order)
-        return order[place]
+    def _order(self, epoch: int) -> np.ndarray:
+        return generator(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self.rows))
 
     def held_out_batches(self) -> Iterator[Batch]:
         """All rows of `dev`."""
@@ -71,8 +65,7 @@ class FineTuningObjective:
 
     def first_examples(self, n: int = 3) -> list[str]:
         """The tokens and labels of the first training rows."""
-        places = range(min(n, len(self.rows)))
-        return [self.task.show(self.rows[self._at(place)]) for place in places]
+        return [self.task.show(self.rows[row]) for row in self.epochs.epoch(0)[:n]]
 
     def describe(self) -> list[str]:
         """Sizes, unknown tokens and labels of both files, one fact a line."""

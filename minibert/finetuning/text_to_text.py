@@ -23,7 +23,7 @@ from minibert.finetuning.examples import (ChoiceExample, QuestionExample, Senten
                                           TagExample)
 from minibert.finetuning.metrics import Counts, total
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.pretraining.objective import LossesAndMetrics
+from minibert.pretraining.objective import HELD_OUT_BATCH, Epochs, LossesAndMetrics
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
 from minibert.tokenizers.base import Tokenizer
@@ -33,7 +33,6 @@ Example = SentenceExample | ChoiceExample | TagExample | QuestionExample
 LETTERS = "abcdefghij"  # of endings
 WORDS = (*LETTERS, *"glad sad same other mood ending entities question passage with answer : = ,"
          .split())
-HELD_OUT_BATCH = 64
 
 
 def as_texts(example: Example) -> tuple[str, str]:
@@ -94,14 +93,15 @@ class TextToTextObjective(Seq2SeqObjective):
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.rows, self.held_out = ([self._encoded(*pair) for pair in part]
                                     for part in (pairs, held_out))
+        self.epochs = Epochs(self._order)
 
     def batch(self, number: int) -> Seq2SeqBatch:
-        """Returns training batch `number`, counted over micro-batches."""
-        places = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
-        epochs, index = np.divmod(places, len(self.rows))
-        orders = {epoch: generator(self.seed, Purpose.EXAMPLES, int(epoch)).permutation(
-            len(self.rows)) for epoch in np.unique(epochs)}
-        return self._built([self.rows[orders[epoch][k]] for epoch, k in zip(epochs, index)])
+        """Make training batch `number`, counted over micro-batches."""
+        order = np.concatenate(self.epochs.examples(number * self.batch_size, self.batch_size))
+        return self._built([self.rows[row] for row in order])
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return generator(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self.rows))
 
     def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
         """Yields all held-out examples."""

@@ -2,22 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
-from minibert.pretraining.descriptions import describe_documents, masked_example
 from minibert.pretraining.encoded_documents import EncodedDocuments
 from minibert.pretraining.masked_lm import MASK_PROBABILITY, mask_tokens, n_correct, ordinary_ids
-from minibert.pretraining.objective import LossesAndMetrics, shard_rows
+from minibert.pretraining.objective import (HELD_OUT_BATCH, Epochs, LossesAndMetrics, Objective,
+                                            shard_rows)
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.sentence_pairs import (IS_NEXT, Segments, build_inputs, sample_pairs,
                                                  sample_segments)
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import number, whole_number
-
-HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same examples
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class PretrainingBatch:
     original_ids: np.ndarray  # (B, T)
 
     def shard(self, k: int, n: int) -> "PretrainingBatch":
-        """Returns the rows of worker k of n; masked positions count from the shard's first row."""
+        """Take the rows of worker k of n; masked positions count from the shard's first row."""
         rows = shard_rows(len(self.input_ids), k, n)
         T = self.input_ids.shape[1]
         row = self.masked_positions // T
@@ -46,7 +45,7 @@ class PretrainingBatch:
             self.original_ids[rows])
 
 
-class PretrainingObjective:
+class PretrainingObjective(Objective):
     """Masked LM and next-sentence prediction; a batch is a pure function of (seed, number).
 
     Every epoch has new pairs and every batch new masks (dynamic masking: Liu et al. 2019, section
@@ -62,7 +61,6 @@ class PretrainingObjective:
     """
 
     name = "bert"
-    metric_for_best_model, greater_is_better = "loss", False
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[Sequence[str]],
                  held_out: Sequence[Sequence[str]], context: int, batch_size: int, seed: int = 0,
@@ -86,22 +84,24 @@ class PretrainingObjective:
         self.ordinary = ordinary_ids(tokenizer)
         self.train = EncodedDocuments(tokenizer, train, "training")
         self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")
-        self._latest_epoch: tuple[int, Segments | None] = (-1, None)
-        self.n_per_epoch = len(self._epoch(0))
-        self._held_out_segments = self._sample_held_out(n_held_out)
+        self.epochs = Epochs(partial(self._sample, self.train, Purpose.PAIRS))
+        self.n_per_epoch = self.epochs.size
+        rounds = Epochs(partial(self._sample, self.held_out, Purpose.HELD_OUT_PAIRS))
+        self._held_out_segments = Segments.concatenate(
+            rounds.examples(0, n_held_out or rounds.size))
 
     def batch(self, number: int) -> PretrainingBatch:
-        """Returns training batch `number`, counted over micro-batches: B rows, T <= context."""
+        """Make training batch `number`, counted over micro-batches: B rows, T <= context."""
         if self.dupe_factor is not None:
             number %= -(-self.dupe_factor * self.n_per_epoch // self.batch_size)  # whole batches
-        segments = self._rows(number * self.batch_size, self.batch_size)
-        return self._build(self.train, segments, generator(self.seed, Purpose.MASKS, number),
-                           self.mlm_probability)
+        parts = self.epochs.examples(number * self.batch_size, self.batch_size)
+        return self._build(self.train, Segments.concatenate(parts),
+                           generator(self.seed, Purpose.MASKS, number), self.mlm_probability)
 
     def held_out_batches(self) -> Iterator[PretrainingBatch]:
-        """Yields all held-out examples, with the same pairs and masks every time."""
+        """Yield all held-out examples, with the same pairs and masks every time."""
         for k, start in enumerate(range(0, len(self._held_out_segments), HELD_OUT_BATCH)):
-            segments = self._held_out_segments.rows(slice(start, start + HELD_OUT_BATCH))
+            segments = self._held_out_segments[start:start + HELD_OUT_BATCH]
             yield self._build(self.held_out, segments,
                               generator(self.seed, Purpose.HELD_OUT_MASKS, k), MASK_PROBABILITY)
 
@@ -117,7 +117,7 @@ class PretrainingObjective:
                                 next_sentence_label, ids)
 
     def counts(self, batch: PretrainingBatch) -> dict[str, int]:
-        """Returns the divisors of the losses: masked tokens and pairs."""
+        """Count masked tokens and pairs, the divisors of the losses."""
         counts = {}
         if self.masked_lm:
             counts["mlm"] = len(batch.masked_labels)
@@ -127,7 +127,7 @@ class PretrainingObjective:
 
     def losses(self, model: BertForPreTraining, batch: PretrainingBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Returns the loss sums, and the correct predictions where the model returns logits."""
+        """Sum the losses, and the correct predictions where the model returns logits."""
         outputs = model.pretraining_losses(
             batch.input_ids, batch.attention_mask, batch.token_type_ids, batch.masked_positions,
             batch.masked_labels, batch.next_sentence_label, rng=rng)
@@ -145,7 +145,7 @@ class PretrainingObjective:
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float]) -> dict[str, float]:
-        """Returns loss, mlm_loss, mlm_accuracy, nsp_loss, nsp_accuracy from sums over batches."""
+        """Divide sums over batches: loss, mlm_loss, mlm_accuracy, nsp_loss, nsp_accuracy."""
         means = {f"{name}_loss": loss_sums[name] / max(counts[name], 1) for name in counts}
         summary = {"loss": sum(means.values()), **means}
         for name in counts:
@@ -154,22 +154,28 @@ class PretrainingObjective:
         return summary
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """Returns the first n training examples as readable text."""
-        batch = self.batch(0)
+        """Show the first n training examples as BERT's create_pretraining_data.py logs them."""
+        batch, to_tokens = self.batch(0), self.tokenizer.convert_ids_to_tokens
+        masked_row, positions = np.divmod(batch.masked_positions, batch.input_ids.shape[1])
         examples = []
         for row in range(min(n, len(batch.input_ids))):
             ids = batch.input_ids[row, batch.attention_mask[row]]
-            masked_row, positions = np.divmod(batch.masked_positions, batch.input_ids.shape[1])
-            is_next = batch.next_sentence_label[row] == IS_NEXT if self.next_sentence else None
-            examples.append(masked_example(self.tokenizer, ids, positions[masked_row == row],
-                                           batch.masked_labels[masked_row == row], is_next))
+            lines, here = [" ".join(to_tokens(ids))], masked_row == row
+            if here.any():
+                answers = zip(positions[here], to_tokens(batch.masked_labels[here]))
+                lines.append("  to predict: " + " ".join([f"{at}={word}" for at, word in answers]))
+            if self.next_sentence:
+                is_next = batch.next_sentence_label[row] == IS_NEXT
+                lines.append("  B is " + ("the next sentence" if is_next else
+                                          "from another document"))
+            examples.append("\n".join(lines))
         return examples
 
     def describe(self) -> list[str]:
-        """Returns facts about the training and held-out data, one a line."""
-        segments = self._epoch(0)
+        """List facts about the training and held-out data, one a line."""
+        segments = self.epochs.epoch(0)
         kind = "pairs" if self.next_sentence else "segments"
-        lines = [describe_documents(self.tokenizer, part) for part in (self.train, self.held_out)]
+        lines = [part.describe(self.tokenizer) for part in (self.train, self.held_out)]
         used = ("fresh ones every epoch with fresh masks" if self.dupe_factor is None else
                 f"those of {self.dupe_factor} epochs again and again with the same masks")
         lines.append(f"{len(segments):,} {kind} an epoch, {used}; "
@@ -182,33 +188,8 @@ class PretrainingObjective:
                          f"fit into {self.context} tokens")
         return lines
 
-    def _sample(self, documents: EncodedDocuments, rng: np.random.Generator) -> Segments:
+    def _sample(self, documents: EncodedDocuments, purpose: Purpose, epoch: int) -> Segments:
+        rng = generator(self.seed, purpose, epoch)
         if self.next_sentence:
             return sample_pairs(documents, self.context, rng, self.sentences_per_segment)
         return sample_segments(documents, self.context, rng)
-
-    def _epoch(self, epoch: int) -> Segments:
-        """The examples of one epoch; the latest epoch is kept."""
-        known, segments = self._latest_epoch
-        if epoch != known:
-            segments = self._sample(self.train, generator(self.seed, Purpose.PAIRS, epoch))
-            self._latest_epoch = (epoch, segments)
-        return segments
-
-    def _rows(self, start: int, n: int) -> Segments:
-        """Examples start to start + n of the endless sequence of epochs."""
-        parts = []
-        while n > 0:
-            epoch, offset = divmod(start, self.n_per_epoch)
-            part = self._epoch(epoch).rows(slice(offset, offset + n))
-            parts.append(part)
-            start, n = start + len(part), n - len(part)
-        return Segments.concatenate(parts)
-
-    def _sample_held_out(self, n: int | None) -> Segments:
-        """Held-out examples, sampled anew as often as needed for n of them."""
-        parts = []
-        while not parts or (n is not None and sum(map(len, parts)) < n):
-            rng = generator(self.seed, Purpose.HELD_OUT_PAIRS, len(parts))
-            parts.append(self._sample(self.held_out, rng))
-        return Segments.concatenate(parts).rows(slice(0, n))

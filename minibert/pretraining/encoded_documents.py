@@ -40,13 +40,10 @@ class EncodedDocuments:
         self.document_starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         self.document_of = np.repeat(np.arange(len(sizes)), sizes)
         self.ids.setflags(write=False)
+        self.n_documents, self.n_sentences = len(sizes), len(lengths)
 
-    @property
-    def n_documents(self) -> int:
-        """The number of documents."""
-        return len(self.document_starts) - 1
-
-    @property
-    def n_sentences(self) -> int:
-        """The number of sentences of all documents."""
-        return len(self.sentence_starts) - 1
+    def describe(self, tokenizer: Tokenizer) -> str:
+        """List the size and the share of unknown tokens, in one line."""
+        unknown = np.mean(self.ids == tokenizer.unk_token_id)
+        return (f"{self.name}: {self.n_documents:,} documents, {self.n_sentences:,} sentences, "
+                f"{len(self.ids):,} tokens, {unknown:.2%} of them unknown")

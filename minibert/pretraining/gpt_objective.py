@@ -11,25 +11,23 @@ import numpy as np
 from minibert.autograd.functional import IGNORE_INDEX
 from minibert.errors import InputError
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.pretraining.descriptions import describe_stream
-from minibert.pretraining.objective import LossesAndMetrics, shard_rows
+from minibert.pretraining.objective import (HELD_OUT_BATCH, Epochs, LossesAndMetrics, Objective,
+                                            RowBatch)
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
-HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same windows
 # A line with the line break before it. Indented and empty lines stay with the line above, since
 # GPT-2's pre-tokenizer joins their white space (see tokenizers/byte_level_pre_tokenizer.py).
 _LINES = re.compile(r"(?s).+?(?=\n\S|\Z)")
 
 
 @dataclass(frozen=True)
-class NextTokenBatch:
+class NextTokenBatch(RowBatch):
     """Windows and their next tokens: targets[:, t] is the token after input_ids[:, t], IGNORE_INDEX
     beyond the end of the text. Errors: ValueError where the targets are not the inputs shifted by
     one (not shifted, shifted twice, shifted back)."""
 
-    input_ids: np.ndarray  # (B, T)
     targets: np.ndarray  # (B, T)
 
     def __post_init__(self):
@@ -39,13 +37,8 @@ class NextTokenBatch:
             raise ValueError("NextTokenBatch: targets must be the inputs shifted by one: "
                              "targets[:, t] == input_ids[:, t + 1]")
 
-    def shard(self, k: int, n: int) -> "NextTokenBatch":
-        """Returns the rows of worker k of n."""
-        rows = shard_rows(len(self.input_ids), k, n)
-        return NextTokenBatch(self.input_ids[rows], self.targets[rows])
 
-
-class NextTokenObjective:
+class NextTokenObjective(Objective):
     """Next-token prediction on windows of a text; a batch is a pure function of (seed, number).
 
     train, held_out: texts. A separator stands before each text, so that its first token is
@@ -60,7 +53,6 @@ class NextTokenObjective:
     """
 
     name = "gpt"
-    metric_for_best_model, greater_is_better = "loss", False
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[str], held_out: Sequence[str],
                  context: int, batch_size: int, seed: int = 0):
@@ -69,7 +61,7 @@ class NextTokenObjective:
         self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
         self.train_ids = token_stream(tokenizer, train)
         self.held_out_ids = token_stream(tokenizer, held_out)
-        self.n_held_out_characters = n_characters(held_out)
+        self.n_held_out_characters = sum(map(len, held_out)) + len(held_out) - 1  # with separators
         if len(self.train_ids) <= context:
             raise InputError(f"the training text has {len(self.train_ids)} tokens, too short for "
                              f"one window of {context} and the token after it; give a longer text "
@@ -78,30 +70,24 @@ class NextTokenObjective:
             raise InputError("the held-out text has no token to predict; give a longer text")
         # One window fewer than fit: the rest is the range of the random offset.
         self.n_per_epoch = max((len(self.train_ids) - 1) // context - 1, 1)
-        self._latest_epoch: tuple[int, np.ndarray | None] = (-1, None)
+        self.epochs = Epochs(self._first_positions)
 
     def batch(self, number: int) -> NextTokenBatch:
-        """Returns training batch `number`, counted over micro-batches: (B, T = context)."""
-        windows = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
-        epoch, index = np.divmod(windows, self.n_per_epoch)
-        first = np.concatenate([self._epoch(e)[index[epoch == e]] for e in np.unique(epoch)])
+        """Cut out training batch `number`, counted over micro-batches: (B, T = context)."""
+        first = np.concatenate(self.epochs.examples(number * self.batch_size, self.batch_size))
         ids = self.train_ids[first[:, None] + np.arange(self.context + 1)]  # (B, T + 1)
         ids = ids.astype(np.int64)
         return NextTokenBatch(ids[:, :-1], ids[:, 1:])
 
-    def _epoch(self, epoch: int) -> np.ndarray:
+    def _first_positions(self, epoch: int) -> np.ndarray:
         """The first position of each window of an epoch, in training order."""
-        known, starts = self._latest_epoch
-        if epoch != known:
-            rng = generator(self.seed, Purpose.WINDOWS, int(epoch))
-            left_out = len(self.train_ids) - 1 - self.n_per_epoch * self.context
-            offset = rng.integers(0, left_out + 1)
-            starts = offset + self.context * rng.permutation(self.n_per_epoch)
-            self._latest_epoch = (epoch, starts)
-        return starts
+        rng = generator(self.seed, Purpose.WINDOWS, epoch)
+        left_out = len(self.train_ids) - 1 - self.n_per_epoch * self.context
+        offset = rng.integers(0, left_out + 1)
+        return offset + self.context * rng.permutation(self.n_per_epoch)
 
     def held_out_batches(self) -> Iterator[NextTokenBatch]:
-        """Yields consecutive windows of the held-out stream; every token but the first separator is
+        """Yield consecutive windows of the held-out stream; every token but the first separator is
         a target once."""
         n_targets = len(self.held_out_ids) - 1
         n_windows = -(-n_targets // self.context)
@@ -116,23 +102,23 @@ class NextTokenObjective:
             yield NextTokenBatch(inputs[rows], targets[rows])
 
     def counts(self, batch: NextTokenBatch) -> dict[str, int]:
-        """Returns the divisor of the loss: the number of targets."""
+        """Count the targets."""
         return {"tokens": int((batch.targets != IGNORE_INDEX).sum())}
 
     def losses(self, model: GPT2LMHeadModel, batch: NextTokenBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Returns the loss sum, and no metrics."""
+        """Sum the losses of all targets."""
         return {"tokens": model.next_token_loss(batch.input_ids, batch.targets, rng=rng)}, {}
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float]) -> dict[str, float]:
-        """Returns loss (nats per token) and bits_per_character, from sums over batches."""
+        """Divide sums over batches: loss (nats per token) and bits_per_character."""
         bits = loss_sums["tokens"] / math.log(2)
-        return {"loss": loss_sums["tokens"] / max(counts["tokens"], 1),
-                "bits_per_character": bits / self.n_held_out_characters}
+        return super().summary(loss_sums, counts, metric_sums) | {
+            "bits_per_character": bits / self.n_held_out_characters}
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """Returns the first n training windows as text, each with its last target."""
+        """Show the first n training windows as text, each with its last target."""
         batch = self.batch(0)
         examples = []
         for row in range(min(n, self.batch_size)):
@@ -142,7 +128,7 @@ class NextTokenObjective:
         return examples
 
     def describe(self) -> list[str]:
-        """Returns facts about the training and held-out data, one a line."""
+        """List facts about the training and held-out data, one a line."""
         tokens_per_character = len(self.held_out_ids) / self.n_held_out_characters
         return [describe_stream(self.tokenizer, "training", self.train_ids),
                 describe_stream(self.tokenizer, "held out", self.held_out_ids),
@@ -151,7 +137,7 @@ class NextTokenObjective:
 
 
 def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
-    """Encodes all texts as one read-only array of ids, (N,) int32, with a separator before each.
+    """Encode all texts as one read-only array of ids, (N,) int32, with a separator before each.
     Errors: InputError for a single string."""
     if isinstance(texts, str):
         raise InputError(f"token_stream: got the string {texts!r:.40}: expected a list of texts")
@@ -165,6 +151,9 @@ def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> np.ndarray:
     return stream
 
 
-def n_characters(texts: Sequence[str]) -> int:
-    """Counts the characters of the texts, and one for each separator between two texts."""
-    return sum(map(len, texts)) + max(len(texts) - 1, 0)
+def describe_stream(tokenizer: Tokenizer, name: str, ids: np.ndarray) -> str:
+    """List the length of a stream of ids and its share of unknown tokens, in one line."""
+    # GPT-2's tokenizer encodes every byte; its unk_token is the separator.
+    unknown = {tokenizer.unk_token_id} - {tokenizer.sep_token_id}
+    share = np.isin(ids, list(unknown)).mean()
+    return f"{name}: {len(ids):,} tokens, {share:.2%} of them unknown"

@@ -9,8 +9,8 @@ REPLACED_BY_MASK, REPLACED_BY_RANDOM, KEPT = 0.8, 0.1, 0.1  # of the chosen toke
 
 
 def ordinary_ids(tokenizer: Tokenizer) -> np.ndarray:
-    """Returns the ids of all tokens that are not special, rising: those that may be chosen and
-    those that may replace a chosen one."""
+    """List the ids of all tokens that are not special, rising: those that may be chosen and those
+    that may replace a chosen one."""
     special = np.isin(np.arange(tokenizer.vocab_size), tokenizer.all_special_ids)
     return np.flatnonzero(~special)
 
@@ -18,7 +18,7 @@ def ordinary_ids(tokenizer: Tokenizer) -> np.ndarray:
 def mask_tokens(input_ids: np.ndarray, ordinary: np.ndarray, mask_id: int,
                 rng: np.random.Generator,
                 probability: float = MASK_PROBABILITY) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Chooses each ordinary token of (B, T) ids independently and corrupts the chosen ones.
+    """Choose each ordinary token of (B, T) ids independently and corrupt the chosen ones.
 
     A chosen token becomes [MASK] (80 %), becomes a random ordinary token (10 %, perhaps the same)
     or is kept (10 %); its label is the original token in all three cases. Returns the corrupted ids
@@ -38,5 +38,5 @@ def mask_tokens(input_ids: np.ndarray, ordinary: np.ndarray, mask_id: int,
 
 
 def n_correct(logits: np.ndarray, labels: np.ndarray) -> int:
-    """Counts the rows of (M, V) logits whose largest entry is at their label (M,)."""
+    """Count the rows of (M, V) logits whose largest entry is at their label (M,)."""
     return int((logits.argmax(axis=-1) == labels).sum())

@@ -22,6 +22,5 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
-    """Returns the generator of one purpose for the given numbers (of an epoch, a batch, a worker).
-    """
+    """Make the generator of one purpose for the given numbers (of an epoch, a batch, a worker)."""
     return np.random.default_rng([seed, int(purpose), *numbers])

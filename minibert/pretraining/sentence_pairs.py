@@ -38,20 +38,18 @@ class Segments:
     def __len__(self) -> int:
         return len(self.label)
 
-    def rows(self, rows: slice) -> "Segments":
-        """Returns the examples of a slice."""
-        return Segments(self.a_start[rows], self.a_length[rows], self.b_start[rows],
-                        self.b_length[rows], self.label[rows], self.truncated[rows])
+    def __getitem__(self, rows: slice) -> "Segments":
+        return Segments(*[column[rows] for column in vars(self).values()])
 
     @staticmethod
     def concatenate(parts: list["Segments"]) -> "Segments":
-        """Joins examples in the given order."""
+        """Join examples in the given order."""
         return Segments(*map(np.concatenate, zip(*[vars(part).values() for part in parts])))
 
 
 def sample_pairs(documents: EncodedDocuments, n_tokens: int, rng: np.random.Generator,
                  sentences: int | None = None) -> Segments:
-    """Draws one epoch of pairs of at most `n_tokens` tokens, [CLS] and two [SEP] included.
+    """Draw one epoch of pairs of at most `n_tokens` tokens, [CLS] and two [SEP] included.
 
     sentences: exactly so many whole sentences in each segment wherever n_tokens allows it, so that
     the choice is independent of the words; None fills n_tokens. Errors: InputError where no
@@ -76,7 +74,7 @@ def sample_pairs(documents: EncodedDocuments, n_tokens: int, rng: np.random.Gene
 
 def sample_segments(documents: EncodedDocuments, n_tokens: int,
                     rng: np.random.Generator) -> Segments:
-    """Draws one epoch of single segments for masked LM alone: one from each sentence on, of as many
+    """Draw one epoch of single segments for masked LM alone: one from each sentence on, of as many
     sentences of its document as fit into `n_tokens`, [CLS] and [SEP] included."""
     first = rng.permutation(documents.n_sentences)
     starts = documents.sentence_starts
@@ -91,7 +89,7 @@ def sample_segments(documents: EncodedDocuments, n_tokens: int,
 
 def build_inputs(ids: np.ndarray, segments: Segments, cls_id: int, sep_id: int,
                  pad_id: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns input_ids, token_type_ids and attention_mask, (B, T), of [CLS] A [SEP] B [SEP] or
+    """Build input_ids, token_type_ids and attention_mask, (B, T), of [CLS] A [SEP] B [SEP] or
     [CLS] A [SEP].
 
     ids: the flat ids of the documents. T is the length of the longest row. Token type 0 includes
@@ -147,7 +145,7 @@ def _sample_other_documents(documents: EncodedDocuments, negatives: np.ndarray,
 
 def _fit(starts: np.ndarray, boundary: np.ndarray, low: np.ndarray, b_first: np.ndarray,
          high: np.ndarray, label: np.ndarray, room: int) -> Segments:
-    """Extends A back from the boundary to about half of `room` tokens, at most to sentence `low`,
+    """Extend A back from the boundary to about half of `room` tokens, at most to sentence `low`,
     then B forward into the rest, at most to sentence `high`; all (N,) but `starts` and `room`."""
     a_one = starts[boundary] - starts[boundary - 1]  # the one sentence of A that must be there
     b_one = starts[b_first + 1] - starts[b_first]  # ... of B

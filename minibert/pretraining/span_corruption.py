@@ -15,6 +15,7 @@ BART's own objectives (Lewis et al. 2020, section 2.2) predict the whole text, n
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -24,8 +25,8 @@ from minibert.errors import InputError
 from minibert.generation.sampling import log_probabilities
 from minibert.models.bart import BartForConditionalGeneration
 from minibert.models.outputs import BaseModelOutput
-from minibert.pretraining.descriptions import describe_documents
 from minibert.pretraining.encoded_documents import EncodedDocuments
+from minibert.pretraining.objective import HELD_OUT_BATCH, Epochs
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.pretraining.sentence_pairs import N_SPECIAL, Segments, sample_segments
 from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
@@ -35,12 +36,11 @@ from minibert.validate import number, whole_number
 
 SENTINEL = "<extra_id_"  # T5's name of the sentinels, without their number
 NOISE_SHARE, MEAN_LENGTH = 0.15, 3.0  # of the tokens; of a span, in tokens
-HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate the same examples
 GAP_ROWS = 8  # rows with all words in their gap at once
 
 
 def with_sentinels(tokenizer: BertTokenizer, context: int) -> BertTokenizer:
-    """The tokenizer with sentinels, four times as many as a text of `context` tokens needs on
+    """Add sentinels to a tokenizer, four times as many as a text of `context` tokens needs on
     average: <extra_id_0>, <extra_id_1>..."""
     count = math.ceil(4 * NOISE_SHARE / MEAN_LENGTH * context)
     names = [f"{SENTINEL}{k}>" for k in range(count)]
@@ -50,8 +50,7 @@ def with_sentinels(tokenizer: BertTokenizer, context: int) -> BertTokenizer:
 
 
 def sentinel_ids(tokenizer: Tokenizer) -> np.ndarray:
-    """The ids of the tokenizer's sentinels in their order, (K,). Errors: InputError, it has none.
-    """
+    """List the ids of the tokenizer's sentinels, (K,). Errors: InputError, it has none."""
     ids = []
     while (found := tokenizer.vocab.get(f"{SENTINEL}{len(ids)}>")) is not None:
         ids.append(found)
@@ -113,33 +112,28 @@ class SpanCorruptionObjective(Seq2SeqObjective):
             whole_number("n_held_out", n_held_out, at_least=1)
         self.train = EncodedDocuments(tokenizer, train, "training")
         self.held_out = EncodedDocuments(tokenizer, held_out, "held-out")
-        self.n_per_epoch = self.train.n_sentences
-        self._latest_epoch: tuple[int, Segments | None] = (-1, None)
-        rng = generator(seed, Purpose.HELD_OUT_PAIRS, 0)
-        self._held_out_segments = sample_segments(self.held_out, context, rng).rows(
-            slice(0, n_held_out))
+        self.epochs = Epochs(partial(self._sample, self.train, Purpose.PAIRS))
+        self._held_out_segments = self._sample(self.held_out, Purpose.HELD_OUT_PAIRS,
+                                               0)[:n_held_out]
 
     def batch(self, number: int) -> Seq2SeqBatch:
-        """Returns training batch `number`, counted over micro-batches: B rows."""
-        examples = np.arange(number * self.batch_size, (number + 1) * self.batch_size)
-        epochs, index = np.divmod(examples, self.n_per_epoch)
-        parts = [self._epoch(int(epoch)).rows(index[epochs == epoch])
-                 for epoch in np.unique(epochs)]
+        """Make training batch `number`, counted over micro-batches: B rows."""
+        parts = self.epochs.examples(number * self.batch_size, self.batch_size)
         return self._build(self.train, Segments.concatenate(parts),
                            generator(self.seed, Purpose.MASKS, number), self.mlm_probability)
 
     def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
-        """Yields all held-out examples, with the same spans every time."""
+        """Yield all held-out examples, with the same spans every time."""
         for k, start in enumerate(range(0, len(self._held_out_segments), HELD_OUT_BATCH)):
-            segments = self._held_out_segments.rows(slice(start, start + HELD_OUT_BATCH))
+            segments = self._held_out_segments[start:start + HELD_OUT_BATCH]
             yield self._build(self.held_out, segments,
                               generator(self.seed, Purpose.HELD_OUT_MASKS, k), NOISE_SHARE)
 
     def describe(self) -> list[str]:
-        """Returns facts about the training and held-out data, one a line."""
-        lines = [describe_documents(self.tokenizer, part) for part in (self.train, self.held_out)]
-        return [*lines, f"{self.n_per_epoch:,} texts an epoch, with fresh spans every time; "
-                        f"{len(self._held_out_segments):,} held-out texts, always the same"]
+        """List facts about the training and held-out data, one a line."""
+        return [self.train.describe(self.tokenizer), self.held_out.describe(self.tokenizer),
+                f"{self.epochs.size:,} texts an epoch, with fresh spans every time; "
+                f"{len(self._held_out_segments):,} held-out texts, always the same"]
 
     def _build(self, documents: EncodedDocuments, segments: Segments, rng: np.random.Generator,
                share: float) -> Seq2SeqBatch:
@@ -157,14 +151,8 @@ class SpanCorruptionObjective(Seq2SeqObjective):
         attention_mask = np.arange(input_ids.shape[1]) < np.array([[len(text)] for text in texts])
         return Seq2SeqBatch(input_ids, attention_mask, as_rows(targets, IGNORE_INDEX))
 
-    def _epoch(self, epoch: int) -> Segments:
-        """The examples of one epoch; the latest epoch is kept."""
-        known, segments = self._latest_epoch
-        if epoch != known:
-            rng = generator(self.seed, Purpose.PAIRS, epoch)
-            segments = sample_segments(self.train, self.context, rng)
-            self._latest_epoch = (epoch, segments)
-        return segments
+    def _sample(self, documents: EncodedDocuments, purpose: Purpose, epoch: int) -> Segments:
+        return sample_segments(documents, self.context, generator(self.seed, purpose, epoch))
 
 
 def gap_log_p(model: BartForConditionalGeneration, input_ids: np.ndarray, positions: np.ndarray,

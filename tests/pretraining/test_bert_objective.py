@@ -8,8 +8,10 @@ from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.models.bert import BertForPreTraining
 from minibert.models.config import BertConfig
-from minibert.pretraining.bert_objective import HELD_OUT_BATCH, PretrainingObjective
+from minibert.pretraining.bert_objective import PretrainingObjective
+from minibert.pretraining.objective import HELD_OUT_BATCH
 from minibert.pretraining.seeds import Purpose, generator
+from minibert.pretraining.sentence_pairs import Segments
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 
@@ -27,6 +29,10 @@ def objective(**changes):
     settings = dict(tokenizer=TOKENIZER, train=documents(20, 0), held_out=documents(40, 1),
                     context=24, batch_size=8, seed=3)
     return PretrainingObjective(**(settings | changes))
+
+
+def examples(task, start, n):
+    return Segments.concatenate(task.epochs.examples(start, n))
 
 
 def arrays(batch):
@@ -64,7 +70,7 @@ def test_evaluation_changes_no_batch_and_is_always_the_same():
 def test_an_epoch_has_every_boundary_once_and_the_next_one_has_new_pairs():
     task = objective(batch_size=4)
     n = task.n_per_epoch
-    rows = task._rows(0, 3 * n)
+    rows = examples(task, 0, 3 * n)
     boundary = (rows.a_start + rows.a_length).reshape(3, n)
     assert (np.sort(boundary, axis=1) == np.sort(boundary[0])).all()
     assert len(np.unique(boundary[0])) == n
@@ -76,7 +82,7 @@ def test_an_epoch_has_every_boundary_once_and_the_next_one_has_new_pairs():
     negatives = [set(zip(g[lab == 1], b[lab == 1])) for g, lab, b
                  in zip(boundary, labels, rows.b_start.reshape(3, n))]
     assert negatives[0] != negatives[1]
-    assert not np.array_equal(objective(seed=4)._rows(0, n).a_start, rows.a_start[:n])
+    assert not np.array_equal(examples(objective(seed=4), 0, n).a_start, rows.a_start[:n])
 
 
 def test_masks_are_new_though_the_sentence_is_the_same():
@@ -139,8 +145,8 @@ def test_a_masked_share_that_is_none_is_refused(value):
 def test_batches_run_over_the_ends_of_epochs_without_losing_a_pair():
     task = objective(batch_size=7)
     n = task.n_per_epoch
-    ends = np.concatenate([task._rows(7 * step, 7).a_start for step in range(n)])
-    whole = task._rows(0, 7 * n).a_start
+    ends = np.concatenate([examples(task, 7 * step, 7).a_start for step in range(n)])
+    whole = examples(task, 0, 7 * n).a_start
     assert np.array_equal(ends, whole)
 
 

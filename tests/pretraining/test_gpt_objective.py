@@ -12,8 +12,7 @@ from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.models.config import GPT2Config
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.pretraining.gpt_objective import (NextTokenBatch, NextTokenObjective,
-                                                n_characters, token_stream)
+from minibert.pretraining.gpt_objective import NextTokenBatch, NextTokenObjective, token_stream
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
@@ -91,7 +90,7 @@ def test_an_epoch_has_every_target_once_but_for_its_two_ends(n_letters, context,
 def test_both_ends_together_lose_up_to_two_windows_less_one_token():
     task = objective(train=["x" * 99], context=10)  # 99 targets, 8 windows
     assert task.n_per_epoch == 8 and len(task.train_ids) - 1 - 80 == 19
-    starts = np.array([task._epoch(epoch).min() for epoch in range(300)])
+    starts = np.array([task.epochs.epoch(epoch).min() for epoch in range(300)])
     assert set(starts) == set(range(20)), "all of the 19 may be lost at one end"
 
 
@@ -103,7 +102,7 @@ def test_a_window_may_span_a_separator():
 def test_each_epoch_cuts_the_text_at_other_places_and_in_another_order():
     task = objective()
     n = task.n_per_epoch
-    starts = [task._epoch(epoch) for epoch in range(30)]
+    starts = [task.epochs.epoch(epoch) for epoch in range(30)]
     assert len({int(s.min()) for s in starts}) > 5
     assert not np.array_equal(starts[0] - starts[0].min(), starts[1] - starts[1].min())
     assert all([np.array_equal(np.sort(s), s.min() + 10 * np.arange(n)) for s in starts])
@@ -185,8 +184,8 @@ def test_bits_per_character_of_a_model_that_knows_nothing():
                 n += task.counts(batch)["tokens"]
         summary = task.summary({"tokens": loss}, {"tokens": n}, {})
         assert summary["loss"] == pytest.approx(math.log(len(tokenizer)), rel=1e-6)
-        assert n_characters(HELD_OUT) == sum(map(len, HELD_OUT)) + 1
-        expected = math.log2(len(tokenizer)) * n / n_characters(HELD_OUT)
+        n_characters = sum(map(len, HELD_OUT)) + 1
+        expected = math.log2(len(tokenizer)) * n / n_characters
         assert summary["bits_per_character"] == pytest.approx(expected, rel=1e-6)
 
 

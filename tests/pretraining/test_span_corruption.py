@@ -135,7 +135,7 @@ def test_epochs_batches_and_seeds_have_random_numbers_of_their_own():
     assert differ(one.batch(0), one.batch(1))
     assert differ(*list(one.held_out_batches())[:2])
     assert differ(next(one.held_out_batches()), next(other.held_out_batches()))
-    first, second = [objective()._epoch(epoch).a_start for epoch in range(2)]
+    first, second = [objective().epochs.epoch(epoch).a_start for epoch in range(2)]
     assert sorted(first) == sorted(second) and first.tolist() != second.tolist()
 
 
