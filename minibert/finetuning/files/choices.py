@@ -5,14 +5,13 @@ and label. In JSONL the endings may also be a list; context and start are our na
 ctx_a and ctx_b those of HellaSwag (Zellers et al. 2019).
 """
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import ChoiceExample
 from minibert.finetuning.files.faults import raise_faults, read_each
-from minibert.finetuning.files.records import (Record, parse_whole_number, records,
-                                               text_field)
+from minibert.finetuning.files.records import check_text, parse_whole_number, records
 
 CONTEXTS = ("context", "sent1", "ctx_a")
 STARTS = ("start", "sent2", "ctx_b")
@@ -26,7 +25,7 @@ def read_choices(path: str | Path, labelled: bool = True, strict: bool = False
     Errors: a column that is not there, an empty context or ending, choices that differ in number, a
     label that is none of them.
     """
-    examples = read_each(_labelled_example if labelled else _example, records(path, strict=strict))
+    examples = read_each(partial(_example, labelled=labelled), records(path, strict=strict))
     first = examples[0]
     raise_faults([(example.where, f": {len(example.endings)} endings, but {first.where} has "
                                   f"{len(first.endings)}; give every example as many")
@@ -34,13 +33,7 @@ def read_choices(path: str | Path, labelled: bool = True, strict: bool = False
     return examples
 
 
-def _labelled_example(where: str, values: dict) -> ChoiceExample:
-    example = _example(where, values)
-    return replace(example, label=_label(where, values.get("label"), len(example.endings)))
-
-
-def _example(where: str, values: dict) -> ChoiceExample:
-    record = where, values
+def _example(where: str, values: dict, labelled: bool) -> ChoiceExample:
     context = next((name for name in CONTEXTS if name in values), None)
     if context is None:
         raise InputError(f"{where}: neither {' nor '.join(CONTEXTS[:2])} is there: there are "
@@ -48,8 +41,10 @@ def _example(where: str, values: dict) -> ChoiceExample:
     start = next((values[name] for name in STARTS if name in values), "")
     if not isinstance(start, str):
         raise InputError(f"{where}: the start of the endings is {start!r:.60}; expected a text")
-    endings = _endings(record)
-    return ChoiceExample(text_field(record, context), start, endings, None, where)
+    endings = _endings(where, values)
+    text = check_text(where, repr(context), values[context])
+    label = _label(where, values.get("label"), len(endings)) if labelled else None
+    return ChoiceExample(text, start, endings, label, where)
 
 
 def _label(where: str, value: object, endings: int) -> int:
@@ -63,9 +58,8 @@ def _label(where: str, value: object, endings: int) -> int:
     return label
 
 
-def _endings(record: Record) -> tuple[str, ...]:
+def _endings(where: str, values: dict) -> tuple[str, ...]:
     """The list `endings`, or ending0, ending1... as far as they go."""
-    where, values = record
     if "endings" in values:
         listed = values["endings"]
         if not isinstance(listed, list):
@@ -79,4 +73,4 @@ def _endings(record: Record) -> tuple[str, ...]:
         raise InputError(f"{where}: {len(names)} endings; expected two or more, as ending0, "
                          'ending1... or, in JSONL, as a list "endings"'
                          + ("; of SWAG take train.csv, not train_full.csv" if full else ""))
-    return tuple(text_field((where, values), name) for name in names)
+    return tuple(check_text(where, repr(name), values[name]) for name in names)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from minibert.errors import InputError
 
+Fault = tuple[str, str]  # where, and what is wrong with its cure
+
 MOST_PLACES = 5  # that are listed for one text
 MOST_TEXTS = 5  # in one error
 
@@ -17,17 +19,25 @@ def read_each(read_one: Callable, records: Iterable[tuple[str, object]]) -> list
 
     Errors: an InputError of read_one, together with those of all other records.
     """
-    examples, faults = [], []
+    faults: list[Fault] = []
+    examples = read_good(read_one, records, faults)
+    raise_faults(faults)
+    return examples
+
+
+def read_good(read_one: Callable, records: Iterable[tuple[str, object]], faults: list[Fault]
+              ) -> list:
+    """Do the same for the records that are as they should be; add the others' to `faults`."""
+    examples = []
     for where, value in records:
         try:
             examples.append(read_one(where, value))
         except InputError as error:
             faults.append((where, str(error).removeprefix(where)))
-    raise_faults(faults)
     return examples
 
 
-def raise_faults(faults: Sequence[tuple[str, str]]) -> None:
+def raise_faults(faults: Sequence[Fault]) -> None:
     """Raise an InputError that lists (where, text) of all faults, if there are any: each text once,
     with the places that have it, both up to a limit."""
     if not faults:

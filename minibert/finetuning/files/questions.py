@@ -15,16 +15,16 @@ its answers are an object of two lists, empty ones if there is none:
      "answers": {"text": ["..."], "answer_start": [17]}}
 """
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from minibert.data.text_files import read_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.files.faults import raise_faults, warn_or_refuse
+from minibert.finetuning.files.faults import Fault, raise_faults, read_good, warn_or_refuse
 from minibert.finetuning.files.records import check_text, json_value, parse_whole_number, records
 
-Fault = tuple[str, str]  # where, and what is wrong with its cure
+Questions = list[tuple[str, object]]  # where, and the question as an object with its context
 
 
 def read_questions(path: str | Path, labelled: bool = True, strict: bool = False
@@ -36,74 +36,53 @@ def read_questions(path: str | Path, labelled: bool = True, strict: bool = False
     has no other; a warning counts them, `strict` refuses them. Errors: another layout, an empty
     passage or question, an id that occurs twice, no question.
     """
-    examples: list[QuestionExample] = []
     faults: list[Fault] = []
+    layout_faults: list[Fault] = []
     misplaced: list[Fault] = []
-    left_out = 0
-    place_of_id: dict[str, str] = {}
     in_lines = Path(path).suffix.lower() == ".jsonl"
-    for where, question in _in_lines(path) if in_lines else _in_paragraphs(path, faults):
-        place = where
-        try:
-            where = _with_id(place, question)
-            example = _example(where, question, labelled, misplaced)
-            if example.id in place_of_id:
-                raise InputError(f"{where}: {place_of_id[example.id]} has the same id; give each "
-                                 "question its own")
-            place_of_id[example.id] = place
-        except InputError as error:
-            faults.append((where, str(error).removeprefix(where)))
-            continue
-        if labelled and example.answers == () and question["answers"]:
-            left_out += 1
-        else:
-            examples.append(example)
-    if strict or not examples:
-        faults += misplaced
-    raise_faults(faults)
+    questions = _in_lines(path) if in_lines else _in_paragraphs(path, layout_faults)
+    found = read_good(partial(_example, labelled=labelled, misplaced=misplaced, place_of_id={}),
+                      read_good(_with_id, questions, faults), faults)
+    examples = [example for example in found if example.answers is not None or not labelled]
+    raise_faults(faults + layout_faults + (misplaced if strict or not examples else []))
     if not examples:
         raise InputError(f"{path}: there is no question in it; expected SQuAD's layout")
     warn_or_refuse(f"{path}: {len(misplaced):,} answers do not stand at their answer_start: they "
-                   f"are left out, and {left_out:,} questions that have no other; the first"
-                   f"{misplaced[0][1] if misplaced else ''}",
+                   f"are left out, and {len(found) - len(examples):,} questions that have no "
+                   f"other; the first{misplaced[0][1] if misplaced else ''}",
                    [where for where, _ in misplaced], strict)
     return examples
 
 
-def _in_paragraphs(path: str | Path, faults: list[Fault]) -> Iterator[tuple[str, object]]:
-    """(where, question with its context) of SQuAD's own files; `faults` gets those of articles and
-    paragraphs."""
+def _in_paragraphs(path: str | Path, faults: list[Fault]) -> Questions:
+    """The questions of SQuAD's own files; `faults` gets those of articles and paragraphs."""
     content = json_value(str(path), read_text(path), "give a file in SQuAD's layout (and call it "
                                                      ".jsonl if every line is a question)")
-    for where, article in _items(str(path), content, "data"):
-        try:
-            paragraphs = _items(where, article, "paragraphs")
-        except InputError as error:
-            faults.append((where, str(error).removeprefix(where)))
-            continue
-        for where_paragraph, paragraph in paragraphs:
-            try:
-                questions = _items(where_paragraph, paragraph, "qas")
-                passage = check_text(where_paragraph, "the context", paragraph.get("context"))
-            except InputError as error:
-                faults.append((where_paragraph, str(error).removeprefix(where_paragraph)))
-                continue
-            for where_question, question in questions:
-                if isinstance(question, dict):
-                    question = question | {"context": passage}
-                yield where_question, question
+    found = _items(str(path), content, "data")
+    for read_one in (partial(_items, name="paragraphs"), _asked_of):
+        found = [item for items in read_good(read_one, found, faults) for item in items]
+    return found
 
 
-def _in_lines(path: str | Path) -> Iterator[tuple[str, dict]]:
+def _asked_of(where: str, paragraph: object) -> Questions:
+    questions = _items(where, paragraph, "qas")
+    passage = check_text(where, "the context", paragraph.get("context"))
+    return [(here, question | {"context": passage} if isinstance(question, dict) else question)
+            for here, question in questions]
+
+
+def _in_lines(path: str | Path) -> Questions:
     """The same of a file with a question a line, its answers turned into SQuAD's."""
+    found = []
     for where, values in records(path):
         answers = values.get("answers")
         if isinstance(answers, dict):
-            texts, starts = (answers.get(name) for name in ("text", "answer_start"))
+            texts, starts = answers.get("text"), answers.get("answer_start")
             if isinstance(texts, list) and isinstance(starts, list) and len(texts) == len(starts):
                 answers = [{"text": text, "answer_start": start}
                            for text, start in zip(texts, starts)]
-        yield where, values | {"answers": answers, "is_impossible": answers == []}
+        found.append((where, values | {"answers": answers, "is_impossible": answers == []}))
+    return found
 
 
 def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:
@@ -116,24 +95,30 @@ def _items(where: str, holder: object, name: str) -> list[tuple[str, object]]:
     return [(f"{where}{joint}{name}[{i}]", item) for i, item in enumerate(listed)]
 
 
-def _with_id(where: str, question: object) -> str:
+def _with_id(where: str, question: object) -> tuple[str, dict]:
     if not isinstance(question, dict) or not isinstance(question.get("id"), (str, int)):
         raise InputError(f"{where}: the question has no id; expected an object with id and "
                          "question")
-    return f"{where} (id {question['id']!s:.40})"
+    return f"{where} (id {question['id']!s:.40})", question
 
 
-def _example(where: str, question: dict, labelled: bool, misplaced: list[Fault]
-             ) -> QuestionExample:
+def _example(where: str, question: dict, labelled: bool, misplaced: list[Fault],
+             place_of_id: dict[str, str]) -> QuestionExample:
     passage = check_text(where, "the context", question.get("context"))
     text = check_text(where, "the question", question.get("question"))
     answers = _answers(where, question, passage, misplaced) if labelled else None
-    return QuestionExample(str(question["id"]), text, passage, answers, where)
+    example = QuestionExample(str(question["id"]), text, passage, answers, where)
+    first = place_of_id.setdefault(example.id, where)
+    if first != where:
+        raise InputError(f"{where}: {first.rpartition(' (id ')[0]} has the same id; give each "
+                         "question its own")
+    return example
 
 
 def _answers(where: str, question: dict, passage: str, misplaced: list[Fault]
-             ) -> tuple[Answer, ...]:
-    """The answers that stand where they are said to; the others are added to `misplaced`."""
+             ) -> tuple[Answer, ...] | None:
+    """The answers that stand where they are said to, None if none of several does; the others are
+    added to `misplaced`."""
     listed, impossible = question.get("answers"), question.get("is_impossible", False)
     if not isinstance(listed, list) or not isinstance(impossible, bool):
         raise InputError(f"{where}: answers is {listed!r:.40}, is_impossible {impossible!r:.40}; "
@@ -158,4 +143,4 @@ def _answers(where: str, question: dict, passage: str, misplaced: list[Fault]
                 "from there, character by character")
         misplaced.append((here, f": {text!r:.60} does not stand at answer_start {start} of the "
                                 f"context; {cure}"))
-    return tuple(answers)
+    return tuple(answers) if answers or impossible else None

@@ -67,17 +67,14 @@ def _csv_rows(path: str | Path) -> Iterator[tuple[str, list[str]]]:
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     csv.field_size_limit(MAX_FIELD)
     first = 1
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise InputError(f"{path}, line {first}: {error}; a field with a comma, a quote or a "
-                             "line break stands in quotes, and a quote in it is doubled") from None
-        if row is None:
-            return
-        if "".join(row).strip():
-            yield f"{path}, line {first}", row
-        first = reader.line_num + 1
+    try:
+        for row in reader:
+            if "".join(row).strip():
+                yield f"{path}, line {first}", row
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {first}: {error}; a field with a comma, a quote or a line "
+                         "break stands in quotes, and a quote in it is doubled") from None
 
 
 def _broken_rows(widths: Sequence[int]) -> set[int]:
@@ -118,11 +115,12 @@ def single_column_hint(names: Sequence[str]) -> str:
     """A hint for a file that seems to have one column: the separator that its first line has."""
     if len(names) != 1:
         return ""
-    other = {"\t": "tabs: rename the file to .tsv", ",": "commas: rename the file to .csv",
-             ";": "semicolons: write commas (.csv) or tabs (.tsv)"}
-    hints = [hint for separator, hint in other.items() if separator in names[0]]
-    return ("; only one column was found: " + (f"its name has {hints[0]}" if hints else
-            "there are tabs between those of a .tsv, commas in a .csv"))
+    hint = "there are tabs between those of a .tsv, commas in a .csv"
+    for separator, cure in ((";", "semicolons: write commas (.csv) or tabs (.tsv)"),
+                            (",", "commas: rename the file to .csv"),
+                            ("\t", "tabs: rename the file to .tsv")):
+        hint = f"its name has {cure}" if separator in names[0] else hint
+    return f"; only one column was found: {hint}"
 
 
 def json_value(where: str, text: str, expected: str) -> object:
@@ -147,14 +145,8 @@ def _object(where: str, line: str) -> Record:
     return where, value
 
 
-def text_field(record: Record, column: str, may_be_empty: bool = False) -> str:
-    """The text in a column. Errors: it is missing, no text, or blank and may not be."""
-    where, values = record
-    return check_text(where, f"{column!r:.60}", values.get(column), may_be_empty)
-
-
 def check_text(where: str, name: str, value: object, may_be_empty: bool = False) -> str:
-    """Return `value`, a text. Errors: it is none, or it is blank and may not be."""
+    """Return `value`, a text. Errors: it is missing (None), no text, or blank and may not be."""
     if not isinstance(value, str):
         raise InputError(f"{where}: {name} is {value!r:.60}; expected a text")
     if not value.strip() and not may_be_empty:

@@ -12,8 +12,8 @@ from pathlib import Path
 from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.files.faults import read_each, warn_or_refuse
-from minibert.finetuning.files.records import (Record, is_whole_number, parse_number, records,
-                                               single_column_hint, text_field)
+from minibert.finetuning.files.records import (Record, check_text, is_whole_number, parse_number,
+                                               records, single_column_hint)
 
 TEXTS = ("sentence", "text", "review", "content", "text_a")
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"),
@@ -68,23 +68,22 @@ def read_sentences(path: str | Path, columns: Columns = Columns(), pairs: bool =
 
 def _example(where: str, values: dict, text: str, pair: str | None, label: str | None,
              numbers: bool) -> SentenceExample:
-    record = where, values
-    first = text_field(record, text, may_be_empty=pair is not None)
-    second = None if pair is None else text_field(record, pair, may_be_empty=bool(first.strip()))
-    return SentenceExample(first, second, None if label is None else _label(record, label, numbers),
-                           where)
+    first = check_text(where, f"{text!r:.60}", values.get(text), may_be_empty=pair is not None)
+    second = None if pair is None else check_text(
+        where, f"{pair!r:.60}", values.get(pair), may_be_empty=bool(first.strip()))
+    return SentenceExample(first, second, None if label is None else _label(
+        where, f"the label ({label!r:.60})", values.get(label), numbers), where)
 
 
 def _decided(path: str | Path, found: Sequence[Record], strict: bool) -> list[Record]:
     """The records with a label on which the annotators agreed, as SNLI is used."""
     column, mark = UNDECIDED
-    kept = [record for record in found if record[1].get(column) != mark]
-    if not kept:
-        raise InputError(f"{path}: {column} is {mark!r} on every line: there is no label")
     undecided = [where for where, values in found if values.get(column) == mark]
+    if len(undecided) == len(found):
+        raise InputError(f"{path}: {column} is {mark!r} on every line: there is no label")
     warn_or_refuse(f"{path}: {len(undecided):,} of {len(found):,} examples are left out, on whose "
                    f"{column} the annotators did not agree ({mark!r})", undecided, strict)
-    return kept
+    return [record for record in found if record[1].get(column) != mark]
 
 
 def _text_columns(path: str | Path, names: Sequence[str], columns: Columns, pairs: bool
@@ -113,17 +112,14 @@ def _usual_or_given(path: str | Path, names: Sequence[str], given: str | None,
                      f"{single_column_hint(names)}")
 
 
-def _label(record: Record, column: str, numbers: bool) -> str | float:
-    where, values = record
-    value = values.get(column)
+def _label(where: str, name: str, value: object, numbers: bool) -> str | float:
     if value is None or value == "":
-        raise InputError(f"{where}: the label ({column!r:.60}) is empty; write one, or take the "
-                         "line out")
+        raise InputError(f"{where}: {name} is empty; write one, or take the line out")
     if numbers:
-        return parse_number(where, f"the label ({column!r:.60})", value)
+        return parse_number(where, name, value)
     if isinstance(value, bool):
         return str(value).lower()  # as it is written in JSON
     if not isinstance(value, (str, int)):
-        raise InputError(f"{where}: the label ({column!r:.60}) is {value!r:.60}; expected the name "
-                         "of a class (numbers to be predicted need --regression)")
+        raise InputError(f"{where}: {name} is {value!r:.60}; expected the name of a class (numbers "
+                         "to be predicted need --regression)")
     return str(value)

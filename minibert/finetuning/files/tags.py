@@ -19,7 +19,6 @@ speech) are taken as they are.
 """
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +35,7 @@ BLANKS, TABS = re.compile("[ \t]+"), re.compile("\t[ \t]*")  # between two colum
 # CoNLL-U: two words that are written as one, and a word that is not written at all
 _NO_WORD = re.compile(r"\d+[-.]\d+")
 
-Line = tuple[str, list[str]]  # where it stands, and its columns
+Line = tuple[str, list[str]]  # where it stands, and its columns: none in a blank line
 Row = tuple[str, str, str | None]  # where it stands, the word, its tag if there is one
 
 
@@ -55,14 +54,11 @@ def read_tags(path: str | Path, labelled: bool = True, word_column: str | None =
         sentences = _in_columns(path, labelled, word_column, tag_column)
     if not sentences:
         raise InputError(f"{path}: there is no sentence; write a word and its tag a line")
-    if not labelled:
-        return [TagExample(tuple(word for _, word, _ in rows), None, rows[0][0])
-                for rows in sentences]
-    tags = [tuple(tag for _, _, tag in rows) for rows in sentences]
-    if has_entity_tags({tag for sentence in tags for tag in sentence}):
-        tags = _in_bio2(path, sentences, strict)
-    return [TagExample(tuple(word for _, word, _ in rows), tags[i], rows[0][0])
-            for i, rows in enumerate(sentences)]
+    if labelled and has_entity_tags({tag for rows in sentences for _, _, tag in rows}):
+        _turn_into_bio2(path, sentences, strict)
+    return [TagExample(tuple(word for _, word, _ in rows),
+                       tuple(tag for _, _, tag in rows) if labelled else None, rows[0][0])
+            for rows in sentences]
 
 
 def _in_json(path: str | Path, labelled: bool, word_column: str | None, tag_column: str | None,
@@ -105,23 +101,33 @@ def _in_columns(path: str | Path, labelled: bool, word_column: str | None,
                 tag_column: str | None) -> list[list[Row]]:
     """The sentences of a file with a word a line."""
     lines = _lines(path)
-    width = _width(lines)
-    if width == 0:
+    words = [line for line in lines if line[1]]
+    if not words:
         return []
+    width = len(words[0][1])
     word = _place(path, word_column, "text", 0, width)
     tag = _place(path, tag_column, "label", width - 1, width) if labelled else None
-    if word_column is None:
-        _check_words(lines)
-    return list(_sentences(lines, word, tag))
+    if labelled and width == 1:
+        raise InputError(f"{words[0][0]}: the word {words[0][1][0]!r:.60} has no tag; write it "
+                         "behind the word, with a blank or a tab between")
+    sentences: list[list[Row]] = [[]]
+    for where, columns in lines:
+        if not columns:
+            sentences.append([])
+        elif word == 0 or not _NO_WORD.fullmatch(columns[0]):
+            sentences[-1].append((where, columns[word], None if tag is None else columns[tag]))
+    several = next((rows for rows in sentences if len(rows) > 1), [])  # the first such sentence
+    if word_column is None and width > 1 and [word for _, word, _ in several[:2]] == ["1", "2"]:
+        raise InputError(f"{several[0][0]}: the first column counts the words; name the columns of "
+                         "the words and the tags, such as --text-column 2 --label-column 3")
+    return [rows for rows in sentences if rows]
 
 
 def _lines(path: str | Path) -> list[Line]:
     """Every line that is no comment, all with as many columns; a blank one has none."""
-    text = read_text(path)
     numbered = [(f"{path}, line {number}", line)
-                for number, line in enumerate(split_lines(text), 1)]
-    lines = _cut(numbered, BLANKS)
-    by_tabs = _cut(numbered, TABS) if "\t" in text else []
+                for number, line in enumerate(split_lines(read_text(path)), 1)]
+    lines, by_tabs = _cut(numbered, BLANKS), _cut(numbered, TABS)
     if _width(by_tabs) > 1 and not _ragged(by_tabs):
         loses_words = _ragged(lines) or len(lines) < len(by_tabs)
         if loses_words or _width(lines) == _width(by_tabs):
@@ -166,37 +172,8 @@ def _place(path: str | Path, given: str | None, what: str, usual: int, width: in
     return int(given) - 1
 
 
-def _check_words(lines: list[Line]) -> None:
-    """The first column must not count the words."""
-    begins = True
-    for (where, columns), (_, following) in zip(lines, lines[1:]):
-        if begins and columns and following:
-            if not (columns[0] == "1" and following[0] == "2" and len(columns) > 1):
-                return
-            raise InputError(f"{where}: the first column counts the words; name the columns of the "
-                             "words and the tags, such as --text-column 2 --label-column 3")
-        begins = not columns
-
-
-def _sentences(lines: list[Line], word: int, tag: int | None) -> Iterator[list[Row]]:
-    """The words between blank lines, with their tags."""
-    rows: list[Row] = []
-    for where, columns in [*lines, ("", [])]:
-        if not columns:
-            if rows:
-                yield rows
-            rows = []
-            continue
-        if word > 0 and _NO_WORD.fullmatch(columns[0]):
-            continue
-        if tag is not None and len(columns) < 2:
-            raise InputError(f"{where}: the word {columns[0]!r:.60} has no tag; write it behind "
-                             "the word, with a blank or a tab between")
-        rows.append((where, columns[word], None if tag is None else columns[tag]))
-
-
-def _in_bio2(path: str | Path, sentences: list[list[Row]], strict: bool) -> list[tuple[str, ...]]:
-    """The tags of all sentences in BIO2, from BIO2 or from BIO (IOB1)."""
+def _turn_into_bio2(path: str | Path, sentences: list[list[Row]], strict: bool) -> None:
+    """Replace the tags of all sentences, in BIO2 or in BIO (IOB1), by those of BIO2."""
     rows = [row for sentence in sentences for row in sentence]
     typed = any(len(tag) > 1 for _, _, tag in rows)
     raise_faults([(where, f": the tag {tag!r:.60} is neither O nor B-type nor I-type: other "
@@ -204,21 +181,17 @@ def _in_bio2(path: str | Path, sentences: list[list[Row]], strict: bool) -> list
                   for where, _, tag in rows
                   if tag != "O" and not (is_entity_tag(tag) and (len(tag) > 1) == typed)])
     begun_by_i, is_iob1 = [], True
-    converted = []
     for sentence in sentences:
-        inside, tags = None, []  # the type of the entity that the word before is in
-        for where, _, tag in sentence:
+        inside = None  # the type of the entity that the word before is in
+        for i, (where, word, tag) in enumerate(sentence):
             kind = entity_type(tag)
             if kind is not None and kind != inside:
                 if tag[0] == "I":
                     begun_by_i.append(where)
-                    tag = "B" + tag[1:]
+                    sentence[i] = where, word, "B" + tag[1:]
                 else:
                     is_iob1 = False
-            tags.append(tag)
             inside = kind
-        converted.append(tuple(tags))
     if not is_iob1:
         warn_or_refuse(f"{path}: {len(begun_by_i):,} entities begin with I- where BIO2 writes B-: "
                        "they are read so, as conlleval and seqeval do", begun_by_i, strict)
-    return converted
