@@ -317,7 +317,8 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     require a gradient. `is_causal` adds that query t attends to keys 0 to t, counted from the top
     left corner also where T and S differ. A query that may attend to nothing yields zeros.
     dropout_p drops weights, and needs `rng`. A boolean mask must stay as it is until the backward
-    is done: the version for long texts reads it again.
+    is done: the version for long texts reads it again. With floats there is no such version: the
+    weights (B, H, T, S) are in memory.
     """
     op = "scaled_dot_product_attention"
     query, key, value = as_tensors(op, query, key, value)

@@ -40,9 +40,9 @@ from minibert.autograd.fused.row_reductions import row_dot, row_max, row_sum
 from minibert.autograd.head_layout import HeadLayout, split_heads
 from minibert.autograd.tensor import Tensor
 
-# T times S from which the version for long texts runs. For 4 heads of width 64, forward and
-# backward, milliseconds on one core, plain and flash: 512 queries and keys 13 and 15 (causal 15 and
-# 15), 1024: 55 and 60 (57 and 54), 2048: 222 and 229 (224 and 151).
+# T times S from which the version for long texts runs, which has no bias. For 4 heads of width 64,
+# forward and backward, milliseconds on one core, plain and flash: 512 queries and keys 13 and 15
+# (causal 15 and 15), 1024: 55 and 60 (57 and 54), 2048: 222 and 229 (224 and 151).
 FLASH_FROM = 1024 * 1024
 
 
@@ -79,12 +79,12 @@ def attention_forward(heads: Sequence[np.ndarray], options: ScoreOptions,
 def attention_backward(grad: np.ndarray, heads: Sequence[np.ndarray], options: ScoreOptions,
                        output: np.ndarray, saved: SavedWeights,
                        grads: Sequence[np.ndarray | None]) -> None:
-    """Fill `grads`: those of query, key, value and options.bias; None where none is needed.
+    """Fill `grads`: those of query, key, value and any options.bias; None where none is needed.
 
     grad (..., T, D) is G; `heads`, `options` and `output` are those of the forward.
     """
     query, key, value = heads
-    grad_query, grad_key, grad_value, grad_bias = grads
+    grad_query, grad_key, grad_value, grad_bias = (*grads, None)[:4]
     E, M, r, f = saved
     fG = f * grad
     dS = np.matmul(fG, value.swapaxes(-1, -2))  # (..., T, S)
@@ -131,20 +131,15 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor,
                            is_causal, draw_dropout_key(dropout_p, rng) if dropout_p else None)
     dtype = np.result_type(*[tensor.data for tensor in inputs])
     output = np.empty((*query.shape[:-1], value.shape[-1]), dtype)
-    is_long = query.shape[-2] * key.shape[-2] >= FLASH_FROM
-    if is_long:
-        saved = flash_attention_forward(heads, options, output)
-    else:
-        saved = attention_forward(heads, options, output)
+    forward, backward = attention_forward, attention_backward
+    if query.shape[-2] * key.shape[-2] >= FLASH_FROM and bias is None:
+        forward, backward = flash_attention_forward, flash_attention_backward
+    saved = forward(heads, options, output)
 
     def scaled_dot_product_attention_backward(grad):
         grads = [np.empty(tensor.shape, dtype) if tensor.requires_grad else None
                  for tensor in inputs]
-        of_heads = grads if bias is not None else (*grads, None)
-        if is_long:
-            flash_attention_backward(grad, heads, options, output, saved, of_heads)
-        else:
-            attention_backward(grad, heads, options, output, saved, of_heads)
+        backward(grad, heads, options, output, saved, grads)
         return tuple(grads)
 
     return Tensor.from_op(output, inputs, scaled_dot_product_attention_backward)
@@ -166,20 +161,15 @@ def multi_head_attention(inputs: Sequence[Tensor], layout: HeadLayout,
     dtype = np.result_type(*[tensor.data for tensor in inputs])
     output = np.empty((*query.shape[:2], layout.query_width), dtype)  # (B, T, H D)
     output_heads = split_heads(output, layout.head_dim)  # (B, H, T, D), a view
-    is_long = query.shape[1] * inputs[-1].shape[1] >= FLASH_FROM
-    if is_long:
-        saved = flash_attention_forward(heads, options, output_heads)
-    else:
-        saved = attention_forward(heads, options, output_heads)
+    forward, backward = attention_forward, attention_backward
+    if query.shape[1] * inputs[-1].shape[1] >= FLASH_FROM:
+        forward, backward = flash_attention_forward, flash_attention_backward
+    saved = forward(heads, options, output_heads)
 
     def multi_head_attention_backward(grad):
         grads = [np.empty(tensor.shape, dtype) for tensor in inputs]
-        grad_heads = split_heads(grad, layout.head_dim)
-        of_heads = (*layout.split(*grads), None)  # views of grads, to be filled in
-        if is_long:
-            flash_attention_backward(grad_heads, heads, options, output_heads, saved, of_heads)
-        else:
-            attention_backward(grad_heads, heads, options, output_heads, saved, of_heads)
+        views = layout.split(*grads)  # to be filled in
+        backward(split_heads(grad, layout.head_dim), heads, options, output_heads, saved, views)
         return tuple(grads)
 
     return Tensor.from_op(output, inputs, multi_head_attention_backward)

@@ -36,7 +36,6 @@ import numpy as np
 
 from minibert.autograd.attention_masks import LOWEST, ScoreOptions, additive_mask
 from minibert.autograd.dropout_masks import kept_elements
-from minibert.autograd.elementwise import unbroadcast
 from minibert.autograd.fused.row_reductions import row_dot, row_max, row_sum
 from minibert.autograd.fused.threads import parallel_for
 
@@ -100,12 +99,12 @@ def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: 
 def flash_attention_backward(grad: np.ndarray, heads: Sequence[np.ndarray], options: ScoreOptions,
                              output: np.ndarray, saved: SavedRows,
                              grads: Sequence[np.ndarray | None]) -> None:
-    """Fill `grads`: those of query, key, value and options.bias; None where none is needed.
+    """Fill `grads`: those of query, key and value; None where none is needed.
 
     grad (..., T, D) is G; `heads`, `options` and `output` are those of the forward.
     """
     query, key, value = heads
-    grad_query, grad_key, grad_value, grad_bias = grads
+    grad_query, grad_key, grad_value = grads
     for array in grads:
         if array is not None:
             array[...] = 0  # each block adds to it
@@ -133,18 +132,12 @@ def flash_attention_backward(grad: np.ndarray, heads: Sequence[np.ndarray], opti
                     grad_query[head][rows] += dS @ key[head][columns]
                 if grad_key is not None:
                     grad_key[head][columns] += dS.T @ scaled[head][rows]
-                if grad_bias is not None:
-                    _add_block(grad_bias, dS, head, rows, columns)
                 if grad_value is not None:
                     if M is not None:
                         E *= M[:, columns]
                     grad_value[head][columns] += E.T @ fG[head][rows]
 
-    if grad_bias is None:
-        parallel_for(attend_backward, blocks.heads(), after_products=True)
-    else:  # heads that share a bias must not add to its gradient at the same time
-        for head in blocks.heads():
-            attend_backward(head)
+    parallel_for(attend_backward, blocks.heads(), after_products=True)
     if grad_query is not None:
         grad_query *= options.scale  # dK has it in `scaled`
 
@@ -165,12 +158,7 @@ class Blocks:
         self.shape = *scaled.shape[:-1], key.shape[-2]  # (..., T, S)
         self.dtype = np.result_type(scaled, key)
         self.is_causal, self.dropout = options.is_causal, options.dropout
-        self.bias = self.mask = None  # broadcast: views that repeat what is there
-        if options.bias is not None:
-            self.bias = np.broadcast_to(options.bias, self.shape)
-            self.dtype = np.result_type(self.dtype, self.bias)
-        if options.mask is not None:
-            self.mask = np.broadcast_to(options.mask, self.shape)
+        self.mask = None if options.mask is None else np.broadcast_to(options.mask, self.shape)
         self.real_type = np.empty(0, self.dtype).real.dtype.type
 
     def heads(self) -> list[tuple[int, ...]]:
@@ -203,8 +191,6 @@ class Blocks:
                added: np.ndarray | None) -> np.ndarray:
         """One block, in a new array: LOWEST, and thus no weight, where attention is forbidden."""
         scores = self.scaled[head][rows] @ self.key[head][columns].T
-        if self.bias is not None:
-            scores = scores + self.bias[head][rows, columns]
         if added is not None:
             scores += added
         return scores
@@ -215,18 +201,6 @@ class Blocks:
         if self.dropout is None:
             return None
         queries, keys = self.shape[-2:]
-        number = 0  # of the head
-        for index, length in zip(head, self.shape):
-            number = number * length + index
+        number = int(np.ravel_multi_index(head, self.shape[:-2]))
         return kept_elements(self.dropout, (rows.stop - rows.start, keys),
                              (number * queries + rows.start) * keys)
-
-
-def _add_block(grad: np.ndarray, block: np.ndarray, head: tuple[int, ...], rows: slice,
-               columns: slice) -> None:
-    """Add a block of dS to the gradient of a bias, which may be broadcast."""
-    full = grad.reshape((1,) * (len(head) + 2 - grad.ndim) + grad.shape)
-    part = full[tuple([index if length > 1 else 0 for index, length in zip(head, full.shape)])]
-    part = part[rows if part.shape[0] > 1 else slice(None),
-                columns if part.shape[1] > 1 else slice(None)]
-    part += unbroadcast(block, part.shape)
