@@ -16,6 +16,9 @@ import numpy as np
 from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors
 from minibert.autograd.tensor import Tensor
 
+__all__ = ["abs", "add", "div", "erf", "exp", "log", "masked_fill", "maximum", "mul", "neg", "pow",
+           "relu", "sigmoid", "sqrt", "sub", "tanh", "where"]
+
 
 def operands(op: str, a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
     """The two operands as tensors. Error: shapes that do not broadcast."""

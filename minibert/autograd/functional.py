@@ -25,7 +25,7 @@ from minibert.autograd.head_layout import HeadLayout, merge_heads
 from minibert.autograd.input_checks import (attention_mask, check_dropout, check_linear,
                                             check_lstm, check_precision, check_range, check_targets,
                                             constant_array, integer_array)
-from minibert.autograd.reductions import Axis, reduced_axes, reduced_count
+from minibert.autograd.reductions import Axis, one_axis, reduced_axes, reduced_count
 from minibert.autograd.shapes import broadcast_to
 from minibert.autograd.tensor import Tensor
 from minibert.validate import number, one_of
@@ -99,10 +99,8 @@ def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=Non
 def _along_axis(op: str, x: TensorLike, axis: int, dim) -> Tensor:
     refuse_dim(op, dim)
     x = as_tensor(op, x)
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"{op}: axis {axis} is out of range for shape {x.shape}")
-    reduced_count(op, x.shape, (axis,))
     check_precision(op, "x", x)
+    reduced_count(op, x.shape, (one_axis(op, x.shape, axis),))
     return x
 
 

@@ -14,6 +14,8 @@ from minibert.autograd.as_tensor import TensorLike, as_tensors
 from minibert.autograd.elementwise import unbroadcast
 from minibert.autograd.tensor import Tensor
 
+__all__ = ["matmul"]
+
 
 def matmul(a: TensorLike, b: TensorLike) -> Tensor:
     """a @ b, as np.matmul. Errors (ValueError): a 0-d operand, inner sizes that differ, batches

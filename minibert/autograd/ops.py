@@ -1,24 +1,17 @@
 """All primitive ops in one place (public as `minibert.ops`), and the operators bound to Tensor.
 
-Only the block at the end changes a class of another file: tensor.py cannot import the ops, which
-import it.
+The ops are what `__all__` names in each of the four files. Only the block at the end changes a
+class of another file: tensor.py cannot import the ops, which import it.
 """
 
 from __future__ import annotations
 
 from minibert.autograd.as_tensor import TensorLike
-from minibert.autograd.elementwise import (abs, add, div, erf, exp, log, masked_fill, maximum, mul,
-                                           neg, pow, relu, sigmoid, sqrt, sub, tanh, where)
-from minibert.autograd.matmul import matmul
-from minibert.autograd.reductions import max, mean, min, sum, var
-from minibert.autograd.shapes import (broadcast_to, concat, expand_dims, flip, getitem, reshape,
-                                      split, squeeze, stack, swapaxes, take_along_axis, transpose)
+from minibert.autograd.elementwise import *
+from minibert.autograd.matmul import *
+from minibert.autograd.reductions import *
+from minibert.autograd.shapes import *
 from minibert.autograd.tensor import Tensor
-
-__all__ = ["abs", "add", "broadcast_to", "concat", "div", "erf", "exp", "expand_dims", "flip",
-           "getitem", "log", "masked_fill", "matmul", "max", "maximum", "mean", "min", "mul", "neg",
-           "pow", "relu", "reshape", "sigmoid", "split", "sqrt", "squeeze", "stack", "sub", "sum",
-           "swapaxes", "take_along_axis", "tanh", "transpose", "var", "where"]
 
 
 # Python calls these, the right operand first, where the left one is an array or a number: 2 - x

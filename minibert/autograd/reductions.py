@@ -13,25 +13,30 @@ import numpy as np
 from minibert.autograd.as_tensor import TensorLike, as_tensor, refuse_dim
 from minibert.autograd.tensor import Tensor
 
+__all__ = ["max", "mean", "min", "sum", "var"]
+
 Axis = Union[int, tuple[int, ...], None]
 Shape = tuple[int, ...]
+
+
+def one_axis(op: str, shape: Shape, axis: int) -> int:
+    """`axis` counted from the front. Error: out of range."""
+    if not -len(shape) <= axis < len(shape):
+        raise np.exceptions.AxisError(f"{op}: axis {axis} is out of range for shape {shape}")
+    return axis % len(shape)
 
 
 def reduced_axes(op: str, shape: Shape, axis: Axis, dim=None) -> tuple[tuple[int, ...], Shape]:
     """The axes to reduce, all >= 0, and the shape that keepdims=True leaves. Errors: an axis out of
     range or named twice; `dim` is only accepted to say that it is called `axis`."""
     refuse_dim(op, dim)
-    ndim = len(shape)
     if axis is None:
-        return tuple(range(ndim)), (1,) * ndim
-    axes = []
-    for i in axis if isinstance(axis, (tuple, list)) else (axis,):
-        if not -ndim <= i < ndim:
-            raise np.exceptions.AxisError(f"{op}: axis {i} is out of range for shape {shape}")
-        if i % ndim in axes:
-            raise ValueError(f"{op}: axis {i} is named twice in {axis}")
-        axes.append(i % ndim)
-    return tuple(axes), tuple([1 if i in axes else size for i, size in enumerate(shape)])
+        return tuple(range(len(shape))), (1,) * len(shape)
+    named = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple([one_axis(op, shape, i) for i in named])
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{op}: an axis is named twice in {axis}")
+    return axes, tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
 def reduced_count(op: str, shape: Shape, axes: tuple[int, ...]) -> int:
@@ -92,13 +97,12 @@ def max(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -
     axes, kept_shape = reduced_axes("max", x.shape, axis, dim)
     reduced_count("max", x.shape, axes)
     largest = x.data.real.max(axis=axes, keepdims=True)
-    output = _mean_of_extremes(x.data, largest, axes).reshape(largest.shape if keepdims else
-                                                              _without(x.shape, axes))
+    output = _mean_of_extremes(x.data, largest, axes)
 
     def max_backward(grad):
         return (_shared(grad.reshape(kept_shape), _is_extreme(x.data, largest), axes),)
 
-    return Tensor.from_op(output, (x,), max_backward)
+    return Tensor.from_op(output if keepdims else output.squeeze(axes), (x,), max_backward)
 
 
 def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -> Tensor:
@@ -107,17 +111,12 @@ def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, *, dim=None) -
     axes, kept_shape = reduced_axes("min", x.shape, axis, dim)
     reduced_count("min", x.shape, axes)
     smallest = x.data.real.min(axis=axes, keepdims=True)
-    output = _mean_of_extremes(x.data, smallest, axes).reshape(smallest.shape if keepdims else
-                                                               _without(x.shape, axes))
+    output = _mean_of_extremes(x.data, smallest, axes)
 
     def min_backward(grad):
         return (_shared(grad.reshape(kept_shape), _is_extreme(x.data, smallest), axes),)
 
-    return Tensor.from_op(output, (x,), min_backward)
-
-
-def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple([size for i, size in enumerate(shape) if i not in axes])
+    return Tensor.from_op(output if keepdims else output.squeeze(axes), (x,), min_backward)
 
 
 def _is_extreme(x: np.ndarray, extreme: np.ndarray) -> np.ndarray:

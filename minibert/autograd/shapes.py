@@ -12,17 +12,13 @@ import numpy as np
 
 from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors, refuse_dim
 from minibert.autograd.elementwise import unbroadcast
-from minibert.autograd.reductions import Axis, reduced_axes
+from minibert.autograd.reductions import Axis, one_axis, reduced_axes
 from minibert.autograd.tensor import Tensor, is_recorded
 
+__all__ = ["broadcast_to", "concat", "expand_dims", "flip", "getitem", "reshape", "split",
+           "squeeze", "stack", "swapaxes", "take_along_axis", "transpose"]
+
 Shape = Union[int, Sequence[int]]
-
-
-def _one_axis(op: str, axis: int, ndim: int, shape: tuple[int, ...]) -> int:
-    """`axis` counted from the front."""
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(f"{op}: axis {axis} is out of range for shape {shape}")
-    return axis % ndim
 
 
 def _unpacked(arguments: tuple) -> tuple[int, ...]:
@@ -56,12 +52,12 @@ def squeeze(x: TensorLike, axis: Axis = None, *, dim=None) -> Tensor:
     refuse_dim("squeeze", dim)
     x = as_tensor("squeeze", x)
     if axis is None:
-        dropped = [i for i, size in enumerate(x.shape) if size == 1]
+        dropped = tuple([i for i, size in enumerate(x.shape) if size == 1])
     else:
         dropped, _ = reduced_axes("squeeze", x.shape, axis)
     if any([x.shape[i] != 1 for i in dropped]):
         raise ValueError(f"squeeze: axis {axis} of shape {x.shape} is not of size 1")
-    output = x.data.reshape([size for i, size in enumerate(x.shape) if i not in dropped])
+    output = x.data.squeeze(dropped)
 
     def squeeze_backward(grad):
         return (grad.reshape(x.shape),)
@@ -74,8 +70,7 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
     x = as_tensor("expand_dims", x)
     added = axis if isinstance(axis, (tuple, list)) else (axis,)
     added, _ = reduced_axes("expand_dims", x.shape + (1,) * len(added), tuple(added))
-    sizes = iter(x.shape)
-    output = x.data.reshape([1 if i in added else next(sizes) for i in range(x.ndim + len(added))])
+    output = np.expand_dims(x.data, added)
 
     def expand_dims_backward(grad):
         return (grad.reshape(x.shape),)
@@ -87,7 +82,7 @@ def transpose(x: TensorLike, *axes: Shape) -> Tensor:
     """Axis i of the result is axis axes[i] of x; without axes, all in reverse, as in NumPy."""
     x = as_tensor("transpose", x)
     axes = _unpacked(axes) or tuple(reversed(range(x.ndim)))
-    axes = [_one_axis("transpose", axis, x.ndim, x.shape) for axis in axes]
+    axes = [one_axis("transpose", x.shape, axis) for axis in axes]
     if sorted(axes) != list(range(x.ndim)):
         raise ValueError(f"transpose: axes {tuple(axes)} do not name each axis of shape {x.shape} "
                          "once")
@@ -101,8 +96,8 @@ def transpose(x: TensorLike, *axes: Shape) -> Tensor:
 def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
     """Exchange two axes."""
     x = as_tensor("swapaxes", x)
-    axis1 = _one_axis("swapaxes", axis1, x.ndim, x.shape)
-    axis2 = _one_axis("swapaxes", axis2, x.ndim, x.shape)
+    axis1 = one_axis("swapaxes", x.shape, axis1)
+    axis2 = one_axis("swapaxes", x.shape, axis2)
 
     def swapaxes_backward(grad):
         return (grad.swapaxes(axis1, axis2),)
@@ -144,7 +139,7 @@ def concat(tensors: Sequence[TensorLike], axis: int = 0, *, dim=None) -> Tensor:
     tensors = as_tensors("concat", *tensors)
     if not tensors:
         raise ValueError("concat: no tensors were given")
-    axis = _one_axis("concat", axis, tensors[0].ndim, tensors[0].shape)
+    axis = one_axis("concat", tensors[0].shape, axis)
     try:
         output = np.concatenate([tensor.data for tensor in tensors], axis)
     except ValueError:
@@ -152,12 +147,8 @@ def concat(tensors: Sequence[TensorLike], axis: int = 0, *, dim=None) -> Tensor:
         raise ValueError(f"concat: shapes {shapes} may differ only along axis {axis}") from None
 
     def concat_backward(grad):
-        parts, start = [], 0
-        for tensor in tensors:
-            stop = start + tensor.shape[axis]
-            parts.append(grad[(slice(None),) * axis + (slice(start, stop),)])
-            start = stop
-        return tuple(parts)
+        ends = np.cumsum([tensor.shape[axis] for tensor in tensors])
+        return tuple(np.split(grad, ends[:-1], axis))
 
     return Tensor.from_op(output, tensors, concat_backward)
 
@@ -171,11 +162,11 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0, *, dim=None) -> Tensor:
     if any([tensor.shape != tensors[0].shape for tensor in tensors]):
         shapes = ", ".join([str(tensor.shape) for tensor in tensors])
         raise ValueError(f"stack: shapes {shapes} must all be equal")
-    axis = _one_axis("stack", axis, tensors[0].ndim + 1, tensors[0].shape)
+    axis = one_axis("stack", (len(tensors), *tensors[0].shape), axis)
     output = np.stack([tensor.data for tensor in tensors], axis)
 
     def stack_backward(grad):
-        return tuple([grad[(slice(None),) * axis + (i,)] for i in range(len(tensors))])
+        return tuple(np.moveaxis(grad, axis, 0))
 
     return Tensor.from_op(output, tensors, stack_backward)
 
@@ -183,7 +174,7 @@ def stack(tensors: Sequence[TensorLike], axis: int = 0, *, dim=None) -> Tensor:
 def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """As np.split: into a number of equal parts, or before each of the indices."""
     x = as_tensor("split", x)
-    axis = _one_axis("split", axis, x.ndim, x.shape)
+    axis = one_axis("split", x.shape, axis)
     size = x.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         parts = int(indices_or_sections)
@@ -194,17 +185,8 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
     else:
         indices = indices_or_sections
     bounds = [0, *indices, size]
-    return [_part(x, (slice(None),) * axis + (slice(start, stop),))
+    return [getitem(x, (slice(None),) * axis + (slice(start, stop),))
             for start, stop in zip(bounds, bounds[1:])]
-
-
-def _part(x: Tensor, index: tuple[slice, ...]) -> Tensor:
-    def split_backward(grad):
-        grad_x = np.zeros(x.shape, grad.dtype)
-        grad_x[index] = grad
-        return (grad_x,)
-
-    return Tensor.from_op(x.data[index], (x,), split_backward)
 
 
 # ---- picking elements --------------------------------------------------------------------------
@@ -249,7 +231,7 @@ def _may_repeat(index) -> bool:
 def take_along_axis(x: TensorLike, indices: np.ndarray, axis: int) -> Tensor:
     """As np.take_along_axis: indices (integers, as many axes as x) pick along `axis`."""
     x = as_tensor("take_along_axis", x)
-    axis = _one_axis("take_along_axis", axis, x.ndim, x.shape)
+    axis = one_axis("take_along_axis", x.shape, axis)
     indices = np.asarray(indices)
     if indices.dtype.kind not in "iu" or indices.ndim != x.ndim:
         raise IndexError(f"take_along_axis: expected {x.ndim}-d integers for shape {x.shape}, got "

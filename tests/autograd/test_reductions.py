@@ -110,7 +110,7 @@ def test_mistakes_are_named(op):
     for axis in (2, -3, (0, 5)):
         with pytest.raises(IndexError, match=rf"{name}: axis -?\d is out of range .* \(2, 3\)"):
             op(x, axis=axis)
-    with pytest.raises(ValueError, match=rf"{name}: axis -1 is named twice in \(1, -1\)"):
+    with pytest.raises(ValueError, match=rf"{name}: an axis is named twice in \(1, -1\)"):
         op(x, axis=(1, -1))
     if op is not ops.sum:
         with pytest.raises(ValueError, match=rf"{name}: no elements to reduce in shape \(0, 3\)"):

@@ -151,9 +151,8 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
 
     def layer_norm_node_backward(grad):
         grads = layer_norm_backward(grad.reshape(rows.shape), rows, flat_weight, mean, r)
-        grads = [grads[i] for i, tensor in enumerate((x, weight, bias)) if tensor is not None]
-        return tuple([grad_input.reshape(tensor.shape) if tensor.requires_grad else None
-                      for tensor, grad_input in zip(inputs, grads)])
+        return tuple([grad_input.reshape(tensor.shape) if tensor.requires_grad else None for
+                      tensor, grad_input in zip((x, weight, bias), grads) if tensor is not None])
 
     inputs = tuple([tensor for tensor in (x, weight, bias) if tensor is not None])
     return Tensor.from_op(output.reshape(x.shape), inputs, layer_norm_node_backward)
@@ -268,14 +267,12 @@ def linear_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -
 
 
 def linear_backward(dy: np.ndarray, x: np.ndarray, weight: np.ndarray,
-                    needs: list[bool]) -> list[np.ndarray | None]:
-    """[dx, dW, db], each where `needs` says so: from y_o = sum_i x_i W_oi + b_o,
+                    needs: list[bool]) -> tuple[np.ndarray | None, ...]:
+    """dx, dW and db, each where `needs` says so: from y_o = sum_i x_i W_oi + b_o,
     dx = dy W (N, in), dW = dy^T x (out, in), db = the column sums of dy (out,)."""
     dx = dy @ weight if needs[0] else None
     dweight = dy.T @ x if needs[1] else None
-    if len(needs) == 2:
-        return [dx, dweight]
-    return [dx, dweight, column_sum(dy) if needs[2] else None]
+    return dx, dweight, column_sum(dy) if needs[2] else None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -286,8 +283,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     inputs = (x, weight) if bias is None else (x, weight, bias)
 
     def linear_node_backward(grad):
-        grad_x, *others = linear_backward(as_rows(grad), rows, weight.data, needed(inputs))
-        return None if grad_x is None else grad_x.reshape(x.shape), *others
+        dx, *others = linear_backward(as_rows(grad), rows, weight.data, needed(x, weight, bias))
+        return (dx if dx is None else dx.reshape(x.shape), *others)[:len(inputs)]
 
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs,
                           linear_node_backward)
@@ -309,16 +306,16 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
 
     def linear_gelu_node_backward(grad):
         grad = gelu_backward(grad.reshape(slope.shape), slope)  # (N, out)
-        grad_x, *others = linear_backward(grad, rows, weight.data, needed(inputs))
-        return None if grad_x is None else grad_x.reshape(x.shape), *others
+        dx, *others = linear_backward(grad, rows, weight.data, needed(x, weight, bias))
+        return (dx if dx is None else dx.reshape(x.shape), *others)[:len(inputs)]
 
     return Tensor.from_op(output.reshape(*x.shape[:-1], len(weight.data)), inputs,
                           linear_gelu_node_backward)
 
 
-def needed(inputs: tuple[Tensor, ...]) -> list[bool]:
-    """Tell which gradients backward has to compute."""
-    return [tensor.requires_grad for tensor in inputs]
+def needed(*inputs: Tensor | None) -> list[bool]:
+    """Whether backward has to compute the gradient, for each of `inputs`."""
+    return [tensor is not None and tensor.requires_grad for tensor in inputs]
 
 
 def embedding_backward(dy: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:

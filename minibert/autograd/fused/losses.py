@@ -108,16 +108,14 @@ def cross_entropy(logits: Tensor, targets: np.ndarray, weight: np.ndarray | None
 
 
 def linear_cross_entropy_backward(dloss: np.ndarray, dlogits: np.ndarray, x: np.ndarray,
-                                  weight: np.ndarray, needs: list[bool]) -> list:
-    """[dx, dW, db] as linear_backward's, from dloss dlogits. The number dloss multiplies the
+                                  weight: np.ndarray, needs: list[bool]) -> tuple:
+    """dx, dW and db as linear_backward's, from dloss dlogits. The number dloss multiplies the
     smaller factor of each product: dlogits (N, V) is the largest array of a training step."""
     dx = dlogits @ weight if needs[0] else None
     if dx is not None:
         dx *= dloss
     dweight = dlogits.T @ (x * dloss) if needs[1] else None
-    if len(needs) == 2:
-        return [dx, dweight]
-    return [dx, dweight, column_sum(dlogits) * dloss if needs[2] else None]
+    return dx, dweight, column_sum(dlogits) * dloss if needs[2] else None
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
@@ -131,8 +129,8 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
                                          reduction, 0.0, is_recorded(*inputs))
 
     def linear_cross_entropy_node_backward(grad):
-        grad_x, *others = linear_cross_entropy_backward(grad, dlogits, rows, weight.data,
-                                                        needed(inputs))
-        return None if grad_x is None else grad_x.reshape(x.shape), *others
+        dx, *others = linear_cross_entropy_backward(grad, dlogits, rows, weight.data,
+                                                    needed(x, weight, bias))
+        return (dx if dx is None else dx.reshape(x.shape), *others)[:len(inputs)]
 
     return Tensor.from_op(losses.sum(), inputs, linear_cross_entropy_node_backward)

@@ -156,7 +156,7 @@ def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_
     def lstm_node_backward(grad):
         grad = np.ascontiguousarray(grad.transpose(0, 2, 3, 1))  # (2, T, H, B)
         dz, dh, dc = lstm_backward(grad, U, c_0, steps, states, saved)
-        need_x, need_W, need_U, *_ = needed(inputs)
+        need_x, need_W, need_U, *_ = needed(*inputs)
         dx = (W.T @ dz).reshape(I, T, B).transpose(2, 1, 0) if need_x else None
         dW = dz @ as_columns(x_steps).T if need_W else None
         dU = dz @ as_columns(states_before(states[0], h_0, steps)).T if need_U else None
