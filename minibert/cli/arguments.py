@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from minibert.errors import InputError
@@ -65,6 +66,11 @@ def given(options: Mapping[str, object]) -> dict[str, object]:
             for name, value in options.items() if value is not None}
 
 
+def part_of(values: Mapping[str, object], kind: type) -> dict[str, object]:
+    """Those of the values that the dataclass `kind` has a field for."""
+    return {field.name: values[field.name] for field in fields(kind) if field.name in values}
+
+
 def check_new_file(option: str, name: str) -> None:
     """Refuse a file that could not be written after the work. Errors: InputError where something
     is there already (a dangling link, too), where the folder is missing, and for a name that is
@@ -80,29 +86,3 @@ def check_new_file(option: str, name: str) -> None:
     if len(os.fsencode(Path(name).name)) > most - SIDE_FILE:
         raise InputError(f"{option} {name:.40}...: the name is too long: expected at most "
                          f"{most - SIDE_FILE} bytes")
-
-
-def located(name: str, counted_from: str | None) -> str:
-    """The present place of a path that a run stores: relative ones count from the folder in which
-    the run was begun or, if it is not there, from the present one."""
-    if counted_from in (None, os.getcwd()) or os.path.isabs(name):
-        return name
-    before = os.path.join(counted_from, name)
-    return before if os.path.exists(before) else name
-
-
-def check_located(option: str, name: str, counted_from: str | None) -> None:
-    """Errors: InputError, what a run has stored is not where it was."""
-    if not os.path.exists(located(name, counted_from)):
-        raise InputError(f"{name}: no longer there: name the same content anew with {option}")
-
-
-def check_same(where: object, stored: Mapping, named: Mapping, may_differ: tuple[str, ...]) -> None:
-    """A run goes on with the options that it was begun with. Errors: InputError for an option in
-    `named` that is stored otherwise and not in `may_differ`."""
-    for name, value in named.items():
-        before = stored.get(name)
-        before = tuple(before) if isinstance(before, list) else before
-        if name not in may_differ and value != before:
-            raise InputError(f"{flag_name(name)} is {value}, but {where} was begun with {before}: "
-                             "leave the option out, or begin a new run in another --out")

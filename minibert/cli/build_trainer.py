@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from minibert.cli.arguments import located
-from minibert.cli.from_pretrained import opened
+from minibert.cli.folders import tokenizer_of
 from minibert.cli.memory import check_memory
 from minibert.cli.pretrain_options import PretrainOptions
+from minibert.cli.resume import located
 from minibert.cli.samples import FilledGap, FilledSpans, GeneratedLine
 from minibert.data.corpora import (Corpus, files_corpus, python_docs_corpus, toy_corpus,
                                    train_tokenizer)
@@ -47,7 +47,7 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
     """A trainer of a new model or, with its tokenizer, of the one in the folder `begun`. Nothing is
     written. Errors: InputError for what does not fit together, and for a model or a batch that this
     machine's memory cannot hold."""
-    architecture, model = options.architecture, None
+    architecture, seed, model = options.architecture, options.settings.seed, None
     # the vocabulary is not known yet
     least = replace(options.config, vocab_size=1, pad_token_id=0)
     check_memory(architecture.pretraining, least, options.batch, options.context)
@@ -59,21 +59,27 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
         config = with_vocabulary(options.config, tokenizer)
         check_memory(architecture.pretraining, config, options.batch, options.context)
     else:
-        model, tokenizer = opened(begun, architecture)
+        model = architecture.pretraining.from_pretrained(begun).float()  # a warning names new heads
+        tokenizer = tokenizer_of(begun, model.config)
+    documents = (corpus.train_documents, corpus.held_out_documents)
+    sizes = (options.context, options.batch, seed)
+    n_held_out = None  # all
+    if options.corpus == "toy":
+        n_held_out = TOY_PAIRS_OF_A_DOCUMENT * len(corpus.held_out_documents)
     if architecture.name == "bert":
-        objective = _bert_objective(options, corpus, tokenizer)
+        objective = PretrainingObjective(
+            tokenizer, *documents, *sizes, next_sentence=not options.no_next_sentence,
+            sentences_per_segment=corpus.sentences_per_segment, n_held_out=n_held_out,
+            mlm_probability=options.mlm_probability, dupe_factor=options.dupe_factor)
         samples = FilledGap(objective, tokenizer)
     elif architecture.name == "bart":
-        objective = SpanCorruptionObjective(
-            tokenizer, corpus.train_documents, corpus.held_out_documents, options.context,
-            options.batch, options.settings.seed, n_held_out=_n_held_out(options, corpus),
-            mlm_probability=options.mlm_probability)
+        objective = SpanCorruptionObjective(tokenizer, *documents, *sizes, n_held_out=n_held_out,
+                                            mlm_probability=options.mlm_probability)
         samples = FilledSpans(objective, tokenizer)
     else:
-        objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts,
-                                       options.context, options.batch, options.settings.seed)
-        samples = GeneratedLine(tokenizer, options.settings.seed)
-    model = model or architecture.pretraining(config, options.settings.seed)
+        objective = NextTokenObjective(tokenizer, corpus.train_texts, corpus.held_out_texts, *sizes)
+        samples = GeneratedLine(tokenizer, seed)
+    model = model or architecture.pretraining(config, seed)
     model.gradient_checkpointing = options.gradient_checkpointing
     film = None
     if options.film:
@@ -86,32 +92,14 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
 def with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
     """The config with the size of the vocabulary, and the ids of BERT's padding, of the token that
     stands between a GPT's documents, or of those at the ends of a BART's texts."""
+    ids = {"bos_token_id": tokenizer.sep_token_id, "eos_token_id": tokenizer.sep_token_id}
     if config.family == "bert":
-        return replace(config, vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id)
-    if config.family == "bart":
-        return replace(config, vocab_size=tokenizer.vocab_size, pad_token_id=tokenizer.pad_token_id,
-                       bos_token_id=tokenizer.cls_token_id, eos_token_id=tokenizer.sep_token_id,
-                       decoder_start_token_id=tokenizer.sep_token_id,
-                       forced_eos_token_id=tokenizer.sep_token_id)
-    return replace(config, vocab_size=tokenizer.vocab_size, bos_token_id=tokenizer.sep_token_id,
-                   eos_token_id=tokenizer.sep_token_id)
-
-
-def _bert_objective(options: PretrainOptions, corpus: Corpus, tokenizer: Tokenizer
-                    ) -> PretrainingObjective:
-    return PretrainingObjective(
-        tokenizer, corpus.train_documents, corpus.held_out_documents, options.context,
-        options.batch, options.settings.seed, next_sentence=not options.no_next_sentence,
-        sentences_per_segment=corpus.sentences_per_segment,
-        n_held_out=_n_held_out(options, corpus),
-        mlm_probability=options.mlm_probability, dupe_factor=options.dupe_factor)
-
-
-def _n_held_out(options: PretrainOptions, corpus: Corpus) -> int | None:
-    """The number of held-out examples; None: all."""
-    if options.corpus != "toy":
-        return None
-    return TOY_PAIRS_OF_A_DOCUMENT * len(corpus.held_out_documents)
+        ids = {"pad_token_id": tokenizer.pad_token_id}
+    elif config.family == "bart":
+        ids |= {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.cls_token_id,
+                "decoder_start_token_id": tokenizer.sep_token_id,
+                "forced_eos_token_id": tokenizer.sep_token_id}
+    return replace(config, vocab_size=tokenizer.vocab_size, **ids)
 
 
 def check_same_text(path: Path, stored: dict, corpus: Corpus) -> None:

@@ -6,20 +6,19 @@ import argparse
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import set_blas_threads
-from minibert.cli.arguments import (add_columns, add_run_options, check_located, check_same,
-                                    flag_name, given, path)
-from minibert.cli.finetune_options import FinetuneOptions, from_state
+from minibert.cli.arguments import add_columns, add_run_options, flag_name, given, part_of, path
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.memory import check_memory
 from minibert.cli.metrics_report import summary_of, verdict
-from minibert.cli.resume import check_steps, state_to_resume
+from minibert.cli.resume import (check_located, check_same, check_steps, located,
+                                 options_from_state, state_to_resume, stored)
 from minibert.cli.tasks import (METRICS, TaskOptions, learned_from, longest_windows, read_examples,
-                                task_of)
+                                task_about, task_from_about, task_of)
 from minibert.errors import InputError
 from minibert.finetuning.build_model import freeze_below, head_class, pretrained_model
 from minibert.finetuning.objective import FineTuningObjective
@@ -31,8 +30,9 @@ from minibert.training.machine import core_count, keep_freed_memory
 from minibert.training.optim import OPTIMIZERS
 from minibert.training.report import Report, in_words
 from minibert.training.run_folder import Run
-from minibert.training.settings import TrainingSettings
+from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
 from minibert.training.trainer import Trainer
+from minibert.validate import flag, whole_number
 
 TASK_SUMMARIES = {"classify": "The class of a text, or a number for it.",
                   "pair": "The class of a pair of texts, or a number for it.",
@@ -42,7 +42,6 @@ TASK_SUMMARIES = {"classify": "The class of a text, or a number for it.",
 NEEDED = {"from": "the run or the folder of a pre-trained model: `pretrain bert` makes one",
           "train": "a file of labelled examples to learn from",
           "dev": "a file of labelled examples that are not in --train, to be judged by"}
-SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 DEFAULT_SETTINGS = {"weight_decay": 0.01, "schedule": "linear", "seed": 1}
 BERT_LR, BERT_WIDTH = 5e-5, 768  # the rate that the paper finds good for BERT's size
 WARMUP_SHARE = 0.1
@@ -102,6 +101,47 @@ def _add_training(training) -> None:
     training.add_argument("--stride", type=int,
                           help="tokens that a window shares with the one before (a third)")
     training.add_argument("--seed", type=int, help="(1)")
+
+
+@dataclass(frozen=True)
+class FinetuneOptions:
+    """All options of a fine-tuning but its settings. Errors: InputError that names the option.
+
+    Relative paths in `train` and `dev` count from the folder `counted_from`. `data_digest` is that
+    of both files (None before they were read).
+    """
+
+    task: TaskOptions
+    begun_from: str
+    train: str
+    dev: str
+    threads: int
+    counted_from: str | None = None
+    epochs: int = 3
+    batch: int = 16
+    dropout: float | None = None
+    freeze_layers: int = 0
+    freeze_encoder: bool = False
+    class_weights: bool = False
+    gradient_checkpointing: bool = False
+    data_digest: str | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "batch"):
+            whole_number(flag_name(name), getattr(self, name), 1)
+        whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
+        for name in ("freeze_encoder", "class_weights", "gradient_checkpointing"):
+            flag(flag_name(name), getattr(self, name))
+        if not all([isinstance(name, str) for name in (self.begun_from, self.train, self.dev)]):
+            raise InputError("--from, --train, --dev: expected names of files")
+
+    def about(self) -> dict:
+        """The part of a run's state besides the settings: {name: value}."""
+        return stored(self, "task") | task_about(self.task)
+
+    def file(self, part: str) -> str:
+        """The path of the "train" or "dev" file."""
+        return located(getattr(self, part), self.counted_from)
 
 
 class FineTuning(Training):
@@ -208,17 +248,14 @@ def new(name: str, out: str | None, named: dict) -> FineTuning:
             **longest_windows(name, positions)}
     if "max_length" in named:
         task["stride"] = named["max_length"] // 3
-    task |= {name: value for name, value in named.items()
-             if name in TaskOptions.__dataclass_fields__}
+    task |= part_of(named, TaskOptions)
     if task["max_length"] > positions:
         raise InputError(f"--max-length is {task['max_length']}, but the model in {folder} has "
                          f"{positions} positions: expected at most as many")
-    others = {name: value for name, value in named.items()
-              if name in FinetuneOptions.__dataclass_fields__}
     chosen = FinetuneOptions(TaskOptions(**task), named["from"], counted_from=os.getcwd(),
-                             **{"threads": core_count(), **others})
+                             **{"threads": core_count(), **part_of(named, FinetuneOptions)})
     words = {**DEFAULT_SETTINGS, "lr": BERT_LR * BERT_WIDTH / config.hidden_size,
-             **{name: value for name, value in named.items() if name in SETTINGS}}
+             **part_of(named, TrainingSettings)}
     TrainingSettings(**words)  # refuses a value before the files are read
     return FineTuning(run, False, chosen, words, folder)
 
@@ -231,7 +268,10 @@ def resumed(name: str, out: str | None, named: dict) -> FineTuning:
     run = Run(out)
     state = state_to_resume(run, f"finetune {name}")
     folder = run.checkpoint("latest")
-    begun, settings = from_state(state, folder / "state.json")
+    file = folder / "state.json"
+    begun = options_from_state(FinetuneOptions, state["about"], file,
+                               task=task_from_about(state["about"], file))
+    settings = settings_from_state(state, file)
     check_same(run.path, {**begun.about(), **asdict(settings)}, named,
                ("epochs", "train", "dev"))
     moved = {part: named[part] for part in ("train", "dev") if part in named}

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import blas_threads, set_blas_threads
-from minibert.cli.arguments import (add_run_options, check_located, check_same, flag_name,
-                                    given, path)
+from minibert.cli.arguments import add_run_options, flag_name, given, path
 from minibert.cli.build_trainer import check_same_text, make_trainer, read_corpus
-from minibert.cli.defaults import CORPUS
 from minibert.cli.final_report import final_report
 from minibert.cli.folders import config_of
-from minibert.cli.from_pretrained import folder_of, resolved_from
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.oracle_report import against_oracle, baselines, why_no_oracle
-from minibert.cli.pretrain_options import (PretrainOptions, architecture_named, check_combination,
-                                           from_state, options_of_others, resolved,
-                                           stored_words)
-from minibert.cli.resume import check_steps, state_to_resume
+from minibert.cli.pretrain_options import (CORPUS, PretrainOptions, check_combination, folder_of,
+                                           from_state, options_of_others, resolved, resolved_from)
+from minibert.cli.resume import check_located, check_same, check_steps, state_to_resume
 from minibert.data.corpora import Corpus
 from minibert.models.architectures import PRETRAINED_HERE
 from minibert.models.config import option_fields, option_type
@@ -35,7 +31,7 @@ BOTH = ("bert", "gpt")  # the runs in the folder of `pretrain both`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options without a default here have theirs in defaults.py."""
+    """Options without a default here have theirs in pretrain_options.py."""
     parser.add_argument("model", choices=("bert", "gpt", "bart", "both"), help="bart: an encoder-"
                         "decoder in BART's layout with T5's objective, span corruption")
     source = parser.add_mutually_exclusive_group()
@@ -186,9 +182,8 @@ def new(model: str, folder: Path, named: dict, report: Report) -> list[Pretraini
     if blas_threads() is None and named.get("workers", core_count()) > 1:
         report.line("the number of threads of this BLAS cannot be set: one worker")
         named = named | {"workers": 1}
-    if "from" in named:
-        return [Pretraining(Run(folder), False, resolved_from(model, named))]
-    return [Pretraining(run, False, resolved(part, named)) for part, run in _parts(model, folder)]
+    resolve = resolved_from if "from" in named else resolved
+    return [Pretraining(run, False, resolve(part, named)) for part, run in _parts(model, folder)]
 
 
 def resumed(model: str, folder: Path, named: dict) -> list[Pretraining]:
@@ -198,10 +193,11 @@ def resumed(model: str, folder: Path, named: dict) -> list[Pretraining]:
     for part, run in _parts(model, folder):
         state = state_to_resume(run, f"pretrain {part}")
         latest = run.checkpoint("latest")
-        _, config = config_of(latest)
-        begun = from_state(state, config, architecture_named(part), latest / "state.json")
+        architecture, config = config_of(latest)
+        begun = from_state(state, config, architecture, latest / "state.json")
         of_the_other = options_of_others(part) if model == "both" else ()
-        check_same(run.path, stored_words(begun), named, ("steps", "text", *of_the_other))
+        check_same(run.path, begun.about() | asdict(begun.settings), named,
+                   ("steps", "text", *of_the_other))
         if "steps" in named:
             check_steps("--steps", named["steps"], named["steps"], state["step"])
             begun = replace(begun, settings=replace(begun.settings, steps=named["steps"]))

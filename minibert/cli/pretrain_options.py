@@ -1,31 +1,84 @@
-"""The options of `pretrain`: complete and checked, from the command line or from a run's state."""
+"""The options of `pretrain`: their defaults for each corpus, complete and checked, from the command
+line, from a model to go on with (--from) or from a run's state."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from minibert.cli.arguments import flag_name
-from minibert.cli.defaults import (COMMON, CORPUS, EVALUATIONS, LONGEST_WARMUP, MIN_LR_SHARE,
-                                   TABLES, TRAINED)
+from minibert.atomic_files import read_json
+from minibert.cli.arguments import flag_name, part_of
+from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.resume import options_from_state, stored
 from minibert.data.corpora import FORMATS
 from minibert.errors import InputError
-from minibert.models.architectures import PRETRAINED_HERE, Architecture
+from minibert.models.architectures import PRETRAINED_HERE, Architecture, architecture_of
 from minibert.models.config import (INITIALIZER_RANGE, ModelConfig, config_from_options,
                                     option_fields, option_values)
 from minibert.pretraining.masked_lm import MASK_PROBABILITY
+from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
+from minibert.tokenizers.characters import CharTokenizer
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
 from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
 from minibert.validate import flag, number, one_of, whole_number
 
-SETTINGS = tuple(field.name for field in fields(TrainingSettings))
 TOKENIZERS = ("wordpiece", "chars", "bpe")  # bpe only with --from: it is not trained here
 MOST_FRAMES = 1000
 
+# ---- defaults ------------------------------------------------------------------------------------
+
+# For every corpus and model, unless the tables below say otherwise.
+COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
+          "layers": 2, "heads": 4, "width": 64, "context": 48, "dropout": 0.0,
+          "position_initializer_range": 0.02, "no_next_sentence": False,
+          "mlm_probability": 0.15, "gradient_checkpointing": False, "film": 0,
+          "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3, "warmup": 100,
+          "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0, "seed": 1}
+
+# Sizes stand under "both"; steps and rates differ by model: the two learn at different speed.
+TABLES = {
+    # What each of these gives is in demos/README.md: "What the toy world teaches" and "What an
+    # optimizer and a masking rate bring".
+    "toy": {
+        "both": {"film": 24, "lr": 6e-3, "min_lr": 0.0, "schedule": "linear",
+                 "betas": (0.9, 0.98), "initializer_range": 0.1,
+                 "threads": 1},  # a second one hardly pays at this size
+        "bert": {"optimizer": "muon", "steps": 2600, "batch": 32, "warmup": 100,
+                 "mlm_probability": 0.25},
+        "gpt": {"steps": 900, "batch": 16, "warmup": 50},
+        # one layer on each side: not more parameters than GPT's two
+        "bart": {"optimizer": "muon", "steps": 2400, "batch": 32, "warmup": 100, "layers": 1,
+                 "width": 56, "film": 0},
+    },
+    "python-docs": {
+        "both": {"width": 128, "context": 64, "lr": 2e-3, "betas": (0.9, 0.98),
+                 "weight_decay": 0.1},
+        "bert": {"optimizer": "muon", "lr": 4e-3, "steps": 4000},
+        "bart": {"steps": 4000},
+        "gpt": {"lr": 4e-3, "steps": 700},  # a small text: with more it overfits
+    },
+    # Characters for GPT with the recipe of nanoGPT's README for a laptop's CPU.
+    "text": {
+        "both": {"layers": 4, "width": 128, "context": 64, "weight_decay": 0.1,
+                 "betas": (0.9, 0.99)},
+        "bert": {"optimizer": "muon", "lr": 4e-3, "steps": 2000, "batch": 32},
+        "bart": {"steps": 2000, "batch": 32},
+        "gpt": {"steps": 2000, "batch": 12, "tokenizer": "chars"},
+    },
+}
+# Of a model to go on with (--from): trained weights are changed by small steps.
+TRAINED = {"optimizer": "adamw", "lr": 1e-3}
+
+CORPUS = "toy"  # where neither --corpus nor --text is given
+
+MIN_LR_SHARE = 0.1  # the rate at the end, as a share of the highest
+EVALUATIONS = 5  # so many, evenly spaced
+LONGEST_WARMUP = 0.1  # of the steps
+
+# ---- all options of one training -----------------------------------------------------------------
 
 @dataclass(frozen=True)
 class PretrainOptions:
@@ -81,16 +134,11 @@ class PretrainOptions:
                 **stored(self, "architecture", "config", "settings")}
 
 
-def architecture_named(model: str) -> Architecture:
-    """The architecture of `pretrain bert`, `pretrain gpt` or `pretrain bart`."""
-    return next(one for one in PRETRAINED_HERE if one.name == model)
-
-
 def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None = None
              ) -> PretrainOptions:
     """All options of a new training of `model`: those in `given`, by the names of the command
-    line, and the tables of defaults.py for the rest. `config`: that of a model to go on with, whose
-    sizes count.
+    line, and the tables above for the rest. `config`: that of a model to go on with, whose sizes
+    count.
 
     What depends on another option follows it: the final rate the highest one, warmup and
     evaluations the number of steps, workers the size and the threads; and the first weights the
@@ -101,7 +149,7 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
     corpus = given.get("corpus", CORPUS)
     values = {**COMMON, **TABLES[corpus]["both"], **TABLES[corpus][model],
               **({} if config is None else TRAINED), **given}
-    architecture = architecture_named(model)
+    architecture = next(one for one in PRETRAINED_HERE if one.name == model)
     if config is None:
         config = config_from_options(architecture.config_class, values)
         inner = {"bert": ("intermediate_size",), "bart": ("encoder_ffn_dim", "decoder_ffn_dim")}
@@ -117,18 +165,53 @@ def resolved(model: str, given: Mapping[str, object], config: ModelConfig | None
     if "warmup" not in given:
         values["warmup"] = min(values["warmup"], int(steps * LONGEST_WARMUP))
     values.setdefault("eval_every", -(-steps // EVALUATIONS))
-    for name in ("batch", "threads", "context"):
-        whole_number(flag_name(name), values[name], 1)
     values.setdefault("workers", default_workers(values["batch"], values["context"],
                                                  config.hidden_size, values["threads"]))
-    settings = TrainingSettings(**{name: values[name] for name in SETTINGS if name in values})
-    text = values.get("text")
-    return PretrainOptions(
-        architecture, config, settings, corpus, values["tokenizer"], values["vocab_size"],
-        values["context"], values["batch"], values["threads"], text,
-        os.getcwd() if text else None, values["format"], values["no_next_sentence"],
-        values["mlm_probability"], values.get("dupe_factor"), values["gradient_checkpointing"],
-        values["film"], values.get("from"))
+    values |= {"architecture": architecture, "config": config, "corpus": corpus,
+               "settings": TrainingSettings(**part_of(values, TrainingSettings)),
+               "counted_from": os.getcwd() if values.get("text") else None,
+               "begun_from": values.get("from")}
+    return PretrainOptions(**part_of(values, PretrainOptions))
+
+
+def resolved_from(model: str, given: Mapping[str, object]) -> PretrainOptions:
+    """The options of a training that goes on with the `model` in the folder given["from"]: sizes
+    and tokenizer are the folder's.
+
+    Errors: InputError, no such model there, an option in `given` that contradicts it, a context of
+    more tokens than the model has positions.
+    """
+    folder = folder_of(given["from"], model)
+    _, config = config_of(folder)
+    tokenizer = tokenizer_of(folder, config)
+    kind = ("chars" if isinstance(tokenizer, CharTokenizer) else
+            "bpe" if isinstance(tokenizer, GPT2Tokenizer) else "wordpiece")
+    settled = {**option_values(config), "vocab_size": tokenizer.vocab_size, "tokenizer": kind}
+    positions = settled.pop("context")
+    for name, value in settled.items():
+        if given.get(name, value) != value:
+            raise InputError(f"{flag_name(name)} is {given[name]}, but the model in {folder} has "
+                             f"{value}: leave the option out")
+    if given.get("context", 1) > positions:
+        raise InputError(f"--context is {given['context']}, but the model in {folder} has "
+                         f"{positions} positions: expected at most as many")
+    return resolved(model, {**given, **settled}, config)
+
+
+def folder_of(name: str, model: str) -> Path:
+    """The folder of the `model` that `name` (a run, or a model's folder) holds. Errors:
+    InputError, another model."""
+    found = []
+    for folder in model_folders(name):
+        values = read_json(folder / "config.json")
+        try:
+            if architecture_of(values).name == model:
+                return folder
+        except InputError:  # named below
+            pass
+        found.append(f"a model of type {values.get('model_type')!r:.60}")
+    raise InputError(f"{name}: holds {' and '.join(found)}: pretrain {model} --from needs a "
+                     f"{model.upper()}")
 
 
 def check_combination(model: str, given: Mapping[str, object]) -> None:
@@ -167,14 +250,9 @@ def from_state(state: Mapping, config: ModelConfig, architecture: Architecture, 
     the config of its model. Errors: InputError that names the file: a field is missing or wrong, a
     size is not the model's."""
     about = state["about"]
-    for name, value in option_values(config).items():
+    for name, value in {"model": architecture.name, **option_values(config)}.items():
         if about.get(name, value) != value and name not in MAY_DIFFER:
             raise InputError(f"{file}: {name} is {about[name]!r:.60}, but the model beside it has "
                              f"{value}: the file is damaged")
     return options_from_state(PretrainOptions, about, file, architecture=architecture,
                               config=config, settings=settings_from_state(state, file))
-
-
-def stored_words(options: PretrainOptions) -> dict[str, object]:
-    """{name: value} of all options by the names of the command line."""
-    return options.about() | asdict(options.settings)

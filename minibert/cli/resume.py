@@ -1,12 +1,14 @@
-"""Going on with a run: its state, and the options that it was begun with."""
+"""Going on with a run: its state, and what must be as it was when the run was begun."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TypeVar
 
+from minibert.cli.arguments import flag_name
 from minibert.errors import InputError
 from minibert.training.run_folder import Run
 
@@ -59,3 +61,29 @@ def check_steps(option: str, value: int, steps: int, done: int) -> None:
     if steps < done:
         raise InputError(f"{option} is {value}, which ends at step {steps}, but {done} steps are "
                          "done already: name more, or begin a new run in another --out")
+
+
+def located(name: str, counted_from: str | None) -> str:
+    """The present place of a path that a run stores: relative ones count from the folder in which
+    the run was begun or, if it is not there, from the present one."""
+    if counted_from in (None, os.getcwd()) or os.path.isabs(name):
+        return name
+    before = os.path.join(counted_from, name)
+    return before if os.path.exists(before) else name
+
+
+def check_located(option: str, name: str, counted_from: str | None) -> None:
+    """Errors: InputError, what a run has stored is not where it was."""
+    if not os.path.exists(located(name, counted_from)):
+        raise InputError(f"{name}: no longer there: name the same content anew with {option}")
+
+
+def check_same(where: object, stored: Mapping, named: Mapping, may_differ: tuple[str, ...]) -> None:
+    """A run goes on with the options that it was begun with. Errors: InputError for an option in
+    `named` that is stored otherwise and not in `may_differ`."""
+    for name, value in named.items():
+        before = stored.get(name)
+        before = tuple(before) if isinstance(before, list) else before
+        if name not in may_differ and value != before:
+            raise InputError(f"{flag_name(name)} is {value}, but {where} was begun with {before}: "
+                             "leave the option out, or begin a new run in another --out")

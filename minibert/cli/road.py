@@ -13,7 +13,7 @@ from typing import NamedTuple
 from minibert.ancestors.answer_key import AnswerKey
 from minibert.ancestors.word_sense import LINEAR, NEAREST, WordSenses
 from minibert.cli.arguments import path
-from minibert.cli.defaults import COMMON
+from minibert.cli.pretrain_options import COMMON
 from minibert.cli.display import table
 from minibert.cli.road_training import ORDERS, count, is_trained, open_row, road_trainer, train
 from minibert.data.corpora import Corpus, toy_corpus, train_tokenizer

@@ -26,8 +26,7 @@ from minibert.ancestors.ngram import NGramConfig, NGramModel
 from minibert.ancestors.word2vec import CBOW, CBOWConfig, SkipGram, SkipGramConfig
 from minibert.ancestors.word2vec_objective import Word2VecObjective
 from minibert.cli.build_trainer import make_trainer
-from minibert.cli.defaults import COMMON
-from minibert.cli.pretrain_options import resolved
+from minibert.cli.pretrain_options import COMMON, resolved
 from minibert.cli.road_rows import BARTRow, BERTRow, GPTRow
 from minibert.data.corpora import Corpus
 from minibert.errors import InputError

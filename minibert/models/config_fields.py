@@ -21,7 +21,7 @@ class ModelOption:
     state. It has the type and the check of the first field that names it."""
 
     name: str
-    help: str | None = None  # None: no option of the parser, only of the tables in cli/defaults.py
+    help: str | None = None  # None: set by the tables of cli/pretrain_options.py alone
 
 
 LAYERS = ModelOption("layers", "number of blocks")

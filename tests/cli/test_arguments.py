@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from minibert.cli.arguments import check_new_file, given, located, path
+from minibert.cli.arguments import check_new_file, given, path
+from minibert.cli.resume import located
 from minibert.errors import InputError
 
 
