@@ -1,13 +1,10 @@
-"""Lines of text that several commands print: tables, loss curves, first examples."""
+"""Lines of text that several commands print: tables, loss curves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minibert.pretraining.objective import Objective
 from minibert.training.report import loss_curve
-
-FIRST_EXAMPLES = 2
 
 
 def curve_of(records: list[dict]) -> list[str]:
@@ -15,14 +12,6 @@ def curve_of(records: list[dict]) -> list[str]:
     steps, evaluations = ([(record["step"], record["loss"]) for record in records
                            if record["kind"] == kind] for kind in ("step", "eval"))
     return loss_curve(steps, evaluations)
-
-
-def introduction(objective: Objective) -> list[str]:
-    """The size of the training data and its first examples."""
-    lines = [f"  {line}" for line in objective.describe()] + ["first examples:"]
-    for example in objective.first_examples(FIRST_EXAMPLES):
-        lines += [f"  {line}" for line in example.splitlines()]
-    return lines
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:

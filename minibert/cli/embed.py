@@ -12,7 +12,7 @@ from minibert.ancestors.model import AncestorModel
 from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import ENCODERS, open_ancestor, open_model
+from minibert.cli.folders import ENCODERS, open_ancestor, open_model, warn_of_unknown_words
 from minibert.cli.pooling import Pooling, pool, read_pooling
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
@@ -29,14 +29,15 @@ def run(folder: str, texts: list[str]) -> int:
     """Print a line of numbers for each text, as np.loadtxt reads them; in comments the cosines of
     each text with all."""
     where, pooling = read_pooling(Path(folder))
-    ancestor = open_ancestor(str(where), "vectors")
-    if ancestor is not None:
-        vectors = ancestor_vectors(*ancestor, texts)
+    model, tokenizer = (open_ancestor(str(where), "vectors")
+                        or open_model(str(where), ENCODERS, "embed"))
+    if not hasattr(tokenizer, "pad_token_id"):
+        raise InputError(f"{folder}: its tokenizer has no padding: embed needs a BertTokenizer or "
+                         "RobertaTokenizer")
+    warn_of_unknown_words(tokenizer, texts)
+    if isinstance(model, AncestorModel):
+        vectors = ancestor_vectors(model, tokenizer, texts)
     else:
-        model, tokenizer = open_model(str(where), ENCODERS, "embed")
-        if not hasattr(tokenizer, "pad_token_id"):
-            raise InputError(f"{folder}: its tokenizer has no padding: embed needs a BertTokenizer "
-                             "or RobertaTokenizer")
         vectors = embed(model, tokenizer, texts, pooling=pooling)
     np.savetxt(sys.stdout, vectors, fmt="%9.6f")
     if len(vectors) > 1:

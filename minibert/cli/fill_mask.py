@@ -9,7 +9,8 @@ import numpy as np
 from minibert.ancestors.model import AncestorModel
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import MASKED_LM, open_ancestor, open_model
+from minibert.cli.folders import (MASKED_LM, open_ancestor, open_model,
+                                  warn_of_unknown_words)
 from minibert.errors import InputError
 from minibert.generation.decoding import checked_logits
 from minibert.generation.sampling import probabilities
@@ -31,6 +32,7 @@ def run(folder: str, text: str, top: int) -> int:
                         or open_model(folder, MASKED_LM, "fill-mask"))
     if not hasattr(tokenizer, "mask_token_id"):
         raise InputError(f"{folder}: its tokenizer has no [MASK]")
+    warn_of_unknown_words(tokenizer, [text])
     for number, candidates in enumerate(fill_mask(model, tokenizer, text, top), 1):
         print(f"gap {number}")
         for token, p in candidates:

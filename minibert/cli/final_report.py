@@ -20,26 +20,22 @@ PAIRS_SHOWN, TEXTS_SHOWN, TEXT_TOKENS, TEXT_CHARACTERS = 4, 3, 40, 200
 
 def final_report(trainers: list[Trainer]) -> list[str]:
     """The figures in one table, a column a model, then samples of each."""
-    lines = ["", *figures_table(trainers), ""]
+    lines, commands = ["", *figures_table(trainers), ""], []
     for trainer in trainers:
-        if trainer.objective.name == "bart":
-            sample = FilledSpans(trainer.objective, trainer.tokenizer)
-            lines += ["BART fills spans (held-out text):", *[f"  {line}" for line in
-                                                            sample(trainer.model)]]
+        name, run = trainer.objective.name, trainer.run_folder.path
+        if name == "bert":
+            lines += bert_samples(trainer)
+            commands.append(f'fill-mask {run} "..."')
+        elif name == "bart":
+            sample = FilledSpans(trainer.objective, trainer.tokenizer)(trainer.model)
+            lines += ["BART fills spans (held-out text):", *[f"  {line}" for line in sample]]
+            commands.append(f'generate {run} --temperature 0 --prompt "... {SENTINEL}0> ..."')
         else:
-            lines += (bert_samples if trainer.objective.name == "bert" else gpt_samples)(trainer)
-    halves = {trainer.objective.name: trainer.run_folder.path for trainer in trainers}
-    lines.append("to go on:")
-    if "bert" in halves:
-        lines.append(f'  python -m minibert fill-mask {halves["bert"]} "..."')
-    if "bart" in halves:
-        lines.append(f'  python -m minibert generate {halves["bart"]} --temperature 0 --prompt '
-                     f'"... {SENTINEL}0> ..."')
-    if "gpt" in halves:
-        lines.append(f'  python -m minibert generate {halves["gpt"]} --temperature 0.8')
-    if len(halves) == 2:
-        lines.append(f"  python -m minibert compare {halves['bert']} {halves['gpt']}")
-    return lines
+            lines += gpt_samples(trainer)
+            commands.append(f"generate {run} --temperature 0.8")
+    if len(trainers) == 2:
+        commands.append(f"compare {' '.join([str(one.run_folder.path) for one in trainers])}")
+    return [*lines, "to go on:", *[f"  python -m minibert {command}" for command in commands]]
 
 
 def figures_table(trainers: list[Trainer]) -> list[str]:
@@ -55,33 +51,28 @@ def _column(trainer: Trainer) -> dict[str, str]:
     """The figures of one model, in the order of the rows; empty where there is none."""
     summary = trainer.run_folder.summary()
     held_out, counted, oracle = summary["held_out"], summary["baselines"], summary["oracle"] or {}
-    bert = trainer.objective.name == "bert"
-    loss = "mlm_loss" if bert else "loss"
+    loss = "mlm_loss" if trainer.objective.name == "bert" else "loss"
     distance = f"{oracle['gap']:.4f} +- {oracle['gap_standard_error']:.4f}" if oracle else ""
+
+    def cell(figures: dict, name: str, form: str = ".4f") -> str:
+        return f"{figures[name]:{form}}" if name in figures else ""
+
     return {
         "what is predicted": {"bert": "masked words", "gpt": "the next token",
                               "bart": "spans and sentinels"}[trainer.objective.name],
-        "knowing nothing: ln V": _nats(counted, "uniform"),
-        "counting words": _nats(counted, "unigram"),
-        "counting pairs of words": _nats(counted, "bigram"),
-        "this model": _nats(held_out, loss),
-        "the oracle: the best possible": _nats(oracle, loss),
+        "knowing nothing: ln V": cell(counted, "uniform"),
+        "counting words": cell(counted, "unigram"),
+        "counting pairs of words": cell(counted, "bigram"),
+        "this model": cell(held_out, loss),
+        "the oracle: the best possible": cell(oracle, loss),
         "this model's distance to it": distance,
-        "bits per character": _nats(held_out, "bits_per_character"),
-        "masked words right": _percent(held_out, "mlm_accuracy"),
-        "next sentence: always one answer": _percent(counted, "nsp_accuracy"),
-        "next sentence: this model": _percent(held_out, "nsp_accuracy"),
-        "next sentence: the oracle": _percent(oracle, "nsp_accuracy"),
+        "bits per character": cell(held_out, "bits_per_character"),
+        "masked words right": cell(held_out, "mlm_accuracy", ".1%"),
+        "next sentence: always one answer": cell(counted, "nsp_accuracy", ".1%"),
+        "next sentence: this model": cell(held_out, "nsp_accuracy", ".1%"),
+        "next sentence: the oracle": cell(oracle, "nsp_accuracy", ".1%"),
         "parameters": f"{summary['parameters']:,}",
         "seconds": f"{summary['seconds']:.0f}"}
-
-
-def _nats(figures: dict, name: str) -> str:
-    return f"{figures[name]:.4f}" if name in figures else ""
-
-
-def _percent(figures: dict, name: str) -> str:
-    return f"{figures[name]:.1%}" if name in figures else ""
 
 
 def bert_samples(trainer: Trainer) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -150,6 +151,20 @@ def tokenizer_of(folder: str | Path, config: ModelConfig) -> Tokenizer:
     if isinstance(tokenizer, CharTokenizer):
         tokenizer.errors = "replace"
     return tokenizer
+
+
+def warn_of_unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
+    """Warn, in one line, about the words that are read as the unknown token."""
+    words = []
+    for text in texts:
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        words += [text[start:end] for i, (start, end) in zip(encoded["input_ids"],
+                                                             encoded["offset_mapping"])
+                  if i == getattr(tokenizer, "unk_token_id", None)]
+    words = [word for word in dict.fromkeys(words) if word != tokenizer.unk_token]
+    if words:
+        warnings.warn(f"not in the vocabulary and read as {tokenizer.unk_token}: "
+                      f"{', '.join(words):.200}")
 
 
 def description(folder: Path) -> dict[str, object]:

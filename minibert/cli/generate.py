@@ -63,8 +63,7 @@ def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None
     search = checked_search(seed, search)
     beams = search.get("num_beams", 1) != 1
     model, tokenizer = open_model(folder, GENERATORS, "generate")
-    write = answered if isinstance(model, BartForConditionalGeneration) else continued
-    text = write(model, tokenizer, prompt, tokens, streamed=not beams, rng=seed, **search)
+    text = continued(model, tokenizer, prompt, tokens, streamed=not beams, rng=seed, **search)
     if beams:
         print(text)
     return 0
@@ -72,34 +71,26 @@ def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None
 
 def continued(model: PretrainedModel, tokenizer: Tokenizer, prompt: str, tokens: int,
               streamed: bool = False, **options) -> str:
-    """`prompt` and its continuation, up to the end of the document or `tokens` tokens.
+    """`prompt` and its continuation by a GPT, or the text that an encoder-decoder answers to it: up
+    to the separator or `tokens` new tokens.
 
     `options` are those of `minibert.generation.generate`; without `num_beams` the text is sampled
-    from all tokens. The separator that begins a document precedes the prompt; beyond the model's
-    positions the window slides. `streamed`: the text is printed while it is generated.
+    from all tokens. A GPT reads the separator that begins a document before the prompt; beyond its
+    positions the window slides. Sentinels (<extra_id_0>) are a part of an answer. `streamed`: the
+    text is printed while it is generated. Errors: InputError, an encoder-decoder without a prompt.
     """
     separator = tokenizer.sep_token_id
-    ids = [separator] + tokenizer.encode(prompt, add_special_tokens=False)
-    out = model.generate(
-        np.array([ids]), max_new_tokens=tokens, sliding_window=True,
-        streamer=DocumentStreamer(tokenizer) if streamed else None,
-        **document_options(model, tokenizer, options))[0]
-    return tokenizer.decode([int(i) for i in out if i != separator])
-
-
-def answered(model: BartForConditionalGeneration, tokenizer: Tokenizer, prompt: str, tokens: int,
-             streamed: bool = False, **options) -> str:
-    """The decoder's text after the encoder has read `prompt`, up to the separator or `tokens`
-    tokens; sentinels (<extra_id_0>) are a part of it. The rest is as in `continued`. Errors:
-    InputError, an empty prompt."""
-    if not prompt:
-        raise InputError("--prompt: an encoder-decoder answers a text: give one")
-    separator = tokenizer.sep_token_id
     options = document_options(model, tokenizer, options)
-    sentinels = [i for token, i in tokenizer.vocab.items() if token.startswith(SENTINEL)]
-    options["suppress_tokens"] = [i for i in options["suppress_tokens"] if i not in sentinels]
-    out = model.generate(np.array([tokenizer.encode(prompt)]), max_new_tokens=tokens,
-                         sliding_window=True, forced_eos_token_id=separator,
+    if isinstance(model, BartForConditionalGeneration):
+        if not prompt:
+            raise InputError("--prompt: an encoder-decoder answers a text: give one")
+        ids = tokenizer.encode(prompt)
+        sentinels = [i for token, i in tokenizer.vocab.items() if token.startswith(SENTINEL)]
+        options["suppress_tokens"] = [i for i in options["suppress_tokens"] if i not in sentinels]
+        options["forced_eos_token_id"] = separator
+    else:
+        ids = [separator] + tokenizer.encode(prompt, add_special_tokens=False)
+    out = model.generate(np.array([ids]), max_new_tokens=tokens, sliding_window=True,
                          streamer=DocumentStreamer(tokenizer) if streamed else None, **options)[0]
     return tokenizer.decode([int(i) for i in out if i != separator])
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minibert.cli.display import curve_of, introduction
+from minibert.cli.display import curve_of
 from minibert.errors import InputError
 from minibert.training.report import Report, estimate, estimate_line
 from minibert.training.run_folder import Run, new_runs
 from minibert.training.trainer import Trainer
+
+FIRST_EXAMPLES = 2
 
 
 class Training:
@@ -119,10 +121,13 @@ def _train_one(training: Training, report: Report, command: str) -> bool:
 
 
 def _introduce(training: Training, report: Report) -> None:
-    for line in training.title():
-        report.line(line)
+    objective, lines = training.trainer.objective, training.title()
     if training.resume:
-        report.line(f"resumed at step {training.trainer.steps_done}")
-        return
-    for line in [*introduction(training.trainer.objective), *training.facts(), training.estimate]:
+        lines.append(f"resumed at step {training.trainer.steps_done}")
+    else:
+        lines += [*[f"  {line}" for line in objective.describe()], "first examples:"]
+        for example in objective.first_examples(FIRST_EXAMPLES):
+            lines += [f"  {line}" for line in example.splitlines()]
+        lines += [*training.facts(), training.estimate]
+    for line in lines:
         report.line(line)

@@ -30,13 +30,11 @@ MOST_FRAMES = 1000
 
 # ---- defaults ------------------------------------------------------------------------------------
 
-# For every corpus and model, unless the tables below say otherwise.
-COMMON = {"format": "prose", "tokenizer": "wordpiece", "vocab_size": 4000,
-          "layers": 2, "heads": 4, "width": 64, "context": 48, "dropout": 0.0,
-          "position_initializer_range": 0.02, "no_next_sentence": False,
-          "mlm_probability": 0.15, "gradient_checkpointing": False, "film": 0,
-          "batch": 32, "accumulate": 1, "steps": 2000, "lr": 1e-3, "warmup": 100,
-          "schedule": "cosine", "weight_decay": 0.01, "betas": (0.9, 0.999), "clip": 1.0, "seed": 1}
+# For every corpus and model, unless the tables below say otherwise; what is in neither has the
+# default of PretrainOptions or TrainingSettings.
+COMMON = {"tokenizer": "wordpiece", "vocab_size": 4000, "layers": 2, "heads": 4, "width": 64,
+          "context": 48, "dropout": 0.0, "position_initializer_range": 0.02, "batch": 32,
+          "steps": 2000, "lr": 1e-3, "warmup": 100, "seed": 1}
 
 # Sizes stand under "both"; steps and rates differ by model: the two learn at different speed.
 TABLES = {

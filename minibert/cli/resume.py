@@ -14,6 +14,7 @@ from minibert.training.run_folder import Run
 
 Options = TypeVar("Options")
 STORED_NAMES = {"begun_from": "from"}  # fields whose name in a state is another
+COMMANDS = {"task": "finetune", "row": "road", "model": "pretrain"}  # by a field that names a run
 
 
 def state_to_resume(run: Run, kind: str) -> dict:
@@ -24,7 +25,8 @@ def state_to_resume(run: Run, kind: str) -> dict:
                          "--resume")
     state = run.state()
     about = state["about"]
-    held = f"finetune {about['task']}" if "task" in about else f"pretrain {about.get('model')}"
+    held = next((f"{command} {about[name]}" for name, command in COMMANDS.items() if name in about),
+                "an unknown kind")
     if held != kind:
         raise InputError(f"{run.path}: holds a run of {held}, not of {kind}")
     return state

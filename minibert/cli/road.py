@@ -100,7 +100,7 @@ def _train_rows(rows: Sequence[str], seeds: int, folder: Path, corpus: Corpus,
                 tokenizer: BertTokenizer, report: Report) -> bool:
     """False if a signal stopped a training."""
     missing = {row: [seed for seed, run in enumerate(run_folders(row, seeds, folder), 1)
-                     if not is_trained(row, run)]
+                     if not is_trained(row, seed, run, tokenizer.vocab_size)]
                for row in rows if row not in ORDERS and row != "oracle"}
     missing = {row: which for row, which in missing.items() if which}
     if missing:

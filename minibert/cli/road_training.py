@@ -12,21 +12,18 @@ text: 40 epochs, and static masks are 10 copies of it, each masked once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from minibert.ancestors.elmo import ELMo, ELMoConfig, ELMoObjective
-from minibert.ancestors.folders import load_ancestor
-from minibert.ancestors.glove import GloVe, GloVeConfig, GloVeObjective
-from minibert.ancestors.lstm import LSTMConfig, LSTMLanguageModel, LSTMObjective
-from minibert.ancestors.model import AncestorModel
+from minibert.ancestors.elmo import ELMo, ELMoObjective
+from minibert.ancestors.glove import GloVe, GloVeObjective
+from minibert.ancestors.lstm import LSTMLanguageModel, LSTMObjective
+from minibert.ancestors.model import AncestorConfig, AncestorModel
 from minibert.ancestors.ngram import NGramConfig, NGramModel
-from minibert.ancestors.word2vec import CBOW, CBOWConfig, SkipGram, SkipGramConfig
+from minibert.ancestors.word2vec import CBOW, SkipGram
 from minibert.ancestors.word2vec_objective import Word2VecObjective
 from minibert.cli.build_trainer import make_trainer
-from minibert.cli.pretrain_options import COMMON, resolved
+from minibert.cli.pretrain_options import COMMON, PretrainOptions, resolved
 from minibert.cli.road_rows import BARTRow, BERTRow, GPTRow
 from minibert.data.corpora import Corpus
 from minibert.errors import InputError
@@ -49,6 +46,9 @@ OPTIONS = {  # row: its options of `pretrain gpt`, `pretrain bert`, `pretrain ba
     "bert-dynamic": {}, "bert-static": {"dupe_factor": 10},
     "bart": {"batch": 16, "lr": 9e-3, "mlm_probability": 0.25}}
 BERTS = tuple([row for row in OPTIONS if row.startswith("bert")])
+ANCESTORS = {  # row: its class, and its sizes beside the vocabulary's
+    "cbow": (CBOW, {"window": 2}), "skipgram": (SkipGram, {}), "glove": (GloVe, {}),
+    "lstm": (LSTMLanguageModel, {"hidden_size": 78}), "elmo": (ELMo, {"hidden_size": 56})}
 FEW_DOCUMENTS = 155  # read 40 times in the steps above
 BERT_INTERMEDIATE_SIZE = 220  # less than 4 C: BERT's heads have parameters that GPT's has not
 
@@ -62,71 +62,93 @@ def count(row: str, folder: Path, corpus: Corpus, tokenizer: BertTokenizer) -> N
     return model
 
 
+def transformer_options(row: str, seed: int) -> PretrainOptions:
+    """The options of a row that `pretrain` trains."""
+    options = resolved(row.split("-")[0], {"corpus": "toy", "seed": seed, "steps": STEPS[row],
+                                           "eval_every": 0, "film": 0, **OPTIONS[row]})
+    if row in BERTS:
+        config = replace(options.config, intermediate_size=BERT_INTERMEDIATE_SIZE)
+        options = replace(options, config=config)
+    return options
+
+
+def ancestor_options(row: str, seed: int, vocab_size: int
+                     ) -> tuple[AncestorConfig, TrainingSettings]:
+    """The config and the settings of a row that is an older model."""
+    model_class, sizes = ANCESTORS[row]
+    return model_class.config_class(vocab_size, **sizes), TrainingSettings(
+        steps=STEPS[row], lr=1e-2, warmup=STEPS[row] // 20, schedule="linear", weight_decay=0.0,
+        betas=(0.9, 0.98), eval_every=0, seed=seed)
+
+
 def road_trainer(row: str, corpus: Corpus, tokenizer: BertTokenizer, seed: int,
                  report: SilentReport) -> Trainer:
     """The trainer of a row, before any step; nothing is written."""
-    steps, V = STEPS[row], tokenizer.vocab_size
     if row in OPTIONS:
-        options = resolved(row.split("-")[0], {"corpus": "toy", "seed": seed, "steps": steps,
-                                               "eval_every": 0, "film": 0, **OPTIONS[row]})
-        if row in BERTS:
-            options = replace(options, config=replace(
-                options.config, intermediate_size=BERT_INTERMEDIATE_SIZE))
         if row in ("bert-dynamic", "bert-static"):
             corpus = replace(corpus, train_documents=corpus.train_documents[:FEW_DOCUMENTS])
-        return make_trainer(options, corpus, report)
+        trainer = make_trainer(transformer_options(row, seed), corpus, report)
+        trainer.about["row"] = row  # no run for `pretrain --resume`, whose text may be another
+        return trainer
+    config, settings = ancestor_options(row, seed, tokenizer.vocab_size)
+    model = ANCESTORS[row][0](config, seed)
     texts = (tokenizer, corpus.train_texts, corpus.held_out_texts)
     window = {"context": COMMON["context"], "batch_size": 16, "seed": seed}
     if row == "lstm":
-        model = LSTMLanguageModel(LSTMConfig(V, hidden_size=78), seed)
         objective = LSTMObjective(*texts, **window)
     elif row == "elmo":
-        model = ELMo(ELMoConfig(V, hidden_size=56), seed)
         objective = ELMoObjective(model, *texts, **window)
     elif row == "glove":
-        model = GloVe(GloVeConfig(V), seed)
-        objective = GloVeObjective(model.config, *texts, batch_size=1024, seed=seed)
+        objective = GloVeObjective(config, *texts, batch_size=1024, seed=seed)
     else:
-        model = CBOW(CBOWConfig(V, window=2), seed) if row == "cbow" else SkipGram(
-            SkipGramConfig(V), seed)
         objective = Word2VecObjective(model, *texts, batch_size=512, seed=seed)
-    settings = TrainingSettings(steps=steps, lr=1e-2, warmup=steps // 20,
-                                schedule="linear", weight_decay=0.0, betas=(0.9, 0.98),
-                                eval_every=0, seed=seed)
-    return Trainer(model, objective, settings, tokenizer=tokenizer, about={"row": row},
-                   report=report)
+    return Trainer(model, objective, settings, tokenizer=tokenizer,
+                   about={"row": row, **asdict(config)}, report=report)
 
 
-def is_trained(row: str, folder: Path) -> bool:
-    """Whether the run in `folder` has ended. Errors: InputError, it has another number of steps."""
-    summary = Run(folder).summary()
-    if summary is not None and summary["steps"] != STEPS[row]:
-        raise InputError(f"{folder} was trained for {summary['steps']:,} steps: expected "
-                         f"{STEPS[row]:,}; remove it, or give another --out")
-    return summary is not None
+def is_trained(row: str, seed: int, folder: Path, vocab_size: int) -> bool:
+    """Whether the run in `folder` has ended. Errors: InputError, it was begun with other options or
+    settings than those of this version."""
+    run = Run(folder)
+    if run.checkpoint("latest") is None:
+        return False
+    if row in OPTIONS:
+        options = transformer_options(row, seed)
+        expected = options.about() | asdict(options.settings)
+    else:
+        config, settings = ancestor_options(row, seed, vocab_size)
+        expected = asdict(config) | asdict(settings)
+    state = run.state()
+    stored = state["about"] | state["settings"]
+    for name, value in {"row": row, **expected}.items():
+        before = stored.get(name, value)  # a run may be older than an option
+        if value != (tuple(before) if isinstance(before, list) else before):
+            raise InputError(f"{folder} was begun with {name} = {before}: expected {value}; remove "
+                             "it, or give another --out")
+    return run.summary() is not None
 
 
-def train(trainer: Trainer, folder: Path) -> bool:
-    """Begin the run in `folder`, or go on with it, to its end and its summary. False if a signal
-    stopped it; all is saved then."""
-    with _run_of(trainer, folder) as run:
-        if not trainer.run():
-            return False
-        run.write_summary(trainer.summary() | {"baselines": {}, "oracle": None})
-    return True
-
-
-@contextmanager
-def _run_of(trainer: Trainer, folder: Path) -> Iterator[Run]:
-    """The run, held; its first checkpoint is whole before a step is made."""
+def begin(trainer: Trainer, folder: Path) -> Run:
+    """Begin the run in `folder`, whose first checkpoint is whole before a step is made, or go back
+    to the latest one. The run is held."""
     run = trainer.run_folder = Run(folder)
     if run.checkpoint("latest") is not None:
         trainer.resume()
     else:
         with new_runs([folder]):
             trainer.save()
+    return run
+
+
+def train(trainer: Trainer, folder: Path) -> bool:
+    """Train in `folder` to the end and the summary. False if a signal stopped it; all is saved
+    then."""
+    run = begin(trainer, folder)
     try:
-        yield run
+        if not trainer.run():
+            return False
+        run.write_summary(trainer.summary() | {"baselines": {}, "oracle": None})
+        return True
     finally:
         run.release()
 
@@ -144,8 +166,4 @@ def open_row(row: str, folder: Path, sentences: int
     if row == "bart":
         return BARTRow(BartForConditionalGeneration.from_pretrained(best),
                        BertTokenizer.from_pretrained(best))
-    found = load_ancestor(best)
-    if found is None or found[0].config.model_type != row:
-        raise InputError(f"{best}: holds no model of the row {row}: remove {folder}, or give "
-                         "another --out")
-    return found[0]
+    return ANCESTORS[row][0].from_pretrained(best)

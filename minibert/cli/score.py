@@ -9,7 +9,8 @@ import numpy as np
 
 from minibert.ancestors.model import AncestorModel
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import LANGUAGE_MODEL, open_ancestor, open_model
+from minibert.cli.folders import (LANGUAGE_MODEL, open_ancestor, open_model,
+                                  warn_of_unknown_words)
 from minibert.errors import InputError
 from minibert.generation.scoring import score
 from minibert.models.pretrained_model import PretrainedModel
@@ -25,6 +26,7 @@ def run(folder: str, text: str) -> int:
     """Print each token with its log-probability (nats), then the sum and the perplexity."""
     model, tokenizer = (open_ancestor(folder, "next_word")
                         or open_model(folder, LANGUAGE_MODEL, "score"))
+    warn_of_unknown_words(tokenizer, [text])
     tokens = scored(model, tokenizer, text)
     for token, log_p in tokens:
         print(f"{log_p:9.4f}  {math.exp(log_p):7.2%}  {token!r}")

@@ -181,13 +181,10 @@ def open_finetuned(name: str, tasks: tuple[str, ...], purpose: str, **changes) -
     folder, run = Path(name), None
     if not (folder / "config.json").exists():
         run = find_run(name)
-        folder = run.checkpoint("best")
-        if folder is None:
-            run.state("best")  # raises: there is no best checkpoint
+        folder = run.existing_checkpoint("best")
     architecture, config = config_of(folder)
     if run is not None or (folder / "state.json").exists():
-        about = Run(folder.parent).state(folder.name)["about"] if run is None else run.state(
-            "best")["about"]
+        about = Run(folder.parent).state(folder.name)["about"]
         task = about.get("task")
         if task not in tasks:
             holds = "a pre-training run" if task is None else f"a run of finetune {task}"

@@ -5,6 +5,7 @@ import pytest
 from tests.ancestors.small_ancestors import TOKENIZER, small_models
 from tests.cli.command_line import mistake, output_of
 
+from minibert.__main__ import main
 from minibert.ancestors.word2vec import CBOW
 from minibert.cli.fill_mask import fill_mask
 
@@ -67,6 +68,17 @@ def test_what_a_model_does_not_answer_is_one_line(folders, capsys):
     assert "reads the left side alone" in mistake(capsys, "fill-mask", folders["ngram"], "[MASK]")
     assert "both sides" in mistake(capsys, "score", folders["cbow"], "the cat")
     assert "counts words" in mistake(capsys, "embed", folders["ngram"], "the cat")
+
+
+@pytest.mark.parametrize("command, name", [("score", "ngram"), ("embed", "glove"),
+                                           ("fill-mask", "cbow")])
+def test_words_outside_the_vocabulary_are_named_in_one_line(folders, capsys, command, name):
+    text = ["the [MASK] eats"] if command == "fill-mask" else ["the cat eats"]
+    assert main([command, str(folders[name]), *text]) == 0
+    assert capsys.readouterr().err == ""
+    assert main([command, str(folders[name]), f"Zebras {text[0]} plums and [UNK], zebras"]) == 0
+    assert capsys.readouterr().err == ("minibert: note: not in the vocabulary and read as [UNK]: "
+                                       "Zebras, plums, and, ,, zebras\n")
 
 
 @pytest.mark.parametrize("name, commands", [

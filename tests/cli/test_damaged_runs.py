@@ -20,7 +20,8 @@ def changed(path, **values):
     ({"step": ...}, "state.json: there is no step in it: the file is damaged"),
     ({"step": "many"}, "step = 'many'"), ({"settings": ...}, "no settings"),
     ({"settings": {}}, "no steps"), ({"about": ...}, "no about"), ({"about": [1]}, "about = [1]"),
-    ({"about": {}}, "not of pretrain bert"), ({"tokens": None}, "tokens = None"),
+    ({"about": {}}, "holds a run of an unknown kind, not of pretrain bert"),
+    ({"tokens": None}, "tokens = None"),
     ({"about": {"model": "bert", "corpus": "toy"}}, "there is no tokenizer"),
     ({"schema": "minibert.state.9"}, "schema 'minibert.state.9'")])
 def test_a_state_that_cannot_be_gone_on_from(world, tmp_path, capsys, damage, words):

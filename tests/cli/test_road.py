@@ -11,6 +11,7 @@ from tests.models.small_models import small as small_model
 
 import minibert as mb
 from minibert.ancestors import word2vec_objective, word_sense
+from minibert.ancestors.glove import GloVe
 from minibert.ancestors.word_sense import WordSenses
 from minibert.cli import road, road_training
 from minibert.cli.fill_mask import fill_gaps
@@ -83,9 +84,10 @@ def test_seeds_are_added_and_their_error_is_shown(whole, capsys):
 def test_a_stopped_training_goes_on_to_the_same_figures(whole, tmp_path, capsys):
     trainer = road_training.road_trainer("glove", road.toy_corpus(), TOKENIZER, 1, None)
     folder = tmp_path / "glove" / "seed-1"
-    with road_training._run_of(trainer, folder):
-        trainer.run(until=2)
-    assert not road_training.is_trained("glove", folder)
+    run = road_training.begin(trainer, folder)
+    trainer.run(until=2)
+    run.release()
+    assert not road_training.is_trained("glove", 1, folder, TOKENIZER.vocab_size)
     assert "2 of 3 steps, not finished: go on with road\n" in output_of(capsys, "info", folder)
     output_of(capsys, "road", "glove", "--seeds", 1, "--out", tmp_path)
     for name in ("latest/model.safetensors", "log.jsonl"):
@@ -148,15 +150,37 @@ def test_mistakes_are_one_line(whole, tmp_path, capsys, monkeypatch):
     assert "--seeds" in mistake(capsys, "road", "cbow", "--seeds", 0)
     monkeypatch.setitem(road_training.STEPS, "cbow", 4)
     line = mistake(capsys, "road", "cbow", "--seeds", 1, "--out", whole)
-    assert "3 steps: expected 4" in line
+    assert "was begun with steps = 3: expected 4" in line
     (tmp_path / "cbow").mkdir()
     (whole / "glove" / "seed-1").rename(tmp_path / "cbow" / "seed-1")
     monkeypatch.setitem(road_training.STEPS, "cbow", 3)
     try:
-        assert "holds no model of the row cbow" in mistake(
+        assert "was begun with row = glove: expected cbow" in mistake(
             capsys, "road", "cbow", "--seeds", 1, "--out", tmp_path)
     finally:
         (tmp_path / "cbow" / "seed-1").rename(whole / "glove" / "seed-1")
+
+
+def test_a_run_of_another_version_is_not_shown_as_one_of_this(whole, monkeypatch):
+    """Neither one that has ended nor one that was stopped."""
+    def check(row):
+        return road_training.is_trained(row, 1, whole / row / "seed-1", TOKENIZER.vocab_size)
+
+    assert check("bert-static") and check("glove")
+    monkeypatch.setitem(road_training.OPTIONS, "bert-static", {"dupe_factor": 9})
+    monkeypatch.setitem(road_training.OPTIONS, "gpt", {"lr": 0.5})
+    monkeypatch.setitem(road_training.ANCESTORS, "glove", (GloVe, {"hidden_size": 9}))
+    for row, words in (("bert-static", "dupe_factor = 10: expected 9"), ("gpt", "expected 0.5"),
+                       ("glove", "hidden_size = 64: expected 9")):
+        with pytest.raises(InputError, match=words):
+            check(row)
+
+
+@pytest.mark.parametrize("row, model", [("bert-dynamic", "bert"), ("glove", "gpt")])
+def test_pretrain_does_not_go_on_with_a_row(whole, capsys, row, model):
+    capsys.readouterr()
+    line = mistake(capsys, "pretrain", model, "--resume", "--out", whole / row / "seed-1")
+    assert f"holds a run of road {row}, not of pretrain {model}" in line
 
 
 def test_rows_over_the_budget_are_named():
