@@ -1,6 +1,7 @@
-"""Checks of single values: a whole number, a number, a flag, one of several names.
+"""Checks of single values (a whole number, a number, a flag, one of several names), and of the
+fields of a dataclass.
 
-Each returns the value as a plain Python number (NumPy's scalars are accepted; JSON does not know
+Each check returns the value as a plain Python number (NumPy's scalars are accepted; JSON does not know
 them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
 "BertConfig: hidden_size", "--steps", "clip_grad_norm_: max_norm".
 """
@@ -8,7 +9,8 @@ them) or raises InputError "name = value: expected ...", with `name` as the user
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import Field, field, fields
 from numbers import Integral, Real
 
 import numpy as np
@@ -55,6 +57,23 @@ def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise InputError(f"{name} = {shown_value(value)}: expected one of {', '.join(choices)}")
     return value
+
+
+def checked(check: Callable[[str, object], object], default: object, optional: bool = False,
+            **metadata) -> Field:
+    """A field of a dataclass that `check(name, value)` validates in check_fields; `optional` ones
+    may be None. `metadata` is that of the field."""
+    return field(default=default, metadata={"check": check, "optional": optional, **metadata})
+
+
+def check_fields(settings: object, prefix: str = "") -> None:
+    """Validate the `checked` fields of a frozen dataclass; NumPy's numbers become Python's. Errors:
+    InputError that begins with `prefix` and the name of the field."""
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if "check" in one.metadata and not (value is None and one.metadata["optional"]):
+            value = one.metadata["check"](prefix + one.name, value)
+            object.__setattr__(settings, one.name, value)  # the dataclass is frozen
 
 
 def shown_value(value: object) -> str:

@@ -1,6 +1,7 @@
 """Single values: Python's and NumPy's numbers pass as Python's, everything else is named."""
 
 import math
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -75,3 +76,20 @@ def test_values_that_cannot_be_shown_are_named(check):
 def test_a_whole_number_beyond_any_float_is_not_finite():
     with pytest.raises(InputError, match="x = 1000.*expected a finite number"):
         validate.number("x", 10 ** 400)
+
+
+@dataclass(frozen=True)
+class Settings:
+    count: int = validate.checked(validate.whole_number, 3)
+    rate: float | None = validate.checked(validate.number, 0.5, optional=True, help="a rate")
+    other: object = None
+
+
+def test_the_checked_fields_of_a_dataclass():
+    settings = Settings(np.int8(2), None, np.int8(1))
+    validate.check_fields(settings)
+    assert type(settings.count) is int and settings.rate is None
+    assert type(settings.other) is np.int8 and fields(Settings)[1].metadata["help"] == "a rate"
+    for wrong in (Settings(None), Settings(rate="a")):
+        with pytest.raises(InputError, match="^Settings: (count|rate) = .*: expected a"):
+            validate.check_fields(wrong, "Settings: ")

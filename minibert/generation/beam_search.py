@@ -8,6 +8,8 @@ has another form of the length). The search stops as Hugging Face's does.
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import numpy as np
 
 from minibert.generation.config import GenerationConfig
@@ -28,7 +30,7 @@ class FinishedTexts:
         """Keep a finished text, if it is among the best and the search is not over."""
         if not self.closed:
             self.texts.append((score, tokens))
-            self.texts.sort(key=_score, reverse=True)  # of equal ones the first stays before
+            self.texts.sort(key=itemgetter(0), reverse=True)  # of equal ones the first stays before
             del self.texts[self.most:]
 
     def close_if_done(self, best_log_p: float, length: int, longest: int,
@@ -42,10 +44,6 @@ class FinishedTexts:
             length = longest
         hopeless = best_log_p / length**config.length_penalty <= self.texts[-1][0]
         self.closed |= config.early_stopping is True or hopeless
-
-
-def _score(text: tuple[float, np.ndarray]) -> float:
-    return text[0]
 
 
 def beam_search(texts: GrowingTexts, config: GenerationConfig, new_tokens: int,

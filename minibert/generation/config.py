@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 from minibert.atomic_files import read_json, write_json
-from minibert.checkpoints.folder_keys import GENERATION_CONFIG, USED, check_keys
+from minibert.checkpoints.folder_keys import GENERATION_CONFIG, HARMLESS, USED, check_keys
 from minibert.errors import InputError
-from minibert.validate import flag, number, shown_value, whole_number
+from minibert.validate import check_fields, checked, flag, number, shown_value, whole_number
 
 DEFAULT_NEW_TOKENS = 20  # as in Hugging Face, where neither length is given
 FILE_NAME = "generation_config.json"
+_OF_THE_MODEL = ("eos_token_id", "pad_token_id", "forced_eos_token_id")  # in a config.json
+_from_1 = partial(whole_number, at_least=1)
 
 
 @dataclass(frozen=True)
@@ -24,58 +27,39 @@ class GenerationConfig:
     temperature without `do_sample`, a length penalty without beams).
     """
 
-    max_new_tokens: int | None = None
-    max_length: int | None = None  # the prompt included; only where max_new_tokens is not given
-    do_sample: bool = False
-    temperature: float = 1.0  # 0 is the likeliest token
-    top_k: int = 50  # 0: all
-    top_p: float = 1.0
-    repetition_penalty: float = 1.0
-    num_beams: int = 1
-    length_penalty: float = 1.0  # a beam's log-probability is divided by its length to this power
+    max_new_tokens: int | None = checked(_from_1, None, optional=True)
+    # The prompt included; only where max_new_tokens is not given.
+    max_length: int | None = checked(_from_1, None, optional=True)
+    do_sample: bool = checked(flag, False)
+    temperature: float = checked(partial(number, at_least=0), 1.0)  # 0 is the likeliest token
+    top_k: int = checked(whole_number, 50)  # 0: all
+    top_p: float = checked(partial(number, above=0, at_most=1), 1.0)
+    repetition_penalty: float = checked(partial(number, above=0), 1.0)
+    num_beams: int = checked(_from_1, 1)
+    # A beam's log-probability is divided by its length to this power.
+    length_penalty: float = checked(number, 1.0)
     early_stopping: bool | str = False  # True, False or "never": see beam_search.py
-    num_return_sequences: int = 1
+    num_return_sequences: int = checked(_from_1, 1)
     eos_token_id: int | Sequence[int] | None = None  # None: the model's; (): a text never ends
     pad_token_id: int | None = None  # what follows the end of a row; None: the end token
     suppress_tokens: Sequence[int] = ()
-    forced_bos_token_id: int | None = None  # a decoder's first token after its start token
-    forced_eos_token_id: int | None = None  # the last token of a text that its length ends
+    # A decoder's first token after its start token; the last token of a text that its length ends.
+    forced_bos_token_id: int | None = checked(whole_number, None, optional=True)
+    forced_eos_token_id: int | None = checked(whole_number, None, optional=True)
     # Beyond the model's positions the first tokens are forgotten. (Not an option of Hugging Face.)
-    sliding_window: bool = False
+    sliding_window: bool = checked(flag, False)
 
     def __post_init__(self):
-        for name in ("max_new_tokens", "max_length"):
-            if getattr(self, name) is not None:
-                self._set(name, whole_number(name, getattr(self, name), 1))
-        for name, least in (("top_k", 0), ("num_beams", 1), ("num_return_sequences", 1)):
-            self._set(name, whole_number(name, getattr(self, name), least))
-        for name in ("do_sample", "sliding_window"):
-            self._set(name, flag(name, getattr(self, name)))
-        for name in ("forced_bos_token_id", "forced_eos_token_id"):
-            if getattr(self, name) is not None:
-                self._set(name, whole_number(name, getattr(self, name)))
-        self._set("temperature", number("temperature", self.temperature, 0))
-        self._set("top_p", number("top_p", self.top_p, at_most=1, above=0))
-        self._set("repetition_penalty", number("repetition_penalty", self.repetition_penalty,
-                                               above=0))
-        self._set("length_penalty", number("length_penalty", self.length_penalty))
+        check_fields(self)
         if not isinstance(self.early_stopping, bool) and self.early_stopping != "never":
             raise InputError(f"early_stopping = {shown_value(self.early_stopping)}: expected True, "
                              "False or 'never'")
-        self._check_combination()
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)  # the dataclass is frozen
-
-    def _check_combination(self) -> None:
-        """Errors: options without an effect, and those that exclude each other."""
-        defaults = {field.name: field.default for field in fields(self)}
         beams = self.num_beams > 1
         if self.do_sample and beams:
             raise InputError(f"do_sample with num_beams = {self.num_beams}: beam search draws "
                              "nothing: leave one of them out")
         for name, needed in _without_effect(self.do_sample, self.num_beams):
-            if getattr(self, name) != defaults[name]:
+            if getattr(self, name) != _DEFAULTS[name]:
                 raise InputError(f"{name} = {getattr(self, name)} has no effect without {needed}: "
                                  "set that, too, or leave it out")
         if self.num_return_sequences > (self.num_beams if beams else 1) and not self.do_sample:
@@ -110,6 +94,9 @@ def _without_effect(do_sample: bool, num_beams: int) -> list[tuple[str, str]]:
     if num_beams == 1:
         unused += [(name, "num_beams above 1") for name in ("length_penalty", "early_stopping")]
     return unused
+
+
+_DEFAULTS = {field.name: field.default for field in fields(GenerationConfig)}
 
 
 @dataclass(frozen=True)
@@ -149,9 +136,17 @@ def read_stored_options(folder: Path, config: Mapping) -> StoredOptions | None:
     if path.exists():
         return StoredOptions(path, read_json(path))
     values = {name: value for name, value in config.items()
-              if name in GENERATION_CONFIG and name not in _OF_THE_MODEL
-              and value != _OLD_DEFAULTS.get(name)}
+              if name not in _OF_THE_MODEL and not _has_no_effect(name, value)}
     return StoredOptions(folder / "config.json", values) if values else None
+
+
+def _has_no_effect(name: str, value: object) -> bool:
+    """Whether a key of a config.json is none of generate's, or has its default: transformers 2 and
+    3 wrote the defaults to every config.json."""
+    rule = GENERATION_CONFIG.get(name, HARMLESS)
+    if rule == USED:
+        return value == (DEFAULT_NEW_TOKENS if name == "max_length" else _DEFAULTS[name])
+    return rule == HARMLESS or value in rule
 
 
 def write_stored_options(folder: str | os.PathLike, options: StoredOptions | None) -> None:
@@ -162,15 +157,3 @@ def write_stored_options(folder: str | os.PathLike, options: StoredOptions | Non
         path.unlink(missing_ok=True)
     else:
         write_json(path, dict(options.values))
-
-
-# In a config.json these are read by the model; and transformers 2 and 3 wrote these defaults.
-_OF_THE_MODEL = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id",
-                 "forced_eos_token_id", "output_attentions", "output_hidden_states", "use_cache",
-                 "transformers_version")
-_OLD_DEFAULTS = {"max_length": 20, "top_k": 50, "temperature": 1.0, "top_p": 1.0, "num_beams": 1,
-                 "do_sample": False, "early_stopping": False, "repetition_penalty": 1.0,
-                 "length_penalty": 1.0, "num_return_sequences": 1, "min_length": 0,
-                 "no_repeat_ngram_size": 0, "num_beam_groups": 1, "diversity_penalty": 0.0,
-                 "typical_p": 1.0, "encoder_no_repeat_ngram_size": 0, "output_scores": False,
-                 "remove_invalid_values": False, "return_dict_in_generate": False}

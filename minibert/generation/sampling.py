@@ -46,10 +46,8 @@ def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
     """(logits - the largest) / temperature; a temperature of 0 keeps only the largest, the first
     of a tie."""
     if temperature == 0:
-        best = logits.argmax(axis=-1)[:, None]
-        kept = np.full_like(logits, -np.inf)
-        np.put_along_axis(kept, best, 0.0, axis=-1)
-        return kept
+        is_best = np.arange(logits.shape[-1]) == logits.argmax(axis=-1)[:, None]
+        return np.where(is_best, np.zeros_like(logits), -np.inf)
     with np.errstate(over="ignore"):  # a tiny temperature may send the others to -inf, and rightly
         return (logits - logits.max(axis=-1, keepdims=True)) / temperature
 

@@ -2,7 +2,9 @@
 
 A field states, once, its default, its check and the command line's option that sets it. An option
 of a model is added by a line in config_fields.py, a field that names it, and the code that
-uses the field: the parser, --from, --resume, info, config.json and its model_type follow.
+uses the field: the parser, --from, --resume, info, config.json and its model_type follow. Fields
+that are `ours`, not Hugging Face's, are written to config.json only where they are not the default;
+there they change model_type, if they change what is computed (`changes_model_type`).
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, ch
 from minibert.errors import InputError
 from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
                                            NORM_FIRST, POSITION_INITIALIZER_RANGE, WIDTH,
-                                           LabelFields, ModelOption, activation, always, checked,
-                                           row, share, size, spread, token_id)
+                                           LabelFields, ModelOption, activation, always, row,
+                                           share, size, spread, token_id)
 from minibert.nn.block import BlockConfig
-from minibert.validate import flag
+from minibert.validate import check_fields, checked, flag
 
 # ---- the configurations --------------------------------------------------------------------------
 
@@ -36,11 +38,7 @@ class ModelConfig(LabelFields):
 
     def __post_init__(self):
         what = type(self).__name__
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if "check" in one.metadata and not (value is None and one.metadata["optional"]):
-                value = one.metadata["check"](f"{what}: {one.name}", value)
-                object.__setattr__(self, one.name, value)
+        check_fields(self, f"{what}: ")
         if self.hidden_size % self.num_attention_heads:
             raise InputError(f"{what}: a width of {self.hidden_size} cannot be split into "
                              f"{self.num_attention_heads} heads: choose a multiple")
@@ -79,23 +77,23 @@ class BertConfig(ModelConfig):
     smaller than the words let attention find like words first."""
 
     vocab_size: int = checked(size, 30522)
-    hidden_size: int = checked(size, 768, WIDTH)
-    num_hidden_layers: int = checked(size, 12, LAYERS)
-    num_attention_heads: int = checked(size, 12, HEADS)
+    hidden_size: int = checked(size, 768, option=WIDTH)
+    num_hidden_layers: int = checked(size, 12, option=LAYERS)
+    num_attention_heads: int = checked(size, 12, option=HEADS)
     intermediate_size: int = checked(size, 3072)
     hidden_act: str = checked(activation, "gelu")
-    hidden_dropout_prob: float = checked(share, 0.1, DROPOUT)
-    attention_probs_dropout_prob: float = checked(share, 0.1, DROPOUT)
-    max_position_embeddings: int = checked(size, 512, CONTEXT)
+    hidden_dropout_prob: float = checked(share, 0.1, option=DROPOUT)
+    attention_probs_dropout_prob: float = checked(share, 0.1, option=DROPOUT)
+    max_position_embeddings: int = checked(size, 512, option=CONTEXT)
     type_vocab_size: int = checked(size, 2)
-    initializer_range: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    initializer_range: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
     layer_norm_eps: float = checked(share, 1e-12)
     classifier_dropout: float | None = checked(share, None, optional=True)
     pad_token_id: int | None = checked(token_id, 0, optional=True)
     tie_word_embeddings: bool = checked(flag, True)
-    norm_first: bool = checked(flag, False, NORM_FIRST, ours=True, changes_model_type=True)
+    norm_first: bool = checked(flag, False, option=NORM_FIRST, ours=True, changes_model_type=True)
     position_initializer_range: float | None = checked(
-        spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
+        spread, None, option=POSITION_INITIALIZER_RANGE, optional=True, ours=True)
 
     family: ClassVar = "bert"
     has_pooler: ClassVar = True
@@ -125,17 +123,17 @@ class GPT2Config(ModelConfig):
     """Hugging Face's GPT2Config; `n_inner` None: 4 * n_embd."""
 
     vocab_size: int = checked(size, 50257)
-    n_positions: int = checked(size, 1024, CONTEXT)
-    n_embd: int = checked(size, 768, WIDTH)
-    n_layer: int = checked(size, 12, LAYERS)
-    n_head: int = checked(size, 12, HEADS)
+    n_positions: int = checked(size, 1024, option=CONTEXT)
+    n_embd: int = checked(size, 768, option=WIDTH)
+    n_layer: int = checked(size, 12, option=LAYERS)
+    n_head: int = checked(size, 12, option=HEADS)
     n_inner: int | None = checked(size, None, optional=True)
     activation_function: str = checked(activation, "gelu_new")
-    resid_pdrop: float = checked(share, 0.1, DROPOUT)
-    embd_pdrop: float = checked(share, 0.1, DROPOUT)
-    attn_pdrop: float = checked(share, 0.1, DROPOUT)
+    resid_pdrop: float = checked(share, 0.1, option=DROPOUT)
+    embd_pdrop: float = checked(share, 0.1, option=DROPOUT)
+    attn_pdrop: float = checked(share, 0.1, option=DROPOUT)
     layer_norm_epsilon: float = checked(share, 1e-5)
-    initializer_range: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    initializer_range: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
     pad_token_id: int | None = checked(token_id, None, optional=True)
     bos_token_id: int | None = checked(token_id, 50256, optional=True)
     eos_token_id: int | None = checked(token_id, 50256, optional=True)
@@ -170,19 +168,19 @@ class BartConfig(ModelConfig):
     trained. `position_initializer_range` is ours: see BertConfig."""
 
     vocab_size: int = checked(size, 50265)
-    max_position_embeddings: int = checked(size, 1024, CONTEXT)
-    encoder_layers: int = checked(size, 12, LAYERS)
+    max_position_embeddings: int = checked(size, 1024, option=CONTEXT)
+    encoder_layers: int = checked(size, 12, option=LAYERS)
     encoder_ffn_dim: int = checked(size, 4096)
-    encoder_attention_heads: int = checked(size, 16, HEADS)
-    decoder_layers: int = checked(size, 12, LAYERS)
+    encoder_attention_heads: int = checked(size, 16, option=HEADS)
+    decoder_layers: int = checked(size, 12, option=LAYERS)
     decoder_ffn_dim: int = checked(size, 4096)
-    decoder_attention_heads: int = checked(size, 16, HEADS)
+    decoder_attention_heads: int = checked(size, 16, option=HEADS)
     activation_function: str = checked(activation, "gelu")
-    d_model: int = checked(size, 1024, WIDTH)
-    dropout: float = checked(share, 0.1, DROPOUT)
-    attention_dropout: float = checked(share, 0.0, DROPOUT)
+    d_model: int = checked(size, 1024, option=WIDTH)
+    dropout: float = checked(share, 0.1, option=DROPOUT)
+    attention_dropout: float = checked(share, 0.0, option=DROPOUT)
     activation_dropout: float = checked(share, 0.0)
-    init_std: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    init_std: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
     scale_embedding: bool = checked(flag, False)
     pad_token_id: int = checked(row, 1)
     bos_token_id: int | None = checked(token_id, 0, optional=True)
@@ -192,7 +190,7 @@ class BartConfig(ModelConfig):
     is_encoder_decoder: bool = checked(always, True)
     tie_word_embeddings: bool = checked(always, True)
     position_initializer_range: float | None = checked(
-        spread, None, POSITION_INITIALIZER_RANGE, optional=True, ours=True)
+        spread, None, option=POSITION_INITIALIZER_RANGE, optional=True, ours=True)
 
     family: ClassVar = "bart"
 

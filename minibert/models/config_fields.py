@@ -3,8 +3,8 @@ the fields for labels, which all configurations have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from minibert.errors import InputError
@@ -47,19 +47,6 @@ def always(name: str, value: object) -> bool:
     if not flag(name, value):
         raise InputError(f"{name} = False: only True is supported")
     return True
-
-
-def checked(check: Callable[[str, object], object], default: object,
-           option: ModelOption | None = None, optional: bool = False, ours: bool = False,
-           changes_model_type: bool = False) -> Field:
-    """A field that `check(name, value)` validates; `optional` ones may be None.
-
-    `ours`: Hugging Face does not have the field, which is written to config.json only where it is
-    not the default; there it `changes_model_type`, if it changes what is computed.
-    """
-    metadata = {"check": check, "option": option, "optional": optional, "ours": ours,
-                "changes_model_type": changes_model_type}
-    return field(default=default, metadata=metadata)
 
 
 # ---- labels --------------------------------------------------------------------------------------

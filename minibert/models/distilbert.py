@@ -16,10 +16,9 @@ from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForTokenClassification)
 from minibert.models.config import ModelConfig
 from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
-                                           WIDTH, activation, checked, share, size, spread,
-                                           token_id)
+                                           WIDTH, activation, share, size, spread, token_id)
 from minibert.nn.block import BlockConfig
-from minibert.validate import flag
+from minibert.validate import checked, flag
 
 
 @dataclass(frozen=True)
@@ -27,15 +26,15 @@ class DistilBertConfig(ModelConfig):
     """Hugging Face's DistilBertConfig."""
 
     vocab_size: int = checked(size, 30522)
-    max_position_embeddings: int = checked(size, 512, CONTEXT)
-    n_layers: int = checked(size, 6, LAYERS)
-    n_heads: int = checked(size, 12, HEADS)
-    dim: int = checked(size, 768, WIDTH)
+    max_position_embeddings: int = checked(size, 512, option=CONTEXT)
+    n_layers: int = checked(size, 6, option=LAYERS)
+    n_heads: int = checked(size, 12, option=HEADS)
+    dim: int = checked(size, 768, option=WIDTH)
     hidden_dim: int = checked(size, 3072)
-    dropout: float = checked(share, 0.1, DROPOUT)
-    attention_dropout: float = checked(share, 0.1, DROPOUT)
+    dropout: float = checked(share, 0.1, option=DROPOUT)
+    attention_dropout: float = checked(share, 0.1, option=DROPOUT)
     activation: str = checked(activation, "gelu")
-    initializer_range: float = checked(spread, 0.02, INITIALIZER_RANGE)
+    initializer_range: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
     qa_dropout: float = checked(share, 0.1)
     seq_classif_dropout: float = checked(share, 0.2)
     pad_token_id: int | None = checked(token_id, 0, optional=True)

@@ -15,7 +15,8 @@ from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForQuestionAnswering, BertForSequenceClassification,
                                         BertForTokenClassification)
 from minibert.models.config import BertConfig
-from minibert.models.config_fields import checked, row, size, token_id
+from minibert.models.config_fields import row, size, token_id
+from minibert.validate import checked
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ import minibert.nn.block
 from minibert.autograd.head_layout import HeadLayout
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
-from minibert.models.config_fields import checked
 from minibert.nn.block import BlockConfig, FeedForward
 from minibert.nn.layers import Linear
-from minibert.validate import flag
+from minibert.validate import checked, flag
 
 REFERENCE = Path(__file__).parents[1] / "models" / "reference"
 CLASSES = [mb.BertModel, mb.BertForPreTraining, mb.BertForMaskedLM,

@@ -15,7 +15,8 @@ from minibert.cli.pretrain_options import (TABLES, check_combination, from_state
 from minibert.errors import InputError
 from minibert.models.architectures import BERT, GPT, PRETRAINED_HERE
 from minibert.models.config import ModelOption, option_fields
-from minibert.models.config_fields import checked, size
+from minibert.models.config_fields import size
+from minibert.validate import checked
 
 STATE = Path("state.json")
 OTHER = other_options()
@@ -101,8 +102,9 @@ def test_options_do_not_change():
 class WindowConfig(mb.GPT2Config):
     """A config with an option of GPT alone, as a contributor would add it."""
 
-    window: int | None = checked(size, None, ModelOption("window", "tokens that GPT looks back"),
-                                optional=True, ours=True, changes_model_type=True)
+    window: int | None = checked(
+        size, None, option=ModelOption("window", "tokens that GPT looks back"), optional=True,
+        ours=True, changes_model_type=True)
 
 
 def test_an_option_of_one_model_alone(monkeypatch):
