@@ -1,8 +1,8 @@
 """Checks of single values (a whole number, a number, a flag, one of several names), and of the
 fields of a dataclass.
 
-Each check returns the value as a plain Python number (NumPy's scalars are accepted; JSON does not know
-them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
+Each check returns the value as a plain Python number (NumPy's scalars are accepted; JSON does not
+know them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
 "BertConfig: hidden_size", "--steps", "clip_grad_norm_: max_norm".
 """
 
