@@ -11,6 +11,7 @@ from minibert.atomic_files import write_json
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
 from minibert.training.run_records import STATE_SCHEMA
+from minibert.training.settings import TrainingSettings, settings_from_state
 
 
 def write_checkpoint(trainer, name: str) -> None:
@@ -43,9 +44,7 @@ def load_training_state(trainer) -> None:
     """
     run = trainer.run_folder
     state, folder = run.state("latest"), run.checkpoint("latest")
-    # a setting that did not exist yet when the run was begun has its default
-    stored = asdict(type(trainer.settings)()) | state["settings"]
-    check_settings(folder, stored, asdict(trainer.settings))
+    check_settings(folder, settings_from_state(state, folder / "state.json"), trainer.settings)
     arrays = load_file(folder / "optimizer.safetensors")
     moments = stored_moments(trainer, arrays, folder)
     check_progress(trainer, state, arrays, folder)
@@ -59,12 +58,10 @@ def load_training_state(trainer) -> None:
     trainer.tokens = state["tokens"]
 
 
-def check_settings(folder: Path, stored: dict, given: dict) -> None:
+def check_settings(folder: Path, stored: TrainingSettings, given: TrainingSettings) -> None:
     """Errors: a setting other than `steps` differs from the stored one."""
-    for name, value in given.items():
-        before = stored[name]
-        if name == "betas" and isinstance(before, list):
-            before = tuple(before)
+    for name, value in asdict(given).items():
+        before = getattr(stored, name)
         if name != "steps" and before != value:
             raise InputError(f"{name} is {value}, but the run in {folder} was begun with {before}: "
                              "leave the option out, or begin a new run in another --out")

@@ -19,8 +19,8 @@ is seldom free, and nothing is saved.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from itertools import chain
 from typing import TypeVar
@@ -40,8 +40,8 @@ MOST_WORKERS = 4  # by default: each adds a gradient to the sum, and makes the s
 
 
 def default_workers(batch: int, context: int, width: int, cores: int) -> int:
-    """The number of workers where none is given, for `batch` rows of `context` tokens, a model of
-    `width` and `cores` cores."""
+    """Choose the number of workers where none is given, for `batch` rows of `context` tokens, a
+    model of `width` and `cores` cores."""
     if blas_threads() is None:
         return 1
     return max(1, min(cores, batch, MOST_WORKERS, batch * context * width // LEAST_SHARE))
@@ -62,37 +62,23 @@ class Workers:
         Errors: an exception of a worker is raised when all have finished; then no parameter has a
         gradient.
         """
-        results, errors = {}, {}
-
-        def attempt(worker: int) -> None:
-            try:
-                results[worker] = work(worker)
-            except BaseException as error:  # raised again by the caller
-                errors[worker] = error
-
-        threads = []
-        for worker, own in enumerate(self.stand_ins, start=1):
-            context = copy_context()  # no_grad, reference and traces as in the caller
-            context.run(grad_owners.set, self._made_ready(own))
-            threads.append(threading.Thread(target=context.run, args=(attempt, worker)))
-        with one_blas_thread():
-            for thread in threads:
-                thread.start()
-            attempt(0)
-            for thread in threads:
-                thread.join()
-        if errors:
+        try:
+            with one_blas_thread(), ThreadPoolExecutor(max(len(self.stand_ins), 1)) as pool:
+                futures = []
+                for worker, own in enumerate(self.stand_ins, start=1):
+                    for parameter, stand_in in zip(self.parameters, own):
+                        stand_in.data = parameter.data  # after `double()` another one
+                    context = copy_context()  # no_grad, reference and traces as in the caller
+                    context.run(grad_owners.set, dict(zip(map(id, self.parameters), own)))
+                    futures.append(pool.submit(context.run, work, worker))
+                first = work(0)
+            results = [first, *[future.result() for future in futures]]
+        except BaseException:
             for tensor in chain(self.parameters, *self.stand_ins):
                 tensor.grad = None
-            raise errors[min(errors)]
+            raise
         self._add_up()
-        return [results[worker] for worker in range(len(threads) + 1)]
-
-    def _made_ready(self, own: list[Tensor]) -> dict[int, Tensor]:
-        """A worker's stand-ins by the parameters' ids, with the parameters' present arrays."""
-        for parameter, stand_in in zip(self.parameters, own):
-            stand_in.data = parameter.data  # after `double()` another one
-        return {id(parameter): stand_in for parameter, stand_in in zip(self.parameters, own)}
+        return results
 
     def _add_up(self) -> None:
         """Add the stand-ins' gradients to the parameters', and free them for the next step's

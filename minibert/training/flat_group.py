@@ -47,11 +47,6 @@ class FlatGroup:
         return [flat[start:start + parameter.size].reshape(parameter.shape)
                 for start, parameter in zip(self.starts, self.parameters)]
 
-    def fits(self) -> bool:
-        """True while every parameter has the shape and dtype that it was laid out with."""
-        return all([parameter.data.shape == view.shape and parameter.data.dtype == self.dtype
-                    for parameter, view in zip(self.parameters, self.data_views)])
-
     def gather(self) -> None:
         """Copy in every `.data` that is no longer our view. Error: a `.grad` of another shape."""
         for parameter, data in zip(self.parameters, self.data_views):

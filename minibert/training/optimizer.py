@@ -91,14 +91,13 @@ class Optimizer:
         self._check_parameters(group["params"])
         self.check_settings(group)
         self.param_groups.append(group)
-        self.flat_groups = self._laid_out(self._state())
+        self._lay_out(self._state())
 
     def step(self, trial: bool = False) -> None:
         """Move every parameter that has a gradient. `trial`: compute the same on copies of each
         block and drop it, to see how long it takes."""
-        if not all([_same_parameters(group, flats) and all([flat.fits() for flat in flats])
-                    for group, flats in zip(self.param_groups, self.flat_groups)]):
-            self.flat_groups = self._laid_out(self._state())
+        if self.layout != self._current_layout():
+            self._lay_out(self._state())
         for group, flats in zip(self.param_groups, self.flat_groups):
             for flat in flats:
                 flat.gather()
@@ -158,8 +157,7 @@ class Optimizer:
                                      f"{order[i].shape}")
         for group, stored in zip(self.param_groups, groups):
             group.update({name: stored[name] for name in self.defaults})
-        self.flat_groups = self._laid_out({id(order[i]): entry
-                                           for i, entry in state_dict["state"].items()})
+        self._lay_out({id(order[i]): entry for i, entry in state_dict["state"].items()})
 
     def moment_bytes(self) -> int:
         """The memory of all moments."""
@@ -171,18 +169,22 @@ class Optimizer:
         return {id(parameter): entry for flats in self.flat_groups for flat in flats
                 for parameter, entry in zip(flat.parameters, flat.state())}
 
-    def _laid_out(self, state: dict[int, dict]) -> list[list[FlatGroup]]:
-        """New flat arrays for the groups as they are now, with the moments in `state`."""
-        flat_groups = []
+    def _current_layout(self) -> list[list[tuple]]:
+        """All that flat arrays are made for; of another layout, they are made anew."""
+        return [[(id(parameter), parameter.shape, parameter.dtype) for parameter in group["params"]]
+                for group in self.param_groups]
+
+    def _lay_out(self, state: dict[int, dict]) -> None:
+        """Make flat arrays for the groups as they are now, with the moments in `state`."""
+        self.layout, self.flat_groups = self._current_layout(), []
         for group in self.param_groups:
             by_dtype: dict[np.dtype, list[Tensor]] = {}
             for parameter in group["params"]:
                 by_dtype.setdefault(parameter.dtype, []).append(parameter)
-            flat_groups.append([FlatGroup(alike, dtype, self.moments_of(group))
-                                for dtype, alike in by_dtype.items()])
-            for flat in flat_groups[-1]:
+            self.flat_groups.append([FlatGroup(alike, dtype, self.moments_of(group))
+                                     for dtype, alike in by_dtype.items()])
+            for flat in self.flat_groups[-1]:
                 flat.restore(state)
-        return flat_groups
 
     def _check_parameters(self, parameters: list) -> None:
         taken = {id(p) for other in self.param_groups for p in other["params"]}
@@ -193,8 +195,3 @@ class Optimizer:
             if id(parameter) in taken:
                 raise InputError(f"{self.name}: a parameter of shape {parameter.shape} is in two "
                                  "groups")
-
-
-def _same_parameters(group: dict, flats: list[FlatGroup]) -> bool:
-    laid_out = {id(parameter) for flat in flats for parameter in flat.parameters}
-    return laid_out == {id(parameter) for parameter in group["params"]}

@@ -50,7 +50,7 @@ and in its folder stands one file more:
 A checkpoint is written whole as NAME.new, then the old one is renamed to NAME.old and the new one
 to NAME. A process that dies in between leaves a whole checkpoint under NAME or, for that moment,
 under NAME.old; `Run.checkpoint` finds either. Besides:
-    .lock       while a training holds the run: see run_lock.py
+    .lock       while a training holds the run: see file_locks.py
     .beginning  until the first checkpoints of a command are whole: files beside it were left by a
                 start that was killed, and a new start removes them
 """
@@ -67,14 +67,13 @@ from pathlib import Path
 
 from minibert.atomic_files import read_bytes, remove_side_files, write_json
 from minibert.errors import InputError
-from minibert.training import run_lock
+from minibert.file_locks import LOCK_FILE, lock_folder, unlock_folder
 from minibert.training.run_records import (BASELINE_SCHEMA, STATE_FIELDS, STATE_SCHEMA,
                                            SUMMARY_FIELDS, SUMMARY_SCHEMA, read_log, read_record)
 
 BEGINNING = ".beginning"
-CHECKPOINTS = ("latest", "best")
 # Left by a killed beginning, beside side files.
-_LEFTOVERS = {BEGINNING, run_lock.NAME, "baseline.json", "latest", "latest.new"}
+_LEFTOVERS = {BEGINNING, LOCK_FILE, "baseline.json", "latest", "latest.new"}
 
 
 class Run:
@@ -82,6 +81,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        self.log_path = self.path / "log.jsonl"
 
     @classmethod
     def create(cls, path: str | os.PathLike) -> Run:
@@ -107,19 +107,18 @@ class Run:
         if not self.path.is_dir():
             return False
         names = set(os.listdir(self.path))
-        return (names <= {BEGINNING, run_lock.NAME}
-                or BEGINNING in names and all(name in _LEFTOVERS or _is_side_file(name)
-                                              for name in names))
+        return names <= {BEGINNING, LOCK_FILE} or BEGINNING in names and all(
+            name in _LEFTOVERS or name.startswith(".") and name.endswith(".tmp") for name in names)
 
     # ---- one training at a time ------------------------------------------------------------------
 
     def hold(self) -> None:
         """Lock the run for this process, until `release` or its end, and put right what a killed
         process left. Errors: another process holds it."""
-        run_lock.take(self.path)
+        lock_folder(self.path)
         self.begun()
         remove_side_files(self.path)
-        for name in CHECKPOINTS:
+        for name in ("latest", "best"):
             place, new, old = self._places(name)
             if place.exists():
                 shutil.rmtree(old, ignore_errors=True)
@@ -129,20 +128,20 @@ class Run:
 
     def release(self) -> None:
         """Unlock the run."""
-        run_lock.release(self.path)
+        unlock_folder(self.path)
 
     def begin(self) -> None:
         """Make the folder, hold it and mark it as a beginning. Errors: something is here already,
         another process holds it."""
         Run.create(self.path)
-        run_lock.take(self.path)
+        lock_folder(self.path)
         try:
             self.check_free()  # again: another process may have been faster
             (self.path / BEGINNING).touch()
             for entry in self.path.iterdir():
                 if entry.is_dir():
                     shutil.rmtree(entry)
-                elif entry.name not in (BEGINNING, run_lock.NAME):
+                elif entry.name not in (BEGINNING, LOCK_FILE):
                     entry.unlink()
         except BaseException:
             self.release()
@@ -199,42 +198,37 @@ class Run:
 
     def log(self, record: dict) -> None:
         """Append one line to log.jsonl. Errors: OSError with the file's name (a full disk)."""
-        path = self.path / "log.jsonl"
         try:
-            with open(path, "a", encoding="utf-8", newline="\n") as file:
+            with open(self.log_path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         except OSError as error:
-            error.filename = str(path)
+            error.filename = str(self.log_path)
             raise
 
     def log_bytes(self) -> int:
         """The length of log.jsonl now."""
-        path = self.path / "log.jsonl"
-        return path.stat().st_size if path.exists() else 0
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def cut_log(self, length: int) -> None:
         """Cut off what was logged after a checkpoint: those steps will be made again. Errors: the
         file is shorter than that."""
-        path = self.path / "log.jsonl"
         if self.log_bytes() < length:
-            raise InputError(f"{path}: {self.log_bytes()} bytes, fewer than the {length} of the "
-                             "last checkpoint: the file was changed from outside")
-        if path.exists():
-            os.truncate(path, length)
+            raise InputError(f"{self.log_path}: {self.log_bytes()} bytes, fewer than the {length} "
+                             "of the last checkpoint: the file was changed from outside")
+        if self.log_path.exists():
+            os.truncate(self.log_path, length)
 
     def records(self, length: int | None = None) -> list[dict]:
         """All of log.jsonl (a last line that was cut short by a kill is left out), or what stands
         in its first `length` bytes, which are whole lines. Errors: a line that is damaged, another
         schema."""
-        path = self.path / "log.jsonl"
-        return read_log(path, length) if path.exists() else []
+        return read_log(self.log_path, length) if self.log_path.exists() else []
 
     def logged_steps(self, length: int) -> tuple[list[int], list[int]]:
         """The steps in the first `length` bytes of log.jsonl, and those behind them, where a kill
         may have left anything. Errors: as `records(length)`."""
         before = [record["step"] for record in self.records(length) if record["kind"] == "step"]
-        path = self.path / "log.jsonl"
-        behind = read_bytes(path)[length:] if path.exists() else b""
+        behind = read_bytes(self.log_path)[length:] if self.log_path.exists() else b""
         return before, [int(step) for step in re.findall(rb'"kind": "step", "step": (\d{1,18}),',
                                                          behind)]
 
@@ -256,10 +250,6 @@ class Run:
     def baseline(self) -> object:
         """The guess in baseline.json. Errors: a damaged or foreign file."""
         return read_record(self.path / "baseline.json", BASELINE_SCHEMA, {"guess": object})["guess"]
-
-
-def _is_side_file(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".tmp")
 
 
 @contextmanager

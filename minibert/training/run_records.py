@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from minibert.atomic_files import parse_json, read_bytes, read_json
@@ -13,7 +14,6 @@ STATE_SCHEMA = "minibert.state.1"
 SUMMARY_SCHEMA = "minibert.summary.1"
 BASELINE_SCHEMA = "minibert.baseline.1"
 
-LARGEST_COUNT = 2 ** 53  # what JSON's readers agree on
 LARGEST_LOSS = 1e100  # differences and sums of losses stay finite
 
 
@@ -81,46 +81,33 @@ def _check_type(name: str, value: object, kind: type) -> None:
 JSON_NAMES = {dict: "an object", str: "a text", list: "a list", object: "a value"}
 
 
-def check_count(name: str, value: object) -> None:
-    """Errors: no whole number from 0."""
-    whole_number(name, value, at_most=LARGEST_COUNT)
+check_count = partial(whole_number, at_most=2 ** 53)  # what JSON's readers agree on
+check_loss = partial(number, at_least=-LARGEST_LOSS, at_most=LARGEST_LOSS)
+check_seconds = partial(number, at_least=0, at_most=LARGEST_LOSS)
 
 
-def check_loss(name: str, value: object) -> None:
-    """Errors: no finite number."""
-    number(name, value, -LARGEST_LOSS, LARGEST_LOSS)
-
-
-def check_seconds(name: str, value: object) -> None:
-    """Errors: no finite number from 0."""
-    number(name, value, 0, LARGEST_LOSS)
-
-
-def check_metrics(name: str, value: object) -> None:
-    """{name of a metric: number or null}. Errors: anything else."""
+def check_metrics(name: str, value: object, optional: bool = False) -> None:
+    """Check {name of a metric: number or null}, or null if it is `optional`. Errors: InputError,
+    anything else."""
+    if optional and value is None:
+        return
     _check_type(name, value, dict)
     for metric, figure in value.items():
         if isinstance(figure, float) and figure != figure:  # an undefined correlation is NaN
             continue
         if figure is not None:
-            number(f"{name}: {shown_value(metric)}", figure, -LARGEST_LOSS, LARGEST_LOSS)
+            check_loss(f"{name}: {shown_value(metric)}", figure)
 
 
 def check_best(name: str, value: object) -> None:
-    """null, or {"step", "loss", and other metrics}. Errors: anything else."""
+    """Check null, or {"step", "loss", and other metrics}. Errors: InputError, anything else."""
     if value is not None:
         check_metrics(name, value)
         _check_fields(value, {"step": check_count, "loss": check_loss})
 
 
-def check_oracle(name: str, value: object) -> None:
-    """null or metrics. Errors: anything else."""
-    if value is not None:
-        check_metrics(name, value)
-
-
 def check_texts(name: str, value: object) -> None:
-    """Errors: no list of texts."""
+    """Check a list of texts. Errors: InputError, anything else."""
     _check_type(name, value, list)
     for text in value:
         _check_type(f"a part of {name}", text, str)
@@ -131,8 +118,8 @@ STATE_FIELDS = {"step": check_count, "settings": {"steps": check_count}, "about"
                 "seconds": check_seconds, "step_seconds": check_seconds, "tokens": check_count}
 SUMMARY_FIELDS = {"settings": dict, "about": dict, "parameters": check_count,
                   "steps": check_count, "held_out": check_metrics, "best": check_best,
-                  "baselines": check_metrics, "oracle": check_oracle, "seconds": check_seconds,
-                  "tokens_per_second": check_seconds}
+                  "baselines": check_metrics, "oracle": partial(check_metrics, optional=True),
+                  "seconds": check_seconds, "tokens_per_second": check_seconds}
 LOG_FIELDS = {"step": {"step": check_count, "loss": check_loss},
               "eval": {"step": check_count, "loss": check_loss},
               "sample": {"step": check_count, "lines": check_texts},

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from minibert.autograd.fused.threads import parallel_for
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
 from minibert.nn.module import Module, evaluating
 from minibert.pretraining.seeds import Purpose, generator
 from minibert.training.checkpoint import load_training_state, write_checkpoint
 from minibert.training.data_parallel import Workers
-from minibert.training.evaluation import batch_sums, held_out_means, sum_by_name
 from minibert.training.interrupt import InterruptHandler
 from minibert.training.layer_decay import layer_groups
 from minibert.training.optim import OPTIMIZERS, clip_grad_norm_, decay_groups
@@ -83,7 +83,8 @@ class Trainer:
         self.optimizer.zero_grad()
         losses = self.gradients(self.steps_done)
         grad_norm = clip_grad_norm_(self.parameters, self.settings.clip or math.inf)
-        self._check_finite(losses["loss"], grad_norm)
+        self._check_finite(self.steps_done + 1, "loss", losses["loss"])
+        self._check_finite(self.steps_done + 1, "gradient's norm", grad_norm)
         lr = self.learning_rate(self.steps_done)
         for group, factor in zip(self.optimizer.param_groups, self.lr_factors):
             group["lr"] = lr * factor
@@ -140,33 +141,49 @@ class Trainer:
         settings = self.settings
         return self.schedule(step, settings.lr, settings.min_lr, settings.warmup, settings.steps)
 
-    def _check_finite(self, loss: float, grad_norm: float) -> None:
-        if not math.isfinite(loss):
-            raise self._non_finite(self.steps_done + 1, f"the loss is {loss}")
-        if not math.isfinite(grad_norm):
-            raise self._non_finite(self.steps_done + 1, f"the gradient's norm is {grad_norm}")
-
-    def _non_finite(self, step: int, what: str) -> NonFiniteLoss:
+    def _check_finite(self, step: int, name: str, value: float) -> None:
+        if math.isfinite(value):
+            return
         latest = self.run_folder and self.run_folder.checkpoint("latest")
         kept = f"the last good checkpoint is {latest}" if latest else "the weights are unchanged"
-        return NonFiniteLoss(
-            f"step {step}: {what}: {kept}; try a lower lr (now {self.settings.lr}), or run "
-            "trainer.step() under mb.detect_anomaly(), which names the op where it began")
+        raise NonFiniteLoss(
+            f"step {step}: the {name} is {value}: {kept}; try a lower lr (now {self.settings.lr}), "
+            "or run trainer.step() under mb.detect_anomaly(), which names the op where it began")
 
     # ---- evaluation ------------------------------------------------------------------------------
 
     def evaluate(self) -> dict[str, float]:
-        """The objective's metrics over all held-out batches, dropout off; the model's mode is put
-        back."""
+        """Compute the objective's metrics over all held-out batches, without dropout; the model's
+        mode is put back."""
+        counts, losses, metrics = [], [], []
         with evaluating(self.model), no_grad():
-            return held_out_means(self.model, self.objective, self.settings.workers)
+            for batch in self.objective.held_out_batches():
+                counts.append(self.objective.counts(batch))
+                for loss_sums, metric_sums in self._batch_sums(batch):
+                    losses.append(loss_sums)
+                    metrics.append(metric_sums)
+        return self.objective.summary(sum_by_name(losses), sum_by_name(counts),
+                                      sum_by_name(metrics))
+
+    def _batch_sums(self, batch) -> list[tuple[dict, dict]]:
+        """(loss sums, metric sums) of each worker's shard of a batch, in the order of the rows."""
+        found, workers = {}, self.settings.workers
+
+        def work(worker: int) -> None:
+            shard = batch if workers == 1 else batch.shard(worker, workers)
+            if len(shard.input_ids):  # else there are more workers than rows
+                sums, metrics = self.objective.losses(self.model, shard, None)
+                found[worker] = {name: total.item() for name, total in sums.items()}, metrics
+
+        parallel_for(work, list(range(workers)))
+        return [found[worker] for worker in sorted(found)]
 
     def evaluation_seconds(self) -> float:
         """The estimated time of an evaluation, from its first batch."""
         batches = iter(self.objective.held_out_batches())
         first, started = next(batches), time.perf_counter()
         with evaluating(self.model), no_grad():
-            batch_sums(self.model, self.objective, first, self.settings.workers)
+            self._batch_sums(first)
         return (time.perf_counter() - started) * (1 + sum(1 for _ in batches))
 
     # ---- the loop --------------------------------------------------------------------------------
@@ -196,7 +213,9 @@ class Trainer:
         started, seconds_before = time.perf_counter(), self.seconds
         with InterruptHandler() as interrupt:
             if self.best is None:  # nothing was evaluated yet: this is the beginning
-                self._start_log()
+                self._log({"kind": "start", "schema": LOG_SCHEMA, "objective": self.objective.name,
+                           "parameters": self.parameter_count(),
+                           "settings": asdict(self.settings)})
                 self._log_film()
                 self._evaluate_and_save()
             self.report.start(self)
@@ -221,10 +240,6 @@ class Trainer:
         since_best = self.steps_done - self.best["step"]
         return 0 < self.settings.patience * self.settings.eval_every <= since_best
 
-    def _start_log(self) -> None:
-        self._log({"kind": "start", "schema": LOG_SCHEMA, "objective": self.objective.name,
-                   "parameters": self.parameter_count(), "settings": asdict(self.settings)})
-
     def _log_film(self) -> None:
         record = None if self.film is None else self.film(self.model, self.steps_done)
         if record is not None:
@@ -235,26 +250,22 @@ class Trainer:
         the two repeats this evaluation when it is resumed), report. Errors: NonFiniteLoss, before
         anything is written."""
         self.held_out = self.evaluate()
-        if not math.isfinite(self.held_out["loss"]):
-            raise self._non_finite(self.steps_done, f"the held-out loss is {self.held_out['loss']}")
+        self._check_finite(self.steps_done, "held-out loss", self.held_out["loss"])
         self._log({"kind": "eval", "step": self.steps_done, **self.held_out})
         lines = []
         if self.samples is not None and self.steps_done:
             with evaluating(self.model):
                 lines = self.samples(self.model)
             self._log({"kind": "sample", "step": self.steps_done, "lines": lines})
-        if self._is_best():
+        if self.best is None or self._rank(self.held_out) > self._rank(self.best):
             self.best = {"step": self.steps_done, **self.held_out}
-            self._save("best")
-        self._save("latest")
+            self.save("best")
+        self.save()
         self.report.evaluation(self, self.held_out, lines)
 
-    def _is_best(self) -> bool:
-        """True if the latest evaluation is better than the best so far: by the objective's metric,
-        or, if that is equal (accuracy on few examples), by the loss."""
-        return self.best is None or self._rank(self.held_out) > self._rank(self.best)
-
     def _rank(self, metrics: dict) -> tuple[float, float]:
+        """Larger for a better evaluation: by the objective's metric and, where that is equal
+        (accuracy on few examples), by the loss."""
         chosen = metrics[self.objective.metric_for_best_model]
         return chosen if self.objective.greater_is_better else -chosen, -metrics["loss"]
 
@@ -264,15 +275,12 @@ class Trainer:
         if self.run_folder is not None:
             self.run_folder.log(record)
 
-    def _save(self, name: str) -> None:
+    def save(self, name: str = "latest") -> None:
+        """Write the checkpoint "latest" or "best" of the run, if there is one."""
         if self.run_folder is not None:
             write_checkpoint(self, name)
             if name == "latest":
                 self.steps_saved = self.steps_done
-
-    def save(self) -> None:
-        """Write the run's latest checkpoint."""
-        self._save("latest")
 
     def resume(self) -> None:
         """Go back to the run's latest checkpoint: weights, moments, step, log. The run is held from
@@ -300,3 +308,12 @@ class Trainer:
                 "held_out": self.held_out, "best": self.best, "seconds": round(self.seconds, 2),
                 "tokens_per_second": round(self.tokens / self.step_seconds)
                 if self.step_seconds else 0}
+
+
+def sum_by_name(dictionaries: list[dict]) -> dict:
+    """Sum the values of each name; lists are joined."""
+    totals: dict = {}
+    for dictionary in dictionaries:
+        for name, value in dictionary.items():
+            totals[name] = totals[name] + value if name in totals else value
+    return totals

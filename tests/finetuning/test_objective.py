@@ -13,7 +13,7 @@ from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
 from minibert.training.run_folder import Run
-from minibert.training.trainer import Trainer, TrainingSettings, held_out_means
+from minibert.training.trainer import Trainer, TrainingSettings
 
 RNG = np.random.default_rng(3)
 TRAIN, DEV = sentences(23, RNG, longest=14), sentences(40, RNG, longest=14)
@@ -53,7 +53,7 @@ def test_the_dev_file_is_read_whole_whatever_the_batch():
         task = objective(batch_size=batch_size)
         read = Counter([row for batch in task.held_out_batches() for row in rows_of(batch)])
         assert read == Counter([tuple(row.ids) for row in task.task.rows(DEV)])
-        figures.append(held_out_means(small(task.task).eval(), task))
+        figures.append(Trainer(small(task.task), task).evaluate())
     assert figures[0] == figures[1] and set(figures[0]) == {"loss", "accuracy", "macro_f1",
                                                             "matthews"}
 
@@ -62,7 +62,7 @@ def test_what_is_measured_on_dev_is_what_is_predicted_for_it():
     weights = [0.25, 3.0]
     task = objective(classification(weights=weights))
     model = small(task.task).eval()
-    figures = held_out_means(model, task)
+    figures = Trainer(model, task).evaluate()
     loss = figures.pop("loss")
     assert figures == task.task.compute_metrics(DEV, predict(task.task, model, DEV))
     rows = task.task.rows(DEV)

@@ -233,14 +233,14 @@ def test_a_lock_file_that_was_removed_meanwhile_is_made_anew(root, monkeypatch):
         return try_lock(file)
 
     removed = []
-    monkeypatch.setattr("minibert.training.run_lock.try_lock", late)
+    monkeypatch.setattr("minibert.file_locks.try_lock", late)
     Run(root / "run").hold()
     assert events_free(lambda: Run(root / "run").hold(), root) == REFUSED
     Run(root / "run").release()
 
 
 def test_a_folder_that_is_filled_before_it_is_locked(root, monkeypatch):
-    monkeypatch.setattr("minibert.training.run_lock.take",
+    monkeypatch.setattr("minibert.training.run_folder.lock_folder",
                         lambda folder: (folder / "baseline.json").write_text("another's"))
     with pytest.raises(InputError, match="exists already"):
         Run(root / "run").begin()
@@ -248,7 +248,7 @@ def test_a_folder_that_is_filled_before_it_is_locked(root, monkeypatch):
 
 
 def test_a_file_system_without_locks_takes_none(root, monkeypatch):
-    monkeypatch.setattr("minibert.training.run_lock.try_lock", lambda file: None)
+    monkeypatch.setattr("minibert.file_locks.try_lock", lambda file: None)
     Run.create(root / "run").hold()
     assert os.listdir(root / "run") == []
     Run(root / "run").release()
