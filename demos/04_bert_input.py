@@ -62,7 +62,8 @@ def main() -> None:
     if tokens != expected or segments != [0] * 6 + [1] * 5:
         raise SystemExit(f"expected {expected} with segments 0 x 6, 1 x 5; "
                          f"got {tokens}, {segments}")
-    by_layer = embeddings(ids, kinds, AttentionInputs(position_ids=positions)).data
+    by_layer = embeddings(ids, AttentionInputs(position_ids=positions),
+                          token_type_ids=kinds).data
     if not np.allclose(by_hand, by_layer):
         raise SystemExit("the embedding layer is not the sum of its three tables")
     print("\nClaim: the example is tokenized as in the paper, " + " ".join(tokens))

@@ -29,7 +29,7 @@ from minibert.models.gpt import GPT2LMHeadModel
 from minibert.models.heads import MaskedLMHead
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.nn.block import FeedForward, MultiHeadAttention, TransformerBlock
-from minibert.nn.embeddings import BertEmbeddings, GPT2Embeddings
+from minibert.nn.embeddings import Embeddings
 from minibert.training.optim import Muon, decay_groups
 from minibert.training.run_folder import Run
 from minibert.training.settings import TrainingSettings, settings_from_state
@@ -84,7 +84,6 @@ def add_walk(data: dict, subjects: list[Subject], optimizers: list[dict]) -> Non
 def steps_of(subject: Subject) -> list[dict]:
     """[{"name", "title", "formula", "forward", "back", "backward"}]: the formula of each step and
     of its derivative, and the lines (see sources.quote) that compute them."""
-    embeddings = GPT2Embeddings if subject.causal else BertEmbeddings
     segments = "" if subject.causal else " + segment"
     attention, sdpa = MultiHeadAttention.forward, reference.scaled_dot_product_attention
     product, added = quote(matmul, "grad_a = product("), quote(elementwise.add, "return operand_")
@@ -94,7 +93,7 @@ def steps_of(subject: Subject) -> list[dict]:
         ("pieces", "The text as ids", "text \u2192 tokens \u2192 ids",
          quote(Reading.framed, "ids = [*start"), "", None),
         ("embed", "Word and position", f"x = word + position{segments}",
-         quote(embeddings.forward, "hook_embed"), "dword = dposition = dx", added),
+         quote(Embeddings.forward, "hook_pos_embed"), "dword = dposition = dx", added),
         ("norm", "Layer norm", "(x \u2212 mean) / \u221a(variance + \u03b5) \u00b7 \u03b3 + \u03b2",
          quote(reference.layer_norm, "normalized = centred /"),
          "dx = (dn \u2212 mean(dn) \u2212 n mean(dn n)) / \u03c3",

@@ -7,6 +7,7 @@ GPT-2's blocks are, and has a third branch: cross-attention to the encoder's out
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,12 +21,13 @@ from minibert.models.outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqMod
 from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
                                               make_padding_mask)
 from minibert.nn.block import AttentionInputs, BlockConfig, TransformerStack
-from minibert.nn.embeddings import BartEmbeddings
+from minibert.nn.embeddings import Embeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Embedding
 from minibert.nn.module import Module, new_parameter
 
 Rng = np.random.Generator
+POSITION_OFFSET = 2  # rows of the table of positions before position 0
 
 
 def shift_tokens_right(ids: np.ndarray, pad_token_id: int, decoder_start_token_id: int
@@ -62,14 +64,16 @@ class BartStack(Module):
 
     def __init__(self, config: BartConfig, layers: int, block_config: BlockConfig):
         super().__init__()
-        self.embeddings = BartEmbeddings(config.d_model, config.max_position_embeddings,
-                                         block_config.layer_norm_eps, config.dropout)
+        positions = config.max_position_embeddings + POSITION_OFFSET
+        self.embeddings = Embeddings(0, config.d_model, positions, config.dropout,
+                                     eps=block_config.layer_norm_eps)
         self.stack = TransformerStack(layers, block_config)
 
     def forward(self, words: Tensor, inputs: AttentionInputs,
                 hidden_states: list[Tensor] | None = None) -> Tensor:
         """Word embeddings (B, T, C) -> (B, T, C)."""
-        return self.stack(self.embeddings(words, inputs), inputs, hidden_states)
+        rows = replace(inputs, position_ids=inputs.position_ids + POSITION_OFFSET)
+        return self.stack(self.embeddings(None, rows, words), inputs, hidden_states)
 
 
 class BartModel(BartPretrainedModel):

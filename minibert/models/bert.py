@@ -21,7 +21,7 @@ from minibert.models.outputs import (BaseModelOutputWithPooling, BertForPreTrain
 from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
                                               make_padding_mask)
 from minibert.nn.block import AttentionInputs, TransformerStack
-from minibert.nn.embeddings import BertEmbeddings
+from minibert.nn.embeddings import Embeddings
 from minibert.nn.layers import Linear
 
 Rng = np.random.Generator
@@ -62,10 +62,9 @@ class BertModel(BertPretrainedModel):
                  add_pooling_layer: bool = True):
         """`rng` None leaves the weights at zero, to be loaded."""
         super().__init__(config)
-        self.embeddings = BertEmbeddings(
-            vocab_size=config.vocab_size, hidden_size=config.hidden_size,
-            max_positions=config.max_position_embeddings, type_vocab_size=config.type_vocab_size,
-            eps=config.layer_norm_eps, dropout=config.hidden_dropout_prob,
+        self.embeddings = Embeddings(
+            config.vocab_size, config.hidden_size, config.max_position_embeddings,
+            config.hidden_dropout_prob, config.type_vocab_size, config.layer_norm_eps,
             padding_idx=config.pad_token_id,
             position_padding_idx=config.pad_token_id if config.first_position else None)
         self.stack = TransformerStack(config.num_hidden_layers, config.block_config)
@@ -99,7 +98,7 @@ class BertModel(BertPretrainedModel):
                                  position_ids=self._positions(position_ids, (B, T)), rng=rng,
                                  attentions=[] if output_attentions else None)
         hidden_states = [] if output_hidden_states else None
-        x = self.embeddings(input_ids, token_type_ids, inputs, inputs_embeds)  # (B, T, C)
+        x = self.embeddings(input_ids, inputs, inputs_embeds, token_type_ids)  # (B, T, C)
         x = self.stack(x, inputs, hidden_states)
         pooled = None if self.pooler is None else self.pooler(x)  # (B, C)
         return BaseModelOutputWithPooling(x, pooled, as_tuple(hidden_states),

@@ -17,7 +17,7 @@ from minibert.models.outputs import BaseModelOutput, LossAndLogits
 from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
                                               make_padding_mask)
 from minibert.nn.block import AttentionInputs, TransformerStack
-from minibert.nn.embeddings import GPT2Embeddings
+from minibert.nn.embeddings import Embeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 from minibert.nn.module import new_parameter
@@ -49,8 +49,8 @@ class GPT2Model(GPT2PretrainedModel):
     def __init__(self, config: GPT2Config, rng: Rng | int | None = 0):
         """`rng` None leaves the weights at zero, to be loaded."""
         super().__init__(config)
-        self.embeddings = GPT2Embeddings(config.vocab_size, config.n_embd, config.n_positions,
-                                         config.embd_pdrop)
+        self.embeddings = Embeddings(config.vocab_size, config.n_embd, config.n_positions,
+                                     config.embd_pdrop)
         self.stack = TransformerStack(config.n_layer, config.block_config)
         self.initialize(rng)
 

@@ -50,7 +50,7 @@ def test_a_quoted_line_is_the_line_of_that_file(make, cls):
 
 
 # What the line of a step must hold: the name of what computes it.
-NAMES = {"pieces": "ids", "embed": "hook_embed", "norm": "sqrt(variance", "qkv": "self.qkv(",
+NAMES = {"pieces": "ids", "embed": "hook_pos_embed", "norm": "sqrt(variance", "qkv": "self.qkv(",
          "scores": "query @ key", "mask": "masked_fill", "softmax": "exponentials",
          "mixture": "weights @", "output": "self.output(", "residual": "self.attention",
          "neurons": "gelu(", "mlp": "self.output(", "logits": "linear(", "loss": "masked_fill"}
