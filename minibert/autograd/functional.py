@@ -15,7 +15,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from minibert.autograd import reference as reference_functions
-from minibert.autograd.as_tensor import TensorLike, as_tensor, as_tensors, refuse_dim
+from minibert.autograd.as_tensor import TensorLike, as_tensors, refuse_dim
 from minibert.autograd.elementwise import relu
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
@@ -23,8 +23,9 @@ from minibert.autograd.fused import losses as fused_losses
 from minibert.autograd.fused import lstm as fused_lstm
 from minibert.autograd.head_layout import HeadLayout, merge_heads
 from minibert.autograd.input_checks import (attention_mask, check_dropout, check_linear,
-                                            check_lstm, check_precision, check_range, check_targets,
-                                            constant_array, integer_array)
+                                            check_lstm, check_precision, check_range, check_shape,
+                                            check_targets, constant_array, float_tensor,
+                                            integer_array)
 from minibert.autograd.reductions import Axis, one_axis, reduced_axes, reduced_count
 from minibert.autograd.shapes import broadcast_to
 from minibert.autograd.tensor import Tensor
@@ -87,8 +88,7 @@ def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=Non
     Nothing but -inf gives -inf, a +inf gives +inf, as in SciPy. The derivative is the softmax; with
     an infinite result it is not defined, and the gradient is NaN or 0.
     """
-    x = as_tensor("logsumexp", x)
-    check_precision("logsumexp", "x", x)
+    x = float_tensor("logsumexp", "x", x)
     axes, _ = reduced_axes("logsumexp", x.shape, axis, dim)
     reduced_count("logsumexp", x.shape, axes)
     if reference_is_on():
@@ -98,8 +98,7 @@ def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=Non
 
 def _along_axis(op: str, x: TensorLike, axis: int, dim) -> Tensor:
     refuse_dim(op, dim)
-    x = as_tensor(op, x)
-    check_precision(op, "x", x)
+    x = float_tensor(op, "x", x)
     reduced_count(op, x.shape, (one_axis(op, x.shape, axis),))
     return x
 
@@ -111,8 +110,7 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
                bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """x (..., *normalized_shape) with mean 0 and variance 1 over the last axes, times `weight` plus
     `bias` (both of normalized_shape)."""
-    x = as_tensor("layer_norm", x)
-    check_precision("layer_norm", "x", x)
+    x = float_tensor("layer_norm", "x", x)
     if isinstance(normalized_shape, (int, np.integer)):
         normalized_shape = (int(normalized_shape),)
     normalized_shape = tuple(normalized_shape)
@@ -120,10 +118,8 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
         raise ValueError(f"layer_norm: shape {x.shape} does not end in normalized_shape "
                          f"{normalized_shape}")
     reduced_count("layer_norm", normalized_shape, tuple(range(len(normalized_shape))))
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter.shape != normalized_shape:
-            raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, expected "
-                             f"normalized_shape {normalized_shape}")
+    check_shape("layer_norm", "weight", weight, normalized_shape)
+    check_shape("layer_norm", "bias", bias, normalized_shape)
     if reference_is_on():
         return reference_functions.layer_norm(x, normalized_shape, weight, bias, eps)
     return fused.layer_norm(x, normalized_shape, weight, bias, eps)
@@ -132,8 +128,7 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
     one_of("gelu: approximate", approximate, APPROXIMATIONS)
-    x = as_tensor("gelu", x)
-    check_precision("gelu", "x", x)
+    x = float_tensor("gelu", "x", x)
     if reference_is_on():
         return reference_functions.gelu(x, approximate)
     return fused.gelu(x, approximate)
@@ -176,8 +171,7 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
             rng: np.random.Generator | None = None) -> Tensor:
     """Zero each element with probability p and divide the others by 1 - p; x itself unless
     `training`. The choice comes from `rng`: there is no hidden global generator."""
-    x = as_tensor("dropout", x)
-    check_precision("dropout", "x", x)
+    x = float_tensor("dropout", "x", x)
     check_dropout("dropout", p, training, rng)
     if not training or p == 0:
         return x
@@ -253,8 +247,7 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     logits' shape. weight (V,): a constant for each class. reduction "mean" (over the weights of
     the targets), "sum" or "none". Without a single valid target the loss and its gradient are 0.
     """
-    logits = as_tensor("cross_entropy", logits)
-    check_precision("cross_entropy", "logits", logits)
+    logits = float_tensor("cross_entropy", "logits", logits)
     axis = min(1, logits.ndim - 1)  # of the classes; -1 for a single number
     if axis < 0 or not logits.shape[axis]:
         raise ValueError(f"cross_entropy: logits of shape {logits.shape} have no classes")
@@ -270,9 +263,7 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
         check_targets("cross_entropy", targets, expected, classes, ignore_index)
     if weight is not None:
         weight = constant_array("cross_entropy", "weight", weight).astype(dtype, copy=False)
-        if weight.shape != (classes,):
-            raise ValueError(f"cross_entropy: weight of shape {weight.shape}, expected one for "
-                             f"each class: ({classes},)")
+    check_shape("cross_entropy", "weight", weight, (classes,))
     number("cross_entropy: label_smoothing", label_smoothing, at_least=0, at_most=1)
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
     arguments = (logits, targets, weight, ignore_index, reduction, float(label_smoothing))
@@ -353,20 +344,19 @@ def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout
 
     query (B, T, H D) and key_value (B, S, 2 K D), or all three in `query` (B, T, (H + 2 K) D), as
     `layout` says -> (B, T, H D). Where K < H, keys and values are copied for each of their query
-    heads. The mask is boolean. To `attentions`, if there is such a list, the
-    weights (B, H, T, S) before dropout are appended: then the reference implementation runs.
+    heads. The mask is boolean. To `attentions`, if there is such a list, the weights (B, H, T, S)
+    before dropout are appended: then the reference implementation runs.
     """
     op = "multi_head_attention"
-    query = as_tensor(op, query)
+    query = float_tensor(op, "query", query)
     tensors, widths = [query], [layout.query_width + layout.key_value_width]
     if key_value is not None:
-        tensors = [query, as_tensor(op, key_value)]
+        tensors = [query, float_tensor(op, "key_value", key_value)]
         widths = [layout.query_width, layout.key_value_width]
     for tensor, width in zip(tensors, widths):
         if tensor.ndim != 3 or tensor.shape[2] != width or not tensor.shape[1]:
             raise ValueError(f"{op}: got shape {tensor.shape}, expected (B, T, {width}) with T > 0 "
                              f"for {layout}")
-        check_precision(op, "query", tensor)
     check_dropout(op, dropout_p, True, rng)
     if attn_mask is not None:
         (B, T, _), S = query.shape, tensors[-1].shape[1]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from minibert.autograd.tensor import BackwardFunction, Tensor, observers
-from minibert.autograd.trace import path_within
+from minibert.autograd.tensor import Tensor, observers
+from minibert.autograd.trace import Observer, path_within
 
 # (full name, tensor, "file:line" of the hook point) -> the tensor that takes its place.
 Visit = Callable[[str, Tensor, str], Tensor]
@@ -64,7 +64,8 @@ def watch_points(model, visit: Visit, alone: bool = False) -> Iterator[None]:
     of the one before; with `alone`, earlier watchers and observers (a trace) are not called."""
     watchers, observing = ((), ()) if alone else (_watchers.get(), observers.get())
     token = _watchers.set((*watchers, (model, visit)))
-    observers_token = observers.set((*observing, _IdleObserver()))
+    # while there is an observer, modules enter their module_scope
+    observers_token = observers.set((*observing, Observer()))
     try:
         yield
     finally:
@@ -75,17 +76,3 @@ def watch_points(model, visit: Visit, alone: bool = False) -> Iterator[None]:
 def is_watched() -> bool:
     """Whether hook points are watched."""
     return bool(_watchers.get())
-
-
-class _IdleObserver:
-    """Records nothing: while there is an observer, modules enter their module_scope."""
-
-    def after_forward(self, backward: BackwardFunction, result: Tensor,
-                      inputs: tuple[Tensor, ...]) -> None:
-        pass
-
-    def before_backward(self, tensor: Tensor, grad) -> None:
-        pass
-
-    def after_backward(self, tensor: Tensor, grad, input_grads: tuple) -> None:
-        pass

@@ -6,9 +6,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibert.autograd.as_tensor import TensorLike, as_tensor
 from minibert.autograd.attention_masks import LOWEST
 from minibert.autograd.tensor import Tensor
 from minibert.validate import number
+
+
+def float_tensor(op: str, name: str, value: TensorLike) -> Tensor:
+    """An operand as a tensor of floating-point numbers."""
+    tensor = as_tensor(op, value)
+    check_precision(op, name, tensor)
+    return tensor
 
 
 def check_precision(op: str, name: str, tensor: Tensor) -> None:
@@ -44,15 +52,19 @@ def check_range(op: str, name: str, values: np.ndarray, count: int) -> None:
                          f"{count - 1}")
 
 
+def check_shape(op: str, name: str, array: Tensor | np.ndarray | None, expected: tuple) -> None:
+    """Refuse another shape than the expected one; None has none."""
+    if array is not None and array.shape != expected:
+        raise ValueError(f"{op}: {name} of shape {array.shape}, expected {expected}")
+
+
 def check_linear(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     """Refuse shapes other than (..., in), (out, in) and (out,)."""
     check_precision(op, "x", x)
     if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"{op}: x of shape {x.shape} does not fit a weight of shape "
                          f"{weight.shape}: expected (..., in) and (out, in)")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"{op}: bias of shape {bias.shape} does not fit a weight of shape "
-                         f"{weight.shape}: expected ({weight.shape[0]},)")
+    check_shape(op, "bias", bias, weight.shape[:1])
 
 
 def check_lstm(x: Tensor, parameters: tuple[Tensor, ...], hx: list[Tensor],
@@ -60,21 +72,20 @@ def check_lstm(x: Tensor, parameters: tuple[Tensor, ...], hx: list[Tensor],
     """Refuse shapes other than (B, T, I), (4 H, I), (4 H, H), (4 H,) twice, (B, H) twice and (B,),
     with T and H > 0, and lengths outside 0 .. T."""
     check_precision("lstm", "x", x)
-    shapes = [tensor.shape for tensor in (x, *parameters)]
-    (B, T, I), (_, H) = [shape if len(shape) == n else (0,) * n for shape, n in
-                         ((shapes[0], 3), (shapes[2], 2))]
-    expected = [(B, T, I), (4 * H, I), (4 * H, H), (4 * H,), (4 * H,)]
-    if shapes != expected or not T or not H:
-        raise ValueError(f"lstm: x {shapes[0]}, weight_ih {shapes[1]}, weight_hh {shapes[2]}, "
-                         f"bias_ih {shapes[3]} and bias_hh {shapes[4]} do not fit: expected "
-                         "(B, T, I), (4 H, I), (4 H, H), (4 H,) and (4 H,) with T and H > 0")
+    shape, hidden = x.shape, parameters[1].shape
+    if len(shape) != 3 or len(hidden) != 2 or not shape[1] or not hidden[1]:
+        raise ValueError(f"lstm: x of shape {shape} and weight_hh of shape {hidden}: expected "
+                         "(B, T, I) and (4 H, H) with T and H > 0")
+    (B, T, I), H = shape, hidden[1]
+    expected = {"weight_ih": (4 * H, I), "weight_hh": (4 * H, H), "bias_ih": (4 * H,),
+                "bias_hh": (4 * H,)}
+    for (name, its_shape), parameter in zip(expected.items(), parameters):
+        check_shape("lstm", name, parameter, its_shape)
     if [state.shape for state in hx] not in ([], [(B, H)] * 2):
         raise ValueError(f"lstm: hx has shapes {', '.join([str(state.shape) for state in hx])}: "
                          f"expected h_0 and c_0, both (B, H) = {(B, H)}")
     if lengths is not None:
-        if lengths.shape != (B,):
-            raise ValueError(f"lstm: lengths of shape {lengths.shape}, expected one for each row: "
-                             f"({B},)")
+        check_shape("lstm", "lengths", lengths, (B,))
         check_range("lstm", "length", lengths, T + 1)
 
 
@@ -90,8 +101,7 @@ def check_targets(op: str, targets: np.ndarray, expected: tuple[int, ...], class
                   ignore_index: int) -> None:
     """Refuse targets of another shape, and classes outside 0 .. classes - 1."""
     integer_array(op, "targets", targets)
-    if targets.shape != expected:
-        raise ValueError(f"{op}: targets of shape {targets.shape}, expected {expected}")
+    check_shape(op, "targets", targets, expected)
     check_range(op, "target", targets[targets != ignore_index], classes)
 
 

@@ -18,7 +18,7 @@ from itertools import count
 from math import isfinite
 from threading import local
 from time import perf_counter
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -29,8 +29,9 @@ from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_nam
 # ---- observers ---------------------------------------------------------------------------------
 
 
-class Observer(Protocol):
-    """The argument of `watch`: an object with these three methods. Their exceptions end the op."""
+class Observer:
+    """What `watch` takes: an object with these three methods, which do nothing here. Their
+    exceptions end the op."""
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:

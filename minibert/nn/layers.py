@@ -13,6 +13,7 @@ from minibert.autograd.hooks import hook_point
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.module import Module, new_parameter
+from minibert.validate import number, one_of
 
 # Under the names that Hugging Face's configurations use: x Phi(x), with Phi the normal distribution
 # function, as BERT has it; its approximation by tanh, at most 4.7e-4 away, as GPT-2 has it.
@@ -29,9 +30,8 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True,
                  activation: str | None = None):
         super().__init__()
-        if activation is not None and activation not in ACTIVATIONS:
-            raise InputError(f"activation: {activation!r} is unknown: use one of "
-                             f"{', '.join(ACTIVATIONS)}")
+        if activation is not None:
+            one_of("Linear: activation", activation, ACTIVATIONS)
         self.activation = activation
         self.weight = new_parameter(out_features, in_features)
         self.bias = new_parameter(out_features) if bias else None
@@ -94,9 +94,7 @@ class Dropout(Module):
 
     def __init__(self, p: float):
         super().__init__()
-        if not 0 <= p < 1:
-            raise InputError(f"dropout: p = {p}: a probability must be at least 0 and below 1")
-        self.p = p
+        self.p = number("dropout: p", p, at_least=0, below=1)
 
     def forward(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """The same shape. In training mode p > 0 needs `rng`."""

@@ -121,5 +121,5 @@ def test_no_architecture_has_its_name_in_the_block():
 
 
 def test_an_unknown_activation_is_refused():
-    with pytest.raises(InputError, match="'swish' is unknown: use one of gelu"):
+    with pytest.raises(InputError, match="activation = 'swish': expected one of gelu"):
         block(False, activation="swish")

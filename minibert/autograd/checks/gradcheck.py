@@ -180,10 +180,9 @@ class _Check:
         for position in positions:
             index = tuple([int(i) for i in np.unravel_index(position, gradient.shape)])
             direction[index] = 1.0
-            slope = self.slope({name: direction})
+            error = max(error, self._error(f"{name}, index {index}", float(gradient[index]),
+                                           {name: direction}, self.scale))
             direction[index] = 0.0
-            self._compare(f"{name}, index {index}", gradient[index], slope, self.scale)
-            error = max(error, abs(float(gradient[index]) - slope))
         return CheckedInput(name, gradient.shape, len(positions), error, self.scale)
 
     def _check_directions(self, count: int) -> CheckedInput:
@@ -194,17 +193,19 @@ class _Check:
                          for name, grad in self.gradients.items()}
             expected = sum([float((grad * direction[name]).sum())
                             for name, grad in self.gradients.items()])
-            slope = self.slope(direction)
-            self._compare("a random direction through all inputs", expected, slope, norm)
-            error = max(error, abs(expected - slope))
+            error = max(error, self._error("a random direction through all inputs", expected,
+                                           direction, norm))
         return CheckedInput("random directions", (), count, error, norm)
 
-    def _compare(self, where: str, by_backward: float, slope: float, scale: float) -> None:
+    def _error(self, where: str, by_backward: float, directions: dict[str, np.ndarray],
+               scale: float) -> float:
+        slope = self.slope(directions)
         if not abs(by_backward - slope) <= self.tolerance * scale:  # a NaN is a disagreement too
             numerical = "the complex step" if self.method == "complex" else "central differences"
             raise GradcheckError(f"gradcheck: {where}: backward gives {by_backward:.12g}, "
                                  f"{numerical} {slope:.12g}; the difference exceeds "
                                  f"{self.tolerance:g} times the gradient's scale {scale:.3g}")
+        return abs(by_backward - slope)
 
 
 def _largest(array: np.ndarray) -> float:
