@@ -51,8 +51,7 @@ class BagOfWords:
         for penalty in PENALTIES:
             self.weights = weights = _fitted(x, first, right, penalty, weights)
             found.append((self.accuracy(dev), weights))
-        accuracies = [accuracy for accuracy, _ in found]
-        self.weights = found[int(np.argmax(accuracies))][1]
+        self.weights = found[int(np.argmax([accuracy for accuracy, _ in found]))][1]
         return self
 
     def predict(self, examples: Sequence) -> list[int]:

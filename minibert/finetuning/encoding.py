@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minibert.errors import InputError
-from minibert.pretraining.objective import shard_rows
+from minibert.pretraining.objective import RowBatch
 from minibert.pretraining.seq2seq import as_rows
 from minibert.tokenizers.base import Piece, Tokenizer
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
@@ -22,9 +22,9 @@ class Reading:
     which neighbours share `overlap` tokens (Hugging Face's `stride`; a step is a window less that).
 
     BERT's inputs are [CLS] A [SEP] or [CLS] A [SEP] B [SEP]; RoBERTa's have two separators between
-    A and B. A GPT's (`left_to_right`) are its
-    separator and A, then the separator and B, as in its pre-training; its prediction comes from the
-    last token. Errors: a tokenizer without [CLS] for BERT, sizes that leave no room.
+    A and B. A GPT's (`left_to_right`) are its separator and A, then the separator and B, as in its
+    pre-training; its prediction comes from the last token. Errors: a tokenizer without [CLS] for
+    BERT, sizes that leave no room.
     """
 
     tokenizer: Tokenizer
@@ -55,10 +55,10 @@ class Reading:
         to the token before it, also where lower-casing drops it, so that text[start:end] is
         whole."""
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        offsets = encoded["offset_mapping"]
-        pieces = []
+        offsets = encoded.offset_mapping
         next_starts = [start for start, _ in offsets[1:]] + [len(text)]
-        for token, (start, end), next_start in zip(encoded["input_ids"], offsets, next_starts):
+        pieces = []
+        for token, (start, end), next_start in zip(encoded.input_ids, offsets, next_starts):
             while end < next_start and unicodedata.category(text[end]) == "Mn":
                 end += 1
             pieces.append((token, start, end))
@@ -101,11 +101,11 @@ class Reading:
 class Window:
     """One row of a batch: an example, or a part of it.
 
-    `label` is None where it is to be predicted. `alignment` relates each token to the example, as
-    the task needs it. `note` tells what of the example is lost.
+    `example` is its number. `label` is None where it is to be predicted. `alignment` relates each
+    token to the example, as the task needs it. `note`: what of the example is lost.
     """
 
-    example: int  # the number of the example
+    example: int
     ids: list[int]  # (T,)
     types: list[int]  # (T,)
     label: object = None
@@ -120,20 +120,13 @@ CUT = "lost the end of a text, to fit"  # a note
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(RowBatch):
     """The inputs of a model: ids, segments (None without them) and attention mask (B, T), or (B,
     N, T) for N endings; and labels (B, ...), None where they are to be predicted."""
 
-    input_ids: np.ndarray
     token_type_ids: np.ndarray | None
     attention_mask: np.ndarray
     labels: np.ndarray | None
-
-    def shard(self, k: int, n: int) -> "Batch":
-        """The rows of worker k of n."""
-        rows = shard_rows(len(self.input_ids), k, n)
-        types = None if self.token_type_ids is None else self.token_type_ids[rows]
-        return Batch(self.input_ids[rows], types, self.attention_mask[rows], self.labels[rows])
 
     def inputs(self) -> dict[str, np.ndarray]:
         """The arguments of the model."""

@@ -33,15 +33,13 @@ def get_entities(tags: Sequence[str]) -> list[Entity]:
     words.) Errors: a tag of another scheme.
     """
     entities, kind, start = [], None, 0
-    for place, tag in enumerate(tags):
+    for place, tag in enumerate([*tags, "O"]):
         here = entity_type(tag)
         if kind is not None and (here != kind or tag[0] == "B"):
             entities.append(Entity(kind, start, place))
             kind = None
         if here is not None and kind is None:
             kind, start = here, place
-    if kind is not None:
-        entities.append(Entity(kind, start, len(tags)))
     return entities
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from minibert.errors import InputError
-from minibert.finetuning.files.faults import raise_faults
+from minibert.finetuning.files.faults import listed, raise_faults
 from minibert.finetuning.files.records import is_whole_number
 from minibert.finetuning.metrics import class_counts
 
@@ -29,10 +29,9 @@ def label_ids(labels: Sequence[tuple[str, str | None]], label2id: Mapping[str, i
               ) -> list[int | None]:
     """The numbers of (where, label), None for a label None. Errors: all labels that the training
     did not have, in one message."""
-    known = ", ".join(map(repr, list(label2id)[:MOST_SHOWN]))
-    more = f" and {len(label2id) - MOST_SHOWN} more" if len(label2id) > MOST_SHOWN else ""
+    known = listed([*map(repr, label2id)], MOST_SHOWN)
     raise_faults([(where, f": the label {label!r:.60} did not occur in training, which had {known}"
-                          f"{more}; correct it, or add training examples of it")
+                          "; correct it, or add training examples of it")
                   for where, label in labels if label is not None and label not in label2id])
     return [label2id.get(label) for _, label in labels]
 
@@ -49,9 +48,8 @@ def format_counts(labels: Iterable[object], most: int = MOST_SHOWN) -> str:
     """The count of each label, the most frequent first: `pos 512 (51.2%), neg 488 (48.8%)`."""
     counts = Counter(labels)
     total = sum(counts.values())
-    shown = [f"{label} {count:,} ({count / total:.1%})"
-             for label, count in sorted(counts.items(), key=_rank)[:most]]
-    return ", ".join(shown) + (f" and {len(counts) - most} more" if len(counts) > most else "")
+    return listed([f"{label} {count:,} ({count / total:.1%})"
+                   for label, count in sorted(counts.items(), key=_rank)], most)
 
 
 def most_frequent(labels: Iterable[object]) -> object:

@@ -1,7 +1,7 @@
 """From the outputs of overlapping windows to one prediction for a long text.
 
 A token in the overlap is in two windows; the prediction for it comes from the one in which it has
-more context (Google's run_squad.py). Windows are cut by the tokenizer's call, with
+more context (Google's run_squad.py). Windows are cut as by the tokenizer's call with
 `return_overflowing_tokens` and `stride` (Hugging Face's name for the overlap).
 
 Letters: T tokens of a window, K classes.
@@ -10,12 +10,14 @@ Letters: T tokens of a window, K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer
+from minibert.tokenizers.truncation import cut_windows
 
 
 def max_context_windows(windows: Sequence[tuple[int, int]], total: int) -> np.ndarray:
@@ -37,6 +39,15 @@ def max_context_windows(windows: Sequence[tuple[int, int]], total: int) -> np.nd
         raise InputError(f"token {np.argmin(most)} of {total} is in no window: the windows "
                          f"{list(windows)!r:.60} have a gap")
     return best
+
+
+def windows_in_context(total: int, length: int, overlap: int) -> list[tuple[int, int, np.ndarray]]:
+    """Windows of `length` tokens over a text of `total` tokens: (first token, one after the last,
+    (T,) whether each token has its most context in this window)."""
+    windows = [(part.start, part.stop) for part, _ in cut_windows(
+        range(total), None, length, "only_first", overlap, True)]
+    best = max_context_windows(windows, total)
+    return [(start, end, best[start:end] == k) for k, (start, end) in enumerate(windows)]
 
 
 # ---- one class for a text in several windows ---------------------------------------------------
@@ -96,11 +107,7 @@ def best_spans(start_scores: Sequence[np.ndarray], end_scores: Sequence[np.ndarr
         best = np.argsort(-scores, kind="stable")[:min(n_best, np.count_nonzero(valid))]
         found += [Span(float(scores[k]), window, int(k // last.shape[1]), int(last.flat[k]))
                   for k in best]
-    return sorted(found, key=_rank)[:n_best]
-
-
-def _rank(span: Span) -> tuple:
-    return -span.score, span.window, span.start, span.end
+    return sorted(found, key=attrgetter("score"), reverse=True)[:n_best]  # stable
 
 
 def null_difference(spans: Sequence[Span], start_scores: Sequence[np.ndarray],

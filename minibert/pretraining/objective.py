@@ -87,4 +87,5 @@ class RowBatch:
     def shard(self, k: int, n: int) -> "RowBatch":
         """Take the rows of worker k of n."""
         rows = shard_rows(len(self.input_ids), k, n)
-        return type(self)(*[array[rows] for array in vars(self).values()])
+        return type(self)(*[array if array is None else array[rows]
+                            for array in vars(self).values()])

@@ -49,7 +49,8 @@ def raise_faults(faults: Sequence[Fault]) -> None:
     for text, wheres in list(places.items())[:MOST_TEXTS]:
         here = wheres[0] if not parts else _short([faults[0][0], wheres[0]])[1]
         others = _short(wheres)[1:]
-        parts.append(here + text + (f" (so it is in {_listed(others)}, too)" if others else ""))
+        also = f" (so it is in {listed(others, MOST_PLACES)}, too)" if others else ""
+        parts.append(here + text + also)
     untold = sum(map(len, list(places.values())[MOST_TEXTS:]))
     raise InputError("; ".join(parts) + (f"; and {untold:,} more faults" if untold else ""))
 
@@ -59,7 +60,7 @@ def warn_or_refuse(text: str, places: Sequence[str], strict: bool) -> None:
     are any. Errors: `strict`, the same as an error."""
     if not places:
         return
-    text = f"{text} ({_listed(_short(places))})"
+    text = f"{text} ({listed(_short(places), MOST_PLACES)})"
     if strict:
         raise InputError(f"{text}: refused because of --strict; correct the file, or leave the "
                          "option out")
@@ -73,6 +74,6 @@ def _short(places: Sequence[str]) -> list[str]:
     return [place[start:] for place in places]
 
 
-def _listed(places: Sequence[str]) -> str:
-    more = f" and {len(places) - MOST_PLACES:,} more" if len(places) > MOST_PLACES else ""
-    return ", ".join(places[:MOST_PLACES]) + more
+def listed(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and the number of the others: "a, b and 3 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

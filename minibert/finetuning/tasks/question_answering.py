@@ -18,13 +18,12 @@ from minibert.finetuning.answer_metrics import answer_scores, best_null_threshol
 from minibert.finetuning.encoding import Reading, Window
 from minibert.finetuning.examples import Answer, QuestionExample
 from minibert.finetuning.labels import format_counts
-from minibert.finetuning.sliding_window import (best_spans, extract_answer, max_context_windows,
-                                                null_difference)
+from minibert.finetuning.sliding_window import (best_spans, extract_answer, null_difference,
+                                                windows_in_context)
 from minibert.finetuning.tasks.base import Task
 from minibert.generation.sampling import probabilities
 from minibert.models.losses import span_loss
 from minibert.tokenizers.base import Piece
-from minibert.tokenizers.truncation import cut_windows
 
 LONGEST_QUESTION = 64  # tokens; this and the next as in BERT's run_squad.py
 LONGEST_ANSWER = 30
@@ -85,36 +84,22 @@ class QuestionAnswering(Task):
             span, unaligned = align_answer(passage, example.answers[0])
             note = unaligned or note
         overlap = min(self.reading.overlap, room - len(question) - 1)
-        parts = [part for _, part in cut_windows(question, list(enumerate(passage)), room,
-                                                 "only_second", overlap, True)]
-        best = max_context_windows([(part[0][0], part[-1][0] + 1) for part in parts if part],
-                                   len(passage))
+        first = 1 + len(question) + self.reading.separators  # [CLS] question [SEP]
         rows = []
-        for k, part in enumerate(parts):
-            ids, types = self.reading.framed(question, [token for _, (token, _, _) in part])
-            first = 1 + len(question) + self.reading.separators  # [CLS] question [SEP]
+        for start, end, is_best in windows_in_context(len(passage), room - len(question), overlap):
+            part = np.array(passage[start:end], np.int32).reshape(-1, 3)
+            ids, types = self.reading.framed(question, part[:, 0].tolist())
             alignment = np.full((len(ids), 3), -1, np.int32)
-            if part:
-                alignment[first:first + len(part)] = [(start, end, best[at] == k)
-                                                      for at, (_, start, end) in part]
-            label = None
-            if example.answers is not None:
-                label = self._label(example, span, part, first)
+            alignment[first:first + len(part)] = np.column_stack([part[:, 1:], is_best])
+            label = (0, 0)  # [CLS]: the answer is not in this window
+            if example.answers is None:
+                label = None
+            elif example.answers and span is None:
+                label = NO_LABEL
+            elif span is not None and start <= span[0] and span[1] < end:
+                label = (first + span[0] - start, first + span[1] - start)
             rows.append(Window(number, ids, types, label, alignment, note))
         return rows
-
-    def _label(self, example: QuestionExample, span: tuple[int, int] | None, part: list,
-               first: int) -> tuple[int, int]:
-        """Start and end of the answer in a window whose part of the passage begins at token
-        `first`; (0, 0), [CLS], if it is not in it."""
-        if not example.answers:
-            return 0, 0
-        if span is None:
-            return NO_LABEL
-        start, end = part[0][0], part[-1][0]
-        if span[0] < start or span[1] > end:
-            return 0, 0
-        return first + span[0] - start, first + span[1] - start
 
     def count(self, labels: np.ndarray) -> float:  # of (B, 2)
         return int((labels[:, 0] != NO_LABEL[0]).sum())

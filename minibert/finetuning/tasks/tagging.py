@@ -18,11 +18,10 @@ from minibert.finetuning.entity_metrics import entity_counts, has_entity_tags
 from minibert.finetuning.examples import TagExample
 from minibert.finetuning.labels import class_details, format_counts, label_ids, most_frequent
 from minibert.finetuning.metrics import accuracy, confusion_matrix, total
-from minibert.finetuning.sliding_window import max_context_windows
+from minibert.finetuning.sliding_window import windows_in_context
 from minibert.finetuning.tasks.base import Task
 from minibert.models.losses import token_loss
 from minibert.pretraining.seq2seq import as_rows
-from minibert.tokenizers.truncation import cut_windows
 
 NO_TOKEN = "have a word without a token (a control character), which is read as unknown"  # a note
 NO_WORD = -1  # the word of a token without a label
@@ -65,19 +64,15 @@ class Tagging(Task):
     def _windows(self, number: int, example: TagExample) -> list[Window]:
         """The windows of one sentence; each word has its label in one of them."""
         pieces, note = self._pieces(example.words)
-        parts = [part for part, _ in cut_windows(list(enumerate(pieces)), None,
-                                                 self.reading.room(1), "only_first",
-                                                 self.reading.overlap, True)]
-        best = max_context_windows([(part[0][0], part[-1][0] + 1) for part in parts], len(pieces))
         rows = []
-        for k, part in enumerate(parts):
-            words = [word if best[at] == k else NO_WORD for at, (_, word) in part]
-            words = [NO_WORD, *words, NO_WORD]  # [CLS] and [SEP]
+        for start, end, is_best in windows_in_context(len(pieces), self.reading.room(1),
+                                                      self.reading.overlap):
+            tokens, words = zip(*pieces[start:end])
+            words = [NO_WORD, *np.where(is_best, words, NO_WORD).tolist(), NO_WORD]  # [CLS], [SEP]
             label = None if example.tags is None else [
                 IGNORE_INDEX if word == NO_WORD else self.label2id[example.tags[word]]
                 for word in words]
-            ids, types = self.reading.framed([token for _, (token, _) in part])
-            rows.append(Window(number, ids, types, label, words, note))
+            rows.append(Window(number, *self.reading.framed(tokens), label, words, note))
         return rows
 
     def _pieces(self, words: Sequence[str]) -> tuple[list[tuple[int, int]], str]:
