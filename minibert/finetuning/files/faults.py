@@ -76,4 +76,5 @@ def _short(places: Sequence[str]) -> list[str]:
 
 def listed(names: Sequence[str], most: int) -> str:
     """The first `most` names, and the number of the others: "a, b and 3 more"."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
