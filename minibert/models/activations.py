@@ -190,15 +190,6 @@ def hooks(model: Module, hooks: Sequence[tuple[Names, Hook]]) -> Iterator[None]:
                          "call of the model does not compute it")
 
 
-def run_with_hooks(model: Module, *args, hooks: Sequence[tuple[Names, Hook]], **inputs) -> object:
-    """model(*args, **inputs) within `hooks(model, hooks)`: see there."""
-    with _hooks(model, hooks):
-        return model(*args, **inputs)
-
-
-_hooks = hooks  # run_with_hooks has a parameter of this name
-
-
 def _replaced(function: Hook, name: str, x: Tensor) -> Tensor:
     """x, or the array that a hook returns for it, as a constant in x's memory layout."""
     array = transformer_lens_axes(name, x.data)

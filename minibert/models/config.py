@@ -3,8 +3,8 @@
 A field states, once, its default, its check and the command line's option that sets it. An option
 of a model is added by a line in config_fields.py, a field that names it, and the code that
 uses the field: the parser, --from, --resume, info, config.json and its model_type follow. Fields
-that are `ours`, not Hugging Face's, are written to config.json only where they are not the default;
-there they change model_type, if they change what is computed (`changes_model_type`).
+that Hugging Face does not have (`omit_default`) are written to config.json only where they are not
+the default; there they change model_type, if they change what is computed (`changes_model_type`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import ClassVar, get_args, get_type_hints
 
 from minibert.checkpoints.folder_keys import CONFIG, GENERATION_CONFIG, USED, check_keys
 from minibert.errors import InputError
-from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
-                                           NORM_FIRST, POSITION_INITIALIZER_RANGE, WIDTH,
-                                           LabelFields, ModelOption, activation, always, row,
-                                           share, size, spread, token_id)
+from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LABELS,
+                                           LAYERS, NORM_FIRST, POSITION_INITIALIZER_RANGE, WIDTH,
+                                           LabelFields, ModelOption, activation, always,
+                                           plain_names, row, share, size, spread, token_id)
 from minibert.nn.block import BlockConfig
 from minibert.validate import check_fields, checked, flag
 
@@ -42,7 +42,7 @@ class ModelConfig(LabelFields):
         if self.hidden_size % self.num_attention_heads:
             raise InputError(f"{what}: a width of {self.hidden_size} cannot be split into "
                              f"{self.num_attention_heads} heads: choose a multiple")
-        self.name_labels()
+        self.complete_labels()
 
     @property
     def first_position(self) -> int:
@@ -61,11 +61,14 @@ class ModelConfig(LabelFields):
         return model_type_of(type(self), asdict(self))
 
     def to_dict(self) -> dict:
-        """The contents of config.json."""
-        unsaid = {one.name for one in fields(self)
-                  if one.metadata.get("ours") and getattr(self, one.name) == one.default}
-        values = {name: value for name, value in asdict(self).items() if name not in unsaid}
-        return self.with_labels(values | {"model_type": self.model_type})
+        """The contents of config.json: `num_labels` follows from `id2label`, and two plain names
+        are the default."""
+        omitted = {one.name for one in fields(self) if one.metadata.get("omit_default")
+                   and getattr(self, one.name) == one.default} | {"num_labels"}
+        if self.id2label == plain_names(2):
+            omitted |= {"id2label", "label2id"}
+        values = asdict(self) | {"label2id": self.label2id, "model_type": self.model_type}
+        return {name: value for name, value in values.items() if name not in omitted}
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,10 @@ class BertConfig(ModelConfig):
     classifier_dropout: float | None = checked(share, None, optional=True)
     pad_token_id: int | None = checked(token_id, 0, optional=True)
     tie_word_embeddings: bool = checked(flag, True)
-    norm_first: bool = checked(flag, False, option=NORM_FIRST, ours=True, changes_model_type=True)
+    norm_first: bool = checked(flag, False, option=NORM_FIRST, omit_default=True,
+                               changes_model_type=True)
     position_initializer_range: float | None = checked(
-        spread, None, option=POSITION_INITIALIZER_RANGE, optional=True, ours=True)
+        spread, None, option=POSITION_INITIALIZER_RANGE, optional=True, omit_default=True)
 
     family: ClassVar = "bert"
     has_pooler: ClassVar = True
@@ -190,7 +194,7 @@ class BartConfig(ModelConfig):
     is_encoder_decoder: bool = checked(always, True)
     tie_word_embeddings: bool = checked(always, True)
     position_initializer_range: float | None = checked(
-        spread, None, option=POSITION_INITIALIZER_RANGE, optional=True, ours=True)
+        spread, None, option=POSITION_INITIALIZER_RANGE, optional=True, omit_default=True)
 
     family: ClassVar = "bart"
 
@@ -250,7 +254,7 @@ def config_from_dict(config_class: type[ModelConfig], values: Mapping,
         if name not in known:
             raise InputError(f"there is no field {name} of {config_class.__name__}")
     if "num_labels" in changes or "id2label" in changes:
-        values |= {"num_labels": None, "id2label": None, "problem_type": None}
+        values |= dict.fromkeys(LABELS)
     return config_class(**values | changes)
 
 

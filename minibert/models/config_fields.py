@@ -9,10 +9,7 @@ from functools import partial
 
 from minibert.errors import InputError
 from minibert.nn.layers import ACTIVATIONS
-from minibert.validate import flag, number, one_of, whole_number
-
-PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
-_MOST_LABELS = 100_000  # a slip in config.json must not take all memory
+from minibert.validate import checked, flag, number, one_of, whole_number
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,28 @@ def always(name: str, value: object) -> bool:
 
 # ---- labels --------------------------------------------------------------------------------------
 
+LABELS = ("num_labels", "id2label", "problem_type")
+PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
+_count = partial(whole_number, at_least=1, at_most=100_000)  # a slip must not take all memory
+
+
+def plain_names(count: int) -> dict[int, str]:
+    """The names of classes without names: LABEL_0, LABEL_1..."""
+    return {number: f"LABEL_{number}" for number in range(count)}
+
+
+def _names(name: str, value: object) -> dict[int, str]:
+    """`id2label` with numbers as keys (JSON makes texts of them), in their order."""
+    labels = []
+    if isinstance(value, Mapping):
+        by_text = {str(number): label for number, label in value.items()}
+        labels = [by_text.get(str(number)) for number in range(len(value))]
+    if not labels or not all(isinstance(label, str) for label in labels) \
+            or len(set(labels)) < len(labels):
+        raise InputError(f"{name} = {value!r:.60}: expected a different name for each number from "
+                         "0")
+    return dict(enumerate(labels))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFields:
@@ -61,58 +80,29 @@ class LabelFields:
     predicted. `problem_type` None: the labels decide (see problem_type in models/losses.py).
     """
 
-    num_labels: int | None = None
-    id2label: dict[int, str] | None = None
-    problem_type: str | None = None
+    num_labels: int | None = checked(_count, None, optional=True)
+    id2label: dict[int, str] | None = checked(_names, None, optional=True)
+    problem_type: str | None = checked(partial(one_of, choices=PROBLEM_TYPES), None, optional=True,
+                                       omit_default=True)
 
     @property
     def label2id(self) -> dict[str, int]:
         """The inverse of `id2label`."""
         return {label: number for number, label in self.id2label.items()}
 
-    def name_labels(self) -> None:
+    def complete_labels(self) -> None:
         """Fill `num_labels` and `id2label` from each other. Errors: InputError where they
         contradict each other, or the problem type."""
         what, count, names = type(self).__name__, self.num_labels, self.id2label
-        if names is not None:
-            names = _checked_names(what, names)
-            count = len(names) if count is None else count
-        count = whole_number(f"{what}: num_labels", 2 if count is None else count, 1, _MOST_LABELS)
-        if names is None or names == _plain_names(len(names)):
-            names = _plain_names(count)
+        if count is None:
+            count = 2 if names is None else len(names)
+        if names is None or names == plain_names(len(names)):
+            names = plain_names(count)
         if len(names) != count:
             raise InputError(f"{what}: num_labels = {count}, but id2label names {len(names)} "
                              "labels: change both")
-        if self.problem_type is not None:
-            one_of(f"{what}: problem_type", self.problem_type, PROBLEM_TYPES)
         if self.problem_type == "single_label_classification" and count == 1:
             raise InputError(f"{what}: problem_type = {self.problem_type!r} needs two labels or "
                              "more; one label alone is for regression")
         object.__setattr__(self, "num_labels", count)  # the dataclass is frozen
         object.__setattr__(self, "id2label", names)
-
-    def with_labels(self, values: dict) -> dict:
-        """The fields for config.json, as Hugging Face writes them: `num_labels` follows from
-        `id2label`, and the two plain names that are the default are left out."""
-        unsaid = {"num_labels", *(["problem_type"] if self.problem_type is None else [])}
-        if self.id2label == _plain_names(2):
-            unsaid.add("id2label")
-        else:
-            values = values | {"label2id": self.label2id}
-        return {name: value for name, value in values.items() if name not in unsaid}
-
-
-def _plain_names(count: int) -> dict[int, str]:
-    return {number: f"LABEL_{number}" for number in range(count)}
-
-
-def _checked_names(what: str, names: object) -> dict[int, str]:
-    """`id2label` with numbers as keys (JSON makes texts of them), in their order."""
-    problem = f"{what}: id2label = {names!r:.60}: expected a different name for each number from 0"
-    if not isinstance(names, Mapping):
-        raise InputError(problem)
-    by_text = {str(number): name for number, name in names.items()}
-    labels = [by_text.get(str(number)) for number in range(len(names))]
-    if not all(isinstance(label, str) for label in labels) or len(set(labels)) < len(labels):
-        raise InputError(problem)
-    return dict(enumerate(labels))

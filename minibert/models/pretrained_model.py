@@ -13,14 +13,14 @@ import numpy as np
 
 from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.tensor import Tensor
-from minibert.checkpoints.hugging_face import (StoredWeights, hf_arrays, load_folder, our_arrays,
-                                               save_folder, stored_layers)
+from minibert.checkpoints.hugging_face import (StoredWeights, load_folder, our_arrays, save_folder,
+                                               stored_layers)
 from minibert.checkpoints.safetensors import SafetensorsFile
 from minibert.errors import InputError
-from minibert.models.activations import (ActivationCache, Hook, Names, run_with_cache,
-                                         run_with_hooks)
-from minibert.models.config import LAYERS, ModelConfig, config_from_dict, option_fields
-from minibert.models.config_fields import LabelFields
+from minibert.models import activations
+from minibert.models.activations import ActivationCache, Hook, Names
+from minibert.models.config import ModelConfig, config_from_dict, option_fields
+from minibert.models.config_fields import LABELS, LAYERS
 from minibert.nn.block import TransformerStack
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.module import Module, without_memory
@@ -82,12 +82,7 @@ class PretrainedModel(Module):
         """
         values, file = load_folder(folder)
         path = Path(folder) / "config.json"
-        if not cls.has_labels and not changes:
-            values = _without_wrong_labels(path, values)
-        try:
-            config = config_from_dict(cls.config_class, values, changes)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+        config = _read_config(cls, path, values, changes)
         _check_layers(config, path, file)
         with without_memory():
             model = cls(config, rng=None)
@@ -132,23 +127,19 @@ class PretrainedModel(Module):
                                           "dtype": str(next(self.parameters()).dtype)}
         save_folder(folder, config, self.state_dict())
 
-    def hf_arrays(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Arrays under the names of this model's parameters (gradients, say) -> the same under
-        Hugging Face's names, in its shapes."""
-        return hf_arrays(self.config.model_type, arrays)
-
     # ---- activations -----------------------------------------------------------------------------
 
     def run_with_cache(self, *args, names: Names | None = None, grads: bool = False, **inputs
                        ) -> tuple[object, ActivationCache]:
         """(the outputs of this call of the model, its activations by name): see
         activations.run_with_cache."""
-        return run_with_cache(self, *args, names=names, grads=grads, **inputs)
+        return activations.run_with_cache(self, *args, names=names, grads=grads, **inputs)
 
     def run_with_hooks(self, *args, hooks: Sequence[tuple[Names, Hook]], **inputs) -> object:
         """The outputs of this call of the model, in which each hook `f(array, name)` may replace an
         activation: see activations.hooks."""
-        return run_with_hooks(self, *args, hooks=hooks, **inputs)
+        with activations.hooks(self, hooks):
+            return self(*args, **inputs)
 
     @property
     def dummy_inputs(self) -> dict[str, np.ndarray]:
@@ -284,16 +275,20 @@ def _check_layers(config: ModelConfig, path: Path, file: SafetensorsFile) -> Non
                              "weights belong to this model")
 
 
-def _without_wrong_labels(path: Path, values: dict) -> dict:
-    """A config.json for a model without labels: those that contradict each other are left out."""
-    labels = {name: values.get(name) for name in ("num_labels", "id2label", "problem_type")}
+def _read_config(model_class: type[PretrainedModel], path: Path, values: dict, changes: dict
+                 ) -> ModelConfig:
+    """The config of a folder. Where a model has no labels, those that contradict each other are left
+    out, with a warning."""
     try:
-        LabelFields(**labels).name_labels()
+        return config_from_dict(model_class.config_class, values, changes)
     except InputError as error:
+        others = {name: value for name, value in values.items() if name not in LABELS}
+        if model_class.has_labels or changes or len(others) == len(values):
+            raise InputError(f"{path}: {error}") from None
+        config = _read_config(model_class, path, others, changes)
         warnings.warn(f"{path}: {error}; the labels are left out, this model has none",
                       stacklevel=3)
-        return {name: value for name, value in values.items() if name not in labels}
-    return values
+        return config
 
 
 def _check_shapes(model: PretrainedModel, path: Path, file: SafetensorsFile, arrays: StoredWeights

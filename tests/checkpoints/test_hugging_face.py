@@ -535,7 +535,7 @@ def test_unknown_keys_of_config_json_are_named(tmp_path):
 class GatedConfig(mb.GPT2Config):
     """A config with an option of our own, as a contributor would add it."""
 
-    gated: bool = checked(flag, False, ours=True, changes_model_type=True)
+    gated: bool = checked(flag, False, omit_default=True, changes_model_type=True)
 
 
 class GatedFeedForward(FeedForward):

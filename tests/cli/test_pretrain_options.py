@@ -104,7 +104,7 @@ class WindowConfig(mb.GPT2Config):
 
     window: int | None = checked(
         size, None, option=ModelOption("window", "tokens that GPT looks back"), optional=True,
-        ours=True, changes_model_type=True)
+        omit_default=True, changes_model_type=True)
 
 
 def test_an_option_of_one_model_alone(monkeypatch):

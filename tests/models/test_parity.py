@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minibert as mb
+from minibert.checkpoints.hugging_face import hf_arrays
 from minibert.checkpoints.safetensors import load_file
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -75,8 +76,8 @@ def test_all_outputs_and_gradients(folder_name):
     assert returned - {"loss"} == compared
 
     loss.backward()
-    gradients = model.hf_arrays({name: p.grad for name, p in model.named_parameters()
-                                 if p.requires_grad})
+    gradients = hf_arrays(model.config.model_type, {
+        name: p.grad for name, p in model.named_parameters() if p.requires_grad})
     theirs = {key.removeprefix("grad."): array for key, array in expected.items()
               if key.startswith("grad.")}
     assert gradients.keys() == theirs.keys()
