@@ -277,8 +277,8 @@ def _check_layers(config: ModelConfig, path: Path, file: SafetensorsFile) -> Non
 
 def _read_config(model_class: type[PretrainedModel], path: Path, values: dict, changes: dict
                  ) -> ModelConfig:
-    """The config of a folder. Where a model has no labels, those that contradict each other are left
-    out, with a warning."""
+    """The config of a folder; labels that contradict each other are left out, with a warning, where
+    a model has none."""
     try:
         return config_from_dict(model_class.config_class, values, changes)
     except InputError as error:
