@@ -100,7 +100,7 @@ def _even(words) -> dict[str, float]:
 
 def grammar(topic: Topic, character: Character
             ) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
-    """Maps each place in the sentence to (probabilities of words, probabilities of next places).
+    """Map each place in the sentence to (probabilities of words, probabilities of next places).
 
     The last place, ".", has no next place.
     """
@@ -180,7 +180,7 @@ class ToyWorld(HiddenMarkovModel):
         super().__init__(words, emission, inner, starts, ends, between, DOCUMENT_END)
 
     def topic_groups(self) -> np.ndarray:
-        """Returns (S, topics): 1 where a state belongs to a topic, in the order of TOPICS: the
+        """Mark in (S, topics) with 1 where a state belongs to a topic, in the order of TOPICS: the
         sense of a word that two topics have."""
         return np.array([[float(state[0] == topic) for topic in TOPICS] for state in self.states])
 

@@ -89,15 +89,15 @@ class HiddenMarkovModel:
         return 0
 
     def documents(self, count: int, rng: np.random.Generator) -> list[list[str]]:
-        """Draws `count` documents, each a list of sentences: words joined by single spaces."""
+        """Draw `count` documents, each a list of sentences: words joined by single spaces."""
         return self.stories(rng.geometric(self.document_end, count), rng)[0]
 
     def stories(self, lengths: np.ndarray, rng: np.random.Generator
                 ) -> tuple[list[list[str]], list[list[np.ndarray]]]:
-        """Draws stories: runs of lengths[i] consecutive sentences of one document.
+        """Draw stories: runs of lengths[i] consecutive sentences of one document; -> the sentences
+        of each story and, in the same form, the states (words,) of each sentence.
 
-        Returns the sentences of each story and, in the same form, the states (words,) of each
-        sentence. All stories grow in parallel, one word of each at a time.
+        All stories grow in parallel, one word of each at a time.
         """
         remaining = np.array(lengths)  # sentences still to draw
         end_row = np.full(self.num_states, -1)

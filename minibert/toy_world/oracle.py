@@ -75,33 +75,42 @@ class Oracle:
     # ---- the endless stream of documents ----
 
     def next_token(self, input_ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Returns log p(targets[:, t] | input_ids[:, :t + 1]), (B, T), for windows that start
+        """Compute log p(targets[:, t] | input_ids[:, :t + 1]), (B, T), for windows that start
         anywhere in the stream. input_ids, targets: (B, T); 0 where the target is -100."""
         is_target = targets != IGNORE_INDEX
         p = _gather(self._next_token(input_ids), np.where(is_target, targets, 0))
-        return _log_possible(np.where(is_target, p, 1.0))
+        return np.log(_possible(np.where(is_target, p, 1.0)))
 
     def next_token_distribution(self, input_ids: np.ndarray) -> np.ndarray:
-        """Returns p(next token | input_ids[:, :t + 1]), (B, T, V); see next_token."""
-        return _distribution(self._next_token(input_ids))
+        """Compute p(next token | input_ids[:, :t + 1]), (B, T, V); see next_token."""
+        p = self._next_token(input_ids)
+        _possible(p.sum(axis=-1))
+        return p
 
     def leave_one_out(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns log p(input_ids[:, t]) given the tokens before t, and given all other tokens of
+        """Compute log p(input_ids[:, t]) given the tokens before t, and given all other tokens of
         its window: two (B, T) arrays. The second sums to the pseudo-log-likelihood of Salazar et
         al. 2020. input_ids (B, T): clean windows that start anywhere in the stream."""
-        left, both = self._gap(input_ids)
-        return (_log_possible(_gather(left, input_ids)), _log_possible(_gather(both, input_ids)))
+        left, both = self.gap_distributions(input_ids)
+        return (np.log(_possible(_gather(left, input_ids))),
+                np.log(_possible(_gather(both, input_ids))))
 
     def gap_distributions(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns p(token at t | the tokens before t) and p(token at t | all other tokens of its
+        """Compute p(token at t | the tokens before t) and p(token at t | all other tokens of its
         window): two (B, T, V) arrays that do not depend on the token at t itself; input_ids as in
         leave_one_out."""
-        left, both = self._gap(input_ids)
-        return _distribution(left), _distribution(both)
+        left, both = (np.zeros((*input_ids.shape, self.emission.shape[1])) for _ in range(2))
+        for rows in _blocks(len(input_ids)):
+            for t, (forward, backward) in enumerate(zip(*self._stream_messages(input_ids[rows]))):
+                left[rows, t] = (self.emission_transposed @ forward).T
+                both[rows, t] = (self.emission_transposed @ _normalised(forward * backward)).T
+        _possible(left.sum(axis=-1))
+        _possible(both.sum(axis=-1))
+        return left, both
 
     def state_posteriors(self, input_ids: np.ndarray, groups: np.ndarray
                          ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns p(the state of token t is in a group | the tokens up to t, t included) and
+        """Compute p(the state of token t is in a group | the tokens up to t, t included) and
         p(... | all tokens of the window): two (B, T, G) arrays, rows of zeros at separators.
         groups (S, G): 1 where a state belongs to a group (ToyWorld.topic_groups)."""
         groups = np.vstack([groups, np.zeros((1, groups.shape[1]))])  # the separator's state
@@ -110,7 +119,7 @@ class Oracle:
             for t, (forward, backward) in enumerate(zip(*self._stream_messages(input_ids[rows]))):
                 here = _normalised(forward * self.emission[:, input_ids[rows, t]])
                 there = _normalised(here * backward)
-                _log_possible(there.sum(axis=0))
+                _possible(there.sum(axis=0))
                 left[rows, t], both[rows, t] = here.T @ groups, there.T @ groups
         return left, both
 
@@ -123,15 +132,6 @@ class Oracle:
                 forward = self._stream_forward(forward, input_ids[rows, t])
                 p[rows, t] = (self.emission_transposed @ forward).T  # (V, S + 1) @ (S + 1, B)
         return p
-
-    def _gap(self, input_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As gap_distributions; rows of zeros where the other tokens are no text of this world."""
-        left, both = (np.zeros((*input_ids.shape, self.emission.shape[1])) for _ in range(2))
-        for rows in _blocks(len(input_ids)):
-            for t, (forward, backward) in enumerate(zip(*self._stream_messages(input_ids[rows]))):
-                left[rows, t] = (self.emission_transposed @ forward).T
-                both[rows, t] = (self.emission_transposed @ _normalised(forward * backward)).T
-        return left, both
 
     def _stream_messages(self, ids: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """f_t and b_t of a block of windows, T arrays (S + 1, B) each."""
@@ -175,7 +175,7 @@ class Oracle:
 
     def pairs(self, input_ids: np.ndarray, token_type_ids: np.ndarray, attention_mask: np.ndarray,
               positions: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns log p(labels | corrupted ids), (M,), at the scored positions, and log p(label of
+        """Compute log p(labels | corrupted ids), (M,), at the scored positions, and log p(label of
         the pair | corrupted ids), (B, 2); column 0 is "B continues A", as in BERT.
 
         input_ids, token_type_ids, attention_mask: (B, T), [CLS] A [SEP] B [SEP] with padding on the
@@ -183,12 +183,12 @@ class Oracle:
         """
         p, next_sentence = self.pair_distributions(input_ids, token_type_ids, attention_mask,
                                                    positions)
-        return _log_possible(_gather(p, np.asarray(labels, np.int64))), next_sentence
+        return np.log(_possible(_gather(p, np.asarray(labels, np.int64)))), next_sentence
 
     def pair_distributions(self, input_ids: np.ndarray, token_type_ids: np.ndarray,
                            attention_mask: np.ndarray, positions: np.ndarray
                            ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns p(word at each scored position | corrupted ids), (M, V), and log p(label of the
+        """Compute p(word at each scored position | corrupted ids), (M, V), and log p(label of the
         pair | corrupted ids), (B, 2); see pairs. Of a position that shows [MASK] it is p(word |
         all other positions)."""
         T, positions = input_ids.shape[1], np.asarray(positions, np.int64)
@@ -246,7 +246,7 @@ class Oracle:
         continues = (last_of_a * (self.world.between @ first_of_b)).sum(axis=0)
         elsewhere = last_of_a.sum(axis=0) * (self.world.opening @ first_of_b)
         both = np.stack([continues, elsewhere], axis=1)
-        _log_possible(both.sum(axis=1))
+        _possible(both.sum(axis=1))
         return prior, np.log(np.maximum(both / both.sum(axis=1, keepdims=True), 1e-300))
 
     # Messages of pairs are (sentences, S, B); the first axis counts the sentences of this segment
@@ -339,13 +339,9 @@ def _gather(p: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return np.take_along_axis(p, ids[..., None], axis=-1)[..., 0]
 
 
-def _distribution(p: np.ndarray) -> np.ndarray:
-    _log_possible(p.sum(axis=-1))
-    return p
-
-
-def _log_possible(p: np.ndarray) -> np.ndarray:
+def _possible(p: np.ndarray) -> np.ndarray:
+    """p itself. Errors: InputError, one of them is 0."""
     if not (p > 0.0).all():  # NaN: 0 / 0
         raise InputError("oracle: this text has probability 0 in the toy world: give the world's "
                          "own documents, for pairs in whole sentences")
-    return np.log(p)
+    return p

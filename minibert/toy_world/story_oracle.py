@@ -44,17 +44,17 @@ class StoryOracle:
     # ---- stories: all with the same number of sentences ----
 
     def next_first_states(self, stories: Stories) -> np.ndarray:
-        """Returns p(first state of the sentence after the story | the story), (B, N)."""
-        first, last = self._forward_messages(stories)
+        """Compute p(first state of the sentence after the story | the story), (B, N)."""
+        _, last = self._forward_messages(stories)
         return last[:, -1] @ self.world.between
 
     def last_states(self, stories: Stories) -> np.ndarray:
-        """Returns p(last state of each sentence | the whole story), (B, K, E)."""
+        """Compute p(last state of each sentence | the whole story), (B, K, E)."""
         _, last = self._forward_messages(stories)
         return _normalised(last * self._backward_messages(stories))
 
     def word_states(self, stories: Stories, groups: np.ndarray) -> list[np.ndarray]:
-        """Returns for each story p(the state of each word is in a group | the whole story), (words,
+        """Compute for each story p(the state of each word is in a group | the whole story), (words,
         G). groups (S, G): 1 where a state belongs to a group; np.eye(S) gives every state's."""
         first, _ = self._forward_messages(stories)
         after = self._backward_messages(stories)
@@ -90,16 +90,11 @@ class StoryOracle:
     # ---- sentences ----
 
     def forward(self, first: np.ndarray, sentences: Sequence[str]) -> np.ndarray:
-        """Multiplies weights of the first states by L: first (B, N) -> (B, E), one sentence a row.
+        """Multiply weights of the first states by L: first (B, N) -> (B, E), one sentence a row.
         Errors: InputError for words or sentences of probability 0."""
         last = np.empty((len(sentences), len(self.world.ends)))
         for rows, words in self._groups(sentences):
-            message = np.zeros((self.world.num_states, len(rows)))
-            message[self.world.starts] = first[rows].T
-            for place, emission in enumerate(words):
-                message = message if place == 0 else self.inner_transposed @ message
-                message = message * emission
-            last[rows] = message[self.world.ends].T
+            last[rows] = self._from_first(first[rows], words)[-1][self.world.ends].T
         if not (last.sum(axis=1) > 0.0).all():
             wrong = sentences[int(np.argmin(last.sum(axis=1)))]
             raise InputError(f"story oracle: {wrong!r:.80} has probability 0 here: give sentences "
@@ -107,13 +102,11 @@ class StoryOracle:
         return last
 
     def backward(self, sentences: Sequence[str], last: np.ndarray) -> np.ndarray:
-        """Multiplies L by values of the last states: last (B, E) -> (B, N), one sentence a row."""
+        """Multiply L by values of the last states: last (B, E) -> (B, N), one sentence a row."""
         first = np.empty((len(sentences), len(self.world.starts)))
         for rows, words in self._groups(sentences):
-            message = self._ending(last[rows])
-            for emission in words[:0:-1]:
-                message = self.world.inner @ (message * emission)
-            first[rows] = (message * words[0])[self.world.starts].T
+            message = self._from_last(words, last[rows])[0] * words[0]
+            first[rows] = message[self.world.starts].T
         return first
 
     def _word_states(self, first: np.ndarray, sentences: Sequence[str], last: np.ndarray,
@@ -121,30 +114,39 @@ class StoryOracle:
         """(L, G) for each sentence, from weights of its first and values of its last states."""
         found = [None] * len(sentences)
         for rows, words in self._groups(sentences):
-            after = [self._ending(last[rows])]
-            for emission in words[:0:-1]:
-                after.append(self.world.inner @ (after[-1] * emission))
-            message = np.zeros((self.world.num_states, len(rows)))
-            message[self.world.starts] = first[rows].T
             posterior = []
-            for place, emission in enumerate(words):
-                message = message if place == 0 else self.inner_transposed @ message
-                message = message * emission
-                both = message * after[-1 - place]
+            for before, after in zip(self._from_first(first[rows], words),
+                                     self._from_last(words, last[rows])):
+                both = before * after
                 posterior.append((groups.T @ both / both.sum(axis=0)).T)  # (b, G)
             for row, of_row in zip(rows, np.stack(posterior, axis=1)):
                 found[row] = of_row
         return found
 
-    def _ending(self, last: np.ndarray) -> np.ndarray:
-        """(B, E) -> (S, B), zero at states that do not end a sentence."""
+    def _from_first(self, first: np.ndarray, words: np.ndarray) -> list[np.ndarray]:
+        """For each word p(the words up to it, its state), (S, b), from weights of first states."""
+        message = np.zeros((self.world.num_states, len(first)))
+        message[self.world.starts] = first.T
+        messages = [message * words[0]]
+        for emission in words[1:]:
+            messages.append((self.inner_transposed @ messages[-1]) * emission)
+        return messages
+
+    def _from_last(self, words: np.ndarray, last: np.ndarray) -> list[np.ndarray]:
+        """For each word p(the words after it | its state), (S, b), from values of last states."""
         message = np.zeros((self.world.num_states, len(last)))
         message[self.world.ends] = last.T
-        return message
+        messages = [message]
+        for emission in words[:0:-1]:
+            messages.append(self.world.inner @ (messages[-1] * emission))
+        return messages[::-1]
 
     def _groups(self, sentences: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(row numbers (b,), p(word | state) (L, S, b)) for sentences of equal length at a time."""
-        ids = [[self._id(word) for word in sentence.split(" ")] for sentence in sentences]
+        try:
+            ids = [[self.column[word] for word in sentence.split(" ")] for sentence in sentences]
+        except KeyError as error:
+            raise InputError(f"story oracle: the world has no word {error.args[0]!r:.40}") from None
         lengths = np.array([len(row) for row in ids])
         for length in np.unique(lengths):
             rows = np.flatnonzero(lengths == length)
@@ -152,11 +154,6 @@ class StoryOracle:
                 some = rows[start:start + ROWS_AT_A_TIME]
                 columns = np.array([ids[row] for row in some]).T  # (L, b)
                 yield some, self.world.emission[:, columns].transpose(1, 0, 2)
-
-    def _id(self, word: str) -> int:
-        if word not in self.column:
-            raise InputError(f"story oracle: the world has no word {word!r:.40}")
-        return self.column[word]
 
 
 def _normalised(values: np.ndarray) -> np.ndarray:
