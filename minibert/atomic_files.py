@@ -123,10 +123,9 @@ def parse_json(content: bytes | str, where: str) -> dict:
     """The JSON object in `content`; `where` names its file (and line) in an InputError."""
     try:
         value = json.loads(content)
-        is_deep = _is_deep(value)
     except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise InputError(f"{where}: this is no JSON: {error}") from None
-    if is_deep:
+    if _is_deep(value):
         raise InputError(f"{where}: more than {DEEPEST} levels of lists or objects inside each "
                          "other")
     if not isinstance(value, dict):
@@ -134,17 +133,14 @@ def parse_json(content: bytes | str, where: str) -> dict:
     return value
 
 
-def _is_deep(value: object) -> bool:
-    """True if lists and objects stand in each other more than DEEPEST levels deep."""
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        level = [part for parent in level if isinstance(parent, (dict, list))
-                 for part in (parent.values() if isinstance(parent, dict) else parent)]
-        if not level:
-            return False
-    return True
+def _is_deep(value: object, levels: int = DEEPEST) -> bool:
+    """True if lists and objects stand in each other more than `levels` deep."""
+    if not isinstance(value, (dict, list)):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any([_is_deep(part, levels - 1) for part in parts])
 
 
 def shown(name: str) -> str:
-    """A name from a file, fit for one line of a message."""
+    """Shorten a name from a file to one line of a message."""
     return name[:200] if name.isprintable() else ascii(name)[:200]

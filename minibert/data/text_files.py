@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from minibert.atomic_files import read_bytes
 from minibert.errors import InputError
 
 SUFFIXES = (".txt", ".md", ".rst")
@@ -61,12 +62,7 @@ def read_text(path: str | Path) -> str:
     Errors: no such file, no regular file, an empty one, a binary one, another encoding (named as
     far as its bytes show it).
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: " + ("no regular file (a folder, a pipe or a device); give a "
-                                        "text file" if path.exists() else
-                                        "there is no such file; check the path"))
-    content = path.read_bytes()
+    content = read_bytes(path)
     kind = next((kind for signature, kind in _SIGNATURES if content.startswith(signature)), None)
     if kind is None and b"\0" in content:
         kind = _wide_encoding(content[:_SAMPLE])

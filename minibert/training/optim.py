@@ -74,11 +74,16 @@ class AdamW(Optimizer):
     def check_settings(self, settings: dict) -> None:
         for name in ("lr", "eps", "weight_decay"):
             number(f"{self.name}: {name}", settings[name], at_least=0)
-        betas = settings["betas"]
-        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-            raise InputError(f"{self.name}: betas = {betas!r:.60}: expected two numbers")
-        for beta in betas:
-            number(f"{self.name}: each of betas", beta, at_least=0, below=1)
+        two_betas(f"{self.name}: betas", settings["betas"])
+
+
+def two_betas(name: str, value: object) -> tuple[float, float]:
+    """Check the decay rates of AdamW's two moments, a tuple or list. Errors: InputError, not two
+    numbers in [0, 1)."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InputError(f"{name} = {value!r:.60}: expected two numbers")
+    beta1, beta2 = [number(f"each of {name}", beta, at_least=0, below=1) for beta in value]
+    return beta1, beta2
 
 
 ADAMW_RMS = 0.2  # the root mean square of AdamW's updates over lr, as Liu et al. measured it

@@ -65,10 +65,10 @@ def test_files_that_are_no_text_are_named_as_what_they_are(tmp_path, content, wo
 
 def test_what_is_no_regular_file(tmp_path):
     assert "there is no such file" in refusal(tmp_path / "no.txt")
-    assert "no regular file (a folder" in refusal(tmp_path)
+    assert "this is a folder: expected a file" in refusal(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "a.txt")
-        assert "no regular file" in refusal(tmp_path / "a.txt")
+        assert "this is a pipe or device" in refusal(tmp_path / "a.txt")
 
 
 def test_a_byte_order_mark_is_not_text_and_line_ends_stay(tmp_path):

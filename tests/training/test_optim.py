@@ -282,6 +282,18 @@ def test_added_and_changed_groups_keep_the_moments():
     assert np.array_equal(two.data, parameter((6,), seed=2).data), "its own rate is 0"
 
 
+def test_another_tensor_or_shape_in_a_group_is_stepped():
+    one, other = parameter((1,), seed=1), parameter((1,), seed=2)
+    optimizer = AdamW([one], lr=0.1)
+    optimizer.param_groups[0]["params"][0] = other
+    before, one.grad, other.grad = other.data.copy(), np.ones(1), np.ones(1)
+    optimizer.step()
+    assert one.data == parameter((1,), seed=1).data and other.data < before
+    other.data, other.grad = np.ones(3), np.ones(3)
+    optimizer.step()
+    assert other.data.shape == (3,) and (other.data < 1).all()
+
+
 @pytest.mark.parametrize("given, words", [
     (lambda: AdamW([]), "no parameters"),
     (lambda: AdamW([parameter()], lr=-1.0), "lr = -1.0"),

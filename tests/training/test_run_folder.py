@@ -217,6 +217,8 @@ def test_a_file_of_the_user_is_no_leftover_of_a_killed_beginning(tmp_path):
     (tmp_path / ".beginning").touch()
     (tmp_path / ".log.jsonl.abc.tmp").touch()
     Run(tmp_path).check_free()
-    (tmp_path / "notes.tmp").write_text("mine")
-    with pytest.raises(InputError, match="exists already"):
-        Run(tmp_path).check_free()
+    for name in ("notes.tmp", ".notes"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(InputError, match="exists already"):
+            Run(tmp_path).check_free()
+        (tmp_path / name).unlink()
