@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minibert.data.corpora import toy_corpus
-from minibert.finetuning.bag_of_words import BagOfWords, bag_choices, bag_predictions
+from minibert.finetuning.bag_of_words import BagOfWords
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.files.write import (write_choices, write_questions, write_sentences,
                                              write_tags)
@@ -73,11 +73,10 @@ def main(argv: list[str] | None = None) -> None:
         for example in train[:2]:
             print("\n".join([f"    {line}" for line in shown(toy, example)]))
         task, best = toy.task(reading), toy.best(test)
-        bag = BagOfWords(*bag_choices(toy)).fit(train, dev)
+        bag = BagOfWords(toy).fit(train, dev)
         predicted = {
             task.baseline_name: task.predict_baseline(task.fit_baseline(train), test),
-            f"counting words in {len(train)} examples":
-                bag_predictions(toy, test, bag.predict(test)),
+            f"counting words in {len(train)} examples": bag.predict(test),
             "the best possible": best.predictions}
         print(f"\n  {toy.metric} on {len(test)} test examples")
         scores = [task.compute_metrics(test, found)[toy.metric] for found in predicted.values()]

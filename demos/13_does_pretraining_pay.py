@@ -36,7 +36,7 @@ from minibert.cli.folders import config_of
 from minibert.cli.pretrain_options import PretrainOptions, resolved
 from minibert.data.corpora import TOY_DOCUMENTS, Corpus, toy_corpus
 from minibert.errors import InputError
-from minibert.finetuning.bag_of_words import BagOfWords, bag_choices, bag_predictions
+from minibert.finetuning.bag_of_words import BagOfWords
 from minibert.finetuning.build_model import freeze_below, fresh_model, pretrained_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.objective import FineTuningObjective
@@ -203,8 +203,7 @@ class Experiment:
         """Returns the test scores of the bag of words and of the majority baseline."""
         toy, train, dev, test = self.parts(name, seed)
         task = toy.task(self.reading)
-        bag = BagOfWords(*bag_choices(toy)).fit(train[:size], dev)
-        found = bag_predictions(toy, test, bag.predict(test))
+        found = BagOfWords(toy).fit(train[:size], dev).predict(test)
         guessed = task.predict_baseline(task.fit_baseline(train[:size]), test)
         return {"test": task.compute_metrics(test, found)[toy.metric],
                 "baseline": task.compute_metrics(test, guessed)[toy.metric]}

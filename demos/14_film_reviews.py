@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from minibert.cli.folders import config_of
-from minibert.finetuning.bag_of_words import BagOfWords, bag_choices, bag_predictions
+from minibert.finetuning.bag_of_words import BagOfWords
 from minibert.finetuning.build_model import pretrained_model
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.examples import SentenceExample
@@ -78,9 +78,8 @@ def main(argv: list[str] | None = None) -> None:
     Trainer(model, objective, settings, report=Report()).run()
     seconds = time.perf_counter() - started
     by_model = task.compute_metrics(test, predict(task, model, test))["accuracy"]
-    bag = BagOfWords(*bag_choices(task)).fit(train, dev)
-    by_words = task.compute_metrics(test, bag_predictions(task, test,
-                                                          bag.predict(test)))["accuracy"]
+    bag = BagOfWords(task).fit(train, dev)
+    by_words = task.compute_metrics(test, bag.predict(test))["accuracy"]
     print(f"\n{len(test)} other sentences: {by_model:.1%} right, after {in_words(seconds)}; "
           f"counting words: {by_words:.1%}")
     if by_model <= by_words:

@@ -10,12 +10,11 @@ each candidate has a bag, and all have the same weights:
 
 The weights minimize the cross entropy plus l2/2 |w|^2 (multinomial logistic regression; Bishop
 2006, "Pattern Recognition and Machine Learning", section 4.3.4); l2 is selected on the dev
-examples.
-Words that two texts share have names of their own in the bags.
+examples. Words that two texts share have names of their own in the bags.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import optimize, sparse
@@ -32,17 +31,18 @@ Choice = tuple[list[list[str]], int]  # the bags of the candidates, or the one b
 
 
 class BagOfWords:
-    """A log-linear model. `choices(example)` returns the choices of an example; `classes` is their
-    number of classes, 1 where each candidate has a bag of its own."""
+    """A log-linear model for a task, which has a `name` (that of the command) and, except for
+    choices and questions, `labels`."""
 
-    def __init__(self, choices: Callable[[object], list[Choice]], classes: int = 1):
-        self.choices, self.classes = choices, classes
+    def __init__(self, task):
+        self.task = task
+        self.classes = len(task.labels) if task.name in ("classify", "pair", "tag") else 1
         self.columns: dict[str, int] = {}
-        self.weights = np.zeros((0, classes))
+        self.weights = np.zeros((0, self.classes))
 
     def fit(self, train: Sequence, dev: Sequence) -> "BagOfWords":
         """Fit the weights to `train`, with the penalty of the best accuracy on `dev`."""
-        choices = self._all(train)
+        choices = self._choices(train)
         names = sorted({name for bags, _ in choices for bag in bags for name in bag})
         self.columns = {name: column for column, name in enumerate(names)}
         x, first, right = self._matrix(choices)
@@ -54,18 +54,40 @@ class BagOfWords:
         self.weights = found[int(np.argmax([accuracy for accuracy, _ in found]))][1]
         return self
 
-    def predict(self, examples: Sequence) -> list[int]:
-        """The class, or the number of the candidate, for every choice in the examples."""
-        x, first, _ = self._matrix(self._all(examples))
-        scores = np.split((x @ self.weights).ravel(), first[1:])
-        return [int(score.argmax()) for score in scores]
+    def predict(self, examples: Sequence) -> list:
+        """The predictions, in the form in which a model's task has it: probabilities (all on one),
+        tags, answers."""
+        chosen = self._chosen(self._choices(examples))
+        if self.task.name == "tag":
+            tags = iter([self.task.labels[k] for k in chosen])
+            return [tuple(next(tags) for _ in example.words) for example in examples]
+        if self.task.name == "answer":
+            spans = [candidate_spans(example.passage)[k] for example, k in zip(examples, chosen)]
+            answers = [Answer(text, start) for start, text, _ in spans]
+            return [PredictedAnswer(answer, answer, 1.0, 0.0) for answer in answers]
+        classes = len(examples[0].endings) if self.task.name == "choice" else self.classes
+        return list(np.eye(classes)[chosen])
 
     def accuracy(self, examples: Sequence) -> float:
-        right = [right for _, right in self._all(examples)]
-        return float(np.mean(np.array(self.predict(examples)) == right))
+        """The share of the choices in the examples that are right."""
+        choices = self._choices(examples)
+        return float(np.mean(np.array(self._chosen(choices)) == [right for _, right in choices]))
 
-    def _all(self, examples: Sequence) -> list[Choice]:
-        return [choice for example in examples for choice in self.choices(example)]
+    def _choices(self, examples: Sequence) -> list[Choice]:
+        if self.task.name == "choice":
+            return [ending_choice(example) for example in examples]
+        if self.task.name == "answer":
+            return [span_choice(example) for example in examples]
+        if self.task.name == "tag":
+            return [choice for example in examples
+                    for choice in tag_choices(example, self.task.labels)]
+        return [sentence_choice(example, self.task.labels) for example in examples]
+
+    def _chosen(self, choices: list[Choice]) -> list[int]:
+        """The class, or the number of the candidate, for every choice."""
+        x, first, _ = self._matrix(choices)
+        scores = np.split((x @ self.weights).ravel(), first[1:])
+        return [int(score.argmax()) for score in scores]
 
     def _matrix(self, choices: list[Choice]) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
         """The bags (R, features); and where in the scores (R * classes,) each choice's first
@@ -110,59 +132,31 @@ def _fitted(x: sparse.csr_matrix, first: np.ndarray, right: np.ndarray, penalty:
 # ---- the bags of each family ----
 
 
-def bag_choices(task) -> tuple[Callable[[object], list[Choice]], int]:
-    """Arguments of BagOfWords for a task; `name` is that of the command, `labels` its classes."""
-    if task.name in ("classify", "pair"):
-        return sentence_choices(task.labels), len(task.labels)
-    if task.name == "tag":
-        return tag_choices(task.labels), len(task.labels)
-    return (ending_choices if task.name == "choice" else span_choices), 1
-
-
-def bag_predictions(task, examples: Sequence, chosen: Sequence[int]) -> list:
-    """The predictions, in the form in which a model's task has it: probabilities (all on one),
-    tags, answers."""
-    if task.name == "tag":
-        tags = iter([task.labels[k] for k in chosen])
-        return [tuple(next(tags) for _ in example.words) for example in examples]
-    if task.name == "answer":
-        answers = [Answer(text, start) for start, text, _ in
-                   [candidate_spans(example.passage)[k] for example, k in zip(examples, chosen)]]
-        return [PredictedAnswer(answer, answer, 1.0, 0.0) for answer in answers]
-    classes = len(examples[0].endings) if task.name == "choice" else len(task.labels)
-    return list(np.eye(classes)[chosen])
-
-
-def sentence_choices(labels: Sequence[str]) -> Callable[[SentenceExample], list[Choice]]:
+def sentence_choice(example: SentenceExample, labels: Sequence[str]) -> Choice:
     """The words of the text, of the second text, and those in both."""
-    def choices(example: SentenceExample) -> list[Choice]:
-        bag = ["always", *example.text.split()]
-        if example.text_pair is not None:
-            second = example.text_pair.split()
-            bag += [f"second {word}" for word in second]
-            bag += _shared(set(example.text.split()) & set(second))
-        return [([bag], labels.index(example.label))]
-    return choices
+    bag = ["always", *example.text.split()]
+    if example.text_pair is not None:
+        second = example.text_pair.split()
+        bag += [f"second {word}" for word in second]
+        bag += _shared(set(example.text.split()) & set(second))
+    return [bag], labels.index(example.label)
 
 
-def ending_choices(example: ChoiceExample) -> list[Choice]:
+def ending_choice(example: ChoiceExample) -> Choice:
     """For each ending: its words, and those that stand in the context, too."""
     context = set(f"{example.context} {example.start}".split())
     bags = [[*ending.split(), *_shared(context & set(ending.split()))]
             for ending in example.endings]
-    return [(bags, example.label)]
+    return bags, example.label
 
 
-def tag_choices(labels: Sequence[str]) -> Callable[[TagExample], list[Choice]]:
+def tag_choices(example: TagExample, labels: Sequence[str]) -> list[Choice]:
     """For each word: itself, and all the words of the text."""
-    def choices(example: TagExample) -> list[Choice]:
-        text = ["always", *(f"in text {word}" for word in example.words)]
-        return [([[word, *text]], labels.index(tag))
-                for word, tag in zip(example.words, example.tags)]
-    return choices
+    text = ["always", *(f"in text {word}" for word in example.words)]
+    return [([[word, *text]], labels.index(tag)) for word, tag in zip(example.words, example.tags)]
 
 
-def span_choices(example: QuestionExample) -> list[Choice]:
+def span_choice(example: QuestionExample) -> Choice:
     """For each span of at most three words: its words, each of them with each word of the question,
     and how many words its sentence shares with the question. Right is the first answer."""
     question, answer = example.question.split(), example.answers[0]
@@ -174,7 +168,7 @@ def span_choices(example: QuestionExample) -> list[Choice]:
         bags.append([*words, f"{len(words)} words",
                      *(f"{word} asked {asked}" for word in words for asked in question),
                      *["sentence shares"] * len(set(question) & set(sentence.split()))])
-    return [(bags, right)]
+    return bags, right
 
 
 def candidate_spans(passage: str) -> list[tuple[int, str, str]]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.finetuning.toy.test_toy_tasks import TASKS, score
 
-from minibert.finetuning.bag_of_words import (BagOfWords, _fitted, bag_choices, ending_choices,
-                                              bag_predictions, span_choices, candidate_spans)
+from minibert.finetuning.bag_of_words import (BagOfWords, _fitted, candidate_spans, ending_choice,
+                                              span_choice, tag_choices)
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
 from minibert.finetuning.toy.stories import ToyStories
@@ -21,8 +21,8 @@ def test_counting_stays_ten_points_under_the_best(kind):
     n_train = 600 if task.name == "tag" else 1000
     examples = task.draw(n_train + 1000, np.random.default_rng(8))
     train, dev, test = examples[:n_train], examples[n_train:n_train + 200], examples[-800:]
-    model = BagOfWords(*bag_choices(task)).fit(train, dev)
-    reached = score(task, test, bag_predictions(task, test, model.predict(test)))
+    model = BagOfWords(task).fit(train, dev)
+    reached = score(task, test, model.predict(test))
     assert reached < task.best(test).expected - 0.10 - 2 * (0.25 / len(test)) ** 0.5
     guessing = {"classify": 0.5, "pair": 0.5, "choice": 0.25, "tag": 0.4, "answer": 1 / 2}
     assert reached > guessing[task.name] - 0.05  # it is a baseline, not a broken one
@@ -37,8 +37,9 @@ def test_shares_of_labels_are_learned_from_words_that_tell_nothing():
     class Task:
         name, labels = "classify", ("bad", "good")
     train = sentences("the film", "good", 20) + sentences("the film", "bad", 10)
-    model = BagOfWords(*bag_choices(Task)).fit(train, train)
-    assert model.predict(sentences("a word never seen", "bad", 2)) == [1, 1]
+    model = BagOfWords(Task).fit(train, train)
+    predicted = model.predict(sentences("a word never seen", "bad", 2))
+    np.testing.assert_array_equal(predicted, [[0, 1], [0, 1]])
     assert model.accuracy(train) == pytest.approx(2 / 3)
 
 
@@ -46,9 +47,9 @@ def test_counts_matter_and_order_does_not():
     class Task:
         name, labels = "classify", ("no", "yes")
     train = sentences("a b b", "yes", 5) + sentences("a a b", "no", 5)
-    model = BagOfWords(*bag_choices(Task)).fit(train, train)
-    assert model.predict(sentences("b a b", "yes", 1)) == [1]
-    assert model.predict(sentences("b a a", "yes", 1)) == [0]
+    model = BagOfWords(Task).fit(train, train)
+    assert np.argmax(model.predict(sentences("b a b", "yes", 1))) == 1
+    assert np.argmax(model.predict(sentences("b a a", "yes", 1))) == 0
 
 
 def test_as_many_classes_as_there_are():
@@ -57,9 +58,8 @@ def test_as_many_classes_as_there_are():
     # "x y" and "y x" are two different pairs: it counts in which text a word stands
     pairs = [SentenceExample("x", "y", "z"), SentenceExample("y", "x", "x"),
              SentenceExample("y", "y", "y")]
-    chosen = BagOfWords(*bag_choices(Task)).fit(pairs, pairs).predict(pairs)
-    assert chosen == [2, 0, 1]
-    np.testing.assert_array_equal(bag_predictions(Task, pairs, chosen), np.eye(3)[chosen])
+    predicted = BagOfWords(Task).fit(pairs, pairs).predict(pairs)
+    np.testing.assert_array_equal(predicted, np.eye(3)[[2, 0, 1]])
 
 
 def test_pairs_are_compared_word_by_word():
@@ -67,7 +67,7 @@ def test_pairs_are_compared_word_by_word():
     class Task:
         name, labels = "pair", ("other", "same")
     train = [SentenceExample(a, b, "same" if a == b else "other") for a in "xyz" for b in "xyz"]
-    model = BagOfWords(*bag_choices(Task)).fit(train, train)
+    model = BagOfWords(Task).fit(train, train)
     assert model.accuracy(train) == 1.0
 
 
@@ -77,7 +77,9 @@ def test_the_weights_are_where_the_gradient_is_zero(classes):
     rng = np.random.default_rng(classes)
     sizes = [2, 3, 4] if classes == 1 else [1] * 5
     bags = [[list(rng.choice(list("abcd"), 4)) for _ in range(size)] for size in sizes]
-    model = BagOfWords(None, classes)
+    class Task:
+        name, labels = ("pair", "abc") if classes == 3 else ("choice", "")
+    model = BagOfWords(Task)
     model.columns = {name: column for column, name in enumerate("abcd")}
     x, first, right = model._matrix([(bag, len(bag) * classes - 1) for bag in bags])
     weights = _fitted(x, first, right, 0.1, np.zeros((4, classes)))
@@ -106,25 +108,24 @@ def test_the_penalty_is_chosen_on_dev():
     train += [SentenceExample(f"good w{k}", None, "no") for k in range(9, 12)]
     train += [SentenceExample("bad", None, "no")] * 3
     dev = [SentenceExample(f"good w{k}", None, "yes") for k in range(12)]
-    assert BagOfWords(*bag_choices(Task)).fit(train, dev).accuracy(dev) == 1.0
-    by_heart = BagOfWords(*bag_choices(Task)).fit(train, train)
+    assert BagOfWords(Task).fit(train, dev).accuracy(dev) == 1.0
+    by_heart = BagOfWords(Task).fit(train, train)
     assert by_heart.accuracy(train) == 1.0 and by_heart.accuracy(dev) < 1.0
 
 
 def test_bags_of_endings_and_tags():
     example = ChoiceExample("the cat sat .", "it", ("sat down .", "it ran ."), 1)
-    [(bags, right)] = ending_choices(example)
+    bags, right = ending_choice(example)
     assert right == 1 and sorted(bags[1]) == [".", "it", "ran", "shared", "shared", "shared .",
                                               "shared it"]
     assert sorted(bags[0]) == [".", "down", "sat", "shared", "shared", "shared .", "shared sat"]
 
     class Task:
         name, labels = "tag", ("O", "B-X")
-    choices, classes = bag_choices(Task)
-    first, second = choices(TagExample(("a", "b"), ("B-X", "O")))
-    assert classes == 2 and first[1] == 1 and second[1] == 0
-    assert first[0] == [["a", "always", "in text a", "in text b"]]
-    assert bag_predictions(Task, [TagExample(("a", "b"))], [1, 0]) == [("B-X", "O")]
+    tagged = TagExample(("a", "b"), ("B-X", "O"))
+    first, second = tag_choices(tagged, Task.labels)
+    assert first == ([["a", "always", "in text a", "in text b"]], 1) and second[1] == 0
+    assert BagOfWords(Task).fit([tagged] * 9, [tagged]).predict([tagged]) == [("B-X", "O")]
 
 
 def test_spans_and_their_bags():
@@ -134,11 +135,11 @@ def test_spans_and_their_bags():
         [text for _, text, _ in spans]
     assert {text for _, text, _ in spans} == {"she", "rows", "she rows", "he", "sings", "he sings"}
     question = QuestionExample("1", "he .", context, (Answer("sings", 14),))
-    [(bags, right)] = span_choices(question)
+    bags, right = span_choice(question)
     assert spans[right][:2] == (14, "sings")
     assert sorted(bags[right]) == ["1 words", "sentence shares", "sings", "sings asked .",
                                    "sings asked he"]
     assert "sentence shares" not in bags[0]
     again = QuestionExample("2", "he .", "she sings . he sings .", (Answer("sings", 15),))
-    [(_, right)] = span_choices(again)
+    _, right = span_choice(again)
     assert candidate_spans(again.passage)[right][:2] == (15, "sings")  # and not the first "sings"
