@@ -1,7 +1,7 @@
-"""Checks of single values (a whole number, a number, a flag, one of several names), and of the
-fields of a dataclass.
+"""Checks of single values (a whole number, a number, a flag, one of several names), of the fields
+of a dataclass, and of token ids.
 
-Each check returns the value as a plain Python number (NumPy's scalars are accepted; JSON does not
+A check of a value returns it as a plain Python number (NumPy's scalars are accepted; JSON does not
 know them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
 "BertConfig: hidden_size", "--steps", "clip_grad_norm_: max_norm".
 """
@@ -74,6 +74,29 @@ def check_fields(settings: object, prefix: str = "") -> None:
         if "check" in one.metadata and not (value is None and one.metadata["optional"]):
             value = one.metadata["check"](prefix + one.name, value)
             object.__setattr__(settings, one.name, value)  # the dataclass is frozen
+
+
+def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] | None = None,
+                ignored: int | None = None) -> np.ndarray:
+    """`ids` as an array of whole numbers from 0 to limit - 1 (or `ignored`), of `shape` or (B, T).
+    """
+    try:
+        ids = np.asarray(ids)
+    except ValueError:
+        raise InputError(f"{name}: the rows differ in length: pad them to one length") from None
+    if ids.dtype.kind not in "iu":
+        raise InputError(f"{name}: expected whole numbers, got {ids.dtype}")
+    if (ids.shape != shape) if shape is not None else (ids.ndim != 2):
+        raise InputError(f"{name}: got shape {ids.shape}: expected {shape or '(batch, tokens)'}")
+    if ids.size == 0:
+        raise InputError(f"{name}: got shape {ids.shape}: there is nothing in it")
+    wrong = (ids < 0) | (ids >= limit)
+    if ignored is not None:
+        wrong &= ids != ignored
+    if wrong.any():
+        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: expected 0 to "
+                         f"{limit - 1}")
+    return ids
 
 
 def shown_value(value: object) -> str:

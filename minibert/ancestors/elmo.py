@@ -28,10 +28,10 @@ from minibert.autograd.ops import concat
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.data.ngram_baselines import unigram
 from minibert.errors import InputError
-from minibert.models.pretrained_model import checked_ids
 from minibert.nn.module import evaluating, new_parameter
 from minibert.pretraining.gpt_objective import NextTokenBatch, NextTokenObjective
 from minibert.pretraining.objective import LossesAndMetrics, Objective
+from minibert.validate import checked_ids
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,8 @@ import numpy as np
 from minibert.atomic_files import read_json, write_json
 from minibert.checkpoints.safetensors import load_file, save_file
 from minibert.errors import InputError
-from minibert.models.pretrained_model import checked_ids
 from minibert.nn.module import Module
-from minibert.validate import number, whole_number
+from minibert.validate import checked_ids, number, whole_number
 
 QUESTIONS = ("next_word", "gap", "vectors")
 Rng = np.random.Generator

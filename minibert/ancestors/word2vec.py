@@ -30,8 +30,8 @@ from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.generation.sampling import log_probabilities
 from minibert.models.losses import multi_label_loss
-from minibert.models.pretrained_model import checked_ids
 from minibert.nn.layers import Embedding
+from minibert.validate import checked_ids
 
 NOISE_POWER = 0.75
 

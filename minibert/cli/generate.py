@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of `minibert.generation.generate` on the command line."""
+    """The options of `GPT2LMHeadModel.generate` on the command line."""
     parser.add_argument("--temperature", type=float, help="0 takes the likeliest token (1)")
     parser.add_argument("--top-k", type=int, help="draw from the k likeliest tokens (0: all)")
     parser.add_argument("--top-p", type=float,
@@ -58,7 +58,7 @@ def checked_search(seed: int, search: dict) -> dict:
 
 def run(folder: str, prompt: str, tokens: int, seed: int, **search: float | None) -> int:
     """Print the text; what is drawn appears token by token. `search` are the other options, those
-    of `minibert.generation.generate`; None: not given."""
+    of `GPT2LMHeadModel.generate`; None: not given."""
     whole_number("--tokens", tokens, 1)
     search = checked_search(seed, search)
     beams = search.get("num_beams", 1) != 1
@@ -74,7 +74,7 @@ def continued(model: PretrainedModel, tokenizer: Tokenizer, prompt: str, tokens:
     """`prompt` and its continuation by a GPT, or the text that an encoder-decoder answers to it: up
     to the separator or `tokens` new tokens.
 
-    `options` are those of `minibert.generation.generate`; without `num_beams` the text is sampled
+    `options` are those of `GPT2LMHeadModel.generate`; without `num_beams` the text is sampled
     from all tokens. A GPT reads the separator that begins a document before the prompt; beyond its
     positions the window slides. Sentinels (<extra_id_0>) are a part of an answer. `streamed`: the
     text is printed while it is generated. Errors: InputError, an encoder-decoder without a prompt.

@@ -109,32 +109,18 @@ def checked_logits(name: str, logits: np.ndarray) -> np.ndarray:
     return logits
 
 
-def checked_prompt(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None,
-                   goes_on: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(ids (B, T) int64, mask (B, T), True at tokens). Errors: InputError for other shapes, ids
-    that the model does not have, rows of padding alone, and, where the text itself `goes_on`, rows
-    that end in padding."""
-    ids = np.asarray(input_ids)
-    if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
-        raise InputError("expected token ids of shape (batch, tokens) with at least one token, got "
-                         f"{ids.dtype} of shape {ids.shape}")
-    vocab_size = model.config.vocab_size
-    if ids.min() < 0 or ids.max() >= vocab_size:
-        wrong = ids[(ids < 0) | (ids >= vocab_size)][0]
-        raise InputError(f"token id {wrong} is out of range: the model has {vocab_size} tokens")
-    ids = ids.astype(np.int64)  # uint64 and the int64 of new tokens would make float64
-    if attention_mask is None:
-        return ids, np.ones(ids.shape, bool)
+def checked_mask(attention_mask: np.ndarray, shape: tuple[int, int], goes_on: bool) -> np.ndarray:
+    """The mask (B, T) of ids of `shape`, True at tokens. Errors: InputError for another shape, rows
+    of padding alone, and, where the text itself `goes_on`, rows that end in padding."""
     mask = np.asarray(attention_mask)
-    if mask.shape != ids.shape or not np.isin(mask, (0, 1)).all():
-        raise InputError(f"attention_mask: got shape {mask.shape} for ids of shape {ids.shape}: "
+    if mask.shape != shape or not np.isin(mask, (0, 1)).all():
+        raise InputError(f"attention_mask: got shape {mask.shape} for ids of shape {shape}: "
                          "expected ones (tokens) and zeros (padding) in the shape of the ids")
     mask = mask.astype(bool)
     if not mask.any(axis=1).all():
-        raise InputError(f"attention_mask: row {int(np.flatnonzero(~mask.any(axis=1))[0])} is "
-                         "padding alone: leave it out")
+        raise InputError(f"attention_mask: row {mask.any(axis=1).argmin()} is padding alone: leave "
+                         "it out")
     if goes_on and not mask[:, -1].all():
-        row = int(np.flatnonzero(~mask[:, -1])[0])
-        raise InputError(f"attention_mask: row {row} ends in padding, where the text is to go on: "
-                         "pad on the left (tokenizer.padding_side = 'left')")
-    return ids, mask
+        raise InputError(f"attention_mask: row {mask[:, -1].argmin()} ends in padding, where the "
+                         "text is to go on: pad on the left (tokenizer.padding_side = 'left')")
+    return mask

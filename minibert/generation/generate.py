@@ -15,59 +15,13 @@ from minibert.errors import InputError
 from minibert.generation.beam_search import FinishedTexts, beam_search
 from minibert.generation.config import (GenerationConfig, StoredOptions, read_stored_options,
                                         write_stored_options)
-from minibert.generation.decoding import (DecoderAfterEncoder, GrowingTexts, checked_prompt,
+from minibert.generation.decoding import (DecoderAfterEncoder, GrowingTexts, checked_mask,
                                           mask_of_padding)
 from minibert.generation.sampling import (draw, keep_top_k, keep_top_p, only_token,
                                           with_repetition_penalty, with_temperature,
                                           without_tokens)
 from minibert.nn.module import evaluating
-
-
-def generate(model, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, *,
-             rng: np.random.Generator | int = 0, streamer=None, **options) -> np.ndarray:
-    """Continue each row of `input_ids` (B, T): -> ids (B * num_return_sequences, T + new).
-
-    An encoder-decoder reads them with its encoder; what is continued is the decoder's start token:
-    -> ids (B * num_return_sequences, 1 + new). Its padding may stand on the right, too.
-
-    `options` are those of GenerationConfig; they replace those of the model's folder
-    (`model.generation_config`). `attention_mask` (B, T) is 0 at the padding of short prompts, on
-    the left; without it a padding token that ends no text is taken as padding. A row ends with an
-    end token, or after `max_new_tokens`; what follows in a longer array is `pad_token_id`. `rng`, a
-    generator or a seed, draws the samples: the same seed gives the same text. `streamer` has
-    put(ids) and end(), as TextStreamer has. Errors: an empty prompt, options out of range, padding
-    that cannot be distinguished from end tokens, more tokens than the model has positions (unless
-    `sliding_window`), logits that are not finite.
-    """
-    stored = getattr(model, "generation_config", None)
-    config = GenerationConfig(**options) if stored is None else stored.with_options(options)
-    if config.forced_eos_token_id is None:
-        config = replace(config, forced_eos_token_id=getattr(model.config, "forced_eos_token_id",
-                                                             None))
-    _check_vocabulary(model.config.vocab_size, config)
-    ends, pad = _end_tokens(model, config)
-    has_encoder = getattr(model.config, "is_encoder_decoder", False)
-    ids, mask = checked_prompt(model, input_ids, attention_mask, not has_encoder)
-    if attention_mask is None:
-        ids, mask = checked_prompt(model, ids, mask_of_padding(ids, pad, ends), not has_encoder)
-    copies = config.num_beams if config.num_beams > 1 else config.num_return_sequences
-    with evaluating(model), no_grad():
-        if has_encoder:
-            model = DecoderAfterEncoder(model, ids, mask, copies)
-            ids = np.full((len(ids), 1), model.config.decoder_start_token_id)
-            mask = np.ones_like(ids, bool)
-        new_tokens = config.new_tokens(ids.shape[1])
-        _check_length(model, config, int(mask.sum(axis=1).max()), new_tokens)
-        texts = GrowingTexts(model, ids.repeat(copies, axis=0), mask.repeat(copies, axis=0),
-                             new_tokens)
-        if config.num_beams > 1:
-            if streamer is not None:
-                raise InputError("streamer: beam search has its text only at the end: leave one "
-                                 "of them out")
-            finished = beam_search(texts, config, new_tokens, ends)
-            return _as_array(ids, finished, config.num_return_sequences, pad)
-        return _one_by_one(texts, config, new_tokens, ends, pad, np.random.default_rng(rng),
-                           streamer)
+from minibert.validate import checked_ids, whole_number
 
 
 class GenerationMixin:
@@ -77,11 +31,57 @@ class GenerationMixin:
     __slots__ = ()
     generation_config: StoredOptions | None  # a slot of the model's class
 
-    def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, **options
-                 ) -> np.ndarray:
-        """ids (B, T) -> (B, T + new), of an encoder-decoder (B, 1 + new): see the function
-        `generate`."""
-        return generate(self, input_ids, attention_mask, **options)
+    def generate(self, input_ids: np.ndarray, attention_mask: np.ndarray | None = None, *,
+                 rng: np.random.Generator | int = 0, streamer=None, **options) -> np.ndarray:
+        """Continue each row of `input_ids` (B, T): -> ids (B * num_return_sequences, T + new).
+
+        An encoder-decoder reads them with its encoder; what is continued is the decoder's start
+        token: -> ids (B * num_return_sequences, 1 + new). Its padding may stand on the right, too.
+
+        `options` are those of GenerationConfig; they replace those of the model's folder
+        (`generation_config`). `attention_mask` (B, T) is 0 at the padding of short prompts, on the
+        left; without it a padding token that ends no text is taken as padding. A row ends with an
+        end token, or after `max_new_tokens`; what follows in a longer array is `pad_token_id`.
+        `rng`, a generator or a seed, draws the samples: the same seed gives the same text.
+        `streamer` has put(ids) and end(), as TextStreamer has. Errors: an empty prompt, options out
+        of range, padding that cannot be distinguished from end tokens, more tokens than the model
+        has positions (unless `sliding_window`), logits that are not finite.
+        """
+        stored, config = self.generation_config, self.config
+        chosen = GenerationConfig(**options) if stored is None else stored.with_options(options)
+        if chosen.forced_eos_token_id is None:
+            last = getattr(config, "forced_eos_token_id", None)
+            chosen = replace(chosen, forced_eos_token_id=last)
+        _check_vocabulary(config.vocab_size, chosen)
+        ends, pad = _end_tokens(config, chosen)
+        ids = checked_ids("input_ids", input_ids, config.vocab_size)
+        ids = ids.astype(np.int64)  # uint64 and the int64 of new tokens would make float64
+        mask = mask_of_padding(ids, pad, ends) if attention_mask is None else attention_mask
+        has_encoder = getattr(config, "is_encoder_decoder", False)
+        mask = checked_mask(mask, ids.shape, not has_encoder)
+        copies = chosen.num_beams if chosen.num_beams > 1 else chosen.num_return_sequences
+        with evaluating(self), no_grad():
+            model = self
+            if has_encoder:
+                model = DecoderAfterEncoder(self, ids, mask, copies)
+                ids = np.full((len(ids), 1), config.decoder_start_token_id)
+                mask = np.ones_like(ids, bool)
+            new_tokens = chosen.new_tokens(ids.shape[1])
+            longest, positions = int(mask.sum(axis=1).max()), config.max_position_embeddings
+            if longest + new_tokens > positions and not chosen.sliding_window:
+                raise InputError(f"generate: {longest} tokens and {new_tokens} new ones are more "
+                                 f"than the model's {positions} positions: ask for fewer, or for "
+                                 "sliding_window")
+            texts = GrowingTexts(model, ids.repeat(copies, axis=0), mask.repeat(copies, axis=0),
+                                 new_tokens)
+            if chosen.num_beams > 1:
+                if streamer is not None:
+                    raise InputError("streamer: beam search has its text only at the end: leave "
+                                     "one of them out")
+                finished = beam_search(texts, chosen, new_tokens, ends)
+                return _as_array(ids, finished, chosen.num_return_sequences, pad)
+            return _one_by_one(texts, chosen, new_tokens, ends, pad, np.random.default_rng(rng),
+                               streamer)
 
     def read_settings(self, folder: Path, values: dict) -> None:
         """See PretrainedModel: here generation_config.json."""
@@ -138,34 +138,21 @@ def _as_array(prompts: np.ndarray, finished: list[FinishedTexts], count: int, pa
 
 
 def _check_vocabulary(vocab_size: int, config: GenerationConfig) -> None:
-    for token in config.suppress_tokens:
-        if not 0 <= token < vocab_size:
-            raise InputError(f"suppress_tokens: {token} is out of range: the model has "
-                             f"{vocab_size} tokens")
     for name in ("forced_bos_token_id", "forced_eos_token_id"):
-        if (getattr(config, name) or 0) >= vocab_size:
-            raise InputError(f"{name}: {getattr(config, name)} is out of range: the model has "
-                             f"{vocab_size} tokens")
+        if getattr(config, name) is not None:
+            whole_number(name, getattr(config, name), 0, vocab_size - 1)
+    for token in config.suppress_tokens:
+        whole_number("suppress_tokens", token, 0, vocab_size - 1)
     if len(set(config.suppress_tokens)) == vocab_size:
         raise InputError(f"suppress_tokens: all {vocab_size} tokens are ruled out: leave some")
 
 
-def _check_length(model, config: GenerationConfig, prompt: int, new_tokens: int) -> None:
-    positions = model.config.max_position_embeddings
-    if prompt + new_tokens > positions and not config.sliding_window:
-        raise InputError(f"generate: {prompt} tokens and {new_tokens} new ones are more than the "
-                         f"model's {positions} positions: ask for fewer, or for sliding_window")
-
-
-def _end_tokens(model, config: GenerationConfig) -> tuple[np.ndarray, int]:
-    """(the tokens that end a text, the token that follows an end)."""
-    ends = config.eos_token_id
-    if ends is None:
-        ends = getattr(model.config, "eos_token_id", None)
+def _end_tokens(model_config, config: GenerationConfig) -> tuple[np.ndarray, int]:
+    """(the tokens that end a text, the token that follows an end); those of the model's config
+    where `config` has none."""
+    ends = model_config.eos_token_id if config.eos_token_id is None else config.eos_token_id
     ends = _ids("eos_token_id", [] if ends is None else ends)
-    pad = config.pad_token_id
-    if pad is None:
-        pad = getattr(model.config, "pad_token_id", None)
+    pad = model_config.pad_token_id if config.pad_token_id is None else config.pad_token_id
     if pad is not None:
         return ends, int(_ids("pad_token_id", [pad])[0])
     return ends, int(ends[0]) if len(ends) else -1

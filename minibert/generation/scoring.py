@@ -6,9 +6,10 @@ import numpy as np
 
 from minibert.autograd.tensor import no_grad
 from minibert.errors import InputError
-from minibert.generation.decoding import checked_logits, checked_prompt
+from minibert.generation.decoding import checked_logits
 from minibert.generation.sampling import log_probabilities
 from minibert.nn.module import evaluating
+from minibert.validate import checked_ids
 
 
 def score(model, input_ids: np.ndarray) -> np.ndarray:
@@ -17,7 +18,7 @@ def score(model, input_ids: np.ndarray) -> np.ndarray:
     By the chain rule their sum is the log-probability of the text given its first token. More
     tokens than the model has positions, and logits that are not finite, are an InputError.
     """
-    ids, _ = checked_prompt(model, np.asarray(input_ids)[None])
+    ids = checked_ids("input_ids", np.asarray(input_ids)[None], model.config.vocab_size)
     if ids.shape[1] > model.config.max_position_embeddings:
         raise InputError(f"score: {ids.shape[1]} tokens are more than the model's "
                          f"{model.config.max_position_embeddings} positions: give a shorter text")

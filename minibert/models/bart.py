@@ -18,13 +18,13 @@ from minibert.generation.generate import GenerationMixin
 from minibert.models.config import BartConfig
 from minibert.models.losses import token_loss
 from minibert.models.outputs import BaseModelOutput, Seq2SeqLMOutput, Seq2SeqModelOutput
-from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
-                                              make_padding_mask)
+from minibert.models.pretrained_model import PretrainedModel, as_tuple, make_padding_mask
 from minibert.nn.block import AttentionInputs, BlockConfig, TransformerStack
 from minibert.nn.embeddings import Embeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Embedding
 from minibert.nn.module import Module, new_parameter
+from minibert.validate import checked_ids
 
 Rng = np.random.Generator
 POSITION_OFFSET = 2  # rows of the table of positions before position 0

@@ -18,11 +18,11 @@ from minibert.models.heads import MaskedLMHead, Pooler
 from minibert.models.losses import classification_loss, token_loss
 from minibert.models.outputs import (BaseModelOutputWithPooling, BertForPreTrainingOutput,
                                      PreTrainingLosses)
-from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
-                                              make_padding_mask)
+from minibert.models.pretrained_model import PretrainedModel, as_tuple, make_padding_mask
 from minibert.nn.block import AttentionInputs, TransformerStack
 from minibert.nn.embeddings import Embeddings
 from minibert.nn.layers import Linear
+from minibert.validate import checked_ids
 
 Rng = np.random.Generator
 

@@ -14,13 +14,13 @@ from minibert.generation.generate import GenerationMixin
 from minibert.models.config import GPT2Config
 from minibert.models.losses import sequence_loss
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
-from minibert.models.pretrained_model import (PretrainedModel, as_tuple, checked_ids,
-                                              make_padding_mask)
+from minibert.models.pretrained_model import PretrainedModel, as_tuple, make_padding_mask
 from minibert.nn.block import AttentionInputs, TransformerStack
 from minibert.nn.embeddings import Embeddings
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.layers import Linear
 from minibert.nn.module import new_parameter
+from minibert.validate import checked_ids
 
 Rng = np.random.Generator
 

@@ -12,7 +12,7 @@ from minibert.autograd.ops import stack
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.models.config import BertConfig, GPT2Config
-from minibert.models.pretrained_model import checked_ids
+from minibert.validate import checked_ids
 
 
 def classification_loss(logits: Tensor, labels: np.ndarray, weight: np.ndarray | None = None,

@@ -24,6 +24,7 @@ from minibert.models.config_fields import LABELS, LAYERS
 from minibert.nn.block import TransformerStack
 from minibert.nn.kv_cache import KeyValueCache
 from minibert.nn.module import Module, without_memory
+from minibert.validate import checked_ids
 
 MOST_PARAMETERS = 10**11  # 400 GB in float32: larger configs are refused before anything is built
 
@@ -196,29 +197,6 @@ class PretrainedModel(Module):
         if tokens > most:
             raise InputError(f"{type(self).__name__}: {tokens} tokens are more than the {most} "
                              "positions that the model has: shorten the text")
-
-
-def checked_ids(name: str, ids: np.ndarray, limit: int, shape: tuple[int, ...] | None = None,
-                ignored: int | None = None) -> np.ndarray:
-    """`ids` as an array of whole numbers from 0 to limit - 1 (or `ignored`), of `shape` or (B, T).
-    """
-    try:
-        ids = np.asarray(ids)
-    except ValueError:
-        raise InputError(f"{name}: the rows differ in length: pad them to one length") from None
-    if ids.dtype.kind not in "iu":
-        raise InputError(f"{name}: expected whole numbers, got {ids.dtype}")
-    if (ids.shape != shape) if shape is not None else (ids.ndim != 2):
-        raise InputError(f"{name}: got shape {ids.shape}: expected {shape or '(batch, tokens)'}")
-    if ids.size == 0:
-        raise InputError(f"{name}: got shape {ids.shape}: there is nothing in it")
-    wrong = (ids < 0) | (ids >= limit)
-    if ignored is not None:
-        wrong &= ids != ignored
-    if wrong.any():
-        raise InputError(f"{name}: {ids[wrong].flat[0]} is out of range: expected 0 to "
-                         f"{limit - 1}")
-    return ids
 
 
 def make_padding_mask(attention_mask: np.ndarray | None, shape: tuple[int, int],

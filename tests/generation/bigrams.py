@@ -5,20 +5,22 @@ from types import SimpleNamespace
 import numpy as np
 
 from minibert.autograd.tensor import Tensor
+from minibert.generation.generate import GenerationMixin
 from minibert.nn.module import Module
 
 
-class Bigrams(Module):
+class Bigrams(GenerationMixin, Module):
     """It looks at the last token only, and notes what it was asked: `longest`, the most tokens at
     once, and `read`, the tokens in all."""
 
-    __slots__ = ("table", "config", "longest", "read")
+    __slots__ = ("table", "config", "generation_config", "longest", "read")
 
     def __init__(self, table, positions=8, end=None):
         super().__init__()
         self.table = np.asarray(table, np.float64)
         self.config = SimpleNamespace(max_position_embeddings=positions, vocab_size=len(table),
-                                      eos_token_id=end)
+                                      eos_token_id=end, pad_token_id=None)
+        self.generation_config = None
         self.longest = self.read = 0
 
     def forward(self, ids, attention_mask=None, position_ids=None, past_key_values=None,

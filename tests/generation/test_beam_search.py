@@ -11,7 +11,6 @@ from tests.generation.random_gpt import random_gpt
 
 from minibert.generation.beam_search import FinishedTexts
 from minibert.generation.config import GenerationConfig
-from minibert.generation.generate import generate
 from minibert.generation.scoring import score
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -36,8 +35,8 @@ def test_with_beams_enough_for_every_text_the_best_are_found(seed, length_penalt
     model = random_gpt(seed, vocab_size=FEW)
     prompts = np.random.default_rng(seed).integers(0, FEW, (2, 3))
     mask = np.array([[1, 1, 1], [0, 1, 1]])
-    found = generate(model, prompts, mask, max_new_tokens=3, num_beams=16, num_return_sequences=5,
-                     length_penalty=length_penalty, early_stopping="never", eos_token_id=0)
+    found = model.generate(prompts, mask, max_new_tokens=3, num_beams=16, num_return_sequences=5,
+                           length_penalty=length_penalty, early_stopping="never", eos_token_id=0)
     for row, prompt in enumerate(prompts):
         best = every_text(model, prompt[mask[row] == 1], 3, length_penalty)[:5]
         for text, (_, new) in zip(found[row * 5:], best):
@@ -54,9 +53,9 @@ def test_each_prompt_is_searched_as_if_it_were_alone(seed, lengths, stopping, pe
     ids = rng.integers(0, 7, mask.shape)
     options = dict(max_new_tokens=6, num_beams=3, num_return_sequences=2, early_stopping=stopping,
                    repetition_penalty=penalty, eos_token_id=[0, 1], pad_token_id=0)
-    together = generate(model, ids, mask.astype(int), **options)
+    together = model.generate(ids, mask.astype(int), **options)
     for row, length in enumerate(lengths):
-        alone = generate(model, ids[row:row + 1, -length:], **options)[:, length:]
+        alone = model.generate(ids[row:row + 1, -length:], **options)[:, length:]
         rest = together[2 * row:2 * row + 2, ids.shape[1]:]
         assert np.array_equal(rest[:, :alone.shape[1]], alone)
         assert not rest[:, alone.shape[1]:].any()
@@ -69,15 +68,15 @@ GARDEN_PATH = np.log(np.array([[.25, .25, .25, .25], [.3, .2, .2, .3], [.01, .01
 
 def test_a_beam_finds_what_greed_misses():
     model, prompt = Bigrams(GARDEN_PATH), np.array([[3]])
-    greedy = generate(model, prompt, max_new_tokens=3)
-    beams = generate(model, prompt, max_new_tokens=3, num_beams=2)
+    greedy = model.generate(prompt, max_new_tokens=3)
+    beams = model.generate(prompt, max_new_tokens=3, num_beams=2)
     assert greedy[0, 1] == 1 and beams.tolist() == [[3, 2, 2, 2]]
 
 
 def test_the_length_penalty_prefers_long_or_short_texts():
     model = Bigrams(np.log(np.array([[.25] * 4, [.25] * 4, [.3, .1, .5, .1], [.3, .1, .5, .1]])))
-    lengths = [generate(model, np.array([[3]]), max_new_tokens=6, num_beams=4, eos_token_id=0,
-                        length_penalty=penalty, early_stopping="never").shape[1] - 1
+    lengths = [model.generate(np.array([[3]]), max_new_tokens=6, num_beams=4, eos_token_id=0,
+                              length_penalty=penalty, early_stopping="never").shape[1] - 1
                for penalty in (-1.0, 0.0, 3.0)]
     assert lengths == [1, 1, 6]
 
@@ -87,16 +86,16 @@ def test_early_stopping_ends_once_there_are_enough(stopping, read):
     """After two steps two texts have ended; a longer one may still beat them at this penalty."""
     model = Bigrams(np.log(np.array([[.25] * 4, [.25] * 4, [.5, .01, .48, .01],
                                      [.5, .01, .48, .01]])), positions=9)
-    generate(model, np.array([[3]]), max_new_tokens=8, num_beams=2, eos_token_id=0,
-             early_stopping=stopping, length_penalty=3.0)
+    model.generate(np.array([[3]]), max_new_tokens=8, num_beams=2, eos_token_id=0,
+                   early_stopping=stopping, length_penalty=3.0)
     assert model.read == read
 
 
 def test_beams_go_on_though_every_likely_token_ends_a_text():
     """The four best continuations of two beams all end; at this penalty the longest text wins."""
     model = Bigrams(np.tile(np.log([0.4, 0.4, 0.11, 0.09]), (4, 1)))
-    found = generate(model, np.array([[3]]), max_new_tokens=5, num_beams=2, eos_token_id=[0, 1],
-                     length_penalty=10.0, early_stopping="never")
+    found = model.generate(np.array([[3]]), max_new_tokens=5, num_beams=2, eos_token_id=[0, 1],
+                           length_penalty=10.0, early_stopping="never")
     assert found.tolist() == [[3, 2, 2, 2, 2, 0]]
 
 
@@ -132,8 +131,8 @@ def test_a_search_ends_when_no_beam_can_beat_the_worst_text(best_log_p, options,
 
 def test_suppressed_tokens_are_in_no_beam_and_a_window_may_slide():
     model = random_gpt(5, vocab_size=6, eos_token_id=None)
-    found = generate(model, np.array([[1, 2, 3]]), max_new_tokens=12, num_beams=3,
-                     num_return_sequences=3, suppress_tokens=[2, 4], sliding_window=True)
+    found = model.generate(np.array([[1, 2, 3]]), max_new_tokens=12, num_beams=3,
+                           num_return_sequences=3, suppress_tokens=[2, 4], sliding_window=True)
     assert found.shape == (3, 15) and not np.isin(found[:, 3:], [2, 4]).any()
     assert len({row.tobytes() for row in found}) == 3
     # after the 9 positions the model sees the last 9 tokens: the last step of the best beam

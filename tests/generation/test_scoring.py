@@ -25,5 +25,5 @@ def test_the_mode_is_put_back_and_bad_ids_are_named():
     model.train()
     score(model, np.array([0, 1]))
     assert model.training
-    with pytest.raises(InputError, match="token id 7"):
+    with pytest.raises(InputError, match="input_ids: 7 is out of range"):
         score(model, np.array([0, 7]))

@@ -10,7 +10,6 @@ from tests.generation import random_gpt as models
 import minibert as mb
 from minibert.errors import InputError
 from minibert.generation.decoding import mask_of_padding
-from minibert.generation.generate import generate
 from minibert.generation.scoring import score
 
 IDS = np.array([[3, 1, 4]])
@@ -54,15 +53,15 @@ def test_stored_options_are_the_defaults_of_a_call(folder):
 def test_options_that_have_no_effect_beside_those_of_a_call(folder):
     sampled = opened(folder, do_sample=True, temperature=0.7, top_k=5, top_p=0.9)
     plain = random_gpt(end=0)
-    expected = generate(plain, IDS, rng=3, do_sample=True, temperature=0.7, top_k=5, top_p=0.9)
+    expected = plain.generate(IDS, rng=3, do_sample=True, temperature=0.7, top_k=5, top_p=0.9)
     assert np.array_equal(sampled.generate(IDS, rng=3), expected)
-    assert np.array_equal(sampled.generate(IDS, do_sample=False), generate(plain, IDS))
+    assert np.array_equal(sampled.generate(IDS, do_sample=False), plain.generate(IDS))
     with pytest.raises(InputError, match="temperature = 0.3 has no effect"):
         sampled.generate(IDS, do_sample=False, temperature=0.3)
     beams = opened(folder, num_beams=3, length_penalty=2.0, early_stopping=True)
-    assert np.array_equal(beams.generate(IDS), generate(
-        plain, IDS, num_beams=3, length_penalty=2.0, early_stopping=True))
-    assert np.array_equal(beams.generate(IDS, num_beams=1), generate(plain, IDS))
+    assert np.array_equal(beams.generate(IDS), plain.generate(
+        IDS, num_beams=3, length_penalty=2.0, early_stopping=True))
+    assert np.array_equal(beams.generate(IDS, num_beams=1), plain.generate(IDS))
     with pytest.raises(InputError, match="do_sample with num_beams = 3.*generation_config.json "
                                          "sets num_beams, length_penalty, early_stopping"):
         beams.generate(IDS, do_sample=True)
@@ -90,7 +89,7 @@ def test_options_in_an_older_config_json(folder):
     (folder / "generation_config.json").unlink(missing_ok=True)
     assert plain.generation_config is None
     model = opened(folder, "config", repetition_penalty=1.9, pad_token_id=6, use_cache=True)
-    expected = generate(random_gpt(end=0), IDS, repetition_penalty=1.9, eos_token_id=())
+    expected = random_gpt(end=0).generate(IDS, repetition_penalty=1.9, eos_token_id=())
     assert np.array_equal(model.generate(IDS, eos_token_id=()), expected)
     assert not np.array_equal(plain.generate(IDS, eos_token_id=()), expected)
     assert "config.json" in str(model.generation_config.path)
@@ -112,12 +111,12 @@ def test_saving_keeps_the_options_and_leaves_no_others(folder, tmp_path_factory)
 def test_padding_without_a_mask_is_that_with_one():
     model = random_gpt(end=0)
     ids = np.array([[7, 7, 3, 1], [4, 1, 5, 9]])
-    expected = generate(model, ids, [[0, 0, 1, 1], [1, 1, 1, 1]], pad_token_id=7)
-    assert np.array_equal(generate(model, ids, pad_token_id=7), expected)
-    assert not np.array_equal(generate(model, ids, np.ones((2, 4)), pad_token_id=7), expected)
-    assert np.array_equal(generate(model, ids), generate(model, ids, np.ones((2, 4))))
+    expected = model.generate(ids, [[0, 0, 1, 1], [1, 1, 1, 1]], pad_token_id=7)
+    assert np.array_equal(model.generate(ids, pad_token_id=7), expected)
+    assert not np.array_equal(model.generate(ids, np.ones((2, 4)), pad_token_id=7), expected)
+    assert np.array_equal(model.generate(ids), model.generate(ids, np.ones((2, 4))))
     with pytest.raises(InputError, match="row 0 ends in padding"):
-        generate(model, ids[:, ::-1], pad_token_id=7)
+        model.generate(ids[:, ::-1], pad_token_id=7)
 
 
 def test_padding_that_may_be_the_end_of_a_text_is_refused():
@@ -126,10 +125,10 @@ def test_padding_that_may_be_the_end_of_a_text_is_refused():
     for ids, side in ((left, "begin"), (left[:, ::-1], "end")):
         for options in ({"pad_token_id": 7}, {}, {"eos_token_id": [2, 7], "pad_token_id": 7}):
             with pytest.raises(InputError, match=f"rows {side} with 0 to 2 tokens 7"):
-                generate(model, ids, **options)
+                model.generate(ids, **options)
     ones = np.ones((2, 4), bool)
     for ids in (left[:1], np.array([[7, 3, 1, 2], [7, 1, 7, 9]])):  # may begin with a separator
-        assert np.array_equal(generate(model, ids), generate(model, ids, ones[:len(ids)]))
+        assert np.array_equal(model.generate(ids), model.generate(ids, ones[:len(ids)]))
     assert mask_of_padding(left, None, np.array([7])).all()
 
 
@@ -137,7 +136,7 @@ def test_logits_that_are_not_finite_are_refused():
     model = random_gpt(end=0)
     model.transformer.stack.final_norm.weight.data[:] = np.inf
     with np.errstate(invalid="ignore"):
-        for call in (lambda: generate(model, IDS), lambda: generate(model, IDS, num_beams=2),
+        for call in (lambda: model.generate(IDS), lambda: model.generate(IDS, num_beams=2),
                      lambda: score(model, IDS[0])):
             with pytest.raises(InputError, match="logits are NaN or infinite: its weights"):
                 call()
