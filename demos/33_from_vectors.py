@@ -20,8 +20,7 @@ import minibert as mb
 from minibert.ancestors.word2vec import SkipGram, SkipGramConfig
 from minibert.ancestors.word2vec_objective import Word2VecObjective
 from minibert.cli.build_trainer import make_trainer
-from minibert.cli.embed import ancestor_vectors, embed
-from minibert.cli.pooling import Pooling
+from minibert.cli.embed import Pooling, ancestor_vectors, embed
 from minibert.cli.pretrain_options import resolved
 from minibert.data.corpora import Corpus, toy_corpus
 from minibert.finetuning.metrics import accuracy, adjusted_rand_score, purity

@@ -120,7 +120,7 @@ GENERATION_CONFIG = {
         _from_model_config transformers_version _commit_hash"""),
 }
 
-# sentence-transformers: modules.json is a list, its paths and types are read by cli/pooling.py. No
+# sentence-transformers: modules.json is a list, its paths and types are read by cli/embed.py. No
 # prompt is added here.
 SENTENCE_BERT_CONFIG = {
     "max_seq_length": USED, "do_lower_case": (False,), "transformer_task": ("feature-extraction",),

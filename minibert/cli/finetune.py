@@ -11,10 +11,10 @@ from pathlib import Path
 
 from minibert.autograd.fused.threads import set_blas_threads
 from minibert.cli.arguments import add_columns, add_run_options, flag_name, given, part_of, path
+from minibert.cli.evaluate import summary_of, verdict
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.memory import check_memory
-from minibert.cli.metrics_report import summary_of, verdict
 from minibert.cli.resume import (check_located, check_same, check_steps, located,
                                  options_from_state, state_to_resume, stored)
 from minibert.cli.tasks import (METRICS, TaskOptions, learned_from, longest_windows, read_examples,

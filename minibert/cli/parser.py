@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
@@ -42,43 +43,9 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def command_module(name: str) -> ModuleType:
-    """The module of a command, with add_arguments and run. Only this one is imported, late: all of
-    them take 0.18 s, as long as the package with NumPy, and `--help` needs none."""
-    if name == "pretrain":
-        from minibert.cli import pretrain as module
-    elif name == "info":
-        from minibert.cli import info as module
-    elif name == "compare":
-        from minibert.cli import compare as module
-    elif name == "fill-mask":
-        from minibert.cli import fill_mask as module
-    elif name == "embed":
-        from minibert.cli import embed as module
-    elif name == "next-sentence":
-        from minibert.cli import next_sentence as module
-    elif name == "generate":
-        from minibert.cli import generate as module
-    elif name == "score":
-        from minibert.cli import score as module
-    elif name == "trace":
-        from minibert.cli import trace as module
-    elif name == "look":
-        from minibert.cli import look as module
-    elif name == "finetune":
-        from minibert.cli import finetune as module
-    elif name == "predict":
-        from minibert.cli import predict as module
-    elif name == "evaluate":
-        from minibert.cli import evaluate as module
-    elif name == "answer":
-        from minibert.cli import answer as module
-    elif name == "tag":
-        from minibert.cli import tag as module
-    elif name == "road":
-        from minibert.cli import road as module
-    else:
-        from minibert.cli import gradcheck as module
-    return module
+    """The module of a command in SUMMARIES, with add_arguments and run. Only this one is imported,
+    late: all of them take 0.18 s, as long as the package with NumPy, and `--help` needs none."""
+    return import_module(f"minibert.cli.{name.replace('-', '_')}")
 
 
 def make_parser(name: str | None) -> argparse.ArgumentParser:

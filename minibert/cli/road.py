@@ -15,7 +15,7 @@ from minibert.ancestors.word_sense import LINEAR, NEAREST, WordSenses
 from minibert.cli.arguments import path
 from minibert.cli.pretrain_options import COMMON
 from minibert.cli.display import table
-from minibert.cli.road_training import ORDERS, count, is_trained, open_row, road_trainer, train
+from minibert.cli.road_rows import ORDERS, count, is_trained, open_row, road_trainer, train
 from minibert.data.corpora import Corpus, toy_corpus, train_tokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld

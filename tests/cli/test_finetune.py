@@ -9,8 +9,8 @@ from tests.cli.command_line import mistake, output_of
 from tests.cli.labelled_world import FILES, SMALL, finetune
 
 from minibert.checkpoints.safetensors import load_file
+from minibert.cli.evaluate import summary_of
 from minibert.cli.finetune import FinetuneOptions, settings_of
-from minibert.cli.metrics_report import summary_of
 from minibert.cli.tasks import TaskOptions
 from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.encoding import Reading

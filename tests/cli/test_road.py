@@ -13,7 +13,7 @@ import minibert as mb
 from minibert.ancestors import word2vec_objective, word_sense
 from minibert.ancestors.glove import GloVe
 from minibert.ancestors.word_sense import WordSenses
-from minibert.cli import road, road_training
+from minibert.cli import road, road_rows
 from minibert.cli.fill_mask import fill_gaps
 from minibert.cli.road_rows import BARTRow, BERTRow, GPTRow
 from minibert.data.corpora import toy_corpus
@@ -24,7 +24,7 @@ from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
 from minibert.training.run_folder import Run
 
-TRAINED = [row for row in road.TITLES if row not in (*road_training.ORDERS, "oracle")]
+TRAINED = [row for row in road.TITLES if row not in (*road_rows.ORDERS, "oracle")]
 TOKENIZER = BertTokenizer.from_words(ToyWorld().words)
 
 
@@ -34,8 +34,8 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(road, "toy_corpus", partial(toy_corpus, 30, 6))
         patch.setattr(road, "WordSenses", partial(WordSenses, nearest=2, linear=3, decided=2))
-        patch.setattr(road_training, "STEPS", dict.fromkeys(TRAINED, 3))
-        patch.setattr(road_training, "FEW_DOCUMENTS", 20)
+        patch.setattr(road_rows, "STEPS", dict.fromkeys(TRAINED, 3))
+        patch.setattr(road_rows, "FEW_DOCUMENTS", 20)
         patch.setattr(word_sense, "STORIES_AT_A_TIME", 60)
         patch.setattr(word2vec_objective, "HELD_OUT_BATCHES", 1)
         yield
@@ -82,12 +82,12 @@ def test_seeds_are_added_and_their_error_is_shown(whole, capsys):
 
 
 def test_a_stopped_training_goes_on_to_the_same_figures(whole, tmp_path, capsys):
-    trainer = road_training.road_trainer("glove", road.toy_corpus(), TOKENIZER, 1, None)
+    trainer = road_rows.road_trainer("glove", road.toy_corpus(), TOKENIZER, 1, None)
     folder = tmp_path / "glove" / "seed-1"
-    run = road_training.begin(trainer, folder)
+    run = road_rows.begin(trainer, folder)
     trainer.run(until=2)
     run.release()
-    assert not road_training.is_trained("glove", 1, folder, TOKENIZER.vocab_size)
+    assert not road_rows.is_trained("glove", 1, folder, TOKENIZER.vocab_size)
     assert "2 of 3 steps, not finished: go on with road\n" in output_of(capsys, "info", folder)
     output_of(capsys, "road", "glove", "--seeds", 1, "--out", tmp_path)
     for name in ("latest/model.safetensors", "log.jsonl"):
@@ -130,10 +130,10 @@ def test_the_figures_of_a_static_row_are_the_prior_and_the_seconds_of_its_steps(
 def test_the_best_weights_are_opened(whole, tmp_path):
     folder = tmp_path / "seed-1"
     shutil.copytree(whole / "glove" / "seed-1", folder)
-    best = road_training.open_row("glove", folder, 2)
+    best = road_rows.open_row("glove", folder, 2)
     best.b.weight.data[:] = 7
     best.save_pretrained(folder / "best")
-    assert (road_training.open_row("glove", folder, 2).b.weight.data == 7).all()
+    assert (road_rows.open_row("glove", folder, 2).b.weight.data == 7).all()
 
 
 def test_a_cell_is_the_mean_and_its_standard_error():
@@ -148,12 +148,12 @@ def test_mistakes_are_one_line(whole, tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert "invalid choice: 'word2vec'" in mistake(capsys, "road", "word2vec")
     assert "--seeds" in mistake(capsys, "road", "cbow", "--seeds", 0)
-    monkeypatch.setitem(road_training.STEPS, "cbow", 4)
+    monkeypatch.setitem(road_rows.STEPS, "cbow", 4)
     line = mistake(capsys, "road", "cbow", "--seeds", 1, "--out", whole)
     assert "was begun with steps = 3: expected 4" in line
     (tmp_path / "cbow").mkdir()
     (whole / "glove" / "seed-1").rename(tmp_path / "cbow" / "seed-1")
-    monkeypatch.setitem(road_training.STEPS, "cbow", 3)
+    monkeypatch.setitem(road_rows.STEPS, "cbow", 3)
     try:
         assert "was begun with row = glove: expected cbow" in mistake(
             capsys, "road", "cbow", "--seeds", 1, "--out", tmp_path)
@@ -164,12 +164,12 @@ def test_mistakes_are_one_line(whole, tmp_path, capsys, monkeypatch):
 def test_a_run_of_another_version_is_not_shown_as_one_of_this(whole, monkeypatch):
     """Neither one that has ended nor one that was stopped."""
     def check(row):
-        return road_training.is_trained(row, 1, whole / row / "seed-1", TOKENIZER.vocab_size)
+        return road_rows.is_trained(row, 1, whole / row / "seed-1", TOKENIZER.vocab_size)
 
     assert check("bert-static") and check("glove")
-    monkeypatch.setitem(road_training.OPTIONS, "bert-static", {"dupe_factor": 9})
-    monkeypatch.setitem(road_training.OPTIONS, "gpt", {"lr": 0.5})
-    monkeypatch.setitem(road_training.ANCESTORS, "glove", (GloVe, {"hidden_size": 9}))
+    monkeypatch.setitem(road_rows.OPTIONS, "bert-static", {"dupe_factor": 9})
+    monkeypatch.setitem(road_rows.OPTIONS, "gpt", {"lr": 0.5})
+    monkeypatch.setitem(road_rows.ANCESTORS, "glove", (GloVe, {"hidden_size": 9}))
     for row, words in (("bert-static", "dupe_factor = 10: expected 9"), ("gpt", "expected 0.5"),
                        ("glove", "hidden_size = 64: expected 9")):
         with pytest.raises(InputError, match=words):
@@ -252,9 +252,9 @@ def test_rows_are_trained_on_the_training_text(whole, tmp_path):
     corpus = road.toy_corpus()
     stream = token_stream(TOKENIZER, corpus.train_texts)
     for row in ("cbow", "skipgram", "glove", "lstm", "elmo"):
-        objective = road_training.road_trainer(row, corpus, TOKENIZER, 1, None).objective
+        objective = road_rows.road_trainer(row, corpus, TOKENIZER, 1, None).objective
         np.testing.assert_array_equal(objective.train_ids, stream, err_msg=row)
-    _, counts = road_training.count("unigram", tmp_path, corpus, TOKENIZER).counts[0]
+    _, counts = road_rows.count("unigram", tmp_path, corpus, TOKENIZER).counts[0]
     assert counts.sum() == len(stream)
 
 
@@ -266,8 +266,8 @@ def test_a_rows_run_is_read_by_embed(whole, capsys):
 
 def test_roberta_questions_differ_in_one_thing_each():
     corpus, report = road.toy_corpus(), None
-    made = {row: road_training.road_trainer(row, corpus, TOKENIZER, 1, report)
-            for row in road_training.BERTS}
+    made = {row: road_rows.road_trainer(row, corpus, TOKENIZER, 1, report)
+            for row in road_rows.BERTS}
     objectives = {row: trainer.objective for row, trainer in made.items()}
     assert {row: one.next_sentence for row, one in objectives.items()} == {
         row: row != "bert-no-nsp" for row in made}
@@ -283,14 +283,14 @@ def test_roberta_questions_differ_in_one_thing_each():
 
 
 def test_bert_without_pairs_reads_a_row_as_one_segment(whole):
-    model = road_training.open_row("bert-no-nsp", whole / "bert-no-nsp" / "seed-1", 2)
+    model = road_rows.open_row("bert-no-nsp", whole / "bert-no-nsp" / "seed-1", 2)
     assert model.sentences is None
     ids = np.array([[TOKENIZER.sep_token_id, *TOKENIZER.encode(
         "she rows her boat . the net waits .", add_special_tokens=False), TOKENIZER.sep_token_id]])
     texts, column = model._pairs(ids)
     assert texts[0].tolist() == [TOKENIZER.cls_token_id, *ids[0, 1:]]
     assert column[0].tolist() == list(range(ids.shape[1])) and not model._types(texts).any()
-    assert road_training.open_row("bert", whole / "bert" / "seed-1", 2).sentences == 2
+    assert road_rows.open_row("bert", whole / "bert" / "seed-1", 2).sentences == 2
 
 
 def fill_pair(model, first: str, second: str) -> list[tuple[str, float]]:

@@ -1,13 +1,19 @@
 """Keywords: candidates by hand, maximal marginal relevance by its definition."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minibert.cli.keywords import (STOP_WORDS, candidate_words, extract_keywords,
-                                   maximal_marginal_relevance)
 from minibert.errors import InputError
+
+DEMO = runpy.run_path(str(Path(__file__).parents[2] / "demos" / "32_keywords.py"))
+STOP_WORDS, candidate_words = DEMO["STOP_WORDS"], DEMO["candidate_words"]
+extract_keywords = DEMO["extract_keywords"]
+maximal_marginal_relevance = DEMO["maximal_marginal_relevance"]
 
 
 def cosine(a, b):
