@@ -1,18 +1,16 @@
 """Added tokens: texts that are one token wherever they occur, found before anything is cut.
 
 Special tokens are added tokens, and so are words that were added to a finished vocabulary
-(`tokenizer.add_tokens` in Hugging Face). A text is searched once for the longest added token at
-each place; the time is linear in the text and does not depend on their number.
+(`tokenizer.add_tokens` in Hugging Face). A text is searched once, for the longest added token at
+each place.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import NamedTuple
 
-# Unicode's White_Space.
-WHITE_SPACE = ("\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
-               "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000")
+from minibert.tokenizers.normalization import WHITE_SPACE
+
 _BLANKS = re.compile(f"[{WHITE_SPACE}]*")
 
 
@@ -45,24 +43,21 @@ class AddedTokenFinder:
 
     def __init__(self, tokens: dict[str, AddedToken]):
         self.tokens = tokens
-        lengths: dict[str, set[int]] = {}
-        for text in tokens:
-            lengths.setdefault(text[0], set()).add(len(text))
-        self._lengths = {char: sorted(found, reverse=True) for char, found in lengths.items()}
-        firsts = "".join(map(re.escape, lengths))
-        self._first = re.compile(f"[{firsts}]") if firsts else None
+        rests: dict[str, list[str]] = {}  # first character -> what follows it, the longest first
+        for text in sorted(tokens, key=len, reverse=True):
+            rests.setdefault(text[0], []).append(re.escape(text[1:]))
+        patterns = [f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in rests.items()]
+        self._pattern = re.compile("|".join(patterns) or "(?!)")  # (?!): no place
 
     def cut(self, text: str) -> list[Stretch]:
         """The stretches of `text`, in order and without empty ones."""
         stretches = []
         done = place = 0  # the stretches reach to `done`, the search is at `place`
-        while self._first is not None and (match := self._first.search(text, place)) is not None:
-            start = match.start()
-            length, token = self._longest(text, start)
-            place = end = start + length
-            if token is None:
-                continue
-            if token.single_word and (_ends_with_word(text, start) or _begins_with_word(text, end)):
+        while match := self._pattern.search(text, place):
+            start, end = match.span()
+            place, token = end, self.tokens[match.group()]
+            beside = text[start - 1:start] + text[end:end + 1]
+            if token.single_word and any(map(_is_word_char, beside)):
                 continue
             if token.lstrip:
                 start = done + len(text[done:start].rstrip(WHITE_SPACE))
@@ -75,22 +70,6 @@ class AddedTokenFinder:
         if done < len(text):
             stretches.append((done, len(text), None))
         return stretches
-
-    def _longest(self, text: str, start: int) -> tuple[int, AddedToken | None]:
-        """(length, token) of the longest added token that begins at `start`; (1, None): none."""
-        for length in self._lengths[text[start]]:
-            found = text[start:start + length]  # shorter at the text's end
-            if found in self.tokens:
-                return len(found), self.tokens[found]
-        return 1, None
-
-
-def _ends_with_word(text: str, end: int) -> bool:
-    return end > 0 and _is_word_char(text[end - 1])
-
-
-def _begins_with_word(text: str, start: int) -> bool:
-    return start < len(text) and _is_word_char(text[start])
 
 
 def _is_word_char(char: str) -> bool:

@@ -14,6 +14,7 @@ from minibert.errors import InputError
 from minibert.tokenizers.added_tokens import AddedToken, AddedTokenFinder
 from minibert.tokenizers.post_processing import BARE, Piece
 from minibert.tokenizers.truncation import STRATEGIES, cut_windows
+from minibert.validate import one_of
 
 PADDINGS = ("longest", "max_length")
 SIDES = ("right", "left")
@@ -37,41 +38,43 @@ class Tokenizer:
     """Tokens to ids and back.
 
     `vocab`: tokens in order of their ids, or token -> id, where ids may be left out (convert_
-    ids_to_tokens gives "" for them, decode leaves them out). `specials` maps names such as
-    `sep_token` to tokens of `vocab` (None: there is no such token); `extra_special_tokens` and
-    `added_tokens` are tokens of `vocab` as well. `vocab_size` is the largest id + 1.
+    ids_to_tokens gives "" for them, decode leaves them out). `extra_special_tokens` and
+    `added_tokens` are tokens of `vocab`, and so are the named ones, pad_token and those in
+    `defaults` of the class (None: there is no such token). `vocab_size` is the largest id + 1.
     """
 
+    defaults: Mapping[str, str] = {}
     has_segments = True  # does a call give token_type_ids?
     truncation_side = "right"
     template = BARE  # the special tokens around the texts
 
-    def __init__(self, vocab: Iterable[str] | Mapping[str, int], specials: Mapping[str, str | None],
+    def __init__(self, vocab: Iterable[str] | Mapping[str, int],
                  model_max_length: int | None = None,
                  extra_special_tokens: Iterable[str] = (), padding_side: str = "right",
-                 added_tokens: Iterable[AddedToken] = ()):
+                 added_tokens: Iterable[AddedToken] = (), **specials: str | None):
+        unknown = set(specials) - {*self.defaults, "pad_token"}
+        if unknown:
+            raise TypeError(f"{type(self).__name__}() got unexpected arguments {sorted(unknown)}")
         self.vocab = checked_vocab(vocab)
         self._tokens: list[str | None] = [None] * (max(self.vocab.values(), default=-1) + 1)
         for token, i in self.vocab.items():
             self._tokens[i] = token
         self.model_max_length = model_max_length
-        if padding_side not in SIDES:
-            raise InputError(f"tokenizer: padding_side={padding_side!r:.60}; expected one of "
-                             f"{SIDES}")
-        self.padding_side = padding_side
+        self.padding_side = one_of("tokenizer: padding_side", padding_side, SIDES)
         self.extra_special_tokens = list(extra_special_tokens)
         self.added_tokens = {token.content: token for token in added_tokens}
         self._model_vocab = {token: i for token, i in self.vocab.items()
                              if token not in self.added_tokens or self.added_tokens[token].in_vocab}
         self.all_special_tokens: list[str] = []
-        for name, token in specials.items():
-            if token is not None:
-                self._check_special(name, token)
-                setattr(self, f"{name}_id", self.vocab[token])
-                setattr(self, "_pad_token" if name == "pad_token" else name, token)
+        named = {name: token for name, token in (self.defaults | specials).items()
+                 if token is not None}
+        for name, token in named.items():
+            self._check_special(name, token)
+            setattr(self, f"{name}_id", self.vocab[token])
+            setattr(self, "_pad_token" if name == "pad_token" else name, token)
         for token in self.extra_special_tokens:
             self._check_special("extra special token", token)
-        self._find_added_tokens([token for token in specials.values() if token is not None])
+        self._find_added_tokens(list(named.values()))
 
     def _check_special(self, name: str, token: str) -> None:
         if not isinstance(token, str) or not token:
@@ -202,11 +205,9 @@ class Tokenizer:
                                  "or name one where the class takes a pad_token")
             longest = max((len(pieces) for pieces, _ in rows), default=0)
             width = longest if padding == "longest" else max_length
-        output = BatchEncoding({"input_ids": [], "token_type_ids": [], "attention_mask": []})
-        if not self.has_segments:
-            del output["token_type_ids"]
-        if with_offsets:
-            output["offset_mapping"] = []
+        names = ["input_ids", *(["token_type_ids"] if self.has_segments else []),
+                 "attention_mask", *(["offset_mapping"] if with_offsets else [])]
+        output = BatchEncoding({name: [] for name in names})
         for pieces, types in rows:
             n_padding = max(width - len(pieces), 0)
             padding_id = self.pad_token_id if n_padding else None
@@ -267,23 +268,22 @@ def checked_texts(texts: Iterable[str]) -> Iterable[str]:
 
 def checked_vocab(vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
     """token -> id. Errors: two tokens with one id, a token twice, an id that is no whole number."""
-    if isinstance(vocab, Mapping):
-        seen: dict[int, str] = {}
-        for token, i in vocab.items():
-            if type(i) is not int or not 0 <= i < _LARGEST_ID:
-                raise InputError(f"vocabulary: {token!r:.60} has the id {i!r:.60}; expected a "
-                                 f"whole number below {_LARGEST_ID}")
-            if seen.setdefault(i, token) != token:
-                raise InputError(f"vocabulary: {seen[i]!r:.60} and {token!r:.60} have the same id "
-                                 f"{i}; give each its own")
-        return dict(vocab)
-    index: dict[str, int] = {}
-    for token in checked_texts(vocab):
-        if token in index:
-            raise InputError(f"vocabulary: {token!r:.60} is there twice (entries {index[token]} "
-                             f"and {len(index)}); give token -> id, which may leave ids out")
-        index[token] = len(index)
-    return index
+    items = vocab.items() if isinstance(vocab, Mapping) else (
+        (token, i) for i, token in enumerate(checked_texts(vocab)))
+    ids: dict[str, int] = {}
+    tokens: dict[int, str] = {}
+    for token, i in items:
+        if type(i) is not int or not 0 <= i < _LARGEST_ID:
+            raise InputError(f"vocabulary: {token!r:.60} has the id {i!r:.60}; expected a whole "
+                             f"number below {_LARGEST_ID}")
+        if token in ids:
+            raise InputError(f"vocabulary: {token!r:.60} is there twice (entries {ids[token]} and "
+                             f"{i}); give token -> id, which may leave ids out")
+        if i in tokens:
+            raise InputError(f"vocabulary: {tokens[i]!r:.60} and {token!r:.60} have the same id "
+                             f"{i}; give each its own")
+        ids[token], tokens[i] = i, token
+    return ids
 
 
 def _pairs(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> list[tuple]:

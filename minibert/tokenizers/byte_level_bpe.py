@@ -13,16 +13,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from minibert.atomic_files import read_bytes, read_json
+from minibert.atomic_files import read_json
 from minibert.errors import InputError
-from minibert.tokenizers.added_tokens import AddedToken, AddedTokenFinder
+from minibert.tokenizers.added_tokens import AddedTokenFinder
 from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
 from minibert.tokenizers.byte_level_pre_tokenizer import (BYTE_TO_CHAR, as_byte_chars, as_bytes,
                                                           word_pattern)
-from minibert.tokenizers.post_processing import BARE, Piece, Template, gpt2_template
-from minibert.tokenizers.tokenizer_folder import TokenizerFolder, common_settings, save_files
-from minibert.tokenizers.tokenizer_json import check_byte_level_pipeline, model_of, template_of
-from minibert.tokenizers.wordpiece_training import Pair, merged_pairs
+from minibert.tokenizers.post_processing import (BARE, Piece, Template, gpt2_template,
+                                                 read_template)
+from minibert.tokenizers.tokenizer_folder import (TokenizerFolder, common_settings, read_text,
+                                                  save_files)
+from minibert.tokenizers.tokenizer_json import check_byte_level_pipeline, model_of
+from minibert.tokenizers.wordpiece_training import Pair, learn_merges
 
 END_OF_TEXT = "<|endoftext|>"
 SPECIALS = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
@@ -42,15 +44,10 @@ class GPT2Tokenizer(Tokenizer):
     defaults: dict[str, str] = SPECIALS  # the named tokens
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], merges: Iterable[Pair],
-                 model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
-                 padding_side: str = "right", added_tokens: Iterable[AddedToken] = (),
-                 **specials: str | None):
-        unknown = set(specials) - {*self.defaults, "pad_token"}
-        if unknown:
-            raise TypeError(f"{type(self).__name__}() got unexpected arguments {sorted(unknown)}")
-        specials = self.defaults | specials
-        super().__init__(vocab, {"sep_token": specials["eos_token"]} | specials, model_max_length,
-                         extra_special_tokens, padding_side, added_tokens)
+                 **settings):
+        super().__init__(vocab, **settings)
+        if "sep_token" not in self.defaults and hasattr(self, "eos_token"):
+            self.sep_token, self.sep_token_id = self.eos_token, self.eos_token_id
         self.merges = [tuple(pair) for pair in merges]
         self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._check()
@@ -81,21 +78,17 @@ class GPT2Tokenizer(Tokenizer):
         A pair that occurs less than `min_frequency` times is not merged; of equally frequent ones
         the first in the alphabet is, so that a text always gives the same vocabulary.
         """
-        tokens = dict.fromkeys(BYTE_TO_CHAR.values())  # an ordered set
-        if vocab_size < len(tokens) + 1:
+        if vocab_size < len(BYTE_TO_CHAR) + 1:
             raise InputError(f"vocabulary: {vocab_size} tokens are too few; the bytes and "
-                             f"{END_OF_TEXT} are {len(tokens) + 1}")
+                             f"{END_OF_TEXT} are {len(BYTE_TO_CHAR) + 1}")
         counts: Counter[str] = Counter()
         for text in checked_texts(texts):
             for part in _whole_characters(text).split(END_OF_TEXT):
                 counts.update(word_pattern().findall(part))
         words = [list(as_byte_chars(word)) for word in sorted(counts)]
-        merges = []
-        pairs = merged_pairs(words, [counts[word] for word in sorted(counts)], min_frequency,
-                             "".join)
-        while len(tokens) < vocab_size - 1 and (pair := next(pairs, None)) is not None:
-            merges.append(pair)
-            tokens["".join(pair)] = None
+        weights = [counts[word] for word in sorted(counts)]
+        tokens, merges = learn_merges(words, weights, BYTE_TO_CHAR.values(), vocab_size - 1,
+                                      min_frequency, "".join)
         return cls([*tokens, END_OF_TEXT], merges)
 
     @classmethod
@@ -106,14 +99,7 @@ class GPT2Tokenizer(Tokenizer):
         for BertTokenizer; bytes that are no tokens give a warning."""
         files = TokenizerFolder(Path(folder), cls.kind)
         vocab, merges, source = _read_files(files)
-        vocab, tokens = files.tokens(source, vocab, cls.defaults)
-        settings = {"model_max_length": files.model_max_length(),
-                    "padding_side": files.side("padding_side")} | tokens
-        try:
-            tokenizer = cls(vocab, merges, **settings | changes)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        files.configure(tokenizer)
+        tokenizer = files.build(cls, source, vocab, {"merges": merges} | changes)
         tokenizer.template = tokenizer._read_template(files)
         if tokenizer._missing:
             warnings.warn(f"{source}: {len(tokenizer._missing)} of the 256 bytes are no tokens; "
@@ -127,43 +113,33 @@ class GPT2Tokenizer(Tokenizer):
     def _read_template(self, files: TokenizerFolder) -> Template:
         """tokenizer.json's template where there is such a file (transformers 5 ignores
         add_bos_token beside it), else that of add_bos_token and add_eos_token."""
-        wanted = self._templates()
         if files.flag("trim_offsets", False):
             raise InputError(f"{files.config_path}: trim_offsets is true: only false is supported "
                              "for a GPT2Tokenizer")
-        bos, eos = files.flag("add_bos_token", False), files.flag("add_eos_token", False)
+        bos, eos = getattr(self, "bos_token_id", None), getattr(self, "eos_token_id", None)
+        with_bos, with_eos = files.flag("add_bos_token", False), files.flag("add_eos_token", False)
+        if (with_bos and bos is None) or (with_eos and eos is None):
+            raise InputError(f"{files.config_path}: add_bos_token or add_eos_token without such a "
+                             "token; name it")
+        wanted = gpt2_template(bos if with_bos else None, eos if with_eos else None)
         if files.json is None:
-            if (bos, eos) not in wanted:
-                raise InputError(f"{files.config_path}: add_bos_token or add_eos_token without "
-                                 "such a token; name it")
-            return wanted[bos, eos]
-        template = template_of(files.json_path, files.json)
-        if template not in wanted.values():
+            return wanted
+        template = read_template(files.json_path, files.json.get("post_processor"))
+        if template not in [gpt2_template(b, e) for b in (None, bos) for e in (None, eos)]:
             raise InputError(f"{files.json_path}: field post_processor: only bos_token and "
                              "eos_token around a text are supported")
         if ("add_bos_token" in files.config or "add_eos_token" in files.config) \
-                and wanted.get((bos, eos)) != template:
+                and wanted != template:
             raise InputError(f"{files.config_path}: add_bos_token and add_eos_token contradict "
                              f"field post_processor of {files.json_path.name}; make them agree")
         return template
 
-    def _templates(self) -> dict[tuple[bool, bool], Template]:
-        """(add_bos_token, add_eos_token) -> template, for the tokens that there are."""
-        bos, eos = getattr(self, "bos_token_id", None), getattr(self, "eos_token_id", None)
-        return {(with_bos, with_eos): gpt2_template(bos if with_bos else None,
-                                                    eos if with_eos else None)
-                for with_bos in (False, True)[:1 if bos is None else 2]
-                for with_eos in (False, True)[:1 if eos is None else 2]}
-
     def save_pretrained(self, folder: str | Path) -> None:
         """Write vocab.json, merges.txt and tokenizer_config.json, which Hugging Face's
         GPT2Tokenizer opens."""
-        config = {}
-        if self.template != BARE:
-            (bos, eos), = [flags for flags, template in self._templates().items()
-                           if template == self.template][:1]
-            config = {"add_bos_token": bos, "add_eos_token": eos}
-        self._save(folder, config)
+        (first, _), (last, _) = self.template.single[0], self.template.single[-1]
+        self._save(folder, {} if self.template == BARE else {"add_bos_token": first != "A",
+                                                             "add_eos_token": last != "A"})
 
     def _save(self, folder: str | Path, config: dict) -> None:
         """Write the files; `config` are further settings of tokenizer_config.json."""
@@ -172,7 +148,7 @@ class GPT2Tokenizer(Tokenizer):
         config = {"tokenizer_class": type(self).__name__, "add_prefix_space": False} | config
         save_files(folder, {"merges.txt": "".join([f"{line}\n" for line in lines])},
                    {"vocab.json": vocab,
-                    "tokenizer_config.json": config | common_settings(self, self.defaults)})
+                    "tokenizer_config.json": config | common_settings(self)})
 
     def encode_bytes(self, data: bytes) -> list[int]:
         """The ids of any bytes; of a UTF-8 text the same as `encode` gives."""
@@ -207,9 +183,8 @@ class GPT2Tokenizer(Tokenizer):
         character."""
         pieces = self._cache.get(word)
         if pieces is None:
-            chars = [(byte, k) for k, char in enumerate(word) for byte in as_byte_chars(char)]
-            if self._missing:
-                chars = [(byte, k) for byte, k in chars if byte not in self._missing]
+            chars = [(byte, k) for k, char in enumerate(word) for byte in as_byte_chars(char)
+                     if byte in self._model_vocab]
             owners = [k for _, k in chars]  # the character that each byte is of
             pieces = []
             start = 0
@@ -297,10 +272,7 @@ def _read_json(path: Path, content: Mapping) -> tuple[dict, list[Pair]]:
 
 def _read_merges(path: Path) -> list[Pair]:
     """One pair a line, two tokens and a blank between; the first line may tell the version."""
-    try:
-        lines = read_bytes(path).decode("utf-8").replace("\r\n", "\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
+    lines = read_text(path).replace("\r\n", "\n").split("\n")
     merges = []
     for number, line in enumerate(lines, start=1):
         pair = line.split(" ")

@@ -12,8 +12,7 @@ import sys
 import unicodedata
 from functools import cache
 
-# Unicode's White_Space; Python's \s has U+001C to U+001F too.
-_WHITE_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+from minibert.tokenizers.normalization import WHITE_SPACE
 
 # Printable characters of Latin-1 stand for their own byte, the other bytes are written from U+0100
 # on, so that a token is never blank or invisible (a blank is Ġ, a line break Ċ). In the order of
@@ -28,7 +27,8 @@ CHAR_TO_BYTE = {char: byte for byte, char in BYTE_TO_CHAR.items()}
 @cache
 def word_pattern() -> re.Pattern:
     """The pattern that finds the words of a text one after another, leaving nothing out."""
-    white, letters, numbers = _WHITE_SPACE, category_ranges("L"), category_ranges("N")
+    white = WHITE_SPACE  # Python's \s has U+001C to U+001F too
+    letters, numbers = category_ranges("L"), category_ranges("N")
     return re.compile(
         rf"'s|'t|'re|'ve|'m|'ll|'d| ?[{letters}]+| ?[{numbers}]+"
         rf"| ?[^{white}{letters}{numbers}]+|[{white}]+(?![^{white}])|[{white}]+")

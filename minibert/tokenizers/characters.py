@@ -13,6 +13,7 @@ from minibert.tokenizers.roberta import byte_level_class
 from minibert.tokenizers.tokenizer_folder import save_files
 from minibert.tokenizers.wordpiece import SPECIALS as BERT_SPECIALS
 from minibert.tokenizers.wordpiece import BertTokenizer
+from minibert.validate import one_of
 
 SPECIALS = {"sep_token": "<|endoftext|>", "unk_token": "<|unknown|>"}
 FILE_NAME = "characters.json"
@@ -26,16 +27,15 @@ class CharTokenizer(Tokenizer):
     """
 
     has_segments = False
+    defaults = SPECIALS
 
     def __init__(self, characters: Iterable[str], errors: str = "strict"):
         characters = list(characters)
         for char in characters:
             if not isinstance(char, str) or len(char) != 1:
                 raise InputError(f"CharTokenizer: {char!r:.60} is not a single character")
-        if errors not in ("strict", "replace"):
-            raise InputError(f"CharTokenizer: errors={errors!r}; expected 'strict' or 'replace'")
-        super().__init__([*SPECIALS.values(), *characters], SPECIALS)
-        self.errors = errors
+        super().__init__([*SPECIALS.values(), *characters])
+        self.errors = one_of("CharTokenizer: errors", errors, ("strict", "replace"))
 
     @classmethod
     def train(cls, texts: Iterable[str], errors: str = "strict") -> "CharTokenizer":

@@ -16,11 +16,14 @@ characters that came later than Unicode 8 may be classed differently.
 import re
 import unicodedata
 from collections.abc import Iterator
+from operator import itemgetter
 
-# Unicode's White_Space without \x0b, \x0c and \x85: these are control characters, which vanish and
-# leave no gap. Nothing below looks across white space, so that a text may be cut there first.
-WHITE_SPACE = "\t\n\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_CHUNKS = re.compile(f"[^{WHITE_SPACE}]+")
+# Unicode's White_Space.
+WHITE_SPACE = ("\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
+               "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000")
+# \x0b, \x0c and \x85 are control characters here, which vanish and leave no gap. Nothing below
+# looks across white space, so that a text may be cut there first.
+_CHUNKS = re.compile("[^" + re.sub("[\x0b\x0c\x85]", "", WHITE_SPACE) + "]+")
 
 _CJK_BLOCKS = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
@@ -64,7 +67,8 @@ def clean_chunk(chunk: str, lowercase: bool, strip_accents: bool,
     (around CJK)."""
     chars = [(char, i, i + 1) for i, char in enumerate(chunk) if not is_removed(char)]
     if split_cjk and not chunk.isascii():
-        chars = [part for char, start, end in chars for part in _set_apart(char, start, end)]
+        chars = [(part, start, end) for char, start, end in chars
+                 for part in (f" {char} " if is_cjk(char) else char)]
     if strip_accents and not chunk.isascii():
         decomposed = _decompose(chars)
         chars = [aligned for aligned in decomposed if unicodedata.category(aligned[0]) != "Mn"]
@@ -90,12 +94,6 @@ def split_words(chars: list[AlignedChar]) -> Iterator[list[AlignedChar]]:
         yield word
 
 
-def _set_apart(char: str, start: int, end: int) -> list[AlignedChar]:
-    if is_cjk(char):
-        return [(" ", start, end), (char, start, end), (" ", start, end)]
-    return [(char, start, end)]
-
-
 def _decompose(chars: list[AlignedChar]) -> list[AlignedChar]:
     """Unicode's NFD (UAX #15): each character decomposed, then every run of marks sorted by
     combining class.
@@ -103,27 +101,16 @@ def _decompose(chars: list[AlignedChar]) -> list[AlignedChar]:
     Sorting moves marks. As in the reference, the places are then assigned anew in order: a first
     part gets the place of the next original character, every further part the place before it.
     """
-    parts = []  # (character, combining class, is it a further part of one character?)
+    parts = []  # (starters so far, combining class, character, is it a further part?)
+    n_starters = 0
     for char, _, _ in chars:
         for k, part in enumerate(unicodedata.normalize("NFD", char)):
-            parts.append((part, unicodedata.combining(part), k > 0))
-    ordered = []
-    run = []
-    for part in parts:
-        if part[1] == 0:
-            ordered += sorted(run, key=_combining_class)
-            ordered.append(part)
-            run = []
-        else:
-            run.append(part)
-    ordered += sorted(run, key=_combining_class)
+            combining_class = unicodedata.combining(part)
+            n_starters += combining_class == 0
+            parts.append((n_starters, combining_class, part, k > 0))
     aligned = []
     place = -1
-    for char, _, is_further in ordered:
+    for _, _, char, is_further in sorted(parts, key=itemgetter(0, 1)):
         place += not is_further
-        aligned.append((char, chars[place][1], chars[place][2]))
+        aligned.append((char, *chars[place][1:]))
     return aligned
-
-
-def _combining_class(part: tuple[str, int, bool]) -> int:
-    return part[1]

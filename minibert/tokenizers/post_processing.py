@@ -7,6 +7,7 @@ segment (token_type_id) of its tokens.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from minibert.errors import InputError
@@ -61,17 +62,17 @@ def gpt2_template(bos: int | None, eos: int | None) -> Template:
     return Template(around("A", 0), around("A", 0) + around("B", 1))
 
 
-def read_template(where: str, value: object) -> Template:
-    """The template that tokenizer.json's field post_processor describes.
+def read_template(path: Path, value: object) -> Template:
+    """The template that field post_processor of a tokenizer.json describes.
 
-    Errors: InputError that begins with `where` for another kind of post-processor.
+    Errors: InputError that names `path` for another kind of post-processor.
     """
     kind = value.get("type") if isinstance(value, Mapping) else None
     if value is None or (kind == "ByteLevel" and value.get("trim_offsets") is False):
         return BARE
     try:
         if kind == "Sequence":
-            steps = [read_template(where, step) for step in value["processors"]]
+            steps = [read_template(path, step) for step in value["processors"]]
             others = [step for step in steps if step != BARE]
             if len(others) <= 1:
                 return others[0] if others else BARE
@@ -88,9 +89,9 @@ def read_template(where: str, value: object) -> Template:
                 return template
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         pass
-    raise InputError(f"{where}: {value!r:.100} is not supported: expected null, BertProcessing, "
-                     "RobertaProcessing without add_prefix_space, ByteLevel with trim_offsets "
-                     "false, or TemplateProcessing with each text once")
+    raise InputError(f"{path}: field post_processor: {value!r:.100} is not supported: expected "
+                     "null, BertProcessing, RobertaProcessing without add_prefix_space, ByteLevel "
+                     "with trim_offsets false, or TemplateProcessing with each text once")
 
 
 def _parts(steps: list, ids: Mapping[str, tuple[int, ...]]) -> tuple[Part, ...]:

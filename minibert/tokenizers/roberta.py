@@ -8,14 +8,14 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from minibert.atomic_files import read_json
 from minibert.errors import InputError
-from minibert.tokenizers.added_tokens import WHITE_SPACE
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.byte_level_pre_tokenizer import BYTE_TO_CHAR
-from minibert.tokenizers.post_processing import BARE, Piece, Template, roberta_template
-from minibert.tokenizers.tokenizer_folder import CLASSES, GENERIC_CLASSES, TokenizerFolder
-from minibert.tokenizers.tokenizer_json import template_of
+from minibert.tokenizers.normalization import WHITE_SPACE
+from minibert.tokenizers.post_processing import (BARE, Piece, Template, read_template,
+                                                 roberta_template)
+from minibert.tokenizers.tokenizer_folder import (CLASSES, GENERIC_CLASSES, TokenizerFolder,
+                                                  read_optional)
 from minibert.tokenizers.wordpiece_training import Pair
 
 SPECIALS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "sep_token": "</s>",
@@ -32,23 +32,19 @@ class RobertaTokenizer(GPT2Tokenizer):
     defaults = SPECIALS
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], merges: Iterable[Pair],
-                 *args, trim_offsets: bool = True, **settings):
-        super().__init__(vocab, merges, *args, **settings)
+                 trim_offsets: bool = True, **settings):
+        super().__init__(vocab, merges, **settings)
         self.trim_offsets = trim_offsets
-        self.template = self._own_template()
-
-    def _own_template(self) -> Template:
-        """RoBERTa's template; none where one of the two tokens is missing."""
         if hasattr(self, "cls_token_id") and hasattr(self, "sep_token_id"):
-            return roberta_template(self.cls_token_id, self.sep_token_id)
-        return BARE
+            self.template = roberta_template(self.cls_token_id, self.sep_token_id)
+        self._own_template = self.template
 
     def _read_template(self, files: TokenizerFolder) -> Template:
         """The class's own template, as in transformers 5; for a generic class tokenizer.json's."""
         self.trim_offsets = files.flag("trim_offsets", True)
         if files.json is None:
             return self.template
-        template = template_of(files.json_path, files.json)
+        template = read_template(files.json_path, files.json.get("post_processor"))
         if files.is_generic:
             step = files.json.get("post_processor")
             self.trim_offsets = _is_roberta(step) and step.get("trim_offsets") is not False
@@ -63,7 +59,7 @@ class RobertaTokenizer(GPT2Tokenizer):
         """Write vocab.json, merges.txt and tokenizer_config.json, which Hugging Face's
         RobertaTokenizer opens. Errors: InputError for special tokens around a text that this class
         does not add."""
-        if self.template != self._own_template():
+        if self.template != self._own_template:
             raise InputError("RobertaTokenizer: a tokenizer with other special tokens around a "
                              "text than <s> and </s> cannot be saved: copy its files")
         self._save(folder, {"trim_offsets": self.trim_offsets})
@@ -86,22 +82,18 @@ class RobertaTokenizer(GPT2Tokenizer):
 def byte_level_class(folder: Path) -> type[GPT2Tokenizer]:
     """RobertaTokenizer where the files of a folder with a byte-level BPE name that class, or a
     generic one beside a model or a post-processor of RoBERTa's; else GPT2Tokenizer."""
-    names = [_read(folder / name).get("tokenizer_class")
+    names = [read_optional(folder / name).get("tokenizer_class")
              for name in ("tokenizer_config.json", "config.json")]
     name = str(next((name for name in names if name is not None), None)).removesuffix("Fast")
     if name in CLASSES[RobertaTokenizer.kind]:
         return RobertaTokenizer
     if name in (*GENERIC_CLASSES, "None"):
-        family = str(_read(folder / "config.json").get("model_type")).split("_")[0]
+        family = str(read_optional(folder / "config.json").get("model_type")).split("_")[0]
         if family in ("roberta", "bart") \
-                or _is_roberta(_read(folder / "tokenizer.json").get("post_processor")):
+                or _is_roberta(read_optional(folder / "tokenizer.json").get("post_processor")):
             return RobertaTokenizer
     return GPT2Tokenizer
 
 
 def _is_roberta(post_processor: object) -> bool:
     return isinstance(post_processor, dict) and post_processor.get("type") == "RobertaProcessing"
-
-
-def _read(path: Path) -> dict:
-    return read_json(path) if path.exists() else {}

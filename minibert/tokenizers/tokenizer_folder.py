@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 
-from minibert.atomic_files import read_json, write_json, write_text
+from minibert.atomic_files import read_bytes, read_json, write_json, write_text
 from minibert.checkpoints.folder_keys import (TOKENIZER_CONFIG, TOKENIZER_FILES, TOKENIZER_JSON,
                                               check_keys)
 from minibert.errors import InputError
 from minibert.tokenizers.added_tokens import AddedToken
 from minibert.tokenizers.base import SIDES, Tokenizer, checked_vocab
+from minibert.validate import flag, one_of, whole_number
 
 # Hugging Face's names, in the order in which missing tokens get their ids.
 NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -25,6 +26,8 @@ CLASSES = {"WordPiece": ("BertTokenizer", "ElectraTokenizer", "ConvBertTokenizer
                          "MobileBertTokenizer", "SqueezeBertTokenizer", "DistilBertTokenizer"),
            "BPE": ("GPT2Tokenizer",), "RoBERTa's BPE": ("RobertaTokenizer", "BartTokenizer")}
 GENERIC_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+NO_ID = -1  # of a token whose id is still to be found
+NO_LIMIT = 10**9  # a larger model_max_length is Hugging Face's way to say: no limit
 _FLAGS = ("special", "normalized", "lstrip", "rstrip", "single_word")
 
 
@@ -38,7 +41,7 @@ class TokenizerFolder:
         self.folder, self.kind = folder, kind
         self.config_path, self.json_path = (folder / "tokenizer_config.json",
                                             folder / "tokenizer.json")
-        self.config = _read_optional(self.config_path)
+        self.config = read_optional(self.config_path)
         self.json = read_json(self.json_path) if self.json_path.exists() else None
         check_keys(self.config_path, {key: value for key, value in self.config.items()
                                       if not _is_token(key, value)}, TOKENIZER_CONFIG)
@@ -51,7 +54,7 @@ class TokenizerFolder:
         path, name = self.config_path, self.config.get("tokenizer_class")
         if name is None:
             path = self.folder / "config.json"
-            name = _read_optional(path).get("tokenizer_class")
+            name = read_optional(path).get("tokenizer_class")
         if name is None:
             return False
         bare = str(name).removesuffix("Fast")
@@ -69,29 +72,21 @@ class TokenizerFolder:
     def flag(self, name: str, default: bool | None) -> bool | None:
         """A key of tokenizer_config.json that is true or false (or null: the default)."""
         value = self.config.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise InputError(f"{self.config_path}: {name} is {value!r:.60}; expected true or false")
-        return default if value is None else value
+        return default if value is None else flag(f"{self.config_path}: {name}", value)
 
-    def model_max_length(self) -> int | None:
+    def _model_max_length(self) -> int | None:
         """The longest text in tokens (max_len before 2020), None for no limit."""
         name = "max_len" if self.config.get("model_max_length") is None else "model_max_length"
         longest = self.config.get(name)
-        if type(longest) in (int, float) and longest > 10**9:  # Hugging Face's way to say: no limit
+        if longest is None or (isinstance(longest, (int, float)) and longest > NO_LIMIT):
             return None
-        if longest is not None and (type(longest) is not int or longest < 1):
-            raise InputError(f"{self.config_path}: {name} is {longest!r:.60}; expected a whole "
-                             "number from 1")
-        return longest
+        return whole_number(f"{self.config_path}: {name}", longest, at_least=1)
 
-    def side(self, name: str) -> str:
+    def _side(self, name: str) -> str:
         """padding_side or truncation_side."""
         part = self._json_part(name.removesuffix("_side"))
         value = self.config.get(name) or str(part.get("direction", SIDES[0])).lower()
-        if value not in SIDES:
-            raise InputError(f"{self.config_path}: {name} is {value!r:.60}; expected one of "
-                             f"{SIDES}")
-        return value
+        return one_of(f"{self.config_path}: {name}", value, SIDES)
 
     def _json_part(self, name: str) -> dict:
         """Field `name` of tokenizer.json, {} where it is null."""
@@ -101,67 +96,67 @@ class TokenizerFolder:
                              "object, with pad_type_id 0")
         return part
 
-    def configure(self, tokenizer: Tokenizer) -> None:
-        """Set the attributes of `tokenizer` that are no arguments of its class."""
-        tokenizer.truncation_side = self.side("truncation_side")
+    def _has_segments(self, cls: type[Tokenizer]) -> bool:
+        """Whether a call of the tokenizer, a `cls`, gives token_type_ids."""
         names = self.config.get("model_input_names")
-        if names is None:
+        if names is None:  # as in transformers 5; in 4 generic classes have them
             name = str(self.config.get("tokenizer_class")).removesuffix("Fast")
-            without = self.is_generic or name == "DistilBertTokenizer"
-            tokenizer.has_segments &= not without  # transformers 5; in 4 generic ones have them
-            return
+            return cls.has_segments and not self.is_generic and name != "DistilBertTokenizer"
         if not isinstance(names, list) or "input_ids" not in names:
             raise InputError(f"{self.config_path}: model_input_names is {names!r:.60}; expected "
                              "a list with input_ids")
-        if "token_type_ids" in names and not tokenizer.has_segments:
+        if "token_type_ids" in names and not cls.has_segments:
             raise InputError(f"{self.config_path}: model_input_names has token_type_ids, which "
-                             f"a {type(tokenizer).__name__} does not give here; remove it")
-        tokenizer.has_segments = "token_type_ids" in names
+                             f"a {cls.__name__} does not give here; remove it")
+        return "token_type_ids" in names
 
     # ---- special and added tokens ----------------------------------------------------------------
 
-    def tokens(self, source: Path, vocab: Mapping[str, int], defaults: Mapping[str, str]
-               ) -> tuple[dict[str, int], dict]:
-        """(the vocabulary with all tokens, the arguments of the class that name tokens).
+    def build(self, cls: type[Tokenizer], source: Path, vocab: Mapping[str, int],
+              arguments: Mapping) -> Tokenizer:
+        """A `cls` with the tokens and settings of the folder. `source`: the file of `vocab`, which
+        errors name; `arguments`: those of `cls` alone, and those that replace the folder's.
 
-        `source`: the file of `vocab`; `defaults`: the named tokens of the class. A token that the
-        vocabulary lacks gets the next id, as in transformers.
+        A token that the vocabulary lacks gets the next id, as in transformers.
         """
         try:
-            vocab = checked_vocab(vocab)
+            model = checked_vocab(vocab)
         except InputError as error:
             raise InputError(f"{source}: {error}") from None
-        named, extra = self._named(defaults)
-        model, vocab, added = vocab, dict(vocab), {}
-        for where, entry in self._entries(named, extra):
-            expected = vocab.get(entry.content)
-            if expected is None:
-                expected = self._next_id(vocab, len(model), added, entry.content)
-            if entry.id != expected:
-                raise InputError(f"{where}: {entry.content!r:.60} has id {entry.id}, and {expected}"
-                                 f"{' in the vocabulary' if entry.content in vocab else ' is next'}"
+        named, extra = self._named(cls.defaults)
+        special = [token for token in [*named.values(), *extra] if token is not None]
+        vocab, added = dict(model), {}
+        for where, token in [*self._entries({token.content for token in special}),
+                             *[("", token) for token in special]]:
+            content = token.content
+            expected = vocab[content] if content in vocab else self._next_id(vocab, model, added,
+                                                                             content)
+            if token.id not in (NO_ID, expected):
+                raise InputError(f"{where}: {content!r:.60} has id {token.id}, and {expected}"
+                                 f"{' in the vocabulary' if content in vocab else ' is next'}"
                                  "; are they of one tokenizer?")
-            added.setdefault(entry.content, entry._replace(in_vocab=entry.content in model))
-            vocab[entry.content] = entry.id
-        for token in [*named.values(), *extra]:
-            if token is not None and token.content not in added:
-                if token.content not in vocab:
-                    vocab[token.content] = self._next_id(vocab, len(model), added, token.content)
-                added[token.content] = token._replace(id=vocab[token.content],
-                                                      in_vocab=token.content in model)
-        arguments = {name: None if named.get(name) is None else named[name].content
-                     for name in (*defaults, *(["pad_token"] if "pad_token" in named else []))}
+            vocab[content] = expected
+            added.setdefault(content, token._replace(id=expected, in_vocab=content in model))
+        own = {name: None if named[name] is None else named[name].content
+               for name in (*cls.defaults, "pad_token")}
         others = [token.content for name, token in named.items()
-                  if token is not None and name not in arguments]
-        return vocab, arguments | {
-            "extra_special_tokens": [*others, *(token.content for token in extra)],
-            "added_tokens": list(added.values())}
+                  if token is not None and name not in own]
+        settings = {"model_max_length": self._model_max_length(),
+                    "padding_side": self._side("padding_side"),
+                    "extra_special_tokens": [*others, *(token.content for token in extra)],
+                    "added_tokens": added.values()}
+        try:
+            tokenizer = cls(vocab, **settings | own | arguments)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        tokenizer.truncation_side = self._side("truncation_side")
+        tokenizer.has_segments = self._has_segments(cls)
+        return tokenizer
 
-    def _next_id(self, vocab: Mapping[str, int], n_model: int, added: Mapping[str, AddedToken],
-                 content: str) -> int:
+    def _next_id(self, vocab: Mapping[str, int], model: Mapping[str, int],
+                 added: Mapping[str, AddedToken], content: str) -> int:
         """The id that transformers gives a new token."""
-        largest = max((token.id for token in added.values()), default=-1)
-        next_id = largest + 1 if largest >= n_model else n_model
+        next_id = max([len(model), *(token.id + 1 for token in added.values())])
         if max(vocab.values(), default=-1) >= next_id:
             raise InputError(f"{self.folder}: {content!r:.60} is not in the vocabulary, whose ids "
                              "have holes (repeated or blank lines), so that its id is not certain; "
@@ -170,83 +165,84 @@ class TokenizerFolder:
 
     def _named(self, defaults: Mapping[str, str]
                ) -> tuple[dict[str, AddedToken | None], list[AddedToken]]:
-        """(named special tokens, further ones), ids still to be found."""
-        path = self.folder / "special_tokens_map.json"
-        listed = _read_optional(path)
-        sources = [(self.config_path, self.config)]
-        if "added_tokens_decoder" not in self.config:
-            sources.append((path, listed))
+        """(named special tokens, further ones), ids still to be found. Errors: a list, or a file
+        that transformers does not read, names other tokens than were read before."""
         named: dict[str, AddedToken | None] = dict.fromkeys(NAMES)
         if not self.is_generic:
-            named |= {name: AddedToken(token, -1) for name, token in defaults.items()}
+            named |= {name: AddedToken(token, NO_ID) for name, token in defaults.items()}
         elif self._json_part("padding").get("pad_token") is not None:
             named["pad_token"] = _token(self._json_part("padding")["pad_token"],
                                         f"{self.json_path}: padding.pad_token")
         extra: dict[str, AddedToken] = {}
-        for where, values in sources:
+        decoder = {token.content for _, token in self._decoder() or ()}
+        map_path = self.folder / "special_tokens_map.json"
+        for path, values in ((self.config_path, self.config), (map_path, read_optional(map_path))):
+            is_ignored = path == map_path and "added_tokens_decoder" in self.config
             for name, value in values.items():
-                if name in NAMES or _is_token(name, value):
-                    named[name] = None if value is None else _token(value, f"{where}: {name}")
-            for name in ("extra_special_tokens", "additional_special_tokens"):
-                found = _token_list(values.get(name), f"{where}: {name}")
-                if found and extra and set(found) - set(extra):
-                    raise InputError(f"{where}: {name} names other tokens than the lists read "
-                                     f"before; expected {', '.join(extra)!r:.100}")
-                extra = extra or found
-        if "added_tokens_decoder" in self.config:
-            self._check_ignored(path, listed, named, extra)
+                where = f"{path}: {name}"
+                if name in ("extra_special_tokens", "additional_special_tokens"):
+                    found = _token_list(value, where)
+                    known = {*extra, *decoder} if is_ignored else extra or found
+                    extra = extra if is_ignored else extra or found
+                elif name in NAMES or _is_token(name, value):
+                    found = _token_list([] if value is None else [value], where)
+                    known = found
+                    if is_ignored:
+                        known = [] if named.get(name) is None else [named[name].content]
+                    else:
+                        named[name] = next(iter(found.values()), None)
+                else:
+                    continue
+                if set(found) - set(known):
+                    raise InputError(f"{where} names {', '.join(found)!r:.100}, but "
+                                     f"{self.config_path.name} {', '.join(known)!r:.100}; make "
+                                     "the two agree")
+        if self.is_generic and self.kind == "WordPiece" and named["unk_token"] is None:
+            named["unk_token"] = _token(self.json["model"].get("unk_token", "[UNK]"),
+                                        f"{self.json_path}: field model.unk_token")
         return named, list(extra.values())
 
-    def _check_ignored(self, path: Path, listed: Mapping, named: Mapping,
-                       extra: Mapping[str, AddedToken]) -> None:
-        """Errors: special_tokens_map.json has what transformers does not read from it."""
-        for name, value in listed.items():
-            if name in ("extra_special_tokens", "additional_special_tokens"):
-                new = set(_token_list(value, f"{path}: {name}")) - set(extra)
-            else:
-                token = None if value is None else _token(value, f"{path}: {name}").content
-                known = named.get(name)
-                new = {token} - {None if known is None else known.content}
-            decoder = self.config["added_tokens_decoder"]
-            new -= {entry.get("content") for entry in decoder.values() if isinstance(entry, dict)
-                    } if isinstance(decoder, dict) and not name.endswith("_token") else set()
-            if new:
-                raise InputError(f"{path}: {name} names {sorted(map(str, new))!s:.100}, which "
-                                 f"{self.config_path.name} does not; make the two agree")
-
-    def _entries(self, named: Mapping[str, AddedToken | None], extra: list[AddedToken]
-                 ) -> list[tuple[str, AddedToken]]:
-        """[(file and field, added token with its id), ...] in the order of their ids."""
-        special = {token.content for token in [*named.values(), *extra] if token is not None}
-        found = []  # (where, token)
+    def _entries(self, special: set[str]) -> list[tuple[str, AddedToken]]:
+        """[(file and field, added token with its id), ...] in the order of their ids. `special`:
+        the tokens of added_tokens.json that are special, which the file does not say."""
         where = f"{self.json_path}: field added_tokens"
         entries = (self.json or {}).get("added_tokens") or []
-        for entry in entries if isinstance(entries, list) else [entries]:
-            number = entry.get("id") if isinstance(entry, dict) else None
-            found.append((where, _entry(number, entry, where)))
+        in_json = [(where, _entry(entry, where))
+                   for entry in (entries if isinstance(entries, list) else [entries])]
         path = self.folder / "added_tokens.json"
         written = [(str(path), _token(content, f"{path}: a token")._replace(
                         id=_id(number, path), special=content in special,
                         normalized=content not in special))
-                   for content, number in _read_optional(path).items()]
-        decoder = self.config.get("added_tokens_decoder")
-        if decoder is not None:
-            where = f"{self.config_path}: added_tokens_decoder"
-            if not isinstance(decoder, dict):
-                raise InputError(f"{where} is {decoder!r:.60}; expected ids with their tokens")
-            counted = [(where, _entry(int(number) if number.isdecimal() and len(number) < 12
-                                      else number, entry, where))
-                       for number, entry in decoder.items()]
-            known = {token.content for _, token in counted}
-            for other, token in [*(() if self.is_generic else found), *written]:
-                if token.content not in known:
-                    raise InputError(f"{other}: {token.content!r:.60} is not among "
-                                     f"added_tokens_decoder of {self.config_path.name}; make the "
-                                     "two agree")
-            found = [*found, *counted] if self.is_generic else counted
-        else:  # of one token's entries tokenizer.json's counts
-            found = [*found, *written]
-        return sorted(found, key=_entry_id)
+                   for content, number in read_optional(path).items()]
+        decoder = self._decoder()
+        if decoder is None:  # of one token's entries tokenizer.json's counts
+            return sorted([*in_json, *written], key=_entry_id)
+        known = {token.content for _, token in decoder}
+        for other, token in written if self.is_generic else [*in_json, *written]:
+            if token.content not in known:
+                raise InputError(f"{other}: {token.content!r:.60} is not among "
+                                 f"added_tokens_decoder of {self.config_path.name}; make the two "
+                                 "agree")
+        return sorted([*in_json, *decoder] if self.is_generic else decoder, key=_entry_id)
+
+    def _decoder(self) -> list[tuple[str, AddedToken]] | None:
+        """added_tokens_decoder of tokenizer_config.json: [(file and field, token), ...]."""
+        decoder, where = (self.config.get("added_tokens_decoder"),
+                          f"{self.config_path}: added_tokens_decoder")
+        if decoder is None:
+            return None
+        if not isinstance(decoder, dict):
+            raise InputError(f"{where} is {decoder!r:.60}; expected ids with their tokens")
+        return [(where, _entry(entry, where, int(number) if number.isdecimal() and len(number) < 12
+                               else number)) for number, entry in decoder.items()]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Errors: InputError for one that is not UTF-8."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
 
 
 def save_files(folder: str | Path, texts: Mapping[str, str], objects: Mapping[str, dict]) -> None:
@@ -263,11 +259,11 @@ def save_files(folder: str | Path, texts: Mapping[str, str], objects: Mapping[st
             (folder / name).unlink(missing_ok=True)
 
 
-def common_settings(tokenizer: Tokenizer, defaults: Mapping[str, str]) -> dict:
+def common_settings(tokenizer: Tokenizer) -> dict:
     """The settings of tokenizer_config.json that all tokenizers share."""
-    names = (*defaults, *(["pad_token"] if "pad_token" not in defaults else []))
+    names = dict.fromkeys([*tokenizer.defaults, "pad_token"])
     settings = {name: getattr(tokenizer, name, None) for name in names
-                if name in defaults or hasattr(tokenizer, name)}
+                if name in tokenizer.defaults or hasattr(tokenizer, name)}
     if tokenizer.model_max_length is not None:
         settings["model_max_length"] = tokenizer.model_max_length
     for name in ("padding_side", "truncation_side"):
@@ -292,7 +288,8 @@ def _entry_id(found: tuple[str, AddedToken]) -> int:
     return found[1].id
 
 
-def _read_optional(path: Path) -> dict:
+def read_optional(path: Path) -> dict:
+    """The JSON object in a file, {} where there is none."""
     return read_json(path) if path.exists() else {}
 
 
@@ -308,7 +305,7 @@ def _token(value: object, where: str) -> AddedToken:
         raise InputError(f"{where} is {value!r:.60}; expected a token")
     flags = {name: bool(value.get(name, False)) for name in _FLAGS[1:]} \
         if isinstance(value, dict) else {}
-    return AddedToken(content, -1, **flags)
+    return AddedToken(content, NO_ID, **flags)
 
 
 def _token_list(values: object, where: str) -> dict[str, AddedToken]:
@@ -320,13 +317,14 @@ def _token_list(values: object, where: str) -> dict[str, AddedToken]:
     return {token.content: token for token in tokens}
 
 
-def _entry(number: object, entry: object, where: str) -> AddedToken:
-    """An added token with its id and options."""
+def _entry(entry: object, where: str, number: object = None) -> AddedToken:
+    """An added token with its id (`number`, or a field of the entry) and options."""
     if not isinstance(entry, dict):
         raise InputError(f"{where}: {entry!r:.60} is no token with its id")
     token = _token(entry, where)
     special = bool(entry.get("special", False))
-    return token._replace(id=_id(number, where), special=special,
+    return token._replace(id=_id(entry.get("id") if number is None else number, where),
+                          special=special,
                           normalized=bool(entry.get("normalized", not special)))
 
 

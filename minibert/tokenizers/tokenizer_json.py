@@ -10,7 +10,6 @@ from pathlib import Path
 
 from minibert.checkpoints.folder_keys import MODEL_OF_TOKENIZER_JSON, check_keys
 from minibert.errors import InputError
-from minibert.tokenizers.post_processing import Template, read_template
 
 _WORDPIECE_DECODER = {"type": "WordPiece", "prefix": "##", "cleanup": True}
 _BERT_NORMALIZER = {"do_lower_case": "lowercase", "strip_accents": "strip_accents",
@@ -25,8 +24,7 @@ def model_of(path: Path, content: Mapping, kind: str) -> Mapping:
             or (kind == "BPE" and not isinstance(model.get("merges"), list)):
         parts = "vocab" if kind == "WordPiece" else "vocab and merges"
         raise InputError(f"{path}: field model: expected {kind} with its {parts}")
-    check_keys(path, {f"{key}": value for key, value in model.items()},
-               MODEL_OF_TOKENIZER_JSON[kind])
+    check_keys(path, model, MODEL_OF_TOKENIZER_JSON[kind])
     return model
 
 
@@ -65,11 +63,6 @@ def check_byte_level_pipeline(path: Path, content: Mapping) -> None:
     if decoder is not None and (not isinstance(decoder, dict)
                                 or decoder.get("type") != "ByteLevel"):
         raise _refused(path, "decoder", decoder, "ByteLevel")
-
-
-def template_of(path: Path, content: Mapping) -> Template:
-    """The template in field post_processor."""
-    return read_template(f"{path}: field post_processor", content.get("post_processor"))
 
 
 def _refused(path: Path, field: str, value: object, expected: str) -> InputError:

@@ -38,11 +38,10 @@ def cut_windows(first: list, second: list | None, n_max: int, strategy: str, str
     if side == "left" and overflow:
         raise InputError("tokenizer: windows (return_overflowing_tokens) with truncation_side = "
                          "'left' are not supported; set it to 'right'")
-    step = n_kept - stride
-    n_windows = 1 + -(-n_excess // step) if overflow else 1
-    parts = [whole[k * step:k * step + n_kept] for k in range(n_windows)]
-    if side == "left":
-        parts = [_kept(whole, n_kept, side)]
+    parts = [_kept(whole, n_kept, side)]
+    if overflow:
+        step = n_kept - stride
+        parts = [whole[start:start + n_kept] for start in range(0, n_excess + step, step)]
     if strategy == "only_second":
         return [(first, part) for part in parts]
     return [(part, second) for part in parts]

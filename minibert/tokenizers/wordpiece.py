@@ -7,28 +7,35 @@ no piece starts is [UNK] as a whole. Words are made in `normalization`, a vocabu
 `wordpiece_training`.
 """
 
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from io import StringIO
 from operator import attrgetter
 from pathlib import Path
 
-from minibert.atomic_files import read_bytes, shown
+from minibert.atomic_files import shown
 from minibert.errors import InputError
-from minibert.tokenizers.added_tokens import WHITE_SPACE, AddedToken, AddedTokenFinder
+from minibert.tokenizers.added_tokens import AddedTokenFinder
 from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
-from minibert.tokenizers.normalization import AlignedChar, chunks, clean_chunk, split_words
-from minibert.tokenizers.post_processing import Piece, bert_template, written_template
-from minibert.tokenizers.tokenizer_folder import TokenizerFolder, common_settings, save_files
-from minibert.tokenizers.tokenizer_json import (bert_normalizer, check_bert_pipeline, model_of,
-                                                template_of)
+from minibert.tokenizers.normalization import (WHITE_SPACE, AlignedChar, chunks, clean_chunk,
+                                               split_words)
+from minibert.tokenizers.post_processing import (Piece, bert_template, read_template,
+                                                 written_template)
+from minibert.tokenizers.tokenizer_folder import (TokenizerFolder, common_settings, read_text,
+                                                  save_files)
+from minibert.tokenizers.tokenizer_json import bert_normalizer, check_bert_pipeline, model_of
 from minibert.tokenizers.wordpiece_training import CONTINUATION, learn_pieces
+from minibert.validate import whole_number
 
 SPECIALS = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]",
             "mask_token": "[MASK]"}
 LONGEST_WORD = 100
 
-# English contractions and punctuation that `decode` closes up, as Hugging Face does.
-_CLEAN_UP = (" .", " ?", " !", " ,", " n't", " 'm", " 's", " 've", " 're")
+# Blanks before English punctuation and contractions: `decode` removes them as Hugging Face does.
+_PUNCTUATION = re.compile(" (?=[.?!,])")
+_CONTRACTIONS = re.compile(" (?=n't|'m|'s|'ve|'re)")
 
 
 class BertTokenizer(Tokenizer):
@@ -37,23 +44,18 @@ class BertTokenizer(Tokenizer):
 
     Special tokens written in a text (`the [MASK] barks`) are found before anything else is done to
     it. strip_accents=None strips accents exactly if the text is lower-cased. Words of more than
-    `max_input_chars_per_word` characters are [UNK].
+    `max_input_chars_per_word` characters are [UNK]. `settings`: as for Tokenizer.
     """
 
+    defaults = SPECIALS
     clean_up_tokenization_spaces = False  # decode's default
     max_input_chars_per_word = LONGEST_WORD
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], do_lower_case: bool = True,
                  strip_accents: bool | None = None, tokenize_chinese_chars: bool = True,
-                 model_max_length: int | None = None, extra_special_tokens: Iterable[str] = (),
-                 padding_side: str = "right", added_tokens: Iterable[AddedToken] = (),
-                 **specials: str | None):
-        unknown = set(specials) - set(SPECIALS)
-        if unknown:
-            raise TypeError(f"BertTokenizer() got unexpected arguments {sorted(unknown)}")
-        super().__init__(vocab, SPECIALS | specials, model_max_length, extra_special_tokens,
-                         padding_side, added_tokens)
-        if self.vocab.get((SPECIALS | specials)["unk_token"]) is None:
+                 **settings):
+        super().__init__(vocab, **settings)
+        if not hasattr(self, "unk_token"):
             raise InputError("vocabulary: WordPiece needs an unk_token; name one")
         if not self._model_vocab:
             raise InputError("vocabulary: it holds added tokens only; expected WordPiece's own")
@@ -98,45 +100,33 @@ class BertTokenizer(Tokenizer):
         """
         files = TokenizerFolder(Path(folder), "WordPiece")
         vocab, source = _read_vocabulary(files)
-        settings = _normalizer_settings(files)
-        vocab, tokens = files.tokens(source, vocab, SPECIALS)
-        if files.is_generic:
-            unknown = files.json["model"].get("unk_token", SPECIALS["unk_token"])
-            tokens["unk_token"] = tokens["unk_token"] or unknown
-            if tokens["unk_token"] != unknown:
-                raise InputError(f"{files.json_path}: field model.unk_token is {unknown!r:.60}, "
-                                 f"the settings say {tokens['unk_token']!r:.60}; make them agree")
-        settings |= {"model_max_length": files.model_max_length(),
-                     "padding_side": files.side("padding_side")} | tokens
-        try:
-            tokenizer = cls(vocab, **settings | changes)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
-        files.configure(tokenizer)
+        tokenizer = files.build(cls, source, vocab, _normalizer_settings(files) | changes)
         tokenizer.clean_up_tokenization_spaces = files.flag("clean_up_tokenization_spaces", False)
-        tokenizer._follow_json(files)
+        if tokenizer.unk_token not in tokenizer._model_vocab:
+            raise InputError(f"{files.folder}: the unk_token {tokenizer.unk_token!r:.60} is "
+                             "missing in the vocabulary; add it")
+        if files.json is not None:
+            tokenizer._follow_json(files)
         return tokenizer
 
     def _follow_json(self, files: TokenizerFolder) -> None:
         """Take from tokenizer.json what no other file says."""
-        if self.unk_token not in self._model_vocab:
-            raise InputError(f"{files.folder}: the unk_token {self.unk_token!r:.60} is missing in "
-                             "the vocabulary; add it")
-        if files.json is None:
-            return
-        path, content = files.json_path, files.json
-        if files.is_generic:
+        path, content, model = files.json_path, files.json, files.json["model"]
+        if files.is_generic or "pre_tokenizer" in content or "decoder" in content:
             check_bert_pipeline(path, content)
-            self.max_input_chars_per_word = content["model"].get("max_input_chars_per_word", 100)
-            self.template = template_of(path, content)
-            return
-        if content["model"].get("max_input_chars_per_word", LONGEST_WORD) != LONGEST_WORD:
+        longest = whole_number(f"{path}: field model.max_input_chars_per_word",
+                               model.get("max_input_chars_per_word", LONGEST_WORD))
+        template = read_template(path, content.get("post_processor"))
+        if files.is_generic:
+            self.max_input_chars_per_word, self.template = longest, template
+            unknown = model.get("unk_token", self.unk_token)
+            if self.unk_token != unknown:
+                raise InputError(f"{path}: field model.unk_token is {unknown!r:.60}, the settings "
+                                 f"say {self.unk_token!r:.60}; make them agree")
+        elif longest != LONGEST_WORD:
             raise InputError(f"{path}: field model.max_input_chars_per_word: a BertTokenizer has "
                              f"{LONGEST_WORD}; change it, or the class to PreTrainedTokenizerFast")
-        if "pre_tokenizer" in content or "decoder" in content:
-            check_bert_pipeline(path, content)
-        if content.get("post_processor") is not None \
-                and template_of(path, content) != self.template:
+        elif content.get("post_processor") is not None and template != self.template:
             warnings.warn(f"{path}: field post_processor has no effect: a BertTokenizer adds "
                           "[CLS] and [SEP]; the class PreTrainedTokenizerFast applies it",
                           stacklevel=3)
@@ -149,7 +139,7 @@ class BertTokenizer(Tokenizer):
                   "strip_accents": self.strip_accents,
                   "tokenize_chinese_chars": self.tokenize_chinese_chars,
                   "clean_up_tokenization_spaces": self.clean_up_tokenization_spaces}
-        config |= common_settings(self, SPECIALS)
+        config |= common_settings(self)
         lines = [None] * (max(self._model_vocab.values()) + 1)
         for token, i in self._model_vocab.items():
             if "\n" in token or "\r" in token:
@@ -199,25 +189,20 @@ class BertTokenizer(Tokenizer):
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         if clean_up_tokenization_spaces:
-            text = _close_up(text, _CLEAN_UP[:4])
-            text = _close_up(text.replace(" ' ", "'"), _CLEAN_UP[4:])
+            text = _CONTRACTIONS.sub("", _PUNCTUATION.sub("", text).replace(" ' ", "'"))
         return text
 
     def word_counts(self, texts: Iterable[str]) -> dict[str, int]:
         """word -> the number of its occurrences, without special tokens and words that are too
         long to be tokenized."""
-        seen: dict[str, int] = {}
-        for text in checked_texts(texts):
-            for start, end, special in self._finder.cut(text):
-                if special is None:
-                    for _, chunk in chunks(text[start:end]):
-                        seen[chunk] = seen.get(chunk, 0) + 1
-        counts: dict[str, int] = {}
+        seen = Counter(chunk for text in checked_texts(texts)
+                       for start, end, special in self._finder.cut(text) if special is None
+                       for _, chunk in chunks(text[start:end]))
+        counts: Counter[str] = Counter()
         for chunk, count in seen.items():
-            for word in self._words(chunk):
+            for word in split_words(self._cleaned(chunk)):
                 if len(word) <= self.max_input_chars_per_word:  # longer ones are [UNK] in any case
-                    text = "".join(char for char, _, _ in word)
-                    counts[text] = counts.get(text, 0) + count
+                    counts["".join(char for char, _, _ in word)] += count
         return counts
 
     def _pieces(self, text: str) -> list[Piece]:
@@ -257,7 +242,8 @@ class BertTokenizer(Tokenizer):
     def _chunk_pieces(self, chunk: str) -> list[Piece]:
         pieces = self._cache.get(chunk)
         if pieces is None:
-            pieces = [piece for word in self._words(chunk) for piece in self._word_pieces(word)]
+            pieces = [piece for word in split_words(self._cleaned(chunk))
+                      for piece in self._word_pieces(word)]
             if len(chunk) <= LONGEST_CACHED and len(self._cache) < CACHE_SIZE:
                 self._cache[chunk] = pieces
         return pieces
@@ -265,9 +251,6 @@ class BertTokenizer(Tokenizer):
     def _cleaned(self, chunk: str) -> list[AlignedChar]:
         strip = self.do_lower_case if self.strip_accents is None else self.strip_accents
         return clean_chunk(chunk, self.do_lower_case, strip, self.tokenize_chinese_chars)
-
-    def _words(self, chunk: str) -> Iterator[list[AlignedChar]]:
-        return split_words(self._cleaned(chunk))
 
     def _word_pieces(self, word: list) -> list[Piece]:
         """Greedy longest match first; the whole word is [UNK] if it cannot be covered."""
@@ -292,16 +275,9 @@ class BertTokenizer(Tokenizer):
         text = []
         for i, token in enumerate(tokens):
             if i > 0:
-                is_inside = token.startswith(CONTINUATION)
-                token = token[len(CONTINUATION):] if is_inside else " " + token
-            text.append(_close_up(token, _CLEAN_UP))
+                token = token[len(CONTINUATION):] if token.startswith(CONTINUATION) else " " + token
+            text.append(_CONTRACTIONS.sub("", _PUNCTUATION.sub("", token)))
         return "".join(text)
-
-
-def _close_up(text: str, patterns: tuple[str, ...]) -> str:
-    for pattern in patterns:
-        text = text.replace(pattern, pattern[1:])
-    return text
 
 
 def _normalizer_settings(files: TokenizerFolder) -> dict[str, bool | None]:
@@ -327,26 +303,22 @@ def _read_vocabulary(files: TokenizerFolder) -> tuple[dict[str, int], Path]:
     (Google's load_vocab, and transformers).
     """
     path = files.folder / "vocab.txt"
-    if not path.exists() and files.json is None:
-        raise InputError(f"{files.folder}: has neither vocab.txt nor tokenizer.json; "
-                         "give a folder that save_pretrained wrote")
     stored = None if files.json is None else model_of(files.json_path, files.json,
                                                       "WordPiece")["vocab"]
     if not path.exists():
+        if stored is None:
+            raise InputError(f"{files.folder}: has neither vocab.txt nor tokenizer.json; "
+                             "give a folder that save_pretrained wrote")
         return stored, files.json_path
-    try:
-        text = read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a UTF-8 text file ({error})") from None
+    text = read_text(path)
     if text.startswith("\ufeff"):
         raise InputError(f"{path}: begins with a byte order mark, which would be part of the first "
                          "token; save it as UTF-8 without one")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    lines = lines[:-1] if lines[-1] == "" else lines
+    lines = StringIO(text, newline=None)  # at \n, \r\n and \r
     vocab = {line.rstrip(WHITE_SPACE): i for i, line in enumerate(lines)}
     if stored is not None and stored != vocab:
-        token = next(iter({**stored, **vocab}.keys()
-                          - {token for token, i in stored.items() if vocab.get(token) == i}))
+        token = next(token for token in {**stored, **vocab}
+                     if stored.get(token) != vocab.get(token))
         raise InputError(f"{path}: and {files.json_path.name} differ ({shown(token)}); they are "
                          "not of one tokenizer: remove the one that is out of date")
     return vocab, path

@@ -3,7 +3,7 @@
 Every word starts as its characters, all but the first written with ##. Then, again and again, the
 pair of neighbours that occurs most often in the text becomes one new piece. This is byte-pair
 encoding (Sennrich et al. 2016) on pieces with ##, and it is what Hugging Face's WordPieceTrainer
-does; `byte_level_bpe` merges bytes with the same `merged_pairs`. Google's own trainer was
+does; `byte_level_bpe` merges bytes with the same `learn_merges`. Google's own trainer was
 never published; by its description (Schuster and Nakajima 2012) it picks the pair that raises the
 likelihood most, count(ab) / (count(a) count(b)), which prefers rare pairs of rare characters; the
 plain count finds common stems and endings sooner.
@@ -13,7 +13,8 @@ its pair occurs.
 """
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 from minibert.errors import InputError
 
@@ -38,75 +39,71 @@ def learn_pieces(word_counts: Mapping[str, int], n_pieces: int,
         raise InputError(f"vocabulary: its characters alone need {len(alphabet)} pieces, but only "
                          f"{max(n_pieces, 0)} are allowed beside the special tokens; raise the "
                          "size")
-    pieces = dict.fromkeys(alphabet)  # an ordered set: two pairs may spell the same piece
-    pairs = merged_pairs(words, weights, min_frequency, joined)
-    while len(pieces) < n_pieces and (pair := next(pairs, None)) is not None:
-        pieces[joined(pair)] = None
-    return list(pieces)
+    return learn_merges(words, weights, alphabet, n_pieces, min_frequency, joined)[0]
 
 
-def merged_pairs(words: list[list[str]], weights: list[int], min_frequency: int,
-                 join: Callable[[Pair], str]) -> Iterator[Pair]:
-    """Merge in `words` (which are changed) the most frequent pair again and again, and yield it,
-    until the most frequent one occurs less than `min_frequency` times. `weights`: the number of
-    occurrences of each word; `join`: the piece that a pair becomes."""
+def learn_merges(words: list[list[str]], weights: list[int], alphabet: Iterable[str],
+                 n_pieces: int, min_frequency: int, join: Callable[[Pair], str]
+                 ) -> tuple[list[str], list[Pair]]:
+    """(pieces, merges): the alphabet and what was merged, the pairs in the order of their merges.
+
+    The most frequent pair is merged in `words` (which are changed), until there are `n_pieces` or
+    it occurs less than `min_frequency` times. `weights`: the number of occurrences of each word;
+    `join`: the piece that a pair becomes.
+    """
+    pieces, merges = dict.fromkeys(alphabet), []  # an ordered set: two pairs may spell one piece
     counts, places = count_pairs(words, weights)
     heap = [(-count, pair) for pair, count in counts.items()]
     heapq.heapify(heap)
-    while heap:
+    while heap and len(pieces) < n_pieces:
         negative_count, pair = heapq.heappop(heap)
         if -negative_count != counts[pair]:  # an old entry: the count has changed since
             continue
         if counts[pair] < max(min_frequency, 1):
             break
-        changed: dict[Pair, int] = {}
+        piece, changed = join(pair), defaultdict(int)
+        pieces[piece] = None
+        merges.append(pair)
         for i in places.pop(pair):
-            merge_word(words, i, pair, weights[i], join(pair), changed, places)
-        counts[pair] = 0
-        changed.pop(pair, None)
+            before, words[i] = words[i], merge_word(words[i], pair, piece)
+            for lost in zip(before, before[1:]):
+                changed[lost] -= weights[i]
+            for won in zip(words[i], words[i][1:]):
+                changed[won] += weights[i]
+                places[won].add(i)
         for neighbour, change in changed.items():
             if change:
-                counts[neighbour] = counts.get(neighbour, 0) + change
+                counts[neighbour] += change
                 heapq.heappush(heap, (-counts[neighbour], neighbour))
-        yield pair
+    return list(pieces), merges
 
 
 def count_pairs(words: list[list[str]], weights: list[int]) -> tuple[dict, dict]:
     """(pair of neighbours -> its occurrences in the text, pair -> the indices of its words)."""
-    counts: dict[Pair, int] = {}
-    places: dict[Pair, set[int]] = {}
+    counts: dict[Pair, int] = defaultdict(int)
+    places: dict[Pair, set[int]] = defaultdict(set)
     for i, word in enumerate(words):
         for pair in zip(word, word[1:]):
-            counts[pair] = counts.get(pair, 0) + weights[i]
-            places.setdefault(pair, set()).add(i)
+            counts[pair] += weights[i]
+            places[pair].add(i)
     return counts, places
+
+
+def merge_word(word: list[str], pair: Pair, piece: str) -> list[str]:
+    """The pieces of a word with each `pair`, from left to right, merged into `piece`."""
+    first, second = pair
+    merged: list[str] = []
+    for part in word:
+        if part == second and merged and merged[-1] == first:
+            merged[-1] = piece
+        else:
+            merged.append(part)
+    return merged
 
 
 def joined(pair: Pair) -> str:
     """The piece that a pair becomes: play + ##ing = playing, ##in + ##g = ##ing."""
     return pair[0] + pair[1].removeprefix(CONTINUATION)
-
-
-def merge_word(words: list[list[str]], i: int, pair: Pair, weight: int, piece: str,
-               changed: dict[Pair, int], places: dict[Pair, set[int]]) -> None:
-    """Merge `pair` into `piece` in word `i`, left to right; add the changes of the counts of pairs
-    to `changed`, and the word to `places`."""
-    old = words[i]
-    new = []
-    k = 0
-    while k < len(old):
-        if k + 1 < len(old) and old[k] == pair[0] and old[k + 1] == pair[1]:
-            new.append(piece)
-            k += 2
-        else:
-            new.append(old[k])
-            k += 1
-    for lost in zip(old, old[1:]):
-        changed[lost] = changed.get(lost, 0) - weight
-    for won in zip(new, new[1:]):
-        changed[won] = changed.get(won, 0) + weight
-        places.setdefault(won, set()).add(i)
-    words[i] = new
 
 
 def _characters(word: str) -> list[str]:

@@ -276,7 +276,7 @@ def test_a_folder_without_a_tokenizer(tmp_path):
     ("tokenizer_config.json", '{"eos_token": 5}', "eos_token is 5; expected a token"),
     ("tokenizer_config.json", '{"extra_special_tokens": "x"}', "expected a list of tokens"),
     ("tokenizer_config.json", '{"eos_token": ""}', "eos_token is ''; expected a token"),
-    ("tokenizer_config.json", '{"model_max_length": true}', "model_max_length is True"),
+    ("tokenizer_config.json", '{"model_max_length": true}', "model_max_length = True"),
 ])
 def test_damaged_folders_are_named(tmp_path, name, content, words):
     SMALL.save_pretrained(tmp_path)

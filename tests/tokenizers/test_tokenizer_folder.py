@@ -136,8 +136,8 @@ def test_blanks_beside_a_token():
     ({"config": {"tokenizer_class": "RoFormerTokenizer"}}, "config.json: tokenizer_class 'RoFor"),
     ({"tokenizer_config": {"tokenizer_class": "PreTrainedTokenizerFast"}},
      "PreTrainedTokenizerFast needs a tokenizer.json"),
-    ({"tokenizer_config": {"truncation_side": "top"}}, "truncation_side is 'top'"),
-    ({"tokenizer_config": {"max_len": 0}}, "max_len is 0; expected"),
+    ({"tokenizer_config": {"truncation_side": "top"}}, "truncation_side = 'top'"),
+    ({"tokenizer_config": {"max_len": 0}}, "max_len = 0: expected"),
     ({"tokenizer_config": {"model_input_names": ["attention_mask"]}}, "model_input_names is"),
     ({"added_tokens": {"new": 12}}, "added_tokens.json: 'new' has id 12, and 10 is next"),
     ({"added_tokens": {"the": 12}}, "'the' has id 12, and 5 in the vocabulary"),
@@ -153,8 +153,10 @@ def test_blanks_beside_a_token():
      "special_tokens_map.json: additional_special_tokens names .*new.*make the two agree"),
     ({"tokenizer_config": {"added_tokens_decoder": decoder()},
       "special_tokens_map": {"mask_token": "the"}}, "special_tokens_map.json: mask_token names"),
+    ({"tokenizer_config": {"added_tokens_decoder": {"0": entry([])}},
+      "special_tokens_map": {"additional_special_tokens": ["the"]}}, "expected a token"),
     ({"tokenizer_config": {"extra_special_tokens": ["the"]},
-      "special_tokens_map": {"additional_special_tokens": ["bank"]}}, "names other tokens"),
+      "special_tokens_map": {"additional_special_tokens": ["bank"]}}, "names 'bank', but .* 'the'"),
     ({"tokenizer_config": {"unk_token": None}}, "WordPiece needs an unk_token"),
 ])
 def test_what_is_not_supported_is_refused_by_name(tmp_path, files, words):
@@ -192,6 +194,8 @@ def json_of(**changes):
                          "special_tokens": {}}}, "field post_processor"),
     ({"padding": {"pad_type_id": 1}}, "field padding"),
     ({"version": "2.0"}, "version is '2.0'"),
+    ({"model": {"vocab": BertTokenizer(VOCAB).vocab, "max_input_chars_per_word": "9"}},
+     "max_input_chars_per_word = '9': expected a whole number"),
 ])
 def test_a_pipeline_that_is_not_bert_s(tmp_path, changes, words):
     config = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]"}
@@ -395,7 +399,7 @@ def test_bytes_that_are_no_tokens_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("config, words", [
-    ({"add_bos_token": 1}, "add_bos_token is 1; expected true or false"),
+    ({"add_bos_token": 1}, "add_bos_token = 1: expected True or False"),
     ({"add_bos_token": True, "bos_token": None}, "add_bos_token or add_eos_token without"),
     ({"errors": "ignore"}, "errors is 'ignore': only 'replace'"),
     ({"model_input_names": ["input_ids", "token_type_ids"]}, "has token_type_ids"),

@@ -146,7 +146,7 @@ def test_damaged_folders_are_named(tmp_path, name, content, words):
 def test_a_wrong_setting_in_a_file_is_named(tokenizer, tmp_path):
     tokenizer.save_pretrained(tmp_path)
     (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": "false"}')
-    with pytest.raises(InputError, match="do_lower_case is 'false'"):
+    with pytest.raises(InputError, match="do_lower_case = 'false'"):
         BertTokenizer.from_pretrained(tmp_path)
 
 

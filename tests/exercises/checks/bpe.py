@@ -28,9 +28,7 @@ def right_counts(words):
 
 
 def right_merge(symbols, pair):
-    words = [list(symbols)]
-    wordpiece_training.merge_word(words, 0, pair, 1, pair[0] + pair[1], {}, {})
-    return words[0]
+    return wordpiece_training.merge_word(list(symbols), pair, pair[0] + pair[1])
 
 
 def nothing_is_lost(function, inputs, symbols):
