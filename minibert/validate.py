@@ -9,7 +9,7 @@ know them) or raises InputError "name = value: expected ...", with `name` as the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
 
@@ -52,7 +52,7 @@ def flag(name: str, value: object) -> bool:
     return bool(value)
 
 
-def one_of(name: str, value: object, choices: Sequence[str]) -> str:
+def one_of(name: str, value: object, choices: Collection[str]) -> str:
     """`value`, which must be one of the names in `choices`."""
     if not isinstance(value, str) or value not in choices:
         raise InputError(f"{name} = {shown_value(value)}: expected one of {', '.join(choices)}")
