@@ -15,20 +15,26 @@ LITTLE = 0.001  # a smaller share of unknown tokens is not listed
 MOST_LINES = 4  # places of one note
 
 
+def shuffled_epochs(rows: Sequence, seed: int) -> Epochs:
+    """Epochs of all rows, each in an order of its own."""
+    def sample(epoch: int) -> list:
+        return [rows[k] for k in generator(seed, Purpose.EXAMPLES, epoch).permutation(len(rows))]
+    return Epochs(sample)
+
+
 class FineTuningObjective(Objective):
-    """Batches of the rows of `train`, epoch after epoch, each in an order of its own: a batch is a
-    pure function of (seed, number). An evaluation reads all of `dev`."""
+    """Batches of the rows of `train`, epoch after epoch: a batch is a pure function of (seed,
+    number). An evaluation reads all of `dev`."""
 
     greater_is_better = True  # for the metric_for_best_model of every task
 
     def __init__(self, task: Task, train: Sequence, dev: Sequence, batch_size: int, seed: int = 0):
-        whole_number("batch", batch_size, 1)
         self.task, self.train, self.dev = task, train, dev
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size = whole_number("batch", batch_size, 1)
         self.name, self.metric_for_best_model = task.name, task.metric_for_best_model
         self.rows = task.rows(train)
         self.dev_rows = rows_by_length(task, dev)
-        self.epochs = Epochs(self._order)
+        self.epochs = shuffled_epochs(self.rows, seed)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -36,11 +42,8 @@ class FineTuningObjective(Objective):
 
     def batch(self, number: int) -> Batch:
         """Make training batch `number`, counted over micro-batches."""
-        order = np.concatenate(self.epochs.examples(number * self.batch_size, self.batch_size))
-        return self.task.batch([self.rows[row] for row in order])
-
-    def _order(self, epoch: int) -> np.ndarray:
-        return generator(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self.rows))
+        parts = self.epochs.examples(number * self.batch_size, self.batch_size)
+        return self.task.batch([row for part in parts for row in part])
 
     def held_out_batches(self) -> Iterator[Batch]:
         """All rows of `dev`."""
@@ -65,7 +68,7 @@ class FineTuningObjective(Objective):
 
     def first_examples(self, n: int = 3) -> list[str]:
         """The tokens and labels of the first training rows."""
-        return [self.task.show(self.rows[row]) for row in self.epochs.epoch(0)[:n]]
+        return [self.task.show(row) for row in self.epochs.epoch(0)[:n]]
 
     def describe(self) -> list[str]:
         """Sizes, unknown tokens and labels of both files, one fact a line."""

@@ -22,9 +22,9 @@ from minibert.finetuning.entity_metrics import get_entities
 from minibert.finetuning.examples import (ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
 from minibert.finetuning.metrics import Counts, total
+from minibert.finetuning.objective import shuffled_epochs
 from minibert.models.gpt import GPT2LMHeadModel
-from minibert.pretraining.objective import HELD_OUT_BATCH, Epochs, LossesAndMetrics
-from minibert.pretraining.seeds import Purpose, generator
+from minibert.pretraining.objective import HELD_OUT_BATCH, LossesAndMetrics
 from minibert.pretraining.seq2seq import Seq2SeqBatch, Seq2SeqObjective, as_rows
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
@@ -82,26 +82,23 @@ def entities_in(answer: str, words: Sequence[str]) -> Iterator[tuple[str, int, i
 
 
 class TextToTextObjective(Seq2SeqObjective):
-    """Batches of texts and answers, epoch after epoch, each in an order of its own: a batch is a
-    pure function of (seed, number). pairs: (input, answer) texts."""
+    """Batches of texts and answers, epoch after epoch: a batch is a pure function of (seed,
+    number). pairs: (input, answer) texts."""
 
     name = "text to text"
 
     def __init__(self, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]],
                  held_out: Sequence[tuple[str, str]], batch_size: int, seed: int = 0):
-        self.tokenizer, self.seed = tokenizer, seed
+        self.tokenizer = tokenizer
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.rows, self.held_out = ([self._encoded(*pair) for pair in part]
                                     for part in (pairs, held_out))
-        self.epochs = Epochs(self._order)
+        self.epochs = shuffled_epochs(self.rows, seed)
 
     def batch(self, number: int) -> Seq2SeqBatch:
         """Make training batch `number`, counted over micro-batches."""
-        order = np.concatenate(self.epochs.examples(number * self.batch_size, self.batch_size))
-        return self._built([self.rows[row] for row in order])
-
-    def _order(self, epoch: int) -> np.ndarray:
-        return generator(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self.rows))
+        parts = self.epochs.examples(number * self.batch_size, self.batch_size)
+        return self._built([row for part in parts for row in part])
 
     def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
         """Yields all held-out examples."""

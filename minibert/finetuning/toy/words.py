@@ -113,7 +113,7 @@ class Questions:
         while len(examples) < count:
             passage = [next(acting) for _ in range(self.stories_in_passage)]
             answers = things_in([story.text for story in passage],
-                                self.owned[np.concatenate([story.states[0] for story in passage])])
+                                [self.owned[story.states[0]] for story in passage])
             if len({normalize_answer(answer.text) for answer in answers}) < len(answers):
                 continue
             people = [self.stories.character_of(story.states[0]) for story in passage]
@@ -138,13 +138,8 @@ class Questions:
         oracle, world = self.stories.oracle, self.stories.world
         texts = [split_story(example.passage) for example in examples]
         sentences = [[sentence] for passage in texts for sentence in passage]
-        owned = oracle.word_states(sentences, self.owned[:, None].astype(np.float64))
-        owned = np.concatenate(owned)[:, 0] > 0.5
-        things, place = [], 0
-        for passage in texts:
-            length = len(" ".join(passage).split(" "))
-            things.append(things_in(passage, owned[place:place + length]))
-            place += length
+        owned = iter(oracle.word_states(sentences, self.owned[:, None].astype(np.float64)))
+        things = [things_in(passage, [next(owned) for _ in passage]) for passage in texts]
         names = self.stories.characters
         asked = np.array([next(names.index(word) for word in example.question.split(" ")
                                if word in names) for example in examples])
@@ -158,14 +153,14 @@ class Questions:
         return Best(predictions, float(weight.max(axis=1).mean()))
 
 
-def things_in(sentences: Sequence[str], owned: np.ndarray) -> list[Answer]:
-    """The objects of actions ("her boat") and their places in these sentences; it begins at
-    the words where `owned`, over all of the words, is true."""
-    things, start, place = [], 0, 0
-    for sentence in sentences:
+def things_in(sentences: Sequence[str], owned: Sequence[np.ndarray]) -> list[Answer]:
+    """The object of each sentence's action ("her boat") and its place in the passage; `owned`, an
+    array for each sentence, is largest at the word with which the object begins."""
+    things, start = [], 0
+    for sentence, begins in zip(sentences, owned):
         words = sentence.split(" ")
-        for k, word in enumerate(words):
-            if owned[place]:
-                things.append(Answer(f"{word} {words[k + 1]}", start))
-            start, place = start + len(word) + 1, place + 1
+        k = int(np.argmax(begins))
+        before = sum([len(word) + 1 for word in words[:k]])
+        things.append(Answer(" ".join(words[k:k + 2]), start + before))
+        start += len(sentence) + 1
     return things
