@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from minibert.errors import InputError
-from minibert.finetuning.files.faults import listed, raise_faults
-from minibert.finetuning.files.records import is_whole_number
+from minibert.finetuning.files.records import is_whole_number, listed, raise_faults
 from minibert.finetuning.metrics import class_counts
 
 MOST_SHOWN = 12
@@ -46,19 +45,19 @@ def balanced_weights(labels: Iterable[str], names: Sequence[str]) -> np.ndarray:
 
 def format_counts(labels: Iterable[object], most: int = MOST_SHOWN) -> str:
     """The count of each label, the most frequent first: `pos 512 (51.2%), neg 488 (48.8%)`."""
-    counts = Counter(labels)
-    total = sum(counts.values())
-    return listed([f"{label} {count:,} ({count / total:.1%})"
-                   for label, count in sorted(counts.items(), key=_rank)], most)
+    counts = ranked(labels)
+    total = sum([count for _, count in counts])
+    return listed([f"{label} {count:,} ({count / total:.1%})" for label, count in counts], most)
+
+
+def ranked(labels: Iterable[object]) -> list[tuple[object, int]]:
+    """(label, count), the most frequent first; equally frequent ones in alphabetical order."""
+    return Counter(sorted(labels, key=str)).most_common()
 
 
 def most_frequent(labels: Iterable[object]) -> object:
     """The label that occurs most often; of equally frequent ones the first as a text."""
-    return min(Counter(labels).items(), key=_rank)[0]
-
-
-def _rank(item: tuple[object, int]) -> tuple:
-    return -item[1], str(item[0])
+    return ranked(labels)[0][0]
 
 
 def class_details(names: Sequence[str], matrix: np.ndarray) -> dict:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import ChoiceExample
-from minibert.finetuning.files.faults import raise_faults, read_each
-from minibert.finetuning.files.records import check_text, parse_whole_number, records
+from minibert.finetuning.files.records import (check_text, parse_whole_number, raise_faults,
+                                               read_each, records)
 
 CONTEXTS = ("context", "sent1", "ctx_a")
 STARTS = ("start", "sent2", "ctx_b")

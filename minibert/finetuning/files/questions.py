@@ -21,8 +21,8 @@ from pathlib import Path
 from minibert.data.text_files import read_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer, QuestionExample
-from minibert.finetuning.files.faults import Fault, raise_faults, read_good, warn_or_refuse
-from minibert.finetuning.files.records import check_text, json_value, parse_whole_number, records
+from minibert.finetuning.files.records import (Fault, check_text, json_value, parse_whole_number,
+                                               raise_faults, read_good, records, warn_or_refuse)
 
 Questions = list[tuple[str, object]]  # where, and the question as an object with its context
 

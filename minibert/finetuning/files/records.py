@@ -1,26 +1,31 @@
-"""The records of a .tsv, .csv or .jsonl file, and the parsing of their values.
+"""The records of a .tsv, .csv or .jsonl file, the parsing of their values, and their faults.
 
 `where` ("dev.tsv, line 12") begins every message about a record and is stored in the example, for
-faults that show only later.
+faults that show only later. The faults of all records of a file are in one error; what is read all
+the same is in a warning.
 """
 
 import csv
 import io
 import json
 import math
+import os
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from minibert.data.text_files import read_text, split_lines
 from minibert.errors import InputError
-from minibert.finetuning.files.faults import raise_faults, read_each, warn_or_refuse
 
 Record = tuple[str, dict]  # where it was read, and its values by the names of the columns
+Fault = tuple[str, str]  # where, and what is wrong with its cure
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 MAX_FIELD = 2**31 - 1  # characters; Python's csv takes 131,072 by default, less than a novel
 MAX_DIGITS = 18  # of a whole number: Python refuses to parse some thousand
+MOST_PLACES = 5  # that are listed for one fault
+MOST_FAULTS = 5  # in one error
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -178,3 +183,72 @@ def parse_number(where: str, name: str, value: object) -> float:
         raise InputError(f"{where}: {name} is {value!r:.60}; expected a finite number: correct it, "
                          "or take the line out")
     return number
+
+
+# ---- faults ----------------------------------------------------------------------------------
+
+
+def read_each(read_one: Callable, records: Iterable[tuple[str, object]]) -> list:
+    """Call read_one(where, value) for every record (where, value) and return the results.
+
+    Errors: an InputError of read_one, together with those of all other records.
+    """
+    faults: list[Fault] = []
+    examples = read_good(read_one, records, faults)
+    raise_faults(faults)
+    return examples
+
+
+def read_good(read_one: Callable, records: Iterable[tuple[str, object]], faults: list[Fault]
+              ) -> list:
+    """Do the same for the records that read_one accepts; `faults` gets those of the others."""
+    examples = []
+    for where, value in records:
+        try:
+            examples.append(read_one(where, value))
+        except InputError as error:
+            faults.append((where, str(error).removeprefix(where)))
+    return examples
+
+
+def raise_faults(faults: Sequence[Fault]) -> None:
+    """Raise an InputError that lists (where, text) of all faults, if there are any: each text once,
+    with the places that have it, both up to a limit."""
+    if not faults:
+        return
+    places: dict[str, list[str]] = {}
+    for where, text in faults:
+        places.setdefault(text, []).append(where)
+    parts = []
+    for text, wheres in list(places.items())[:MOST_FAULTS]:
+        here = wheres[0] if not parts else _short([faults[0][0], wheres[0]])[1]
+        others = _short(wheres)[1:]
+        also = f" (so it is in {listed(others, MOST_PLACES)}, too)" if others else ""
+        parts.append(here + text + also)
+    untold = sum(map(len, list(places.values())[MOST_FAULTS:]))
+    raise InputError("; ".join(parts) + (f"; and {untold:,} more faults" if untold else ""))
+
+
+def warn_or_refuse(text: str, places: Sequence[str], strict: bool) -> None:
+    """Warn of what is wrong in a file and how it is read (`text`), with the first places, if there
+    are any. Errors: `strict`, the same as an error."""
+    if not places:
+        return
+    text = f"{text} ({listed(_short(places), MOST_PLACES)})"
+    if strict:
+        raise InputError(f"{text}: refused because of --strict; correct the file, or leave the "
+                         "option out")
+    warnings.warn(text, stacklevel=3)
+
+
+def _short(places: Sequence[str]) -> list[str]:
+    """The places without the name of the file, which all of them begin with."""
+    common = os.path.commonprefix(places)
+    start = common.rfind(", ") + 2 if ", " in common else 0
+    return [place[start:] for place in places]
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and the number of the others: "a, b and 3 more"."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.files.faults import read_each, warn_or_refuse
 from minibert.finetuning.files.records import (Record, check_text, is_whole_number, parse_number,
-                                               records, single_column_hint)
+                                               read_each, records, single_column_hint,
+                                               warn_or_refuse)
 
 TEXTS = ("sentence", "text", "review", "content", "text_a")
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"),

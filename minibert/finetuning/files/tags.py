@@ -26,8 +26,8 @@ from minibert.data.text_files import read_text, split_lines
 from minibert.errors import InputError
 from minibert.finetuning.entity_metrics import entity_type, has_entity_tags, is_entity_tag
 from minibert.finetuning.examples import TagExample
-from minibert.finetuning.files.faults import raise_faults, read_each, warn_or_refuse
-from minibert.finetuning.files.records import is_whole_number, records
+from minibert.finetuning.files.records import (is_whole_number, raise_faults, read_each, records,
+                                               warn_or_refuse)
 
 DOCUMENT = "-DOCSTART-"
 WORDS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")  # usual names in JSON

@@ -7,6 +7,7 @@ import numpy as np
 
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.finetuning.encoding import Batch, Reading, batch_of
+from minibert.finetuning.labels import most_frequent
 from minibert.generation.decoding import checked_logits
 from minibert.models.losses import classification_loss
 from minibert.nn.module import evaluating
@@ -18,10 +19,9 @@ class Task:
     """A task: rows from examples, the loss, predictions, metrics, a baseline, the format of a file.
 
     A row is a window (for a choice, the windows of all endings); an example has one row or more.
-    A prediction is the output for one example, which each task describes. A subclass sets the first
-    three names and defines the methods that have no body; `batch`, `count`, `loss` and `scores` are
-    those of one class for each row. `labels` are the names of the K classes, `weights` (K,) scale
-    their losses (None: all 1).
+    A prediction is the output for one example, which each task describes. `labels` are the names of
+    the K classes, `weights` (K,) scale their losses (None: all 1). A subclass sets the first three
+    names and defines the methods that have no body here; the others suit examples of one class.
     """
 
     name: str  # that of the command
@@ -66,7 +66,8 @@ class Task:
         return {}
 
     def fit_baseline(self, train: Sequence) -> Any:
-        """The baseline, from counts of the training labels, as JSON."""
+        """The baseline, from counts of the training labels, as JSON: the most frequent label."""
+        return most_frequent([example.label for example in train])
 
     def predict_baseline(self, baseline: Any, examples: Sequence) -> list:
         """The baseline's predictions."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from minibert.finetuning.encoding import CUT, Batch, Window, batch_of
 from minibert.finetuning.examples import ChoiceExample
-from minibert.finetuning.labels import class_details, format_counts, json_lines, most_frequent
+from minibert.finetuning.labels import class_details, format_counts, json_lines
 from minibert.finetuning.metrics import accuracy, confusion_matrix
 from minibert.finetuning.tasks.base import Task, row_labels
 from minibert.generation.sampling import probabilities
@@ -70,10 +70,6 @@ class MultipleChoice(Task):
         matrix = confusion_matrix([example.label for example in examples],
                                   [p.argmax() for p in predictions], endings)
         return class_details([f"ending {k}" for k in range(endings)], matrix)
-
-    def fit_baseline(self, train: Examples) -> int:
-        """The most frequent number of the right ending."""
-        return most_frequent([example.label for example in train])
 
     def predict_baseline(self, baseline: int, examples: Examples) -> list[np.ndarray]:
         return [np.eye(len(example.endings))[min(baseline, len(example.endings) - 1)]

@@ -7,8 +7,7 @@ import numpy as np
 from minibert.autograd.tensor import Tensor
 from minibert.finetuning.encoding import CUT, Reading, Window
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.labels import (class_details, format_counts, json_lines, label_ids,
-                                        most_frequent)
+from minibert.finetuning.labels import class_details, format_counts, json_lines, label_ids
 from minibert.finetuning.metrics import (class_counts, confusion_matrix, macro_f1,
                                          matthews_correlation, pearson, spearman, total)
 from minibert.finetuning.sliding_window import average_windows, vote_windows
@@ -72,10 +71,6 @@ class Classification(Task):
     def _matrix(self, examples: Examples, predictions: Sequence[np.ndarray]) -> np.ndarray:
         return confusion_matrix(self._label_ids(examples), np.stack(predictions).argmax(axis=1),
                                 len(self.labels))
-
-    def fit_baseline(self, train: Examples) -> str:
-        """The majority class."""
-        return most_frequent([example.label for example in train])
 
     def predict_baseline(self, baseline: str, examples: Examples) -> list[np.ndarray]:
         return [np.eye(len(self.labels))[self.label2id[baseline]]] * len(examples)

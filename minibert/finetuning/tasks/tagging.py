@@ -5,7 +5,6 @@ window is read in several that overlap; a word in two of them has its label wher
 context.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -126,8 +125,8 @@ class Tagging(Task):
         other, tags_of = most_frequent(_joined([example.tags for example in train])), {}
         for example in train:
             for word, tag in zip(example.words, example.tags):
-                tags_of.setdefault(word, Counter())[tag] += 1
-        words = {word: most_frequent(tags.elements()) for word, tags in tags_of.items()}
+                tags_of.setdefault(word, []).append(tag)
+        words = {word: most_frequent(tags) for word, tags in tags_of.items()}
         return {"other": other, "words": {word: tag for word, tag in words.items() if tag != other}}
 
     def predict_baseline(self, baseline: dict, examples: Examples) -> list[tuple[str, ...]]:
