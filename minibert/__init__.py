@@ -19,16 +19,17 @@ from minibert.models.bert import BertForPreTraining, BertModel
 from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
+from minibert.models.bert_variants import (DistilBertConfig, DistilBertForMaskedLM,
+                                           DistilBertForMultipleChoice,
+                                           DistilBertForQuestionAnswering,
+                                           DistilBertForSequenceClassification,
+                                           DistilBertForTokenClassification, DistilBertModel,
+                                           RobertaConfig, RobertaForMaskedLM,
+                                           RobertaForMultipleChoice, RobertaForQuestionAnswering,
+                                           RobertaForSequenceClassification,
+                                           RobertaForTokenClassification, RobertaModel)
 from minibert.models.config import BartConfig, BertConfig, GPT2Config
-from minibert.models.distilbert import (DistilBertConfig, DistilBertForMaskedLM,
-                                        DistilBertForMultipleChoice,
-                                        DistilBertForQuestionAnswering,
-                                        DistilBertForSequenceClassification,
-                                        DistilBertForTokenClassification, DistilBertModel)
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
-from minibert.models.roberta import (RobertaConfig, RobertaForMaskedLM, RobertaForMultipleChoice,
-                                     RobertaForQuestionAnswering, RobertaForSequenceClassification,
-                                     RobertaForTokenClassification, RobertaModel)
 from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.tokenizers.roberta import RobertaTokenizer

@@ -79,15 +79,14 @@ class ActivationCache(Mapping):
             raise InputError(f"cache[{key!r}]: expected a name, or (name, layer) as in "
                              "cache['pattern', 0]")
         known = [*self, *[name.replace("hook_z", RESULT) for name in self if "hook_z" in name]]
+        plain = short.replace("hook_", "")
         if layer is None:
-            fits = [name for name in known if name in (short, f"hook_{short}")]
+            fits = [name for name in known if name.replace("hook_", "") == plain]
         else:
             layers = [int(name.split(".")[1]) for name in known if name.startswith("blocks.")]
             layer += 1 + max(layers, default=0) if layer < 0 else 0
-            *part, last = short.rsplit(".", 1)
-            end = ".".join([*part, last if last.startswith("hook_") else f"hook_{last}"])
-            fits = [name for name in known
-                    if name.startswith(f"blocks.{layer}.") and name.endswith(f".{end}")]
+            fits = [name for name in known if name.startswith(f"blocks.{layer}.")
+                    and name.replace("hook_", "").endswith(f".{plain}")]
         if len(fits) == 1:
             return fits[0]
         if fits:
@@ -182,12 +181,10 @@ def hooks(model: Module, hooks: Sequence[tuple[Names, Hook]]) -> Iterator[None]:
 
     with reference(), watch_points(model, visit):
         yield
-    if waiting and not called:
-        raise InputError(f"hooks: {type(model).__name__} was not called within hooks(model, ...): "
-                         "call this model itself")
     if waiting:
-        raise InputError(f"hooks: the hook on {', '.join(list(waiting)[:3])} did not run: this "
-                         "call of the model does not compute it")
+        reason = "this call of the model does not compute it" if called else (
+            f"{type(model).__name__} was not called within hooks(model, ...): call it itself")
+        raise InputError(f"hooks: the hook on {', '.join(list(waiting)[:3])} did not run: {reason}")
 
 
 def _replaced(function: Hook, name: str, x: Tensor) -> Tensor:
@@ -239,9 +236,8 @@ class HookNames(list):
         rows += [(row.name, ",".join(row.axes), ",".join(map(str, row.shape)), row.source)
                  for row in self]
         widths = [max(map(len, column)) for column in zip(*rows)]
-        lines = ["  ".join([cell.ljust(width) for cell, width in zip(row, widths)])
-                 for row in rows]
-        return "\n".join([line.rstrip() for line in lines])
+        lines = ["  ".join(map(str.ljust, row, widths)) for row in rows]
+        return "\n".join(map(str.rstrip, lines))
 
 
 def hook_names(model: Module) -> HookNames:
@@ -282,7 +278,7 @@ def matching_names(model: Module, names: Names, computed: bool = True) -> list[s
             raise InputError("names: the function chooses none of the model's activations: see "
                              "minibert.hook_names(model)")
         return chosen
-    chosen = {}
+    chosen = []
     for pattern in [names] if isinstance(names, str) else names:
         fits = [name for name in known if fnmatchcase(name, pattern)]
         if not computed and fits and all([RESULT in name for name in fits]):
@@ -291,10 +287,10 @@ def matching_names(model: Module, names: Names, computed: bool = True) -> list[s
         if not fits:
             raise InputError(f"names: {pattern!r} matches no activation: "
                              f"{_nearest(pattern, known)}; see minibert.hook_names(model)")
-        chosen.update(dict.fromkeys([name.replace(RESULT, "hook_z") for name in fits]))
+        chosen += [name.replace(RESULT, "hook_z") for name in fits]
     if not chosen:
         raise InputError("names: an empty list chooses nothing: leave it out to keep all")
-    return list(chosen)
+    return list(dict.fromkeys(chosen))
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -11,17 +11,18 @@ from minibert.models.bert import BertForPreTraining, BertModel
 from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForNextSentencePrediction, BertForQuestionAnswering,
                                         BertForSequenceClassification, BertForTokenClassification)
+from minibert.models.bert_variants import (DistilBertConfig, DistilBertForMaskedLM,
+                                           DistilBertForMultipleChoice,
+                                           DistilBertForQuestionAnswering,
+                                           DistilBertForSequenceClassification,
+                                           DistilBertForTokenClassification, DistilBertModel,
+                                           RobertaConfig, RobertaForMaskedLM,
+                                           RobertaForMultipleChoice, RobertaForQuestionAnswering,
+                                           RobertaForSequenceClassification,
+                                           RobertaForTokenClassification, RobertaModel)
 from minibert.models.config import BartConfig, BertConfig, GPT2Config, ModelConfig
-from minibert.models.distilbert import (DistilBertConfig, DistilBertForMaskedLM,
-                                        DistilBertForMultipleChoice,
-                                        DistilBertForQuestionAnswering,
-                                        DistilBertForSequenceClassification,
-                                        DistilBertForTokenClassification, DistilBertModel)
 from minibert.models.gpt import GPT2ForSequenceClassification, GPT2LMHeadModel, GPT2Model
 from minibert.models.pretrained_model import PretrainedModel
-from minibert.models.roberta import (RobertaConfig, RobertaForMaskedLM, RobertaForMultipleChoice,
-                                     RobertaForQuestionAnswering, RobertaForSequenceClassification,
-                                     RobertaForTokenClassification, RobertaModel)
 
 
 @dataclass(frozen=True)
@@ -34,31 +35,30 @@ class Architecture:
     pretraining: type[PretrainedModel]
     other_pretraining: tuple[type[PretrainedModel], ...]  # with a part of its heads
     heads: Mapping[str, type[PretrainedModel]]  # by the task of fine-tuning
-    left_to_right: bool  # a token sees only those before it
+    left_to_right: bool = False  # a token sees only those before it
 
 
-BERT = Architecture(
-    "bert", BertConfig, BertModel, BertForPreTraining,
-    (BertForMaskedLM, BertForNextSentencePrediction),
-    {"classify": BertForSequenceClassification, "pair": BertForSequenceClassification,
-     "choice": BertForMultipleChoice, "tag": BertForTokenClassification,
-     "answer": BertForQuestionAnswering}, left_to_right=False)
-GPT = Architecture(
-    "gpt", GPT2Config, GPT2Model, GPT2LMHeadModel, (),
-    {"classify": GPT2ForSequenceClassification, "pair": GPT2ForSequenceClassification},
-    left_to_right=True)
-BART = Architecture("bart", BartConfig, BartModel, BartForConditionalGeneration, (), {},
-                    left_to_right=False)
-ROBERTA = Architecture(
-    "roberta", RobertaConfig, RobertaModel, RobertaForMaskedLM, (),
-    {"classify": RobertaForSequenceClassification, "pair": RobertaForSequenceClassification,
-     "choice": RobertaForMultipleChoice, "tag": RobertaForTokenClassification,
-     "answer": RobertaForQuestionAnswering}, left_to_right=False)
-DISTILBERT = Architecture(
-    "distilbert", DistilBertConfig, DistilBertModel, DistilBertForMaskedLM, (),
-    {"classify": DistilBertForSequenceClassification, "pair": DistilBertForSequenceClassification,
-     "choice": DistilBertForMultipleChoice, "tag": DistilBertForTokenClassification,
-     "answer": DistilBertForQuestionAnswering}, left_to_right=False)
+def _heads(text: type[PretrainedModel], choice: type[PretrainedModel], tag: type[PretrainedModel],
+           answer: type[PretrainedModel]) -> dict[str, type[PretrainedModel]]:
+    return {"classify": text, "pair": text, "choice": choice, "tag": tag, "answer": answer}
+
+
+BERT = Architecture("bert", BertConfig, BertModel, BertForPreTraining,
+                    (BertForMaskedLM, BertForNextSentencePrediction),
+                    _heads(BertForSequenceClassification, BertForMultipleChoice,
+                           BertForTokenClassification, BertForQuestionAnswering))
+GPT = Architecture("gpt", GPT2Config, GPT2Model, GPT2LMHeadModel, (),
+                   dict.fromkeys(("classify", "pair"), GPT2ForSequenceClassification),
+                   left_to_right=True)
+BART = Architecture("bart", BartConfig, BartModel, BartForConditionalGeneration, (), {})
+ROBERTA = Architecture("roberta", RobertaConfig, RobertaModel, RobertaForMaskedLM, (),
+                       _heads(RobertaForSequenceClassification, RobertaForMultipleChoice,
+                              RobertaForTokenClassification, RobertaForQuestionAnswering))
+DISTILBERT = Architecture("distilbert", DistilBertConfig, DistilBertModel, DistilBertForMaskedLM,
+                          (), _heads(DistilBertForSequenceClassification,
+                                     DistilBertForMultipleChoice,
+                                     DistilBertForTokenClassification,
+                                     DistilBertForQuestionAnswering))
 PRETRAINED_HERE = (BERT, GPT, BART)  # by the command pretrain
 ARCHITECTURES = (*PRETRAINED_HERE, ROBERTA, DISTILBERT)  # those whose folders are read
 

@@ -221,16 +221,15 @@ def as_tuple(states: list | None) -> tuple | None:
 
 
 def parameter_count(model_class: type[PretrainedModel], config: ModelConfig) -> int:
-    """The number of parameters of model_class(config), from models of one and two layers that take
-    no memory. Errors: InputError for more than MOST_PARAMETERS."""
-    layers = {one.name: 1 for one in option_fields(type(config))[LAYERS]}
-    counts = []
-    for numbers in (layers, *[layers | {name: 2} for name in layers]):
-        with without_memory():
-            model = model_class(replace(config, **numbers), rng=None)
-        counts.append(sum([parameter.size for parameter in model.parameters()]))
-    count = counts[0] + sum([(getattr(config, name) - 1) * (two - counts[0])
-                             for name, two in zip(layers, counts[1:])])
+    """The number of parameters of model_class(config), from a model of one layer that takes no
+    memory. Errors: InputError for more than MOST_PARAMETERS."""
+    layers = _layer_fields(config)
+    with without_memory():
+        model = model_class(replace(config, **dict.fromkeys(layers, 1)), rng=None)
+    count = sum([parameter.size for parameter in model.parameters()])
+    for name, stack in zip(layers, model._stacks(), strict=True):
+        block = sum([parameter.size for parameter in stack.blocks[0].parameters()])
+        count += (getattr(config, name) - 1) * block
     if count > MOST_PARAMETERS:
         sizes = ", ".join([f"{one.name} = {getattr(config, one.name):,}" for one in fields(config)
                            if type(getattr(config, one.name)) is int
@@ -240,10 +239,14 @@ def parameter_count(model_class: type[PretrainedModel], config: ModelConfig) -> 
     return count
 
 
+def _layer_fields(config: ModelConfig) -> list[str]:
+    """The fields that count the layers of each stack."""
+    return [one.name for one in option_fields(type(config))[LAYERS]]
+
+
 def _check_layers(config: ModelConfig, path: Path, file: SafetensorsFile) -> None:
     """Refuse more layers than the file holds, before one of them is built."""
-    names = [one.name for one in option_fields(type(config))[LAYERS]]
-    for name, stored in zip(names, stored_layers(config.model_type, file)):
+    for name, stored in zip(_layer_fields(config), stored_layers(config.model_type, file)):
         if not stored:
             raise InputError(f"{path}: says {config.model_type}, but {file.path.name} holds no "
                              "layer of such a model: they are not of one model")
@@ -291,9 +294,12 @@ def _field_for_shape(model: PretrainedModel, name: str, shape: tuple[int, ...]
                      ) -> tuple[str, int] | None:
     """(field of the config, size): with this value the parameter `name` would have one more of the
     sizes in `shape`; found by trying each field."""
-    config, layers = model.config, option_fields(type(model.config))[LAYERS][0].name
+    config = model.config
+    names = [one.name for one in fields(config) if one.name not in _layer_fields(config)]
     for axis, (size, ours) in enumerate(zip(shape, model.state_dict()[name].shape)):
-        for field in [one.name for one in fields(config) if size != ours and one.name != layers]:
+        if size == ours:
+            continue
+        for field in names:
             try:
                 with without_memory():
                     other = type(model)(replace(config, **{field: size}), rng=None)
