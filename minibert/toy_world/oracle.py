@@ -18,7 +18,9 @@ another document". Both are one chain whose transition from the last word of A t
 B is the mixture of the two, so that the uncertainty about the pair enters every masked prediction
 with its right weight; the two terms of that transition are the next-sentence posterior.
 
-Messages are float64 arrays with the batch as last axis, normalised at every step.
+Both chains are sparse matrices p(next state | state): of the stream over S states and the
+separator, of pairs over (sentence of the segment, state). Messages are float64 arrays (states, B),
+normalised at every step.
 """
 
 import numpy as np
@@ -54,23 +56,36 @@ class Oracle:
                     f"oracle: the tokenizer splits {word!r} into {tokenizer.tokenize(word)}: every "
                     "word must be one piece; train the tokenizer on this world's text")
             ids.append(tokenizer.convert_tokens_to_ids(word))
-        S, V = world.num_states, tokenizer.vocab_size
+        S, V, K = world.num_states, tokenizer.vocab_size, world.sentences_per_segment
         special = np.isin(np.arange(V), tokenizer.all_special_ids)
         self.n_ordinary = int(V - special.sum())
         # p(id | state) of clean text; the last row is the separator between two documents
         self.emission = np.zeros((S + 1, V))
         self.emission[:S, ids] = world.emission
         self.emission[S, self.sep_id] = 1.0
-        # p(corrupted id | state) at a position that may have been chosen or not
+        # p(corrupted id | state) at a position that may have been chosen or not, for K sentences
         unchanged = 1 - MASK_PROBABILITY + MASK_PROBABILITY * KEPT
-        self.corrupted_emission = self.emission[:S] * unchanged
-        self.corrupted_emission += MASK_PROBABILITY * REPLACED_BY_RANDOM / self.n_ordinary
-        self.corrupted_emission[:, special] = 0.0
-        self.corrupted_emission[:, self.mask_id] = MASK_PROBABILITY * REPLACED_BY_MASK
-        self.inner_transposed = world.inner.T.tocsr()
+        corrupted = self.emission[:S] * unchanged
+        corrupted += MASK_PROBABILITY * REPLACED_BY_RANDOM / self.n_ordinary
+        corrupted[:, special] = 0.0
+        corrupted[:, self.mask_id] = MASK_PROBABILITY * REPLACED_BY_MASK
+        self.corrupted_emission = np.tile(corrupted, (K, 1))  # (K S, V)
         from scipy import sparse  # here: importing it takes longer than minibert
 
         self.emission_transposed = sparse.csr_matrix(self.emission.T)  # (V, S + 1)
+        N, E, end = len(world.starts), len(world.ends), world.document_end
+        starts = sparse.csr_matrix((np.ones(N), (range(N), world.starts)), (N, S))
+        ends = sparse.csr_matrix((np.ones(E), (range(E), world.ends)), (E, S))
+        between = ends.T @ sparse.csr_matrix(world.between) @ starts  # (S, S)
+        opening = sparse.csr_matrix(world.opening) @ starts  # (1, S)
+        ended = ends.sum(axis=0).T  # (S, 1)
+        self.stream = sparse.bmat([[world.inner + (1 - end) * between, end * ended],
+                                   [opening, None]], format="csr")  # (S + 1, S + 1)
+        next_sentence, last_to_first = np.eye(K, k=1), np.eye(K, k=1 - K)
+        self.within = sparse.csr_matrix(sparse.kron(np.eye(K), world.inner)
+                                        + sparse.kron(next_sentence, between))  # (K S, K S)
+        self.across = sparse.csr_matrix(sparse.kron(last_to_first, 0.5 * between
+                                                    + 0.5 * sparse.csr_matrix(ended) @ opening))
 
     # ---- the endless stream of documents ----
 
@@ -141,7 +156,7 @@ class Oracle:
         after = np.ones_like(forward[0])
         for t in reversed(range(ids.shape[1])):
             backward.append(after)
-            after = self._stream_backward(self.emission[:, ids[:, t]] * after)
+            after = _normalised(self.stream @ (self.emission[:, ids[:, t]] * after))
         return forward, backward[::-1]
 
     def _stream_start(self, ids: np.ndarray) -> np.ndarray:
@@ -150,26 +165,7 @@ class Oracle:
     def _stream_forward(self, forward: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Condition on the tokens at this position, then one transition: (S + 1, B), columns sum
         to 1."""
-        world = self.world
-        here = _normalised(forward * self.emission[:, ids])
-        ended, separator = here[world.ends], here[-1]
-        there = np.zeros_like(here)
-        there[:-1] = self.inner_transposed @ here[:-1]
-        there[world.starts] += (1 - world.document_end) * (world.between.T @ ended)
-        there[world.starts] += world.opening[:, None] * separator
-        there[-1] = world.document_end * ended.sum(axis=0)
-        return there
-
-    def _stream_backward(self, there: np.ndarray) -> np.ndarray:
-        """The transpose of a transition: values of the next position's states -> of this one's."""
-        world = self.world
-        first = there[world.starts]
-        here = np.zeros_like(there)
-        here[:-1] = world.inner @ there[:-1]
-        here[world.ends] += (1 - world.document_end) * (world.between @ first)
-        here[world.ends] += world.document_end * there[-1]
-        here[-1] = world.opening @ first
-        return _normalised(here)
+        return self.stream.T @ _normalised(forward * self.emission[:, ids])
 
     # ---- pairs of segments: masked words, and whether B continues A ----
 
@@ -215,71 +211,37 @@ class Oracle:
                     ) -> tuple[np.ndarray, np.ndarray]:
         """-> prior (M, V) over the words at (row, column), given all other positions; and the
         next-sentence log-probabilities (B, 2)."""
-        B, columns = pairs.ids.shape
+        world, S, (B, columns) = self.world, self.world.num_states, pairs.ids.shape
         scored = [np.flatnonzero(column == c) for c in range(columns)]  # which of the M, by column
-        scored_forward = np.zeros((self.sentences, self.world.num_states, len(row)))
-        before = np.zeros((self.sentences, self.world.num_states, B))
+        scored_forward = np.zeros((self.sentences * S, len(row)))
+        before = np.zeros((self.sentences * S, B))
         for c in range(columns):
-            step = self._cross_forward if c == pairs.boundary else self._within_forward
-            forward = step(before)
+            forward = (self.across if c == pairs.boundary else self.within).T @ before
             first = np.flatnonzero(pairs.first_column == c)
-            forward[:, :, first] = 0.0
-            forward[0, self.world.starts[:, None], first] = self.world.opening[:, None]
-            scored_forward[:, :, scored[c]] = forward[:, :, row[scored[c]]]
+            forward[:, first] = 0.0
+            forward[world.starts[:, None], first] = world.opening[:, None]
+            scored_forward[:, scored[c]] = forward[:, row[scored[c]]]
             before = _normalised(forward * self.corrupted_emission[:, pairs.ids[:, c]])
             if c == pairs.boundary - 1:
-                last_of_a = before[-1, self.world.ends]  # (E, B)
+                last_of_a = before[world.ends - S]  # (E, B), of the last sentence
         prior = np.zeros((len(row), self.emission.shape[1]))
         after = np.zeros_like(before)
         for c in reversed(range(columns)):
             if c == pairs.boundary - 1:
-                first_of_b = after[0, self.world.starts]  # (N, B)
-                backward = self._cross_backward(first_of_b)
-            else:
-                backward = self._within_backward(after)
+                first_of_b = after[world.starts]  # (N, B), of the first sentence
+            backward = (self.across if c == pairs.boundary - 1 else self.within) @ after
             last = np.flatnonzero(pairs.last_column == c)
-            backward[:, :, last] = 0.0
-            backward[-1, self.world.ends[:, None], last] = 1.0
-            weight = scored_forward[:, :, scored[c]] * backward[:, :, row[scored[c]]]
-            prior[scored[c]] = weight.sum(axis=0).T @ self.emission[:-1]  # (S, m) -> (m, V)
+            backward[:, last] = 0.0
+            backward[world.ends[:, None] - S, last] = 1.0
+            weight = scored_forward[:, scored[c]] * backward[:, row[scored[c]]]
+            of_state = weight.reshape(self.sentences, S, -1).sum(axis=0)  # (S, m)
+            prior[scored[c]] = of_state.T @ self.emission[:-1]  # (m, V)
             after = _normalised(backward * self.corrupted_emission[:, pairs.ids[:, c]])
-        continues = (last_of_a * (self.world.between @ first_of_b)).sum(axis=0)
-        elsewhere = last_of_a.sum(axis=0) * (self.world.opening @ first_of_b)
+        continues = (last_of_a * (world.between @ first_of_b)).sum(axis=0)
+        elsewhere = last_of_a.sum(axis=0) * (world.opening @ first_of_b)
         both = np.stack([continues, elsewhere], axis=1)
         _possible(both.sum(axis=1))
         return prior, np.log(np.maximum(both / both.sum(axis=1, keepdims=True), 1e-300))
-
-    # Messages of pairs are (sentences, S, B); the first axis counts the sentences of this segment
-    # that have ended.
-
-    def _within_forward(self, here: np.ndarray) -> np.ndarray:
-        there = np.stack([self.inner_transposed @ message for message in here])
-        for sentence in range(1, self.sentences):
-            ended = here[sentence - 1, self.world.ends]
-            there[sentence, self.world.starts] += self.world.between.T @ ended
-        return there
-
-    def _within_backward(self, there: np.ndarray) -> np.ndarray:
-        here = np.stack([self.world.inner @ message for message in there])
-        for sentence in range(1, self.sentences):
-            first = there[sentence, self.world.starts]
-            here[sentence - 1, self.world.ends] += self.world.between @ first
-        return here
-
-    def _cross_forward(self, here: np.ndarray) -> np.ndarray:
-        """From the last word of A to the first of B: p = 1/2 by `between`, 1/2 by `opening`."""
-        ended = here[-1, self.world.ends]  # (E, B)
-        there = np.zeros_like(here)
-        there[0, self.world.starts] = 0.5 * (self.world.between.T @ ended)
-        there[0, self.world.starts] += 0.5 * self.world.opening[:, None] * ended.sum(axis=0)
-        return there
-
-    def _cross_backward(self, first_of_b: np.ndarray) -> np.ndarray:
-        world = self.world
-        here = np.zeros((self.sentences, world.num_states, first_of_b.shape[1]))
-        here[-1, world.ends] = 0.5 * (world.between @ first_of_b)
-        here[-1, world.ends] += 0.5 * (world.opening @ first_of_b)
-        return here
 
 
 class _AlignedPairs:
@@ -329,8 +291,8 @@ def _blocks(count: int) -> list[slice]:
 
 
 def _normalised(message: np.ndarray) -> np.ndarray:
-    """Every batch column divided by its sum over the states; a column of zeros stays one."""
-    total = message.sum(axis=tuple(range(message.ndim - 1)))
+    """Divide every column by its sum over the states; a column of zeros stays one."""
+    total = message.sum(axis=0)
     return message / np.where(total > 0.0, total, 1.0)
 
 
