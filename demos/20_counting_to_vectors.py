@@ -18,8 +18,8 @@ import numpy as np
 from minibert.ancestors.answer_key import AnswerKey
 from minibert.ancestors.glove import GloVe, GloVeConfig, GloVeObjective
 from minibert.ancestors.ngram import NGramConfig, NGramModel
-from minibert.ancestors.word2vec import CBOW, CBOWConfig, SkipGram, SkipGramConfig
-from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.ancestors.word2vec import (CBOW, CBOWConfig, SkipGram, SkipGramConfig,
+                                       Word2VecObjective)
 from minibert.data.corpora import toy_corpus
 from minibert.pretraining.gpt_objective import token_stream
 from minibert.tokenizers.wordpiece import BertTokenizer

@@ -14,8 +14,7 @@ lost to the GPT, whatever its size.
 
 import argparse
 
-from minibert.ancestors.word2vec import SkipGram, SkipGramConfig
-from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.ancestors.word2vec import SkipGram, SkipGramConfig, Word2VecObjective
 from minibert.ancestors.word_sense import LINEAR, NEAREST, WordSenses
 from minibert.cli.build_trainer import make_trainer
 from minibert.cli.pretrain_options import resolved

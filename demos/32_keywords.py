@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import minibert as mb
-from minibert.ancestors.word2vec import SkipGram, SkipGramConfig
-from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.ancestors.word2vec import SkipGram, SkipGramConfig, Word2VecObjective
 from minibert.cli.embed import ancestor_vectors, embed, read_pooling
 from minibert.data.corpora import toy_corpus
 from minibert.data.python_docs import python_documents

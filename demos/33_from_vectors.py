@@ -17,8 +17,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.optimize import minimize
 
 import minibert as mb
-from minibert.ancestors.word2vec import SkipGram, SkipGramConfig
-from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.ancestors.word2vec import SkipGram, SkipGramConfig, Word2VecObjective
 from minibert.cli.build_trainer import make_trainer
 from minibert.cli.embed import Pooling, ancestor_vectors, embed
 from minibert.cli.pretrain_options import resolved

@@ -56,7 +56,7 @@ class AnswerKey:
         self.window_log_p = [self.oracle.next_token(batch.input_ids, batch.targets)
                              for batch in self.windows]
         rng, self.gaps = np.random.default_rng(seed), []
-        for rows in by_length(runs(tokenizer, documents, 2 * world.sentences_per_segment)):
+        for _, rows in by_length(runs(tokenizer, documents, 2 * world.sentences_per_segment)):
             positions = rng.integers(1, rows.shape[1] - 1, len(rows))
             _, both = self.oracle.leave_one_out(rows)
             self.gaps.append(Gaps(rows, positions, both[np.arange(len(rows)), positions]))
@@ -96,9 +96,12 @@ def runs(tokenizer, documents: Sequence[Sequence[str]], sentences: int) -> list[
     return found
 
 
-def by_length(rows: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
-    """Yields the rows of each length as arrays (B, T), at most ROWS_AT_A_TIME rows each."""
-    for length in sorted({len(row) for row in rows}):
-        some = np.array([row for row in rows if len(row) == length], np.int64)
-        for start in range(0, len(some), ROWS_AT_A_TIME):
-            yield some[start:start + ROWS_AT_A_TIME]
+def by_length(rows: Sequence[Sequence[int]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the rows of each length, at most ROWS_AT_A_TIME at a time: their numbers (B,), and
+    the rows (B, T)."""
+    lengths = np.array([len(row) for row in rows])
+    for length in np.unique(lengths):
+        numbers = np.flatnonzero(lengths == length)
+        for start in range(0, len(numbers), ROWS_AT_A_TIME):
+            some = numbers[start:start + ROWS_AT_A_TIME]
+            yield some, np.array([rows[i] for i in some], np.int64)

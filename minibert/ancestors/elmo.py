@@ -15,7 +15,6 @@ mixture would let a token predict itself (demo 24).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +26,6 @@ from minibert.autograd import functional as F
 from minibert.autograd.ops import concat
 from minibert.autograd.tensor import Tensor, no_grad
 from minibert.data.ngram_baselines import unigram
-from minibert.errors import InputError
 from minibert.nn.module import evaluating, new_parameter
 from minibert.pretraining.gpt_objective import NextTokenBatch, NextTokenObjective
 from minibert.pretraining.objective import LossesAndMetrics, Objective
@@ -46,6 +44,7 @@ class ELMo(AncestorModel):
 
     __slots__ = ("to_right", "to_left", "scalars", "gamma", "unigram")
     config_class = ELMoConfig
+    distributions = {"unigram": False}
 
     def __init__(self, config: ELMoConfig, rng: Rng | int | None = 0):
         super().__init__(config)
@@ -94,21 +93,6 @@ class ELMo(AncestorModel):
         ids = self.checked(input_ids)
         with evaluating(self), no_grad():
             return self.mixed(ids).data
-
-    def stored_arrays(self) -> dict[str, np.ndarray]:
-        """The parameters and p(w)."""
-        return self.state_dict() | {"unigram": self.unigram}
-
-    @classmethod
-    def from_arrays(cls, config: ELMoConfig, arrays: Mapping[str, np.ndarray]) -> ELMo:
-        """See AncestorModel. Errors: also a p(w) that is no distribution."""
-        p = arrays.get("unigram")
-        if p is None or p.shape != (config.vocab_size,) or p.min() <= 0 or abs(p.sum() - 1) > 1e-6:
-            raise InputError(f"unigram: expected {config.vocab_size} probabilities above 0")
-        model = super().from_arrays(config, {name: array for name, array in arrays.items()
-                                             if name != "unigram"})
-        model.unigram = p
-        return model
 
 
 class ELMoObjective(NextTokenObjective):

@@ -21,10 +21,8 @@ MODELS: tuple[type[AncestorModel], ...] = (NGramModel, CBOW, SkipGram, GloVe, LS
 
 def ancestor_class(values: Mapping) -> type[AncestorModel] | None:
     """The class whose config.json has the contents `values`; None: no older model."""
-    for model_class in MODELS:
-        if values.get("model_type") == model_class.config_class.model_type:
-            return model_class
-    return None
+    return next((model_class for model_class in MODELS
+                 if model_class.config_class.model_type == values.get("model_type")), None)
 
 
 def load_ancestor(folder: Path) -> tuple[AncestorModel, Tokenizer] | None:

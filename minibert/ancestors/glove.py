@@ -22,10 +22,10 @@ import numpy as np
 from scipy import sparse
 
 from minibert.ancestors.model import AncestorConfig, AncestorModel, Rng
-from minibert.ancestors.objective import StreamObjective
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.nn.layers import Embedding
+from minibert.pretraining.gpt_objective import StreamObjective
 from minibert.pretraining.objective import LossesAndMetrics, RowBatch
 from minibert.pretraining.seeds import Purpose, generator
 

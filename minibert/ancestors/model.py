@@ -73,8 +73,10 @@ class AncestorModel(Module):
     __slots__ = ("config",)
     config_class: type[AncestorConfig]
     unanswered: Mapping[str, str] = {}  # question -> why
+    # Attributes with counted probabilities (V,), stored beside the parameters: may one be 0?
+    distributions: Mapping[str, bool] = {}
 
-    def __init__(self, config: AncestorConfig, rng: Rng | int | None = 0):
+    def __init__(self, config: AncestorConfig):
         super().__init__()
         self.config = config
 
@@ -107,16 +109,24 @@ class AncestorModel(Module):
 
     def stored_arrays(self) -> dict[str, np.ndarray]:
         """The contents of model.safetensors."""
-        return self.state_dict()
+        return self.state_dict() | {name: getattr(self, name) for name in self.distributions}
 
     @classmethod
     def from_arrays(cls, config: AncestorConfig, arrays: Mapping[str, np.ndarray]) -> AncestorModel:
-        """The opposite of stored_arrays. Errors: InputError for other names or shapes."""
+        """The opposite of stored_arrays. Errors: InputError for other names or shapes, and for
+        probabilities that are none."""
         if getattr(config, "num_layers", 0) > len(arrays):  # before any of them is built
             raise InputError(f"num_layers = {config.num_layers} for {len(arrays)} arrays: expected "
                              "an array of each layer at least")
-        model = cls(config, rng=None)
-        model.load_state_dict(arrays)
+        model, parameters = cls(config, rng=None), dict(arrays)
+        for name, may_be_0 in cls.distributions.items():
+            p = parameters.pop(name, None)
+            if p is None or p.shape != (config.vocab_size,) or p.min() < 0 \
+                    or not (may_be_0 or p.all()) or abs(p.sum() - 1) > 1e-6:
+                raise InputError(f"{name}: expected {config.vocab_size} probabilities"
+                                 f"{'' if may_be_0 else ' above 0'}")
+            setattr(model, name, p)
+        model.load_state_dict(parameters)
         return model
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:

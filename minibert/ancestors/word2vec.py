@@ -18,22 +18,25 @@ q(w) exp(u_w . h): CBOW's distribution of a gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from minibert.ancestors.model import AncestorConfig, AncestorModel, Rng
-from minibert.autograd import functional as F
 from minibert.autograd.tensor import Tensor
 from minibert.errors import InputError
 from minibert.generation.sampling import log_probabilities
 from minibert.models.losses import multi_label_loss
 from minibert.nn.layers import Embedding
+from minibert.pretraining.gpt_objective import StreamObjective
+from minibert.pretraining.objective import LossesAndMetrics, RowBatch
+from minibert.pretraining.seeds import Purpose, generator
 from minibert.validate import checked_ids
 
 NOISE_POWER = 0.75
+HELD_OUT_BATCHES, HELD_OUT_BATCH = 16, 1024
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Word2Vec(AncestorModel):
     """The base of both: two matrices (V, C), and the noise distribution q (V,), from counts."""
 
     __slots__ = ("input_embeddings", "output_embeddings", "noise")
+    distributions = {"noise": True}
 
     def __init__(self, config: CBOWConfig, rng: Rng | int | None = 0):
         super().__init__(config)
@@ -92,22 +96,6 @@ class Word2Vec(AncestorModel):
         """See AncestorModel: of a word the same array in every sentence."""
         return self.input_embeddings.weight.data[self.checked(input_ids)]
 
-    def stored_arrays(self) -> dict[str, np.ndarray]:
-        """Both matrices, and the noise."""
-        return self.state_dict() | {"noise": self.noise}
-
-    @classmethod
-    def from_arrays(cls, config: CBOWConfig, arrays: Mapping[str, np.ndarray]) -> Word2Vec:
-        """See AncestorModel. Errors: also noise that is no distribution."""
-        noise = arrays.get("noise")
-        if noise is None or noise.shape != (config.vocab_size,) or noise.min() < 0 \
-                or abs(noise.sum() - 1) > 1e-6:
-            raise InputError(f"noise: expected {config.vocab_size} probabilities")
-        matrices = {name: array for name, array in arrays.items() if name != "noise"}
-        model = super().from_arrays(config, matrices)
-        model.noise = noise
-        return model
-
 
 class CBOW(Word2Vec):
     """A bag of the words around a gap, without their order."""
@@ -139,3 +127,71 @@ class SkipGram(Word2Vec):
     config_class = SkipGramConfig
     unanswered = {"next_word": "predicts a word somewhere around, not the next one",
                   "gap": "predicts the words around from a word, not a word from those around"}
+
+
+@dataclass(frozen=True)
+class Word2VecBatch(RowBatch):
+    """The words that are read, (B, 2 window) for CBOW, (B, 1) for skip-gram; the word to predict,
+    the words of noise."""
+
+    targets: np.ndarray  # (B,)
+    negatives: np.ndarray  # (B, K)
+
+
+class Word2VecObjective(StreamObjective):
+    """Negative sampling for `model`, whose noise is counted here; a batch is a pure function of
+    (seed, number).
+
+    Words are drawn from the whole stream (see StreamObjective); frequent ones are not thinned out.
+    Errors: InputError where a stream is not longer than a window.
+    """
+
+    def __init__(self, model: Word2Vec, tokenizer, train: list[str], held_out: list[str],
+                 batch_size: int, seed: int = 0):
+        super().__init__(tokenizer, train, held_out, batch_size, seed)
+        self.name, self.is_cbow = model.config.model_type, isinstance(model, CBOW)
+        self.window, self.negatives = model.config.window, model.config.negatives
+        for name, ids in (("training", self.train_ids), ("held-out", self.held_out_ids)):
+            if len(ids) <= 2 * self.window:
+                raise InputError(f"word2vec: the {name} text has {len(ids)} tokens, no window of "
+                                 f"{self.window} words on each side of one fits: give a longer "
+                                 "text or a smaller window")
+        model.count_noise(self.train_ids)
+        self.cumulative = np.cumsum(model.noise)
+
+    def batch(self, number: int) -> Word2VecBatch:
+        """Returns training batch `number`, counted over micro-batches."""
+        return self._draw(self.train_ids, self.batch_size,
+                          generator(self.seed, Purpose.WINDOWS, number))
+
+    def held_out_batches(self) -> Iterator[Word2VecBatch]:
+        """Yields the same draws from the held-out text every time."""
+        for k in range(HELD_OUT_BATCHES):
+            rng = generator(self.seed, Purpose.HELD_OUT_MASKS, k)
+            yield self._draw(self.held_out_ids, HELD_OUT_BATCH, rng)
+
+    def _draw(self, ids: np.ndarray, B: int, rng: Rng) -> Word2VecBatch:
+        centre = rng.integers(self.window, len(ids) - self.window, B)
+        if self.is_cbow:
+            offsets = [d for d in range(-self.window, self.window + 1) if d]
+            read, targets = ids[centre[:, None] + np.array(offsets)], ids[centre]
+        else:
+            reach = rng.integers(1, self.window + 1, B)
+            distance = rng.integers(1, reach + 1) * rng.choice([-1, 1], B)
+            read, targets = ids[centre[:, None]], ids[centre + distance]
+        draws = rng.random((B, self.negatives)) * self.cumulative[-1]
+        negatives = np.searchsorted(self.cumulative, draws, side="right")
+        return Word2VecBatch(read, targets, negatives)
+
+    def losses(self, model: Word2Vec, batch: Word2VecBatch, rng: Rng | None = None
+               ) -> LossesAndMetrics:
+        """Returns the loss sum, and no metrics."""
+        return {"examples": model.negative_sampling_loss(batch.input_ids, batch.targets,
+                                                         batch.negatives)}, {}
+
+    def first_examples(self, n: int = 3) -> list[str]:
+        """Returns the first n training examples as readable text."""
+        batch, words = self.batch(0), self.tokenizer.convert_ids_to_tokens
+        return [f"{' '.join(words(read))} -> {words(int(target))}, not {' '.join(words(noise))}"
+                for read, target, noise in zip(batch.input_ids[:n], batch.targets[:n],
+                                               batch.negatives[:n])]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minibert.ancestors.answer_key import ROWS_AT_A_TIME
+from minibert.ancestors.answer_key import by_length
 from minibert.toy_world.grammar import ToyWorld
 from minibert.toy_world.oracle import Oracle
 from minibert.validate import whole_number
@@ -110,7 +110,7 @@ class WordSenses:
         """The share of right decisions of the exact posteriors: from the left side and the word
         itself, and from both sides."""
         right = np.zeros(2)
-        for rows, ids in _rows(self.decided):
+        for rows, ids in by_length([occurrence.input_ids for occurrence in self.decided]):
             for side, posterior in enumerate(self.oracle.state_posteriors(ids, self.groups)):
                 for row, occurrence in enumerate([self.decided[i] for i in rows]):
                     prior = self.priors[occurrence.word]
@@ -138,20 +138,8 @@ def squared_distances(x: np.ndarray, average: np.ndarray, S: np.ndarray | None) 
 def occurrence_vectors(model, occurrences: list[Occurrence]) -> np.ndarray:
     """The vector of the word in each occurrence, (N, C)."""
     found: list[np.ndarray] = [None] * len(occurrences)
-    for rows, ids in _rows(occurrences):
+    for rows, ids in by_length([occurrence.input_ids for occurrence in occurrences]):
         vectors = model.vectors(ids)  # (B, T, C)
         for b, i in enumerate(rows):
             found[i] = vectors[b, occurrences[i].position]
     return np.stack(found)
-
-
-def _rows(occurrences: list[Occurrence]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(numbers (B,), input ids (B, T)) of occurrences of one length at a time."""
-    lengths = np.array([len(occurrence.input_ids) for occurrence in occurrences])
-    blocks = []
-    for length in np.unique(lengths):
-        numbers = np.flatnonzero(lengths == length)
-        for start in range(0, len(numbers), ROWS_AT_A_TIME):
-            some = numbers[start:start + ROWS_AT_A_TIME]
-            blocks.append((some, np.array([occurrences[i].input_ids for i in some])))
-    return blocks

@@ -23,8 +23,7 @@ from minibert.ancestors.glove import GloVe, GloVeObjective
 from minibert.ancestors.lstm import LSTMLanguageModel, LSTMObjective
 from minibert.ancestors.model import AncestorConfig, AncestorModel
 from minibert.ancestors.ngram import NGramConfig, NGramModel
-from minibert.ancestors.word2vec import CBOW, SkipGram
-from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.ancestors.word2vec import CBOW, SkipGram, Word2VecObjective
 from minibert.autograd.tensor import no_grad
 from minibert.cli.build_trainer import make_trainer
 from minibert.cli.pretrain_options import COMMON, PretrainOptions, resolved

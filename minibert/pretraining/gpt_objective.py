@@ -38,12 +38,33 @@ class NextTokenBatch(RowBatch):
                              "targets[:, t] == input_ids[:, t + 1]")
 
 
-class NextTokenObjective(Objective):
+class StreamObjective(Objective):
+    """Base of the objectives on streams of tokens. train, held_out: texts, read as one stream each,
+    with a separator before each text."""
+
+    def __init__(self, tokenizer: Tokenizer, train: Sequence[str], held_out: Sequence[str],
+                 batch_size: int, seed: int = 0):
+        self.tokenizer = tokenizer
+        self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
+        self.train_ids = token_stream(tokenizer, train)
+        self.held_out_ids = token_stream(tokenizer, held_out)
+
+    def counts(self, batch) -> dict[str, int]:
+        """Count the examples."""
+        return {"examples": len(batch.input_ids)}
+
+    def describe(self) -> list[str]:
+        """List facts about the training and held-out data, one a line."""
+        return [describe_stream(self.tokenizer, "training", self.train_ids),
+                describe_stream(self.tokenizer, "held out", self.held_out_ids)]
+
+
+class NextTokenObjective(StreamObjective):
     """Next-token prediction on windows of a text; a batch is a pure function of (seed, number).
 
-    train, held_out: texts. A separator stands before each text, so that its first token is
-    predicted as well. A window is any `context` consecutive tokens of the stream: it may span a
-    separator, and its tokens then attend to the end of the text before.
+    The first token of a text is predicted from the separator before it. A window is any `context`
+    consecutive tokens of the stream: it may span a separator, and its tokens then attend to the end
+    of the text before.
 
     Each epoch cuts the training stream into consecutive windows from a random offset on and
     shuffles them: every token is a target once, but for at most 2 `context` - 1 tokens at the two
@@ -56,11 +77,8 @@ class NextTokenObjective(Objective):
 
     def __init__(self, tokenizer: Tokenizer, train: Sequence[str], held_out: Sequence[str],
                  context: int, batch_size: int, seed: int = 0):
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, train, held_out, batch_size, seed)
         self.context = whole_number("context", context, at_least=1)
-        self.batch_size, self.seed = whole_number("batch_size", batch_size, at_least=1), seed
-        self.train_ids = token_stream(tokenizer, train)
-        self.held_out_ids = token_stream(tokenizer, held_out)
         self.n_held_out_characters = sum(map(len, held_out)) + len(held_out) - 1  # with separators
         if len(self.train_ids) <= context:
             raise InputError(f"the training text has {len(self.train_ids)} tokens, too short for "
@@ -130,8 +148,7 @@ class NextTokenObjective(Objective):
     def describe(self) -> list[str]:
         """List facts about the training and held-out data, one a line."""
         tokens_per_character = len(self.held_out_ids) / self.n_held_out_characters
-        return [describe_stream(self.tokenizer, "training", self.train_ids),
-                describe_stream(self.tokenizer, "held out", self.held_out_ids),
+        return [*super().describe(),
                 f"{tokens_per_character:.3f} tokens for each of the "
                 f"{self.n_held_out_characters:,} held-out characters"]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.ancestors.small_ancestors import TOKENIZER, V, small_models, texts
 
-from minibert.ancestors.word2vec import CBOW, CBOWConfig, SkipGram, SkipGramConfig
-from minibert.ancestors.word2vec_objective import Word2VecObjective
+from minibert.ancestors.word2vec import (CBOW, CBOWConfig, SkipGram, SkipGramConfig,
+                                       Word2VecObjective)
 from minibert.errors import InputError
 from minibert.pretraining.gpt_objective import token_stream
 from minibert.training.run_folder import Run
@@ -85,7 +85,7 @@ def test_cbow_reads_both_sides_and_skip_gram_one_word():
 
 @pytest.mark.parametrize("config", [CBOWConfig(V, 8, 1, 3), SkipGramConfig(V, 8, 2, 3)])
 def test_training_learns_and_resumes_to_the_same_bits(config, tmp_path, monkeypatch):
-    monkeypatch.setattr("minibert.ancestors.word2vec_objective.HELD_OUT_BATCHES", 1)
+    monkeypatch.setattr("minibert.ancestors.word2vec.HELD_OUT_BATCHES", 1)
     kind = CBOW if type(config) is CBOWConfig else SkipGram
     settings = TrainingSettings(steps=150, lr=0.05, warmup=0, eval_every=0, weight_decay=0.0)
     whole, halves = kind(config, 1), kind(config, 1)

@@ -10,7 +10,7 @@ from tests.cli.command_line import files_below, mistake, output_of
 from tests.models.small_models import small as small_model
 
 import minibert as mb
-from minibert.ancestors import word2vec_objective, word_sense
+from minibert.ancestors import word2vec, word_sense
 from minibert.ancestors.glove import GloVe
 from minibert.ancestors.word_sense import WordSenses
 from minibert.cli import road, road_rows
@@ -37,7 +37,7 @@ def small():
         patch.setattr(road_rows, "STEPS", dict.fromkeys(TRAINED, 3))
         patch.setattr(road_rows, "FEW_DOCUMENTS", 20)
         patch.setattr(word_sense, "STORIES_AT_A_TIME", 60)
-        patch.setattr(word2vec_objective, "HELD_OUT_BATCHES", 1)
+        patch.setattr(word2vec, "HELD_OUT_BATCHES", 1)
         yield
 
 
