@@ -214,6 +214,6 @@ def _checked_entry(path: Path, name: str, entry: object) -> tuple[str, tuple[int
             raise InputError(f"{where}: {what} must be whole numbers from 0")
     if len(offsets) != 2 or offsets[0] > offsets[1]:
         raise InputError(f"{where}: data_offsets must be a begin and an end, got {offsets}")
-    if len(shape) > 32:
+    if len(shape) > 64:
         raise InputError(f"{where}: {len(shape)} axes are more than NumPy has")
     return dtype, tuple(shape), offsets

@@ -137,11 +137,10 @@ class BartModel(BartPretrainedModel):
         if shape[0] != source.shape[0]:
             raise InputError(f"BartModel: {shape[0]} rows of decoder_input_ids for "
                              f"{source.shape[0]} of the encoder: one for each is expected")
-        mask = make_padding_mask(decoder_attention_mask, shape, "decoder_")
-        mask, decoder_position_ids = self._begin(past_key_values, mask, decoder_position_ids, shape)
+        mask, position_ids = self._begin(past_key_values, decoder_attention_mask,
+                                         decoder_position_ids, shape, "decoder_")
         inputs = AttentionInputs(
-            attn_mask=mask, is_causal=past_key_values is None,
-            position_ids=self._positions(decoder_position_ids, shape, "decoder_"), rng=rng,
+            attn_mask=mask, is_causal=past_key_values is None, position_ids=position_ids, rng=rng,
             cache=past_key_values, attentions=[] if output_attentions else None,
             encoder_hidden_states=source, cross_attentions=[] if output_attentions else None,
             encoder_attn_mask=make_padding_mask(attention_mask, source.shape[:2]))

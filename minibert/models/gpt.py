@@ -14,7 +14,7 @@ from minibert.generation.generate import GenerationMixin
 from minibert.models.config import GPT2Config
 from minibert.models.losses import sequence_loss
 from minibert.models.outputs import BaseModelOutput, LossAndLogits
-from minibert.models.pretrained_model import PretrainedModel, as_tuple, make_padding_mask
+from minibert.models.pretrained_model import PretrainedModel, as_tuple
 from minibert.nn.block import AttentionInputs, TransformerStack
 from minibert.nn.embeddings import Embeddings
 from minibert.nn.kv_cache import KeyValueCache
@@ -67,11 +67,9 @@ class GPT2Model(GPT2PretrainedModel):
         Errors: InputError for shapes that differ and for ids that the model does not have.
         """
         input_ids, inputs_embeds, (B, T) = self._batch_shape(input_ids, inputs_embeds)
-        mask = make_padding_mask(attention_mask, (B, T))
-        mask, position_ids = self._begin(past_key_values, mask, position_ids, (B, T))
+        mask, position_ids = self._begin(past_key_values, attention_mask, position_ids, (B, T))
         inputs = AttentionInputs(attn_mask=mask, is_causal=past_key_values is None,
-                                 position_ids=self._positions(position_ids, (B, T)), rng=rng,
-                                 cache=past_key_values,
+                                 position_ids=position_ids, rng=rng, cache=past_key_values,
                                  attentions=[] if output_attentions else None)
         hidden_states = [] if output_hidden_states else None
         x = self.embeddings(input_ids, inputs, inputs_embeds)  # (B, T, C)

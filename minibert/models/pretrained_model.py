@@ -168,17 +168,18 @@ class PretrainedModel(Module):
             shape = inputs_embeds.shape[:2]
         return input_ids, inputs_embeds, shape
 
-    def _begin(self, cache: KeyValueCache | None, mask: np.ndarray | None,
-               position_ids: np.ndarray | None, shape: tuple[int, int]
-               ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """(attention mask, position ids) of new tokens of `shape` (B, T) with the padding mask
-        `mask`: as they are without a cache, else those after the tokens in the cache."""
-        if cache is None:
-            return mask, position_ids
-        tokens = np.ones(shape, bool) if mask is None else mask[:, 0, 0]
-        positions, mask = cache.begin(tokens)
-        self._check_length(positions.max(initial=-1) + 1)
-        return mask, positions if position_ids is None else position_ids
+    def _begin(self, cache: KeyValueCache | None, attention_mask: np.ndarray | None,
+               position_ids: np.ndarray | None, shape: tuple[int, int], prefix: str = ""
+               ) -> tuple[np.ndarray | None, np.ndarray]:
+        """(mask, position ids) of new tokens of `shape` (B, T): the padding mask and the positions
+        from 0 on without a cache, else those after the tokens in the cache."""
+        mask = make_padding_mask(attention_mask, shape, prefix)
+        if cache is not None:
+            tokens = np.ones(shape, bool) if mask is None else mask[:, 0, 0]
+            positions, mask = cache.begin(tokens)
+            self._check_length(positions.max(initial=-1) + 1)
+            position_ids = positions if position_ids is None else position_ids
+        return mask, self._positions(position_ids, shape, prefix)
 
     def _positions(self, position_ids: np.ndarray | None, shape: tuple[int, int],
                    prefix: str = "") -> np.ndarray:
