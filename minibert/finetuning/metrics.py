@@ -19,31 +19,18 @@ from minibert.errors import InputError
 
 class Counts(NamedTuple):
     """Counts of one class or type of entity: correct predictions, predictions, and occurrences
-    (scikit-learn's support); and the metrics that follow."""
+    (scikit-learn's support)."""
 
     correct: int
     predicted: int
     support: int
 
-    @property
-    def precision(self) -> float:
-        """correct / predicted."""
-        return self.correct / self.predicted if self.predicted else 0.0
-
-    @property
-    def recall(self) -> float:
-        """correct / support."""
-        return self.correct / self.support if self.support else 0.0
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall, 2PR / (P + R)."""
-        either = self.predicted + self.support
-        return 2 * self.correct / either if either else 0.0
-
     def scores(self) -> dict[str, float]:
-        """The metrics and the support by their usual names."""
-        return {"precision": self.precision, "recall": self.recall, "f1": self.f1,
+        """Precision P = correct / predicted, recall R = correct / support, F1 = 2PR / (P + R), their
+        harmonic mean, and the support, by name."""
+        return {"precision": self.correct / max(self.predicted, 1),
+                "recall": self.correct / max(self.support, 1),
+                "f1": 2 * self.correct / max(self.predicted + self.support, 1),
                 "support": self.support}
 
 
@@ -57,7 +44,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 def macro_f1(counts: Iterable[Counts]) -> float:
     """The unweighted mean F1 of the classes. A class that neither occurs nor is predicted is left
     out, as in scikit-learn and seqeval."""
-    scores = [count.f1 for count in counts if count.support or count.predicted]
+    scores = [count.scores()["f1"] for count in counts if count.support or count.predicted]
     return sum(scores) / len(scores) if scores else 0.0
 
 

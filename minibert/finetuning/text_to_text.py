@@ -64,7 +64,7 @@ def score(examples: Sequence[Example], answers: Sequence[str]) -> float:
         right = set(get_entities(example.tags))
         found = set(entities_in(answer, example.words))
         counts.append(Counts(len(right & found), len(found), len(right)))
-    return total(counts).f1
+    return total(counts).scores()["f1"]
 
 
 def entities_in(answer: str, words: Sequence[str]) -> Iterator[tuple[str, int, int]]:

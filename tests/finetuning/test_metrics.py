@@ -27,8 +27,9 @@ def test_classes_as_scikit_learn_scores_them(case):
     for name in ("precision", "recall", "f1", "support"):
         ours = [count.scores()[name] for count in counts]
         np.testing.assert_allclose(ours, case[name], rtol=1e-12, err_msg=name)
-    ours = [accuracy(case["right"], case["predicted"]), macro_f1(counts), total(counts).f1,
-            matthews_correlation(matrix), adjusted_rand_score(case["right"], case["predicted"])]
+    ours = [accuracy(case["right"], case["predicted"]), macro_f1(counts),
+            total(counts).scores()["f1"], matthews_correlation(matrix),
+            adjusted_rand_score(case["right"], case["predicted"])]
     theirs = [case["accuracy"], case["macro_f1"], case["micro_f1"], case["matthews"],
               case["adjusted_rand"]]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
@@ -67,17 +68,20 @@ def test_counts_by_counting(pairs):
         assert count == Counts(sum(a == b == number for a, b in pairs),
                                sum(b == number for _, b in pairs),
                                sum(a == number for a, _ in pairs))
-        if count.precision and count.recall:
-            mean = 2 / (1 / count.precision + 1 / count.recall)
-            np.testing.assert_allclose(count.f1, mean)
-    assert total(counts).f1 == total(counts).precision == accuracy(right, predicted)
+        scores = count.scores()
+        if scores["precision"] and scores["recall"]:
+            mean = 2 / (1 / scores["precision"] + 1 / scores["recall"])
+            np.testing.assert_allclose(scores["f1"], mean)
+    micro = total(counts).scores()
+    assert micro["f1"] == micro["precision"] == accuracy(right, predicted)
 
 
 def test_macro_weighs_classes_and_micro_examples():
     """Nine of ten are of one class, and it is always guessed."""
     matrix = confusion_matrix([0] * 9 + [1], [0] * 10, 2)
     counts = class_counts(matrix)
-    np.testing.assert_allclose([total(counts).f1, macro_f1(counts)], [0.9, (18 / 19) / 2])
+    micro = total(counts).scores()["f1"]
+    np.testing.assert_allclose([micro, macro_f1(counts)], [0.9, (18 / 19) / 2])
     assert matthews_correlation(matrix) == 0.0
 
 
@@ -130,7 +134,7 @@ def test_the_pairs_of_many_examples_are_counted_exactly():
 def test_nothing_to_count():
     assert total([]) == Counts(0, 0, 0) and macro_f1([]) == 0.0
     empty = Counts(0, 0, 0)
-    assert empty.precision == empty.recall == empty.f1 == 0.0
+    assert [*empty.scores().values()] == [0.0] * 4
     assert macro_f1([empty, Counts(1, 1, 1)]) == 1.0
 
 

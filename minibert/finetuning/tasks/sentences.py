@@ -9,7 +9,7 @@ from minibert.finetuning.encoding import CUT, Reading, Window
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.labels import class_details, format_counts, json_lines, label_ids
 from minibert.finetuning.metrics import (class_counts, confusion_matrix, macro_f1,
-                                         matthews_correlation, pearson, spearman, total)
+                                         matthews_correlation, pearson, spearman)
 from minibert.finetuning.sliding_window import average_windows, vote_windows
 from minibert.finetuning.tasks.base import Task
 from minibert.generation.sampling import probabilities
@@ -61,8 +61,8 @@ class Classification(Task):
     def compute_metrics(self, examples: Examples, predictions: Sequence[np.ndarray]
                         ) -> dict[str, float]:
         matrix = self._matrix(examples, predictions)
-        counts = class_counts(matrix)
-        return {"accuracy": total(counts).recall, "macro_f1": macro_f1(counts),
+        return {"accuracy": float(np.trace(matrix) / matrix.sum()),
+                "macro_f1": macro_f1(class_counts(matrix)),
                 "matthews": matthews_correlation(matrix)}
 
     def details(self, examples: Examples, predictions: Sequence[np.ndarray]) -> dict:

@@ -108,8 +108,8 @@ class Tagging(Task):
         right = [example.tags for example in examples]
         scores = {"accuracy": accuracy(_joined(right), _joined(predictions))}
         if self.metric_for_best_model == "f1":
-            found = total(entity_counts(right, predictions).values())
-            scores |= {"f1": found.f1, "precision": found.precision, "recall": found.recall}
+            found = total(entity_counts(right, predictions).values()).scores()
+            scores |= {name: found[name] for name in ("f1", "precision", "recall")}
         return scores
 
     def details(self, examples: Examples, predictions: Predictions) -> dict:
