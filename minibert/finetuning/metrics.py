@@ -26,8 +26,8 @@ class Counts(NamedTuple):
     support: int
 
     def scores(self) -> dict[str, float]:
-        """Precision P = correct / predicted, recall R = correct / support, F1 = 2PR / (P + R), their
-        harmonic mean, and the support, by name."""
+        """Precision P = correct / predicted, recall R = correct / support, their harmonic mean F1 =
+        2PR / (P + R), and the support, by name."""
         return {"precision": self.correct / max(self.predicted, 1),
                 "recall": self.correct / max(self.support, 1),
                 "f1": 2 * self.correct / max(self.predicted + self.support, 1),

@@ -40,8 +40,7 @@ class Best(NamedTuple):
 
 class ToyStories:
     """Draws stories of `world` that are in none of the `excluded` documents (of sentences), and
-    gives the meaning of their states. Topics and characters are numbered as in `topics` and
-    `characters`."""
+    gives the meaning of their states: numbers of `topics` and `characters`, names of places."""
 
     def __init__(self, world: ToyWorld, excluded: Sequence[Sequence[str]] = ()):
         self.world, self.oracle = world, StoryOracle(world)
@@ -50,7 +49,7 @@ class ToyStories:
         self.topic = np.array([self.topics.index(state[0]) for state in world.states])  # (S,)
         self.character = np.array([self.characters.index(state[1]) for state in world.states])
         self.place = np.array([state[2] for state in world.states])
-        self._excluded, self._excluded_runs = excluded, {}
+        self._excluded = excluded
 
     def draw(self, sentences: int, rng: np.random.Generator, following: int = 0
              ) -> Iterator[Story]:
@@ -58,10 +57,7 @@ class ToyStories:
 
         The sentences before the following ones are in no excluded document, unless there is only
         one (these are short and often are)."""
-        if sentences not in self._excluded_runs:
-            self._excluded_runs[sentences] = \
-                _runs(self._excluded, sentences) if sentences > 1 else set()
-        excluded = self._excluded_runs[sentences]
+        excluded = _runs(self._excluded, sentences) if sentences > 1 else set()
         while True:
             lengths = [sentences + following] * DRAWN_AT_ONCE
             for story in map(Story, *self.world.stories(lengths, rng)):
