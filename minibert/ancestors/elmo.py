@@ -119,8 +119,9 @@ class ELMoObjective(NextTokenObjective):
         is_token = batch.targets != F.IGNORE_INDEX
         after = np.where(is_token, batch.targets, 0)
         before = np.where(is_token, batch.input_ids, F.IGNORE_INDEX)
-        return {"to_right": model.to_right.loss(batch.input_ids, batch.targets, rng=rng),
-                "to_left": model.to_left.loss(after, before, is_token.sum(axis=1), rng)}, {}
+        lengths = is_token.sum(axis=1)
+        return {"to_right": model.to_right.next_token_loss(batch.input_ids, batch.targets, rng),
+                "to_left": model.to_left.next_token_loss(after, before, rng, lengths)}, {}
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
                 metric_sums: dict[str, float]) -> dict[str, float]:

@@ -69,18 +69,13 @@ class LSTMLanguageModel(AncestorModel):
             states.append(hidden)
         return states
 
-    def loss(self, input_ids: np.ndarray, targets: np.ndarray, lengths: np.ndarray | None = None,
-             rng: Rng | None = None) -> Tensor:
+    def next_token_loss(self, input_ids: np.ndarray, targets: np.ndarray, rng: Rng | None = None,
+                        lengths: np.ndarray | None = None) -> Tensor:
         """The sum of the losses at `targets` (B, T), the token to predict at each input token; -100
-        is ignored."""
+        is ignored. `rng`, `lengths`: as for hidden_states."""
         hidden = self.dropout(self.hidden_states(input_ids, lengths, rng)[-1], rng)
         return F.linear_cross_entropy(hidden, self.embeddings.weight, self.bias, targets,
                                       reduction="sum")
-
-    def next_token_loss(self, input_ids: np.ndarray, targets: np.ndarray, rng: Rng | None = None
-                        ) -> Tensor:
-        """See GPT2LMHeadModel.next_token_loss: what NextTokenObjective calls."""
-        return self.loss(input_ids, targets, rng=rng)
 
     def log_probabilities(self, hidden: Tensor) -> Tensor:
         """Of the predicted token: (..., C) -> (..., V), in nats."""

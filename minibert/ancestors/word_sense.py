@@ -80,31 +80,30 @@ class WordSenses:
                         found[word, topic].append(Occurrence(ids, position, word, int(topic)))
         return [occurrence for some in found.values() for occurrence in some]
 
+    def by_sense(self, model, occurrences: list[Occurrence]) -> np.ndarray:
+        """The vectors of occurrences, (words, 2 senses, occurrences of each, C)."""
+        vectors = occurrence_vectors(model, occurrences).astype(np.float64)
+        return vectors.reshape(len(self.priors), 2, -1, vectors.shape[1])
+
     def accuracy(self, model) -> tuple[float, float]:
         """The shares of right decisions, nearest and linear, from model.vectors (see
         ancestors/model.py)."""
-        known = occurrence_vectors(model, self.labelled).astype(np.float64)
-        asked = occurrence_vectors(model, self.decided).astype(np.float64)
         right = np.zeros(2)
-        for word, p in self.priors.items():
-            topics = np.flatnonzero(p)
-            of_sense = [known[[o.word == word and o.topic == topic for o in self.labelled]]
-                        for topic in topics]  # (labelled, C) each
-            rows = [o.word == word for o in self.decided]
-            truth = np.array([o.topic for o in self.decided])[rows]
-            for kind, averages, S in (
-                    (0, [some[:self.nearest].mean(axis=0) for some in of_sense], None),
-                    (1, [some.mean(axis=0) for some in of_sense], pooled_covariance(of_sense))):
-                distances = [squared_distances(asked[rows], average, S) for average in averages]
-                right[kind] += (topics[np.argmin(distances, axis=0)] == truth).sum()
+        for known, decided in zip(self.by_sense(model, self.labelled),
+                                  self.by_sense(model, self.decided)):  # (2, n, C) of a word
+            truth, C = np.repeat([0, 1], decided.shape[1]), decided.shape[2]
+            for kind, averages, S in ((0, known[:, :self.nearest].mean(axis=1), None),
+                                      (1, known.mean(axis=1), pooled_covariance(known))):
+                distances = [squared_distances(decided.reshape(-1, C), average, S)
+                             for average in averages]
+                right[kind] += (np.argmin(distances, axis=0) == truth).sum()
         nearest, linear = right / len(self.decided)
         return float(nearest), float(linear)
 
     def is_static(self, model) -> bool:
         """Whether the vectors of each word are equal to the bit in all its occurrences."""
-        vectors = occurrence_vectors(model, self.decided)
-        of_words = [vectors[[o.word == word for o in self.decided]] for word in self.words]
-        return all([(of_word == of_word[0]).all() for of_word in of_words])
+        vectors = self.by_sense(model, self.decided)
+        return bool((vectors == vectors[:, :1, :1]).all())
 
     def bounds(self) -> tuple[float, float]:
         """The share of right decisions of the exact posteriors: from the left side and the word

@@ -57,7 +57,7 @@ def test_dropout_falls_before_each_layer_and_before_the_prediction():
         x, _ = layer(model.dropout(x, rng))
     x = model.dropout(x, rng)
     p = mb.functional.log_softmax(x @ model.embeddings.weight.swapaxes(0, 1) + model.bias).data
-    found = model.loss(IDS, IDS, rng=np.random.default_rng(7))
+    found = model.next_token_loss(IDS, IDS, rng=np.random.default_rng(7))
     assert_close(found.data, -np.take_along_axis(p, IDS[..., None], -1).sum(), 1e-12)
 
 
