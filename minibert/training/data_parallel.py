@@ -1,20 +1,16 @@
 """Data parallel training: threads, each with the whole model and a shard of the batch.
 
-The gradient of a sum is the sum of the gradients. So the rows of a batch are split among N
-workers, each computes forward and backward of its own rows, and the N gradients are added up before
-the optimizer moves the weights once (Li et al. 2020, "PyTorch Distributed", section 2.2, with
-threads for machines and a plain sum for their all-reduce). The sum is the gradient of the whole,
-since
+The gradient of a sum is the sum of the gradients: each of N workers computes forward and backward
+of its rows of the batch, and the N gradients are added up before the optimizer moves the weights
+once (Li et al. 2020, "PyTorch Distributed", section 2.2, with threads for machines and a plain sum
+for their all-reduce). Every shard is divided by the counts of the *whole* batch: a mean of the
+workers' means would weigh a masked token more where few others were masked. The workers share the
+weights, which they only read; each has its own graph and gradients.
 
-- every shard is divided by the counts of the *whole* batch. A mean of the workers' means would
-  weigh a masked token more where few others were masked;
-- the weights stay unchanged until all are done. Workers only read them, so they share the arrays;
-  each has its own graph and its own gradients.
-
-Threads save time in Python because NumPy releases the interpreter's lock while it works on a larger
-array. A matrix product would use all cores by itself; layer norm, softmax and GELU would not. With
-one thread for each product and one worker for each core, all of them do. With small arrays the lock
-is seldom free, and nothing is saved.
+NumPy releases the interpreter's lock while it works on a larger array. A matrix product would use
+all cores by itself; layer norm, softmax and GELU would not. With one thread for each product and
+one worker for each core, all of them do. With small arrays the lock is seldom free, and nothing is
+saved.
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ from minibert.models.heads import MaskedLMHead, Pooler
 from minibert.nn.block import MultiHeadAttention, TransformerStack
 from minibert.nn.layers import Embedding, Linear
 from minibert.nn.module import Module
-from minibert.training.flat_group import FlatGroup
-from minibert.training.optimizer import Optimizer
+from minibert.training.optimizer import FlatGroup, Optimizer
 from minibert.validate import number, whole_number
 
 

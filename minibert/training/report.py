@@ -86,7 +86,7 @@ class Report(SilentReport):
 
 
 def in_words(seconds: float) -> str:
-    """A time in words: 8 s, 2 min 5 s, 3 h 20 min."""
+    """Write a time in words: 8 s, 2 min 5 s, 3 h 20 min."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
@@ -96,12 +96,9 @@ def in_words(seconds: float) -> str:
 
 
 def estimate(trainer) -> dict:
-    """{"parameters", "bytes" of memory, "seconds" of the whole run, "step_seconds"}, from two steps
-    that are tried here.
-
-    They change nothing: what they compute is dropped. Memory is the process's peak after it (None
-    where the system does not say) plus the optimizer's moments, which it has not touched yet.
-    """
+    """Estimate {"parameters", "bytes" of memory, "seconds" of the whole run, "step_seconds"} from
+    two steps whose results are dropped. Memory is the process's peak after them (None where the
+    system does not say) plus the optimizer's moments, which are not touched yet."""
     seconds = math.inf
     trainer.model.train()
     for _ in range(2):  # the first one also pays for fresh memory
@@ -124,7 +121,7 @@ def estimate(trainer) -> dict:
 
 
 def estimate_line(figures: dict, steps: int) -> str:
-    """The estimate in one line."""
+    """Write the estimate in one line."""
     size = figures["bytes"]
     memory = "" if size is None else f"about {size / 2 ** 20:,.0f} MB of memory, "
     return (f"{figures['parameters']:,} parameters, {memory}about {in_words(figures['seconds'])} "
@@ -140,12 +137,11 @@ def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int
     if not points:
         return []
     last = max(step for step, _ in [*points, *held_out])
-    columns: list[list[float]] = [[] for _ in range(width)]
+    columns: dict[int, list[float]] = {}
     for step, loss in points:
-        columns[_scaled(step, last, width)].append(loss)
-    means = [sum(column) / len(column) if column else None for column in columns]
-    shown = [mean for mean in means if mean is not None]
-    shown += [loss for _, loss in [*held_out, *baselines]]
+        columns.setdefault(step * width // (last + 1), []).append(loss)
+    means = {column: sum(losses) / len(losses) for column, losses in columns.items()}
+    shown = [*means.values(), *[loss for _, loss in [*held_out, *baselines]]]
     low, high = min(shown), max(shown)
     grid = [[" "] * width for _ in range(height)]
 
@@ -156,11 +152,10 @@ def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int
     for _, loss in baselines:
         grid[row(loss)] = ["-" if column % 2 else " " for column in range(width)]
         labels[row(loss)] = loss
-    for column, mean in enumerate(means):
-        if mean is not None:
-            grid[row(mean)][column] = "."
+    for column, mean in means.items():
+        grid[row(mean)][column] = "."
     for step, loss in held_out:
-        grid[row(loss)][_scaled(step, last, width)] = "o"
+        grid[row(loss)][step * width // (last + 1)] = "o"
     lines = []
     for i, cells in enumerate(grid):
         label = f"{labels[i]:8.3f}" if i in labels else " " * 8
@@ -170,7 +165,3 @@ def loss_curve(points: Sequence[tuple[int, float]], held_out: Sequence[tuple[int
     lines.append(" " * 10 + ". training   o held out")
     lines += [f"{loss:8.3f} - - {name}" for name, loss in baselines]
     return lines
-
-
-def _scaled(step: int, last: int, width: int) -> int:
-    return min(width - 1, step * width // (last + 1))
