@@ -143,11 +143,9 @@ CONFIG_SENTENCE_TRANSFORMERS = {
 
 def check_keys(where: object, values: Mapping, rules: Mapping[str, Rule],
                stacklevel: int = 3) -> None:
-    """Hold the keys of a JSON file against a table of rules; `where` begins a message.
-
-    Errors: InputError for a value that is not among those of its rule. Warns of keys that the
-    table does not have.
-    """
+    """Hold the keys of a JSON file against a table of rules; `where` begins a message. Errors:
+    InputError for a value that is not among those of its rule. Warns of keys that the table does
+    not have."""
     unknown = []
     for key, value in values.items():
         rule = rules.get(key)

@@ -251,12 +251,9 @@ class StoredWeights(Mapping):
 
 def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
                ) -> tuple[StoredWeights, list[str], list[str]]:
-    """The weights of our parameters `names` in a file -> (arrays, missing names, unused names).
-
-    The missing are among `names`, the unused among the file's without buffers and tied copies.
-    Errors: InputError for weights that are stored twice or are no floats, and tied copies that
-    differ.
-    """
+    """The weights of our parameters `names` in a file -> (arrays, missing names, unused names). The
+    missing are among `names`, the unused among the file's without buffers and tied copies. Errors:
+    InputError for weights that are stored twice or are no floats, and tied copies that differ."""
     layout = layout_of(model_type)
     stored = {_bare(layout, name): name for name in file}
     if len(stored) != len(file):
@@ -323,10 +320,8 @@ def _bare(layout: Layout, name: str) -> str:
 
 
 def save_folder(folder: str | os.PathLike, config: dict, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write config.json and model.safetensors; other files in the folder stay as they are.
-
-    `config` holds model_type; `arrays` are named as ours.
-    """
+    """Write config.json and model.safetensors; other files in the folder stay as they are. `config`
+    holds model_type; `arrays` are named as ours."""
     folder, theirs = Path(folder), hf_arrays(config["model_type"], arrays)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file: name a folder to save the model in")

@@ -111,10 +111,8 @@ class ShardedFile(SafetensorsFile):
 
 
 def load_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """All arrays of the file by name, as SafetensorsFile gives them.
-
-    A damaged file is an InputError that names the tensor at fault.
-    """
+    """All arrays of the file by name, as SafetensorsFile gives them. A damaged file is an
+    InputError that names the tensor at fault."""
     return dict(SafetensorsFile(path))
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from minibert.atomic_files import read_json, write_json
 from minibert.checkpoints.folder_keys import GENERATION_CONFIG, HARMLESS, USED, check_keys
 from minibert.errors import InputError
@@ -17,15 +19,20 @@ DEFAULT_NEW_TOKENS = 20  # as in Hugging Face, where neither length is given
 FILE_NAME = "generation_config.json"
 _OF_THE_MODEL = ("eos_token_id", "pad_token_id", "forced_eos_token_id")  # in a config.json
 _from_1 = partial(whole_number, at_least=1)
+_token_id = partial(whole_number, at_least=-1, at_most=2**63 - 1)  # -1 is no token
+
+
+def _token_ids(name: str, value: object) -> tuple[int, ...]:
+    """One token id, or several."""
+    several = isinstance(value, (Sequence, np.ndarray))
+    return tuple([_token_id(name, one) for one in (value if several else [value])])
 
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """The options of generate. Without `do_sample` and with one beam: greedily.
-
-    Errors: InputError for a value out of range, and for an option that would have no effect (a
-    temperature without `do_sample`, a length penalty without beams).
-    """
+    """The options of generate. Without `do_sample` and with one beam: greedily. Errors: InputError
+    for a value out of range, and for an option that would have no effect (a temperature without
+    `do_sample`, a length penalty without beams)."""
 
     max_new_tokens: int | None = checked(_from_1, None, optional=True)
     # The prompt included; only where max_new_tokens is not given.
@@ -40,9 +47,11 @@ class GenerationConfig:
     length_penalty: float = checked(number, 1.0)
     early_stopping: bool | str = False  # True, False or "never": see beam_search.py
     num_return_sequences: int = checked(_from_1, 1)
-    eos_token_id: int | Sequence[int] | None = None  # None: the model's; (): a text never ends
-    pad_token_id: int | None = None  # what follows the end of a row; None: the end token
-    suppress_tokens: Sequence[int] = ()
+    # None: the model's; (): a text never ends.
+    eos_token_id: int | Sequence[int] | None = checked(_token_ids, None, optional=True)
+    # What follows the end of a row; None: the model's, else the end token.
+    pad_token_id: int | None = checked(_token_id, None, optional=True)
+    suppress_tokens: Sequence[int] = checked(_token_ids, ())
     # A decoder's first token after its start token; the last token of a text that its length ends.
     forced_bos_token_id: int | None = checked(whole_number, None, optional=True)
     forced_eos_token_id: int | None = checked(whole_number, None, optional=True)
@@ -107,11 +116,9 @@ class StoredOptions:
     values: Mapping[str, object]
 
     def with_options(self, options: Mapping[str, object]) -> GenerationConfig:
-        """The stored options, replaced by those of a call.
-
-        Stored options that have no effect beside those of the call are left out. Errors:
-        InputError for a stored option that is not supported, or that excludes one of the call.
-        """
+        """The stored options, replaced by those of a call. Stored options that have no effect
+        beside those of the call are left out. Errors: InputError for a stored option that is not
+        supported, or that excludes one of the call."""
         check_keys(self.path, self.values, GENERATION_CONFIG)
         stored = {name: value for name, value in self.values.items() if value is not None
                   and name not in options and GENERATION_CONFIG.get(name) == USED}

@@ -83,12 +83,10 @@ class GrowingTexts:
 
 
 def mask_of_padding(ids: np.ndarray, pad: int | None, ends: np.ndarray) -> np.ndarray:
-    """The attention mask (B, T) of a batch that came without one: False at the token `pad`.
-
-    Where `pad` ends texts as well (`ends`), it may be a part of a text: then all tokens count, as
-    in Hugging Face. Errors: rows that begin or end with different numbers of such tokens, which
-    are most likely padding.
-    """
+    """The attention mask (B, T) of a batch that came without one: False at the token `pad`. Where
+    `pad` ends texts as well (`ends`), it may be a part of a text: then all tokens count, as in
+    Hugging Face. Errors: rows that begin or end with different numbers of such tokens, which are
+    most likely padding."""
     is_pad = ids == (-1 if pad is None else pad)
     if pad not in ends:
         return ~is_pad

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +47,14 @@ class GenerationMixin:
         """
         stored, config = self.generation_config, self.config
         chosen = GenerationConfig(**options) if stored is None else stored.with_options(options)
-        if chosen.forced_eos_token_id is None:
-            last = getattr(config, "forced_eos_token_id", None)
-            chosen = replace(chosen, forced_eos_token_id=last)
+        chosen = replace(chosen, **{
+            name: getattr(config, name, None)
+            for name in ("eos_token_id", "pad_token_id", "forced_eos_token_id")
+            if getattr(chosen, name) is None})
         _check_vocabulary(config.vocab_size, chosen)
-        ends, pad = _end_tokens(config, chosen)
+        ends, pad = np.array(chosen.eos_token_id or (), np.int64), chosen.pad_token_id
+        if pad is None:
+            pad = ends[0] if len(ends) else -1
         ids = checked_ids("input_ids", input_ids, config.vocab_size)
         ids = ids.astype(np.int64)  # uint64 and the int64 of new tokens would make float64
         mask = mask_of_padding(ids, pad, ends) if attention_mask is None else attention_mask
@@ -145,22 +146,3 @@ def _check_vocabulary(vocab_size: int, config: GenerationConfig) -> None:
         whole_number("suppress_tokens", token, 0, vocab_size - 1)
     if len(set(config.suppress_tokens)) == vocab_size:
         raise InputError(f"suppress_tokens: all {vocab_size} tokens are ruled out: leave some")
-
-
-def _end_tokens(model_config, config: GenerationConfig) -> tuple[np.ndarray, int]:
-    """(the tokens that end a text, the token that follows an end); those of the model's config
-    where `config` has none."""
-    ends = model_config.eos_token_id if config.eos_token_id is None else config.eos_token_id
-    ends = _ids("eos_token_id", [] if ends is None else ends)
-    pad = model_config.pad_token_id if config.pad_token_id is None else config.pad_token_id
-    if pad is not None:
-        return ends, int(_ids("pad_token_id", [pad])[0])
-    return ends, int(ends[0]) if len(ends) else -1
-
-
-def _ids(name: str, value: object) -> np.ndarray:
-    ids = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
-    if not all([isinstance(i, Integral) and not isinstance(i, bool) and abs(i) < 2**63
-                for i in ids]):
-        raise InputError(f"{name} is {value!r:.60}: expected a token id, or several")
-    return np.array(ids, np.int64)

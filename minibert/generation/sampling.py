@@ -53,10 +53,8 @@ def with_temperature(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def keep_top_k(logits: np.ndarray, k: int) -> np.ndarray:
-    """Rule out all but the k largest of each row; ties with the k-th are kept.
-
-    k = 0 and any k of at least V keep everything.
-    """
+    """Rule out all but the k largest of each row; ties with the k-th are kept. k = 0 and any k of
+    at least V keep everything."""
     if k == 0 or k >= logits.shape[-1]:
         return logits
     smallest_kept = np.partition(logits, -k, axis=-1)[:, -k, None]
@@ -64,12 +62,9 @@ def keep_top_k(logits: np.ndarray, k: int) -> np.ndarray:
 
 
 def keep_top_p(logits: np.ndarray, p: float) -> np.ndarray:
-    """Keep the most probable tokens whose probabilities together reach p
-    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1).
-
-    The token that crosses p is kept, so that there is always one; of equal tokens the first is
-    kept first.
-    """
+    """Keep the most probable tokens whose probabilities together reach p (Holtzman et al. 2020,
+    "The Curious Case of Neural Text Degeneration", section 3.1). The token that crosses p is kept,
+    so that there is always one; of equal tokens the first is kept first."""
     if p >= 1:
         return logits
     order = np.argsort(-logits, axis=-1, kind="stable")

@@ -13,11 +13,9 @@ from minibert.validate import checked_ids
 
 
 def score(model, input_ids: np.ndarray) -> np.ndarray:
-    """log p(token t | the tokens before it) for t = 1, 2, ...: (T,) -> (T - 1,), in nats.
-
-    By the chain rule their sum is the log-probability of the text given its first token. More
-    tokens than the model has positions, and logits that are not finite, are an InputError.
-    """
+    """log p(token t | the tokens before it) for t = 1, 2, ...: (T,) -> (T - 1,), in nats. By the
+    chain rule their sum is the log-probability of the text given its first token. More tokens than
+    the model has positions, and logits that are not finite, are an InputError."""
     ids = checked_ids("input_ids", np.asarray(input_ids)[None], model.config.vocab_size)
     if ids.shape[1] > model.config.max_position_embeddings:
         raise InputError(f"score: {ids.shape[1]} tokens are more than the model's "

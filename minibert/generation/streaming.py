@@ -12,10 +12,8 @@ from minibert.errors import InputError
 
 class TextStreamer:
     """Prints each token as soon as `generate` has it, as Hugging Face's class of this name does.
-
     All that is printed together is tokenizer.decode of all tokens. A token that is a part of a
-    character is printed with the character's last token.
-    """
+    character is printed with the character's last token."""
 
     def __init__(self, tokenizer, skip_prompt: bool = False, skip_special_tokens: bool = False,
                  file: TextIO | None = None):

@@ -40,11 +40,9 @@ RESULT = "hook_result"  # each head's part of attn_out (without the bias), compu
 
 class ActivationCache(Mapping):
     """The activations of one forward: name -> read-only array, in TransformerLens's axes.
-
     `cache["blocks.0.attn.hook_pattern"]`, or short `cache["pattern", 0]` (the layer may count from
     the end), `cache["ln1.scale", 0]`, `cache["embed"]`. `attn.hook_result` (B, T, H, C) is computed
-    from hook_z when it is read. Errors: InputError for a name that is not there.
-    """
+    from hook_z when it is read. Errors: InputError for a name that is not there."""
 
     def __init__(self, model: Module):
         self.model = model
@@ -126,12 +124,10 @@ def output_weight(model: Module, name: str, heads: tuple[int, int]) -> np.ndarra
 
 def run_with_cache(model: Module, *args, names: Names | None = None, grads: bool = False,
                    **inputs) -> tuple[object, ActivationCache]:
-    """(model(*args, **inputs), its ActivationCache).
-
-    `names`: a name, a pattern ("blocks.*.attn.hook_pattern"), a list of them or a function of a
-    name; None keeps all. With `grads` the forward is recorded, and `cache.grad(name)` is there
-    after backward. Errors: InputError for names that match nothing, and for `grads` in no_grad.
-    """
+    """(model(*args, **inputs), its ActivationCache). `names`: a name, a pattern
+    ("blocks.*.attn.hook_pattern"), a list of them or a function of a name; None keeps all. With
+    `grads` the forward is recorded, and `cache.grad(name)` is there after backward. Errors:
+    InputError for names that match nothing, and for `grads` in no_grad."""
     if grads and not is_recorded(Tensor(np.zeros(1), requires_grad=True)):
         raise InputError("run_with_cache: grads=True within no_grad: no gradient is recorded there")
     wanted = None if names is None else set(matching_names(model, names))

@@ -188,8 +188,7 @@ class BartForConditionalGeneration(GenerationMixin, BartPretrainedModel):
                 logits_to_keep: int = 0) -> Seq2SeqLMOutput:
         """logits (B, T, V), or those of the last `logits_to_keep` tokens. `labels` (B, T) are the
         targets themselves, -100 where none is scored; the decoder's inputs are these, shifted to
-        the right, unless they are given. A training step calls target_loss instead.
-        """
+        the right, unless they are given. A training step calls target_loss instead."""
         if labels is not None and decoder_input_ids is None and decoder_inputs_embeds is None:
             decoder_input_ids = self._shifted(labels)
         outputs = self.model(input_ids, attention_mask, decoder_input_ids, decoder_attention_mask,

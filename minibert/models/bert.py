@@ -125,8 +125,7 @@ class BertForPreTraining(BertPretrainedModel):
                 ) -> BertForPreTrainingOutput:
         """`labels` (B, T) are the words at the masked positions and -100 elsewhere,
         `next_sentence_label` (B,) is 0 where the second sentence follows the first; the loss is the
-        sum of the means of what is given. A training step calls pretraining_losses instead.
-        """
+        sum of the means of what is given. A training step calls pretraining_losses instead."""
         outputs = self.bert(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds,
                             output_hidden_states, output_attentions, rng)
         mlm_logits = self.mlm_head(outputs.last_hidden_state)  # (B, T, V)

@@ -111,11 +111,9 @@ class BertWithClassifier(BertWithHead):
 
 
 class BertForSequenceClassification(BertWithClassifier):
-    """The class of a text or of a pair of texts, or a number if `num_labels` is 1.
-
-    `labels`: (B,) classes; (B,) numbers for one label; (B, K) of 0.0 and 1.0 for several classes at
-    once (see losses.problem_type). logits (B, K).
-    """
+    """The class of a text or of a pair of texts, or a number if `num_labels` is 1. `labels`: (B,)
+    classes; (B,) numbers for one label; (B, K) of 0.0 and 1.0 for several classes at once (see
+    losses.problem_type). logits (B, K)."""
 
     __slots__ = ()
     has_labels = True

@@ -29,10 +29,8 @@ from minibert.validate import check_fields, checked, flag
 @dataclass(frozen=True)
 class ModelConfig(LabelFields):
     """The base of all configurations: checked fields, immutable; NumPy's numbers become Python's.
-
     `dataclasses.replace(config, n_layer=2)` makes another one. Errors: InputError for a value that
-    its field does not allow, and for a width that the heads do not divide.
-    """
+    its field does not allow, and for a width that the heads do not divide."""
 
     family: ClassVar[str]  # Hugging Face's model_type
 
@@ -236,10 +234,8 @@ def model_type_of(config_class: type[ModelConfig], values: Mapping) -> str:
 def config_from_dict(config_class: type[ModelConfig], values: Mapping,
                      changes: Mapping | None = None) -> ModelConfig:
     """The config that a config.json describes; one without model_type is of `config_class`.
-
     `changes` are fields that replace the file's. New labels replace all that the file says of
-    labels. Errors: InputError for another model_type, and for what is not supported here.
-    """
+    labels. Errors: InputError for another model_type, and for what is not supported here."""
     expected = model_type_of(config_class, values)
     if values.get("model_type", expected) != expected:
         raise InputError(f"a model of type {values['model_type']!r:.60} is none for "

@@ -73,12 +73,10 @@ def _names(name: str, value: object) -> dict[int, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelFields:
-    """Hugging Face's label fields, which every config has.
-
-    `id2label` names each class by its number, {0: "no", 1: "yes"}; without names the `num_labels`
-    classes (2 unless given) are called LABEL_0, LABEL_1... One label means that a number is
-    predicted. `problem_type` None: the labels decide (see problem_type in models/losses.py).
-    """
+    """Hugging Face's label fields, which every config has. `id2label` names each class by its
+    number, {0: "no", 1: "yes"}; without names the `num_labels` classes (2 unless given) are called
+    LABEL_0, LABEL_1... One label means that a number is predicted. `problem_type` None: the labels
+    decide (see problem_type in models/losses.py)."""
 
     num_labels: int | None = checked(_count, None, optional=True)
     id2label: dict[int, str] | None = checked(_names, None, optional=True)

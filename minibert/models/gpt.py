@@ -102,8 +102,7 @@ class GPT2LMHeadModel(GenerationMixin, GPT2PretrainedModel):
                 ) -> LossAndLogits:
         """logits (B, T, V), or those of the last `logits_to_keep` tokens. `labels` (B, T) may be
         the input ids themselves, with -100 where none is scored: the logits at t are scored against
-        label t + 1. A training step calls next_token_loss instead.
-        """
+        label t + 1. A training step calls next_token_loss instead."""
         outputs = self.transformer(input_ids, attention_mask, position_ids, inputs_embeds,
                                    output_hidden_states, output_attentions, rng, past_key_values)
         x = outputs.last_hidden_state  # (B, T, C)

@@ -51,11 +51,9 @@ class ClassificationHead(Module):
 
 
 class MaskedLMHead(Module):
-    """The logits of every word: (..., C) -> (..., V) (Devlin et al. 2019, section 3.1, task 1).
-
-    The vector is transformed once more and multiplied with the vectors of all words: the decoder is
-    the word embedding (V, C) itself, the same Parameter, unless the config unties them.
-    """
+    """The logits of every word: (..., C) -> (..., V) (Devlin et al. 2019, section 3.1, task 1). The
+    vector is transformed once more and multiplied with the vectors of all words: the decoder is the
+    word embedding (V, C) itself, the same Parameter, unless the config unties them."""
 
     __slots__ = ("dense", "norm", "decoder", "bias")
 

@@ -59,10 +59,8 @@ def regression_loss(logits: Tensor, labels: np.ndarray, reduction: str = "mean")
 
 
 def multi_label_loss(logits: Tensor, labels: np.ndarray, reduction: str = "mean") -> Tensor:
-    """Each class is a binary decision of its own: logits (B, K), labels (B, K) from 0 to 1.
-
-    The sigmoid of x is the softmax of (x, 0), so this is cross entropy between two classes.
-    """
+    """Each class is a binary decision of its own: logits (B, K), labels (B, K) from 0 to 1. The
+    sigmoid of x is the softmax of (x, 0), so this is cross entropy between two classes."""
     labels = _numbers(labels, logits)
     if ((labels < 0) | (labels > 1)).any():
         raise InputError("labels: probabilities lie between 0 and 1, got "

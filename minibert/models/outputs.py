@@ -45,10 +45,8 @@ class BertForPreTrainingOutput:
 @dataclass
 class PreTrainingLosses:
     """The outputs of BertForPreTraining.pretraining_losses: sums, not means, of the losses.
-
     mlm_loss over the M masked positions, mlm_logits (M, V) (None where gradients are recorded: the
-    logits' gradient overwrites them); nsp_loss, nsp_logits (B, 2) (None without labels).
-    """
+    logits' gradient overwrites them); nsp_loss, nsp_logits (B, 2) (None without labels)."""
 
     mlm_loss: Tensor
     mlm_logits: Tensor | None
