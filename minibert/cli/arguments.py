@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 
 from minibert.errors import InputError
+from minibert.validate import checked
 
 SIDE_FILE = 24  # bytes that atomic_files adds to a name while it writes
 
@@ -64,6 +65,15 @@ def given(options: Mapping[str, object]) -> dict[str, object]:
     """The options that were given: {name: value} without the options that were left out (None)."""
     return {name: tuple(value) if isinstance(value, list) else value
             for name, value in options.items() if value is not None}
+
+
+def option_field(check: Callable[..., object], default: object = MISSING, **limits) -> Field:
+    """A checked field (see validate.py) for an option of the command line, which errors name;
+    `limits` are further arguments of `check`, and None is allowed if it is the default."""
+    def check_option(name: str, value: object) -> object:
+        return check(flag_name(name), value, **limits)
+
+    return checked(check_option, default, optional=default is None)
 
 
 def part_of(values: Mapping[str, object], kind: type) -> dict[str, object]:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import set_blas_threads
-from minibert.cli.arguments import add_columns, add_run_options, flag_name, given, part_of, path
+from minibert.cli.arguments import (add_columns, add_run_options, flag_name, given, option_field,
+                                    part_of, path)
 from minibert.cli.evaluate import summary_of, verdict
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.life_cycle import Training, prepare, train
@@ -32,7 +33,7 @@ from minibert.training.report import Report, in_words
 from minibert.training.run_folder import Run
 from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
 from minibert.training.trainer import Trainer
-from minibert.validate import flag, whole_number
+from minibert.validate import check_fields, flag, whole_number
 
 TASK_SUMMARIES = {"classify": "The class of a text, or a number for it.",
                   "pair": "The class of a pair of texts, or a number for it.",
@@ -115,23 +116,19 @@ class FinetuneOptions:
     begun_from: str
     train: str
     dev: str
-    threads: int
+    threads: int = option_field(whole_number, at_least=1, at_most=max(MOST_WORKERS, core_count()))
     counted_from: str | None = None
-    epochs: int = 3
-    batch: int = 16
+    epochs: int = option_field(whole_number, 3, at_least=1)
+    batch: int = option_field(whole_number, 16, at_least=1)
     dropout: float | None = None
     freeze_layers: int = 0
-    freeze_encoder: bool = False
-    class_weights: bool = False
-    gradient_checkpointing: bool = False
+    freeze_encoder: bool = option_field(flag, False)
+    class_weights: bool = option_field(flag, False)
+    gradient_checkpointing: bool = option_field(flag, False)
     data_digest: str | None = None
 
     def __post_init__(self):
-        for name in ("epochs", "batch"):
-            whole_number(flag_name(name), getattr(self, name), 1)
-        whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
-        for name in ("freeze_encoder", "class_weights", "gradient_checkpointing"):
-            flag(flag_name(name), getattr(self, name))
+        check_fields(self)
         if not all([isinstance(name, str) for name in (self.begun_from, self.train, self.dev)]):
             raise InputError("--from, --train, --dev: expected names of files")
 

@@ -33,13 +33,9 @@ def run(folder: str) -> int:
         rows += [["parameters", f"{summary['parameters']:,}"],
                  ["time", in_words(summary["seconds"])],
                  ["tokens per second", f"{summary['tokens_per_second']:,}"]]
-    for name, value in shown["held_out"].items():
-        rows.append([f"held out: {name}", figure(value)])
-    for name, value in (shown["best"] or {}).items():
-        rows.append([f"best: {name}", figure(value)])
-    if summary:
-        rows += [[f"{part}: {name}", figure(value)] for part in ("baselines", "oracle")
-                 for name, value in (summary.get(part) or {}).items()]
+    rows += [[f"{part.replace('_', ' ')}: {name}", figure(value)]
+             for part in ("held_out", "best", "baselines", "oracle")
+             for name, value in (shown.get(part) or {}).items()]
     _print_rows(rows)
     print("\n".join(curve_of(found.records())))
     return 0
@@ -52,12 +48,11 @@ def current_summary(run: Run) -> dict | None:
 
 
 def _status(state: dict, summary: dict | None) -> str:
-    if summary is None:
-        if "row" in state["about"]:
-            return ", not finished: go on with road"
-        command = "finetune" if "task" in state["about"] else "pretrain"
-        return f", not finished: go on with {command} --resume"
-    return ", stopped early" if state["step"] < state["settings"]["steps"] else ""
+    if summary is not None:
+        return ", stopped early" if state["step"] < state["settings"]["steps"] else ""
+    command = ("road" if "row" in state["about"] else
+               "finetune --resume" if "task" in state["about"] else "pretrain --resume")
+    return f", not finished: go on with {command}"
 
 
 def _print_rows(rows: list[list[str]]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minibert.atomic_files import read_json
-from minibert.cli.arguments import flag_name, part_of
+from minibert.cli.arguments import flag_name, option_field, part_of
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.resume import options_from_state, stored
 from minibert.data.corpora import FORMATS
@@ -23,7 +23,7 @@ from minibert.tokenizers.characters import CharTokenizer
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
 from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
-from minibert.validate import flag, number, one_of, whole_number
+from minibert.validate import check_fields, flag, number, one_of, whole_number
 
 TOKENIZERS = ("wordpiece", "chars", "bpe")  # bpe only with --from: it is not trained here
 MOST_FRAMES = 1000
@@ -91,36 +91,25 @@ class PretrainOptions:
     architecture: Architecture
     config: ModelConfig
     settings: TrainingSettings
-    corpus: str
-    tokenizer: str
-    vocab_size: int
-    context: int
-    batch: int
-    threads: int
+    corpus: str = option_field(one_of, choices=tuple(TABLES))
+    tokenizer: str = option_field(one_of, choices=TOKENIZERS)
+    vocab_size: int = option_field(whole_number, at_least=1)
+    context: int = option_field(whole_number, at_least=1)
+    batch: int = option_field(whole_number, at_least=1)
+    threads: int = option_field(whole_number, at_least=1, at_most=max(MOST_WORKERS, core_count()))
     text: tuple[str, ...] | None = None
     counted_from: str | None = None
-    format: str = "prose"
-    no_next_sentence: bool = False
-    mlm_probability: float = MASK_PROBABILITY
-    dupe_factor: int | None = None
-    gradient_checkpointing: bool = False
-    film: int = 0  # frames
+    format: str = option_field(one_of, "prose", choices=FORMATS)
+    no_next_sentence: bool = option_field(flag, False)
+    mlm_probability: float = option_field(number, MASK_PROBABILITY, above=0, at_most=1)
+    dupe_factor: int | None = option_field(whole_number, None, at_least=1)
+    gradient_checkpointing: bool = option_field(flag, False)
+    film: int = option_field(whole_number, 0, at_most=MOST_FRAMES)  # frames
     begun_from: str | None = None
 
     def __post_init__(self):
-        one_of("--corpus", self.corpus, tuple(TABLES))
-        one_of("--format", self.format, FORMATS)
-        one_of("--tokenizer", self.tokenizer, TOKENIZERS)
-        for name in ("vocab_size", "batch"):
-            whole_number(flag_name(name), getattr(self, name), 1)
-        whole_number("--film", self.film, at_most=MOST_FRAMES)
-        whole_number("--threads", self.threads, 1, max(MOST_WORKERS, core_count()))
+        check_fields(self)
         whole_number("--context", self.context, 1, self.config.max_position_embeddings)
-        number("--mlm-probability", self.mlm_probability, above=0, at_most=1)
-        if self.dupe_factor is not None:
-            whole_number("--dupe-factor", self.dupe_factor, 1)
-        for name in ("no_next_sentence", "gradient_checkpointing"):
-            flag(flag_name(name), getattr(self, name))
         if (self.corpus == "text") != bool(self.text) or not all(
                 [isinstance(name, str) for name in self.text or ()]):
             raise InputError(f"--text = {self.text!r:.60}: expected the names of files or folders, "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from minibert.atomic_files import read_json
+from minibert.cli.arguments import option_field
 from minibert.cli.folders import config_of, find_run, kind_of, tokenizer_of
 from minibert.cli.resume import options_from_state, stored
 from minibert.errors import InputError
@@ -27,12 +29,24 @@ from minibert.models.config import ModelConfig
 from minibert.models.pretrained_model import PretrainedModel
 from minibert.tokenizers.base import Tokenizer
 from minibert.training.run_folder import Run
-from minibert.validate import flag, number, one_of, whole_number
+from minibert.validate import check_fields, checked, flag, number, one_of, whole_number
 
 TASKS = ("classify", "pair", "choice", "tag", "answer")
 METRICS = ("accuracy", "macro_f1", "matthews")
 LONGEST = {"answer": 384}  # tokens in a window, as in BERT's run_squad.py; for the other tasks:
 LONGEST_OTHERS = 128  # as in its run_classifier.py
+
+
+def _name(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{name} = {value!r:.60}: expected a name")
+    return value
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, tuple) or not all([isinstance(label, str) for label in value]):
+        raise InputError(f"{name} = {value!r:.60}: expected names")
+    return value
 
 
 @dataclass(frozen=True)
@@ -42,34 +56,24 @@ class TaskOptions:
     `labels`, `weights` and `may_be_empty` follow from the training examples.
     """
 
-    task: str
-    max_length: int
-    stride: int
-    left_to_right: bool
-    regression: bool = False
-    metric: str = METRICS[0]
-    vote: bool = False
-    text_column: str | None = None
-    pair_column: str | None = None
-    label_column: str | None = None
-    labels: tuple[str, ...] | None = None
+    task: str = checked(partial(one_of, choices=TASKS), MISSING)
+    max_length: int = option_field(whole_number)
+    stride: int = option_field(whole_number)
+    left_to_right: bool = checked(flag, MISSING)
+    regression: bool = checked(flag, False)
+    metric: str = checked(partial(one_of, choices=METRICS), METRICS[0])
+    vote: bool = checked(flag, False)
+    text_column: str | None = checked(_name, None, optional=True)
+    pair_column: str | None = checked(_name, None, optional=True)
+    label_column: str | None = checked(_name, None, optional=True)
+    labels: tuple[str, ...] | None = checked(_names, None, optional=True)
     weights: tuple[float, ...] | None = None
-    may_be_empty: bool = False
-    strict: bool = False  # refuse what the readers of files would pass over with a warning
+    may_be_empty: bool = checked(flag, False)
+    # refuse what the readers of files would pass over with a warning
+    strict: bool = checked(flag, False)
 
     def __post_init__(self):
-        one_of("task", self.task, TASKS)
-        one_of("metric", self.metric, METRICS)
-        whole_number("--max-length", self.max_length)
-        whole_number("--stride", self.stride)
-        for name in ("left_to_right", "regression", "vote", "may_be_empty", "strict"):
-            flag(name, getattr(self, name))
-        for name in ("text_column", "pair_column", "label_column"):
-            if not isinstance(getattr(self, name), (str, type(None))):
-                raise InputError(f"{name} = {getattr(self, name)!r:.60}: expected a name")
-        if self.labels is not None and not (isinstance(self.labels, tuple) and all(
-                [isinstance(label, str) for label in self.labels])):
-            raise InputError(f"labels = {self.labels!r:.60}: expected names")
+        check_fields(self)
         if self.weights is not None:
             if not isinstance(self.weights, tuple) or len(self.weights) != len(self.labels or ()):
                 raise InputError(f"weights = {self.weights!r:.60}: expected one for each label")
@@ -152,7 +156,8 @@ def task_from_about(about: Mapping, file: Path) -> TaskOptions:
     options = options_from_state(TaskOptions, about, file)
     learned = {"labels", "weights"} if options.needs_labels() else set()
     learned = {"may_be_empty"} if options.task == "answer" else learned
-    if missing := learned - about.keys():
+    said = {name for name, value in about.items() if value or name != "labels"}
+    if missing := learned - said:
         raise InputError(f"{file}: there is no {', '.join(sorted(missing))} in it: the file is "
                          "damaged")
     return options

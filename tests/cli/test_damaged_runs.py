@@ -110,6 +110,10 @@ def test_a_finetuned_run_that_does_not_say_how_it_reads(world, runs, tmp_path, c
     changed(path, about={key: value for key, value in about.items() if key != name})
     line = mistake(capsys, "tag", tmp_path / "run", "anna")
     assert f"there is no {name} in it" in line or name == "task" and "a pre-training run" in line
+    if name == "labels":
+        for nothing in (None, []):
+            changed(path, about=about | {name: nothing, "weights": None})
+            assert "there is no labels in it" in mistake(capsys, "tag", tmp_path / "run", "anna")
 
 
 def test_a_finetuned_run_that_cannot_be_resumed(runs, tmp_path, capsys):
