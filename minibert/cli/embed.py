@@ -21,7 +21,7 @@ from minibert.autograd.tensor import no_grad
 from minibert.checkpoints.folder_keys import (CONFIG_SENTENCE_TRANSFORMERS, POOLING,
                                               SENTENCE_BERT_CONFIG, check_keys)
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import ENCODERS, open_ancestor, open_model, warn_of_unknown_words
+from minibert.cli.folders import ENCODERS, open_model, warn_of_unknown_words
 from minibert.errors import InputError
 from minibert.models.bert import BertModel
 from minibert.nn.module import evaluating
@@ -55,8 +55,7 @@ def run(folder: str, texts: list[str]) -> int:
     """Print a line of numbers for each text, as np.loadtxt reads them; in comments the cosines of
     each text with all."""
     where, pooling = read_pooling(Path(folder))
-    model, tokenizer = (open_ancestor(str(where), "vectors")
-                        or open_model(str(where), ENCODERS, "embed"))
+    model, tokenizer = open_model(str(where), ENCODERS, "embed")
     if not hasattr(tokenizer, "pad_token_id"):
         raise InputError(f"{folder}: its tokenizer has no padding: embed needs a BertTokenizer or "
                          "RobertaTokenizer")

@@ -9,8 +9,7 @@ import numpy as np
 from minibert.ancestors.model import AncestorModel
 from minibert.autograd.tensor import no_grad
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import (MASKED_LM, open_ancestor, open_model,
-                                  warn_of_unknown_words)
+from minibert.cli.folders import MASKED_LM, open_model, warn_of_unknown_words
 from minibert.errors import InputError
 from minibert.generation.decoding import checked_logits
 from minibert.generation.sampling import probabilities
@@ -28,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str, top: int) -> int:
     """Print the candidates of each gap with their probabilities."""
-    model, tokenizer = (open_ancestor(folder, "gap")
-                        or open_model(folder, MASKED_LM, "fill-mask"))
+    model, tokenizer = open_model(folder, MASKED_LM, "fill-mask")
     if not hasattr(tokenizer, "mask_token_id"):
         raise InputError(f"{folder}: its tokenizer has no [MASK]")
     warn_of_unknown_words(tokenizer, [text])

@@ -23,9 +23,6 @@ from minibert.cli.tasks import (METRICS, TaskOptions, learned_from, longest_wind
 from minibert.errors import InputError
 from minibert.finetuning.build_model import freeze_below, head_class, pretrained_model
 from minibert.finetuning.objective import FineTuningObjective
-from minibert.finetuning.tasks.base import Task
-from minibert.models.architectures import Architecture
-from minibert.models.pretrained_model import PretrainedModel
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count, keep_freed_memory
 from minibert.training.optim import OPTIMIZERS
@@ -116,7 +113,8 @@ class FinetuneOptions:
     begun_from: str
     train: str
     dev: str
-    threads: int = option_field(whole_number, at_least=1, at_most=max(MOST_WORKERS, core_count()))
+    threads: int = option_field(whole_number, core_count(), at_least=1,
+                                at_most=max(MOST_WORKERS, core_count()))
     counted_from: str | None = None
     epochs: int = option_field(whole_number, 3, at_least=1)
     batch: int = option_field(whole_number, 16, at_least=1)
@@ -163,16 +161,6 @@ class FineTuning(Training):
         settings = settings_of(self.words, options, objective, config.hidden_size)
         if self.resume:
             check_steps("--epochs", options.epochs, settings.steps, self.run.state()["step"])
-        model = self._make_model(task, architecture)
-        model.gradient_checkpointing = options.gradient_checkpointing
-        self.options = options
-        return Trainer(model, objective, settings, tokenizer=task.reading.tokenizer,
-                       about=options.about(), report=report)
-
-    def _make_model(self, task: Task, architecture: Architecture) -> PretrainedModel:
-        """The run's own model, or one with a new head; its frozen layers."""
-        options = self.options
-        if self.resume:
             model = head_class(task.name, architecture).from_pretrained(self.folder)
         else:
             model = pretrained_model(task, self.folder, self.words["seed"], options.dropout)
@@ -181,7 +169,10 @@ class FineTuning(Training):
             layers = model.config.num_hidden_layers
         if layers:
             freeze_below(model, layers)
-        return model
+        model.gradient_checkpointing = options.gradient_checkpointing
+        self.options = options
+        return Trainer(model, objective, settings, tokenizer=task.reading.tokenizer,
+                       about=options.about(), report=report)
 
     def write_beside(self) -> None:
         objective = self.trainer.objective
@@ -250,7 +241,7 @@ def new(name: str, out: str | None, named: dict) -> FineTuning:
         raise InputError(f"--max-length is {task['max_length']}, but the model in {folder} has "
                          f"{positions} positions: expected at most as many")
     chosen = FinetuneOptions(TaskOptions(**task), named["from"], counted_from=os.getcwd(),
-                             **{"threads": core_count(), **part_of(named, FinetuneOptions)})
+                             **part_of(named, FinetuneOptions))
     words = {**DEFAULT_SETTINGS, "lr": BERT_LR * BERT_WIDTH / config.hidden_size,
              **part_of(named, TrainingSettings)}
     TrainingSettings(**words)  # refuses a value before the files are read
@@ -269,8 +260,7 @@ def resumed(name: str, out: str | None, named: dict) -> FineTuning:
     begun = options_from_state(FinetuneOptions, state["about"], file,
                                task=task_from_about(state["about"], file))
     settings = settings_from_state(state, file)
-    check_same(run.path, {**begun.about(), **asdict(settings)}, named,
-               ("epochs", "train", "dev"))
+    check_same(run.path, begun.about() | asdict(settings), named, ("epochs", "train", "dev"))
     moved = {part: named[part] for part in ("train", "dev") if part in named}
     if moved:
         here = {part: os.path.abspath(begun.file(part)) for part in ("train", "dev")}

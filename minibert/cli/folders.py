@@ -29,7 +29,7 @@ NEXT_SENTENCE = (BertForPreTraining, BertForNextSentencePrediction)
 LANGUAGE_MODEL = (GPT.pretraining,)
 GENERATORS = (GPT.pretraining, BART.pretraining)
 ENCODERS = (BERT.bare, ROBERTA.bare, DISTILBERT.bare)
-OF_A_QUESTION = {"next_word": "score", "gap": "fill-mask", "vectors": "embed"}  # commands
+QUESTIONS = {"score": "next_word", "fill-mask": "gap", "embed": "vectors"}  # to older models
 ANY_MODEL = (BERT.pretraining, *BERT.other_pretraining, GPT.pretraining, ROBERTA.pretraining,
              DISTILBERT.pretraining, *ENCODERS)
 
@@ -56,40 +56,37 @@ def find_run_or_model(name: str) -> Run | Path:
 
 
 def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: str
-               ) -> tuple[PretrainedModel, Tokenizer]:
+               ) -> tuple[PretrainedModel | AncestorModel, Tokenizer]:
     """(model in eval mode, tokenizer) from the best checkpoint of a run, or from a model's folder.
 
     The class that wrote the folder is taken if it is one of `classes`, else the first of them whose
-    weights are all there (a bare BERT needs no pooler). Errors: InputError, no such folder, damaged
-    files, a model without the weights that `purpose` needs.
+    weights are all there (a bare BERT needs no pooler). An older model (ancestors/) is opened for
+    the commands in QUESTIONS. Errors: InputError, no such folder, damaged files, a model without
+    the weights that `purpose` needs or without an answer to its question.
     """
-    found = []
+    found, question = [], QUESTIONS.get(purpose)
     for folder in model_folders(name):
         values = read_json(folder / "config.json")
+        ancestor = ancestor_class(values)
+        if ancestor is not None and question is None:
+            commands = [command for command, asked in QUESTIONS.items()
+                        if asked not in ancestor.unanswered]
+            raise InputError(f"{name}: holds {kind_of(values)}, which is no Transformer: {purpose} "
+                             f"has nothing to read in it; there are {', '.join(commands)} and info")
+        if ancestor is not None:
+            model, tokenizer = load_ancestor(folder)
+            if question in model.unanswered:
+                raise InputError(f"{name}: {model.no_answer(question)}")
+            return model, tokenizer
         for model_class in _fitting(values, classes):
             model, info = model_class.from_pretrained(folder, output_loading_info=True)
             if all([weight.startswith("pooler.") for weight in info["missing_keys"]]):
                 return model, _tokenizer_for(folder, model.config)
-        ancestor = ancestor_class(values)
-        if ancestor is not None:
-            commands = [command for question, command in OF_A_QUESTION.items()
-                        if question not in ancestor.unanswered]
-            raise InputError(f"{name}: holds {kind_of(values)}, which is no Transformer: {purpose} "
-                             f"has nothing to read in it; there are {', '.join(commands)} and info")
         found.append(kind_of(values))
     wanted = " or ".join([model_class.__name__ for model_class in classes])
     cure = "; generate and info read it" if found == [BART.pretraining.__name__] else ""
     raise InputError(f"{name}: holds {' and '.join(found)}: {purpose} needs the weights of "
                      f"{wanted}{cure}")
-
-
-def open_ancestor(name: str, question: str) -> tuple[AncestorModel, Tokenizer] | None:
-    """(model in eval mode, tokenizer) where a run or a folder holds an older model (ancestors/),
-    else None. Errors: InputError, it does not answer `question` (one of its methods)."""
-    found = load_ancestor(model_folders(name)[0])
-    if found is not None and question in found[0].unanswered:
-        raise InputError(f"{name}: {found[0].no_answer(question)}")
-    return found
 
 
 def model_folders(name: str) -> list[Path]:

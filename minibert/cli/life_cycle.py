@@ -59,14 +59,14 @@ def prepare(trainings: Sequence[Training], report: Report) -> None:
     try:
         for training in trainings:
             trainer = training.trainer = training.make_trainer(report)
+            trainer.run_folder = training.run
             if training.resume:
-                _go_back(training)
+                _go_back(trainer)
             else:
                 training.estimate = estimate_line(estimate(trainer), trainer.settings.steps)
         new = [training for training in trainings if not training.resume]
-        with new_runs([training.run.path for training in new]) as runs:
-            for training, run in zip(new, runs):
-                training.trainer.run_folder = run
+        with new_runs([training.run.path for training in new]):
+            for training in new:
                 training.write_beside()
                 training.trainer.save()
     except BaseException:
@@ -74,9 +74,8 @@ def prepare(trainings: Sequence[Training], report: Report) -> None:
         raise
 
 
-def _go_back(training: Training) -> None:
-    trainer, run = training.trainer, training.run
-    trainer.run_folder = run
+def _go_back(trainer: Trainer) -> None:
+    run = trainer.run_folder
     trainer.resume()
     if trainer.best is not None and run.checkpoint("best") is None:
         raise InputError(f"{run.path}: best/, the checkpoint of step {trainer.best['step']}, is "

@@ -80,15 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_model_options(group) -> None:
     """The options of the models: see ModelOption."""
-    added = set()
-    for architecture in PRETRAINED_HERE:
-        for option, fields in option_fields(architecture.config_class).items():
-            if option.help is None or option.name in added:
-                continue
-            added.add(option.name)
-            kind = option_type(architecture.config_class, fields[0])
-            group.add_argument(flag_name(option.name), help=option.help, default=None, **(
-                {"action": "store_true"} if kind is bool else {"type": kind}))
+    kinds = {option: option_type(architecture.config_class, fields[0])
+             for architecture in PRETRAINED_HERE
+             for option, fields in option_fields(architecture.config_class).items() if option.help}
+    for option, kind in kinds.items():
+        group.add_argument(flag_name(option.name), help=option.help, default=None, **(
+            {"action": "store_true"} if kind is bool else {"type": kind}))
 
 
 class Pretraining(Training):

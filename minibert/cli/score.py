@@ -9,8 +9,7 @@ import numpy as np
 
 from minibert.ancestors.model import AncestorModel
 from minibert.cli.arguments import add_run
-from minibert.cli.folders import (LANGUAGE_MODEL, open_ancestor, open_model,
-                                  warn_of_unknown_words)
+from minibert.cli.folders import LANGUAGE_MODEL, open_model, warn_of_unknown_words
 from minibert.errors import InputError
 from minibert.generation.scoring import score
 from minibert.models.pretrained_model import PretrainedModel
@@ -24,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(folder: str, text: str) -> int:
     """Print each token with its log-probability (nats), then the sum and the perplexity."""
-    model, tokenizer = (open_ancestor(folder, "next_word")
-                        or open_model(folder, LANGUAGE_MODEL, "score"))
+    model, tokenizer = open_model(folder, LANGUAGE_MODEL, "score")
     warn_of_unknown_words(tokenizer, [text])
     tokens = scored(model, tokenizer, text)
     for token, log_p in tokens:
