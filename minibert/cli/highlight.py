@@ -19,7 +19,7 @@ def can_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> b
 
 def marked(text: str, marks: Sequence[Mark], in_colour: bool) -> str:
     """The text with its marks, which stand in order and do not overlap."""
-    kinds = list(dict.fromkeys(kind for _, _, kind in sorted(marks, key=_kind)))
+    kinds = sorted({kind for _, _, kind in marks})
     shown, end = [], 0
     for start, stop, kind in marks:
         words = f"{text[start:stop]} {kind}".rstrip()
@@ -31,7 +31,3 @@ def marked(text: str, marks: Sequence[Mark], in_colour: bool) -> str:
         shown += [text[end:start], words]
         end = stop
     return "".join(shown) + text[end:]
-
-
-def _kind(mark: Mark) -> str:
-    return mark[2]

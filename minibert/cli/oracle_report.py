@@ -24,19 +24,17 @@ from minibert.toy_world.oracle import Oracle
 def baselines(objective) -> dict[str, float]:
     """Scores of counting words on the held-out text: losses in nats, NSP as accuracy."""
     vocab_size = objective.tokenizer.vocab_size
+    found = {"uniform": uniform_loss(vocab_size)}
     if objective.name == "gpt":
-        return {"uniform": uniform_loss(vocab_size),
-                "unigram": unigram_loss(objective.train_ids, objective.held_out_ids, vocab_size),
-                "bigram": bigram_loss(objective.train_ids, objective.held_out_ids, vocab_size)}
-    if objective.name == "bart":
-        return {"uniform": uniform_loss(vocab_size)}
-    batches = list(objective.held_out_batches())
-    masked = np.concatenate([batch.masked_labels for batch in batches])
-    found = {"uniform": uniform_loss(vocab_size),
-             "unigram": unigram_loss(objective.train.ids, masked, vocab_size)}
-    if objective.next_sentence:
-        labels = np.concatenate([batch.next_sentence_label for batch in batches])
-        found["nsp_accuracy"] = majority_accuracy(labels)
+        text = (objective.train_ids, objective.held_out_ids, vocab_size)
+        found |= {"unigram": unigram_loss(*text), "bigram": bigram_loss(*text)}
+    elif objective.name == "bert":
+        batches = list(objective.held_out_batches())
+        masked = np.concatenate([batch.masked_labels for batch in batches])
+        found["unigram"] = unigram_loss(objective.train.ids, masked, vocab_size)
+        if objective.next_sentence:
+            labels = np.concatenate([batch.next_sentence_label for batch in batches])
+            found["nsp_accuracy"] = majority_accuracy(labels)
     return found
 
 
@@ -59,11 +57,9 @@ def why_no_oracle(objective) -> str | None:
 
 def against_oracle(model, objective) -> dict[str, float]:
     """The oracle's figures on the toy world's held-out text, and the model's distance to them."""
-    oracle = Oracle(ToyWorld(), objective.tokenizer)
+    figures_of = _next_token if objective.name == "gpt" else _pretraining
     with evaluating(model), no_grad():
-        if objective.name == "gpt":
-            return _next_token(model, objective, oracle)
-        return _pretraining(model, objective, oracle)
+        return figures_of(model, objective, Oracle(ToyWorld(), objective.tokenizer))
 
 
 def _next_token(model, objective, oracle: Oracle) -> dict[str, float]:
@@ -96,23 +92,19 @@ def _pretraining(model, objective, oracle: Oracle) -> dict[str, float]:
         row = batch.masked_positions // T
         sums.append(np.bincount(row, possible - chosen, minlength=B))
         counts.append(np.bincount(row, minlength=B))
-        if objective.next_sentence:
-            label = batch.next_sentence_label
-            right += (outputs.seq_relationship_logits.data.argmax(axis=1) == label).sum()
-            possible_right += (pair_log_p.argmax(axis=1) == label).sum()
+        label = batch.next_sentence_label
+        right += (outputs.seq_relationship_logits.data.argmax(axis=1) == label).sum()
+        possible_right += (pair_log_p.argmax(axis=1) == label).sum()
     counts = np.concatenate(counts)
     gap, error = ratio_and_error(np.concatenate(sums), counts)
-    figures = {"mlm_loss": best / counts.sum(), "gap": gap, "gap_standard_error": error}
-    if objective.next_sentence:
-        figures |= {"nsp_accuracy": float(possible_right / len(counts)),
-                    "nsp_accuracy_of_model": float(right / len(counts)), "pairs": len(counts)}
-    return figures
+    return {"mlm_loss": best / counts.sum(), "gap": gap, "gap_standard_error": error,
+            "nsp_accuracy": float(possible_right / len(counts)),
+            "nsp_accuracy_of_model": float(right / len(counts)), "pairs": len(counts)}
 
 
 def ratio_and_error(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """sum(sums) / sum(counts), and its standard error when rows are independent; both (rows,)."""
-    ratio = sums.sum() / counts.sum()
+    ratio, rows = sums.sum() / counts.sum(), len(sums)
     residuals = sums - ratio * counts
-    rows = len(sums)
     error = math.sqrt((residuals ** 2).sum() * rows / max(rows - 1, 1)) / counts.sum()
     return float(ratio), float(error)

@@ -15,7 +15,8 @@ from minibert.ancestors.word_sense import LINEAR, NEAREST, WordSenses
 from minibert.cli.arguments import path
 from minibert.cli.pretrain_options import COMMON
 from minibert.cli.display import table
-from minibert.cli.road_rows import ORDERS, count, is_trained, open_row, road_trainer, train
+from minibert.cli.road_rows import (ORDERS, STEPS, count, is_trained, open_row, road_trainer,
+                                    run_folder, train)
 from minibert.data.corpora import Corpus, toy_corpus, train_tokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.toy_world.grammar import ToyWorld
@@ -91,17 +92,12 @@ def run(rows: Sequence[str], seeds: int, out: str) -> int:
     return 0
 
 
-def run_folders(row: str, seeds: int, folder: Path) -> list[Path]:
-    """The folder of each training of a row."""
-    return [folder / row / f"seed-{seed}" for seed in range(1, seeds + 1)]
-
-
 def _train_rows(rows: Sequence[str], seeds: int, folder: Path, corpus: Corpus,
                 tokenizer: BertTokenizer, report: Report) -> bool:
     """False if a signal stopped a training."""
-    missing = {row: [seed for seed, run in enumerate(run_folders(row, seeds, folder), 1)
-                     if not is_trained(row, seed, run, tokenizer.vocab_size)]
-               for row in rows if row not in ORDERS and row != "oracle"}
+    missing = {row: [seed for seed in range(1, seeds + 1)
+                     if not is_trained(row, seed, folder, tokenizer.vocab_size)]
+               for row in rows if row in STEPS}
     missing = {row: which for row, which in missing.items() if which}
     if missing:
         seconds = 0.0
@@ -118,7 +114,7 @@ def _train_rows(rows: Sequence[str], seeds: int, folder: Path, corpus: Corpus,
         for seed in which:
             report.line(f"{row}, seed {seed}")
             trainer = road_trainer(row, corpus, tokenizer, seed, report)
-            if not train(trainer, run_folders(row, seeds, folder)[seed - 1]):
+            if not train(trainer, run_folder(row, seed, folder)):
                 return False
     return True
 
@@ -135,7 +131,7 @@ def figures_of(row: str, seeds: int, folder: Path, corpus: Corpus, tokenizer: Be
         models = [count(row, folder / row, corpus, tokenizer)]
         seconds, parameters = [time.perf_counter() - started], models[0].parameter_count()
     else:
-        runs = [Run(run) for run in run_folders(row, seeds, folder)]
+        runs = [Run(run_folder(row, seed, folder)) for seed in range(1, seeds + 1)]
         models = [open_row(row, run.path, key.sentences) for run in runs]
         seconds = [run.state()["step_seconds"] for run in runs]
         parameters = runs[0].summary()["parameters"]

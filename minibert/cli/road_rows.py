@@ -110,10 +110,15 @@ def road_trainer(row: str, corpus: Corpus, tokenizer: BertTokenizer, seed: int,
                    about={"row": row, **asdict(config)}, report=report)
 
 
+def run_folder(row: str, seed: int, folder: Path) -> Path:
+    """The folder of a run below that of all runs."""
+    return folder / row / f"seed-{seed}"
+
+
 def is_trained(row: str, seed: int, folder: Path, vocab_size: int) -> bool:
-    """Whether the run in `folder` has ended. Errors: InputError, it was begun with other options or
-    settings than those of this version."""
-    run = Run(folder)
+    """Whether a run below `folder` has ended. Errors: InputError, it was begun with other options
+    or settings than those of this version."""
+    run = Run(run_folder(row, seed, folder))
     if run.checkpoint("latest") is None:
         return False
     if row in OPTIONS:
@@ -127,8 +132,8 @@ def is_trained(row: str, seed: int, folder: Path, vocab_size: int) -> bool:
     for name, value in {"row": row, **expected}.items():
         before = stored.get(name, value)  # a run may be older than an option
         if value != (tuple(before) if isinstance(before, list) else before):
-            raise InputError(f"{folder} was begun with {name} = {before}: expected {value}; remove "
-                             "it, or give another --out")
+            raise InputError(f"{run.path} was begun with {name} = {before}: expected {value}; "
+                             "remove it, or give another --out")
     return run.summary() is not None
 
 

@@ -34,7 +34,8 @@ def small():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(road, "toy_corpus", partial(toy_corpus, 30, 6))
         patch.setattr(road, "WordSenses", partial(WordSenses, nearest=2, linear=3, decided=2))
-        patch.setattr(road_rows, "STEPS", dict.fromkeys(TRAINED, 3))
+        for row in TRAINED:
+            patch.setitem(road_rows.STEPS, row, 3)
         patch.setattr(road_rows, "FEW_DOCUMENTS", 20)
         patch.setattr(word_sense, "STORIES_AT_A_TIME", 60)
         patch.setattr(word2vec, "HELD_OUT_BATCHES", 1)
@@ -87,7 +88,7 @@ def test_a_stopped_training_goes_on_to_the_same_figures(whole, tmp_path, capsys)
     run = road_rows.begin(trainer, folder)
     trainer.run(until=2)
     run.release()
-    assert not road_rows.is_trained("glove", 1, folder, TOKENIZER.vocab_size)
+    assert not road_rows.is_trained("glove", 1, tmp_path, TOKENIZER.vocab_size)
     assert "2 of 3 steps, not finished: go on with road\n" in output_of(capsys, "info", folder)
     output_of(capsys, "road", "glove", "--seeds", 1, "--out", tmp_path)
     for name in ("latest/model.safetensors", "log.jsonl"):
@@ -164,7 +165,7 @@ def test_mistakes_are_one_line(whole, tmp_path, capsys, monkeypatch):
 def test_a_run_of_another_version_is_not_shown_as_one_of_this(whole, monkeypatch):
     """Neither one that has ended nor one that was stopped."""
     def check(row):
-        return road_rows.is_trained(row, 1, whole / row / "seed-1", TOKENIZER.vocab_size)
+        return road_rows.is_trained(row, 1, whole, TOKENIZER.vocab_size)
 
     assert check("bert-static") and check("glove")
     monkeypatch.setitem(road_rows.OPTIONS, "bert-static", {"dupe_factor": 9})
