@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -62,9 +62,8 @@ def watch(observer: Observer) -> Iterator[None]:
 
 # ---- where an op runs --------------------------------------------------------------------------
 
-_NOWHERE: tuple[str, dict[int, str]] = ("", {})
 # The path of the module that runs, and the names of all parts of the outermost one, by identity.
-_scope: ContextVar[tuple[str, dict[int, str]]] = ContextVar("scope", default=_NOWHERE)
+_scope: ContextVar[tuple[str, dict[int, str]]] = ContextVar("scope", default=("", {}))
 
 
 @contextmanager
@@ -123,13 +122,6 @@ class Record(NamedTuple):
     abs_max: float | None
 
 
-class Clock(local):
-    """The time of this thread's last record (`since`), in seconds; it starts at the first use."""
-
-    def __init__(self):
-        self.since = perf_counter()
-
-
 class Trace:
     """The result of `trace()`: `records` are Records, `str()` is a table, `write` makes a file."""
 
@@ -138,32 +130,33 @@ class Trace:
         self.values = values
         self._numbers = count()
         self._known = WeakKeyDictionary()  # backward function: (number, module path)
-        self._clock = Clock()
+        self._clock = local()  # `since`: the time of this thread's last record
+        self._clock.since = perf_counter()
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:
-        since = self._clock.since  # before the time now: a new thread's begins at this access
-        seconds = perf_counter() - since
-        number, module = next(self._numbers), _scope.get()[0]
-        self._known[backward] = number, module
+        now = perf_counter()
+        seconds = now - getattr(self._clock, "since", now)
+        self._known[backward] = next(self._numbers), _scope.get()[0]
         arrays = [source.data for source in inputs]
-        self.records.append(Record(
-            number, "forward", op_name(backward), module, tuple([array.shape for array in arrays]),
-            result.shape, str(result.dtype), _new_bytes([result.data], arrays), seconds,
-            *self._statistics(result.data)))
-        self._clock.since = perf_counter()
+        self._add("forward", backward, arrays, result.data,
+                  _new_bytes([result.data], arrays), seconds)
 
     def before_backward(self, tensor: Tensor, grad: np.ndarray) -> None:
         self._clock.since = perf_counter()
 
     def after_backward(self, tensor: Tensor, grad: np.ndarray, input_grads: tuple) -> None:
         seconds = perf_counter() - self._clock.since
-        number, module = self._known.get(tensor.grad_fn, (-1, ""))  # made before the trace
-        shapes = tuple([None if array is None else array.shape for array in input_grads])
-        self.records.append(Record(
-            number, "backward", op_name(tensor.grad_fn), module, shapes, grad.shape,
-            str(grad.dtype), _new_bytes([made for made in input_grads if made is not None], [grad]),
-            seconds, *self._statistics(grad)))
+        made = [array for array in input_grads if array is not None]
+        self._add("backward", tensor.grad_fn, input_grads, grad, _new_bytes(made, [grad]), seconds)
+
+    def _add(self, phase: str, backward: BackwardFunction, inputs: Sequence[np.ndarray | None],
+             output: np.ndarray, new_bytes: int, seconds: float) -> None:
+        number, module = self._known.get(backward, (-1, ""))  # -1: made before the trace
+        shapes = tuple([None if array is None else array.shape for array in inputs])
+        self.records.append(Record(number, phase, op_name(backward), module, shapes, output.shape,
+                                   str(output.dtype), new_bytes, seconds,
+                                   *self._statistics(output)))
         self._clock.since = perf_counter()
 
     def _statistics(self, array: np.ndarray) -> tuple[float | None, float | None, float | None]:

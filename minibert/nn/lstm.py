@@ -68,11 +68,11 @@ class LSTM(Module):
         zeros. Errors: InputError for an hx that is not two tensors of (L D, B, H).
         """
         directions = [self.layers, self.reverse_layers] if self.reverse_layers else [self.layers]
-        self._check_states(x, hx)
-        padding = None
-        if lengths is not None:
-            steps = np.arange(x.shape[1])
-            padding = (steps >= np.asarray(lengths)[:, None])[..., None]  # (B, T, 1)
+        expected = (len(self.layers) * len(directions), len(x), self.layers[0].weight_hh.shape[1])
+        if hx is not None and [np.shape(state) for state in hx] != [expected] * 2:
+            raise InputError(f"LSTM: hx has shapes {', '.join(str(np.shape(one)) for one in hx)}: "
+                             "expected h_0 and c_0, both (layers and directions, B, H) = "
+                             f"{expected}")
         last = []
         for number in range(len(self.layers)):
             if number:
@@ -86,15 +86,7 @@ class LSTM(Module):
                 outputs.append(states[0])
             x = outputs[0] if len(outputs) == 1 else concat(outputs, axis=-1)  # (B, T, D H)
         last = stack(last, axis=1)  # (2, L D, B, H)
-        x = x if padding is None else masked_fill(x, padding, 0.0)
+        if lengths is not None:
+            padding = np.arange(x.shape[1]) >= np.asarray(lengths)[:, None]
+            x = masked_fill(x, padding[..., None], 0.0)
         return x, (last[0], last[1])
-
-    def _check_states(self, x: Tensor, hx: tuple[Tensor, Tensor] | None) -> None:
-        if hx is None:
-            return
-        count = len(self.layers) + len(self.reverse_layers)
-        expected = (count, len(x), self.layers[0].weight_hh.shape[1])
-        shapes = [np.shape(state) for state in hx]
-        if shapes != [expected] * 2:
-            raise InputError(f"LSTM: hx has shapes {', '.join(map(str, shapes))}: expected h_0 and "
-                             f"c_0, both (layers and directions, B, H) = {expected}")

@@ -80,13 +80,11 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args, **kwargs):
-        if observers.get():  # a trace records in which module an op ran
-            with module_scope(self):
-                return self.forward(*args, **kwargs)
-        return self.forward(*args, **kwargs)
+        with self.scope():
+            return self.forward(*args, **kwargs)
 
     def scope(self) -> AbstractContextManager:
-        """For methods other than `forward`: within it, a trace records ops under this module."""
+        """Within it a trace records ops under this module: for methods other than `forward`."""
         return module_scope(self) if observers.get() else nullcontext()
 
     # ---- walking the attributes ------------------------------------------------------------------

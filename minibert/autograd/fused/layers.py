@@ -14,8 +14,7 @@ import math
 import numpy as np
 
 from minibert.autograd.dropout_masks import dropout_mask
-from minibert.autograd.fused.row_reductions import (BLOCK, as_rows, column_sum, row_blocks, row_dot,
-                                                    row_sum)
+from minibert.autograd.fused.row_reductions import as_rows, column_sum, row_blocks, row_dot, row_sum
 from minibert.autograd.reductions import Axis
 from minibert.autograd.tensor import Tensor, is_recorded
 
@@ -162,12 +161,11 @@ def layer_norm(x: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | No
 
 
 def gelu_forward(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None, approximate: str) -> None:
-    """Write gelu(x) into `y` and its derivative into `slope` (None: not needed; it may be x). The
-    derivative is almost free here, and backward is one multiplication."""
-    if approximate == "tanh":
-        gelu_tanh_forward(x, y, slope)
-    else:
-        gelu_erf_forward(x, y, slope)
+    """Write gelu(x), x (N, C), into `y` and its derivative into `slope` (None: not needed; it may
+    be x). The derivative is almost free here, and backward is one multiplication."""
+    formula = gelu_tanh_forward if approximate == "tanh" else gelu_erf_forward
+    for block in row_blocks(x):
+        formula(x[block], y[block], None if slope is None else slope[block])
 
 
 def gelu_tanh_forward(x: np.ndarray, y: np.ndarray, slope: np.ndarray | None) -> None:
@@ -241,13 +239,10 @@ def gelu_backward(dy: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     """See reference.gelu."""
-    flat = np.ascontiguousarray(x.data).reshape(-1)
-    output = np.empty_like(flat)
-    slope = np.empty_like(flat) if is_recorded(x) else None
-    for start in range(0, flat.size, BLOCK):
-        block = slice(start, start + BLOCK)
-        gelu_forward(flat[block], output[block], None if slope is None else slope[block],
-                     approximate)
+    column = np.ascontiguousarray(x.data).reshape(-1, 1)
+    output = np.empty_like(column)
+    slope = np.empty_like(column) if is_recorded(x) else None
+    gelu_forward(column, output, slope, approximate)
 
     def gelu_node_backward(grad):
         return (gelu_backward(grad, slope.reshape(x.shape)),)
@@ -300,9 +295,7 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None,
     inputs = (x, weight) if bias is None else (x, weight, bias)
     output = np.empty_like(inner)
     slope = inner if is_recorded(*inputs) else None
-    for block in row_blocks(inner):
-        gelu_forward(inner[block], output[block], None if slope is None else slope[block],
-                     approximate)
+    gelu_forward(inner, output, slope, approximate)
 
     def linear_gelu_node_backward(grad):
         grad = gelu_backward(grad.reshape(slope.shape), slope)  # (N, out)

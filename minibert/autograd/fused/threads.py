@@ -24,8 +24,8 @@ Item = TypeVar("Item")
 LEAST_PART = 1 << 18  # elements from which a thread is worth its start, with little work for each
 
 # Names under which OpenBLAS exports its functions, in the builds that NumPy has shipped with.
-BLAS_PREFIXES = ("scipy_openblas_", "openblas_")
-BLAS_SUFFIXES = ("64_", "")
+BLAS_NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
+              "openblas_{}_num_threads64_", "openblas_{}_num_threads")
 
 
 @cache
@@ -41,14 +41,12 @@ def _blas_library() -> tuple | None:
             library = ctypes.CDLL(path)  # already loaded by NumPy: this only finds it again
         except OSError:
             continue
-        for prefix in BLAS_PREFIXES:
-            for suffix in BLAS_SUFFIXES:
-                get = getattr(library, f"{prefix}get_num_threads{suffix}", None)
-                set_ = getattr(library, f"{prefix}set_num_threads{suffix}", None)
-                if get is not None and set_ is not None:
-                    get.argtypes, get.restype = [], ctypes.c_int
-                    set_.argtypes, set_.restype = [ctypes.c_int], None
-                    return library, get, set_
+        for name in BLAS_NAMES:
+            get, set_ = [getattr(library, name.format(verb), None) for verb in ("get", "set")]
+            if get is not None and set_ is not None:
+                get.argtypes, get.restype = [], ctypes.c_int
+                set_.argtypes, set_.restype = [ctypes.c_int], None
+                return library, get, set_
     return None
 
 

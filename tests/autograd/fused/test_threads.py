@@ -30,7 +30,7 @@ def test_blas_threads_are_set_or_unknown():
 
 
 def test_a_blas_without_the_functions_is_left_alone(monkeypatch):
-    monkeypatch.setattr(cores, "BLAS_PREFIXES", ("no_such_blas_",))
+    monkeypatch.setattr(cores, "BLAS_NAMES", ("no_such_blas_{}",))
     cores._blas_library.cache_clear()
     try:
         assert cores.blas_threads() is None and cores.set_blas_threads(2) is None
