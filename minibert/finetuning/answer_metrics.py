@@ -2,8 +2,6 @@
 in CMRC 2018 (Cui et al. 2019). All are from 0 to 1, where their scripts give percent.
 """
 
-from __future__ import annotations
-
 import re
 import string
 from collections import Counter

@@ -1,7 +1,5 @@
 """Models for fine-tuning: a new head on a pre-trained or a fresh encoder; frozen layers."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from dataclasses import replace

@@ -130,10 +130,8 @@ class Batch(RowBatch):
 
     def inputs(self) -> dict[str, np.ndarray]:
         """The arguments of the model."""
-        inputs = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
-        if self.token_type_ids is not None:
-            inputs["token_type_ids"] = self.token_type_ids
-        return inputs
+        return {name: array for name, array in vars(self).items()
+                if name != "labels" and array is not None}
 
 
 def batch_of(reading: Reading, windows: Sequence[Window], labels: np.ndarray | None) -> Batch:

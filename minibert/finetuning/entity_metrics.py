@@ -6,8 +6,6 @@ word all are, as in the conlleval script of the CoNLL shared tasks (Tjong Kim Sa
 2003) and in seqeval's default mode.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

@@ -6,8 +6,6 @@ constant) is 0, as scikit-learn's F1 and in conlleval; SciPy's correlations are 
 adjusted Rand index is then 1, as in scikit-learn.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

@@ -7,8 +7,6 @@ more context (Google's run_squad.py). Windows are cut as by the tokenizer's call
 Letters: T tokens of a window, K classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import NamedTuple

@@ -19,9 +19,9 @@ class Mood:
         the captain tunes that guitar . she chews mint . ...                             sad
 
     Every character likes every other topic: the first one the first and the third, the second one
-    the second and the fourth, and so on. No word is glad or sad in itself: a muddy river makes one
-    glad and another sad, and the label is the exclusive or of two things that have to be inferred,
-    often from an earlier sentence ("she" may be two people; a sentence about a place names nobody).
+    the second and the fourth, and so on. No word is glad or sad in itself: the label is the
+    exclusive or of two states that have to be inferred, often from an earlier sentence ("she" may
+    be two people; a sentence about a place names no person).
     """
 
     name, metric = "classify", "accuracy"
@@ -55,8 +55,8 @@ class SameTopic:
 
         the bank is muddy . she drinks tea .  |  the old painter feeds that duck . ...    same
 
-    Half of the pairs are. Characters come as they come, and most words of a text say nothing about
-    its topic or belong to two of them, so that words which both texts have prove little.
+    Half of the pairs are. Most words of a text belong to no topic or to two of them, so that words
+    which both texts have prove little.
     """
 
     name, metric = "pair", "accuracy"
@@ -140,7 +140,7 @@ class Endings:
                 first, ending = other.text.split(" ", 1)
                 if first == start and self.stories.topic_of(other.states[0]) != topic:
                     endings.append(ending)
-            # All four are left out together, whichever is right: it must not tell anything
+            # all four are left out together, whichever is right: it must not give the label away
             if len(set(endings)) < len(endings) or self.habits & set(" ".join(endings).split()):
                 continue
             order = rng.permutation(len(endings))

@@ -1,11 +1,10 @@
-"""Shared by the tasks on the toy world: fresh stories, and what a hidden state means.
+"""Fresh stories for the tasks of the toy world, and the meaning of their hidden states.
 
 The labels of these tasks are functions of the hidden states behind a text (its topic, its
-character, the place of a word in its sentence), which a reader has to infer. So the best possible
-prediction is exact: the story oracle's posterior of the states. It stays exact where stories are
-left out because of their *words* (they occur in the pre-training text, say), since the words then
-show nothing more; stories are never left out because of their states, unless a task does so and its
-best prediction takes it into account.
+character, the place of a word in its sentence). So the best possible prediction is exact: the story
+oracle's posterior of the states. It stays exact where stories are left out because of their words
+(those of the pre-training text); a task that leaves out stories because of their states allows for
+it in its best prediction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,8 +30,7 @@ class Story(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best that anyone can predict who reads the text: the predictions, in the form in which a
-    task's model gives them, and the score that they have on the average."""
+    """The best possible predictions from the texts, in the task's form, and their expected score."""
 
     predictions: list
     expected: float

@@ -31,9 +31,9 @@ class Entities:
         the    old    captain rows her     boat    .  she       waits ...
         B-CAPTAIN I-CAPTAIN I-CAPTAIN O B-RIVER I-RIVER O  B-CAPTAIN
 
-    A person's type says who it is, "she" included, as in linking entities; a thing's or a place's
-    type is the topic that it belongs to, which is the sense of a word that has two: the bank is of
-    the river or of the town. "the" may begin a mention of any type.
+    A person's type is the character, also for "she", as in entity linking; a thing's or a place's
+    type is its topic, which is the sense of an ambiguous word: the bank is of the river or of the
+    town. "the" may begin a mention of any type.
     """
 
     name, metric = "tag", "f1"
@@ -68,10 +68,10 @@ class Entities:
                 return list(examples.values())
 
     def best(self, examples: list[TagExample]) -> Best:
-        """The most probable tag of each word. In this world the words say for certain where a
-        mention begins and ends, and a sentence has one topic and one character: an entity is found
-        if the tag of its first word is right, and as many are predicted as there are, so that F1 is
-        the share of them found. It is expected to be the mean probability of these tags."""
+        """The most probable tag of each word. In this world the words determine where a mention
+        begins and ends, and a sentence has one topic and one character: an entity is found if the
+        tag of its first word is right, and as many are predicted as there are, so that F1 is the
+        share of them found. Its expectation is the mean probability of these tags."""
         texts = [split_story(" ".join(example.words)) for example in examples]
         p = self.stories.oracle.word_states(texts, np.eye(len(self.labels))[self.tag])
         predictions = [tuple(self.labels[k] for k in words.argmax(axis=1)) for words in p]
@@ -89,9 +89,9 @@ class Questions:
         passage:   he tunes that guitar . she slowly rows her raft near the mill .
         answer:    her raft
 
-    (The world has no question words.) Who acts has to be inferred where the passage says "she", or
-    tells it by a manner alone; and it is the verb's own sentence that counts. The two things have
-    different names, also to SQuAD's scoring, for which "the raft" is "raft".
+    (The world has no question words.) The character of a sentence has to be inferred where it has a
+    pronoun, or a manner ("slowly") alone. The two objects have different names, also in SQuAD's
+    scoring, for which "the raft" is "raft".
     """
 
     name, metric = "answer", "exact_match"
@@ -130,11 +130,10 @@ class Questions:
         return list(examples.values())
 
     def best(self, examples: list[QuestionExample]) -> Best:
-        """With p_k the posterior of the asked character from sentence k alone,
+        """With p_k the posterior of the question's character from sentence k alone,
             p(the thing of sentence k answers) is proportional to p_k product_{j != k} (1 - p_j),
-        as the asker made sure that one sentence alone is meant. Who is asked about is certain, for
-        the question names him or her; and where the things stand is, too: in this world the verbs
-        before them have no other use."""
+        since one sentence alone is about that character. The question names the character, and the
+        things follow verbs that have no other use in this world: both are certain."""
         oracle, world = self.stories.oracle, self.stories.world
         texts = [split_story(example.passage) for example in examples]
         sentences = [[sentence] for passage in texts for sentence in passage]
