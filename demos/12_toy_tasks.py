@@ -16,8 +16,10 @@ import numpy as np
 from minibert.data.corpora import toy_corpus
 from minibert.finetuning.bag_of_words import BagOfWords
 from minibert.finetuning.encoding import Reading
-from minibert.finetuning.files.write import (write_choices, write_questions, write_sentences,
-                                             write_tags)
+from minibert.finetuning.files.choices import write_choices
+from minibert.finetuning.files.questions import write_questions
+from minibert.finetuning.files.sentences import write_sentences
+from minibert.finetuning.files.tags import write_tags
 from minibert.finetuning.toy.sentences import Endings, Mood, SameTopic
 from minibert.finetuning.toy.stories import ToyStories
 from minibert.finetuning.toy.words import Entities, Questions

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from minibert.__main__ import main as minibert
 from minibert.data.sentence_splitter import split_sentences
-from minibert.finetuning.files.write import (write_choices, write_questions, write_sentences,
-                                             write_tags)
+from minibert.finetuning.files.choices import write_choices
+from minibert.finetuning.files.questions import write_questions
+from minibert.finetuning.files.sentences import write_sentences
+from minibert.finetuning.files.tags import write_tags
 from minibert.finetuning.hand_examples import (CHOICES, PAIRS, QUESTIONS, SENTENCES, SU_SHI,
                                                SU_SHI_CHINESE, TAGGED)
 from minibert.training.run_folder import Run

@@ -20,7 +20,7 @@ def class_names(labels: Iterable[str], where: str = "the training examples") -> 
         raise InputError(f"{where}: {' and '.join(map(repr, names)) or 'nothing'} is the only "
                          "class there: a classifier needs two or more; check the label column")
     if all(map(is_whole_number, names)):
-        return tuple(sorted(names, key=int))
+        return tuple(sorted(sorted(names), key=int))  # "01" before "1", whatever the set's order
     return tuple(sorted(names))
 
 

@@ -5,9 +5,13 @@ and label. In JSONL the endings may also be a list; context and start are our na
 ctx_a and ctx_b those of HellaSwag (Zellers et al. 2019).
 """
 
+import csv
+import io
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from minibert.atomic_files import write_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import ChoiceExample
 from minibert.finetuning.files.records import (check_text, parse_whole_number, raise_faults,
@@ -74,3 +78,15 @@ def _endings(where: str, values: dict) -> tuple[str, ...]:
                          'ending1... or, in JSONL, as a list "endings"'
                          + ("; of SWAG take train.csv, not train_full.csv" if full else ""))
     return tuple(check_text(where, repr(name), values[name]) for name in names)
+
+
+def write_choices(path: str | Path, examples: Sequence[ChoiceExample]) -> None:
+    """Write a .csv file with SWAG's columns: sent1, sent2, ending0, ending1... and label."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    endings = [f"ending{k}" for k in range(len(examples[0].endings))]
+    writer.writerow(["sent1", "sent2", *endings, "label"])
+    for example in examples:
+        label = "" if example.label is None else example.label
+        writer.writerow([example.context, example.start, *example.endings, label])
+    write_text(path, text.getvalue())

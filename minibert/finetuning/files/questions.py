@@ -15,9 +15,12 @@ its answers are an object of two lists, empty ones if there is none:
      "answers": {"text": ["..."], "answer_start": [17]}}
 """
 
+import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from minibert.atomic_files import write_text
 from minibert.data.text_files import read_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import Answer, QuestionExample
@@ -144,3 +147,18 @@ def _answers(where: str, question: dict, passage: str, misplaced: list[Fault]
         misplaced.append((here, f": {text!r:.60} does not stand at answer_start {start} of the "
                                 f"context; {cure}"))
     return tuple(answers) if answers or impossible else None
+
+
+def write_questions(path: str | Path, examples: Sequence[QuestionExample]) -> None:
+    """Write SQuAD 2.0's layout: a paragraph for each context, with all questions to it."""
+    paragraphs: dict[str, list] = {}
+    for example in examples:
+        answers = [{"text": answer.text, "answer_start": answer.start}
+                   for answer in example.answers or ()]
+        paragraphs.setdefault(example.passage, []).append(
+            {"id": example.id, "question": example.question, "answers": answers,
+             "is_impossible": example.answers == ()})
+    data = [{"title": Path(path).stem, "paragraphs": [
+        {"context": passage, "qas": qas} for passage, qas in paragraphs.items()]}]
+    content = json.dumps({"version": "v2.0", "data": data}, ensure_ascii=False, indent=1)
+    write_text(path, content + "\n")

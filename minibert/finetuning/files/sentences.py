@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from minibert.atomic_files import write_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
 from minibert.finetuning.files.records import (Record, check_text, is_whole_number, parse_number,
@@ -123,3 +124,18 @@ def _label(where: str, name: str, value: object, numbers: bool) -> str | float:
         raise InputError(f"{where}: {name} is {value!r:.60}; expected the name of a class (numbers "
                          "to be predicted need --regression)")
     return str(value)
+
+
+def write_sentences(path: str | Path, examples: Sequence[SentenceExample]) -> None:
+    """Write a .tsv file with the columns text (and text_pair) and label. Errors: a tab or a line
+    break in a text."""
+    are_pairs = any(example.text_pair is not None for example in examples)
+    rows = [("text", *(("text_pair",) if are_pairs else ()), "label")]
+    for example in examples:
+        pair = (example.text_pair or "",) if are_pairs else ()
+        rows.append((example.text, *pair, "" if example.label is None else str(example.label)))
+    for number, row in enumerate(rows, 1):
+        if any(set(field) & {"\t", "\n", "\r"} for field in row):
+            raise InputError(f"{path}, line {number}: a text has a tab or a line break in it, and "
+                             "a .tsv file cannot hold that; take it out")
+    write_text(path, "".join(["\t".join(row) + "\n" for row in rows]))

@@ -19,9 +19,11 @@ speech) are taken as they are.
 """
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from minibert.atomic_files import write_text
 from minibert.data.text_files import read_text, split_lines
 from minibert.errors import InputError
 from minibert.finetuning.entity_metrics import entity_type, has_entity_tags, is_entity_tag
@@ -195,3 +197,10 @@ def _turn_into_bio2(path: str | Path, sentences: list[list[Row]], strict: bool) 
     if not is_iob1:
         warn_or_refuse(f"{path}: {len(begun_by_i):,} entities begin with I- where BIO2 writes B-: "
                        "they are read so, as conlleval and seqeval do", begun_by_i, strict)
+
+
+def write_tags(path: str | Path, examples: Sequence[TagExample]) -> None:
+    """Write a word and its tag a line, with a blank line after each sentence."""
+    sentences = ["".join([f"{word} {tag}\n" for word, tag in zip(example.words, example.tags)])
+                 for example in examples]
+    write_text(path, "\n".join(sentences))

@@ -10,12 +10,10 @@ from minibert.errors import InputError
 from minibert.finetuning import hand_examples
 from minibert.finetuning.examples import (Answer, ChoiceExample, QuestionExample, SentenceExample,
                                           TagExample)
-from minibert.finetuning.files.choices import read_choices
-from minibert.finetuning.files.questions import read_questions
-from minibert.finetuning.files.sentences import read_sentences
-from minibert.finetuning.files.tags import read_tags
-from minibert.finetuning.files.write import (write_choices, write_questions, write_sentences,
-                                             write_tags)
+from minibert.finetuning.files.choices import read_choices, write_choices
+from minibert.finetuning.files.questions import read_questions, write_questions
+from minibert.finetuning.files.sentences import read_sentences, write_sentences
+from minibert.finetuning.files.tags import read_tags, write_tags
 
 letters = st.text("ab \"',é中。", min_size=1, max_size=8).filter(lambda text: text.strip() == text)
 words = st.text("ab\"',é中。", min_size=1, max_size=5)

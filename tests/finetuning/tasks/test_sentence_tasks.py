@@ -80,6 +80,8 @@ def test_labels_that_are_not_known_are_named():
         class_names(["pos", "pos"], "train.tsv")
     assert class_names(["10", "9", "9"]) == ("9", "10") and class_names("ba") == ("a", "b")
     assert class_names(["b", "10", "9"]) == ("10", "9", "b")  # not all of them are numbers
+    equal = tuple("0" * k + "7" for k in range(16, -1, -1))  # as numbers; not in a set's order
+    assert class_names(equal) == equal
     assert most_frequent(["b", "a", "c", "b", "a"]) == "a"
     assert format_counts(["b", "a", "b"]) == "b 2 (66.7%), a 1 (33.3%)"
     assert format_counts(list("abc"), most=1) == "a 1 (33.3%) and 2 more"
