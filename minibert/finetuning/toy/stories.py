@@ -3,7 +3,7 @@
 The labels of these tasks are functions of the hidden states behind a text (its topic, its
 character, the place of a word in its sentence). So the best possible prediction is exact: the story
 oracle's posterior of the states. It stays exact where stories are left out because of their words
-(those of the pre-training text); a task that leaves out stories because of their states allows for
+(those of the pre-training text); a task that leaves out stories because of their states considers
 it in its best prediction.
 """
 
@@ -30,7 +30,7 @@ class Story(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best possible predictions from the texts, in the task's form, and their expected score."""
+    """The best possible predictions from the texts, in the task's form, and their mean score."""
 
     predictions: list
     expected: float
