@@ -77,9 +77,7 @@ class Tokenizer:
         self._find_added_tokens(list(named.values()))
 
     def _check_special(self, name: str, token: str) -> None:
-        if not isinstance(token, str) or not token:
-            raise InputError(f"vocabulary: the {name} is {token!r:.60}; name a token")
-        if token not in self.vocab:
+        if not isinstance(token, str) or not token or token not in self.vocab:
             raise InputError(f"vocabulary: the {name} {token!r:.60} is missing among its "
                              f"{len(self.vocab)} entries; add it")
 
@@ -258,30 +256,31 @@ class Tokenizer:
         raise InputError(f"token {tokens!r:.60}: not in the vocabulary of {self.vocab_size} tokens")
 
 
-def checked_texts(texts: Iterable[str]) -> Iterable[str]:
+def checked_texts(texts: Iterable[str], name: str = "texts") -> Iterable[str]:
     """`texts`, which must not be one text: its letters would pass for texts."""
-    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise InputError(f"tokenizer: expected several texts, got {texts!r:.60}; put one into a "
-                         "list")
+    if isinstance(texts, (str, bytes, Mapping)) or not isinstance(texts, Iterable):
+        raise InputError(f"tokenizer: {name} is {texts!r:.60}; expected a list of texts")
     return texts
 
 
-def checked_vocab(vocab: Iterable[str] | Mapping[str, int]) -> dict[str, int]:
-    """token -> id. Errors: two tokens with one id, a token twice, an id that is no whole number."""
+def checked_vocab(vocab: Iterable[str] | Mapping[str, int], where: str = "vocabulary"
+                  ) -> dict[str, int]:
+    """token -> id. Errors, which begin with `where`: two tokens with one id, a token twice, an id
+    that is no whole number."""
     items = vocab.items() if isinstance(vocab, Mapping) else (
         (token, i) for i, token in enumerate(checked_texts(vocab)))
     ids: dict[str, int] = {}
     tokens: dict[int, str] = {}
     for token, i in items:
         if type(i) is not int or not 0 <= i < _LARGEST_ID:
-            raise InputError(f"vocabulary: {token!r:.60} has the id {i!r:.60}; expected a whole "
+            raise InputError(f"{where}: {token!r:.60} has the id {i!r:.60}; expected a whole "
                              f"number below {_LARGEST_ID}")
         if token in ids:
-            raise InputError(f"vocabulary: {token!r:.60} is there twice (entries {ids[token]} and "
+            raise InputError(f"{where}: {token!r:.60} is there twice (entries {ids[token]} and "
                              f"{i}); give token -> id, which may leave ids out")
         if i in tokens:
-            raise InputError(f"vocabulary: {tokens[i]!r:.60} and {token!r:.60} have the same id "
-                             f"{i}; give each its own")
+            raise InputError(f"{where}: {tokens[i]!r:.60} and {token!r:.60} have the same id {i}; "
+                             "give each its own")
         ids[token], tokens[i] = i, token
     return ids
 
@@ -292,13 +291,9 @@ def _pairs(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> 
         firsts = [text]
         seconds = [text_pair or None]  # as in Hugging Face, an empty second text counts as none
     else:
-        if isinstance(text, (bytes, Mapping)) or not isinstance(text, Iterable):
-            raise InputError(f"tokenizer: text is {text!r:.60}; expected a text or a list of texts")
-        if isinstance(text_pair, (str, bytes)):
-            raise InputError(f"tokenizer: text_pair is {text_pair!r:.60} beside a list of texts; "
-                             "expected a list, a second text for each")
-        firsts = list(text)
-        seconds = [None] * len(firsts) if text_pair is None else list(text_pair)
+        firsts = list(checked_texts(text, "text"))
+        seconds = [None] * len(firsts) if text_pair is None else list(
+            checked_texts(text_pair, "text_pair beside a list of texts"))
     if len(firsts) != len(seconds):
         raise InputError(f"tokenizer: {len(firsts)} texts but {len(seconds)} second texts; give "
                          "one for each")
@@ -340,6 +335,4 @@ def _choice(name: str, value: bool | str, choices: tuple[str, ...]) -> str:
         return choices[0]
     if value in (False, None, "do_not_truncate", "do_not_pad"):
         return ""
-    if value not in choices:
-        raise InputError(f"tokenizer: {name}={value!r}; expected True, False or one of {choices}")
-    return value
+    return one_of(f"tokenizer: {name}", value, choices)

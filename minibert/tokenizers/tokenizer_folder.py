@@ -119,23 +119,25 @@ class TokenizerFolder:
 
         A token that the vocabulary lacks gets the next id, as in transformers.
         """
-        try:
-            model = checked_vocab(vocab)
-        except InputError as error:
-            raise InputError(f"{source}: {error}") from None
+        model = checked_vocab(vocab, f"{source}: vocabulary")
         named, extra = self._named(cls.defaults)
         special = [token for token in [*named.values(), *extra] if token is not None]
         vocab, added = dict(model), {}
+        next_id, largest = len(model), max(model.values(), default=-1)
         for where, token in [*self._entries({token.content for token in special}),
                              *[("", token) for token in special]]:
-            content = token.content
-            expected = vocab[content] if content in vocab else self._next_id(vocab, model, added,
-                                                                             content)
+            content, is_new = token.content, token.content not in vocab
+            if is_new and largest >= next_id:
+                raise InputError(f"{self.folder}: {content!r:.60} is not in the vocabulary, whose "
+                                 "ids have holes (repeated or blank lines), so that its id is not "
+                                 "certain; add it to the vocabulary")
+            expected = next_id if is_new else vocab[content]
             if token.id not in (NO_ID, expected):
                 raise InputError(f"{where}: {content!r:.60} has id {token.id}, and {expected}"
-                                 f"{' in the vocabulary' if content in vocab else ' is next'}"
+                                 f"{' is next' if is_new else ' in the vocabulary'}"
                                  "; are they of one tokenizer?")
             vocab[content] = expected
+            next_id, largest = max(next_id, expected + 1), max(largest, expected)
             added.setdefault(content, token._replace(id=expected, in_vocab=content in model))
         own = {name: None if named[name] is None else named[name].content
                for name in (*cls.defaults, "pad_token")}
@@ -152,16 +154,6 @@ class TokenizerFolder:
         tokenizer.truncation_side = self._side("truncation_side")
         tokenizer.has_segments = self._has_segments(cls)
         return tokenizer
-
-    def _next_id(self, vocab: Mapping[str, int], model: Mapping[str, int],
-                 added: Mapping[str, AddedToken], content: str) -> int:
-        """The id that transformers gives a new token."""
-        next_id = max([len(model), *(token.id + 1 for token in added.values())])
-        if max(vocab.values(), default=-1) >= next_id:
-            raise InputError(f"{self.folder}: {content!r:.60} is not in the vocabulary, whose ids "
-                             "have holes (repeated or blank lines), so that its id is not certain; "
-                             "add it to the vocabulary")
-        return next_id
 
     def _named(self, defaults: Mapping[str, str]
                ) -> tuple[dict[str, AddedToken | None], list[AddedToken]]:

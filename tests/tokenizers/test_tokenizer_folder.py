@@ -307,8 +307,8 @@ def test_thousands_of_special_tokens_are_found():
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda t: t(["the", "bank"], "is"), "text_pair is 'is' beside a list of texts"),
-    (lambda t: t(None), "text is None; expected a text or a list"),
+    (lambda t: t(["the", "bank"], "is"), "text_pair beside a list of texts is 'is'"),
+    (lambda t: t(None), "text is None; expected a list"),
     (lambda t: t({"the": 1}), "text is {'the': 1}; expected"),
     (lambda t: t(7), "text is 7; expected"),
     (lambda t: t("the", ["bank"]), "expected a text, found list"),
@@ -320,7 +320,7 @@ def test_thousands_of_special_tokens_are_found():
     (lambda t: t.convert_ids_to_tokens("5"), "expected token ids, got '5'"),
     (lambda t: t.decode([-1]), "token id -1: out of range"),
     (lambda t: t.decode([10]), "token id 10: out of range"),
-    (lambda t: type(t)("the bank"), "expected several texts, got 'the bank'"),
+    (lambda t: type(t)("the bank"), "texts is 'the bank'; expected a list of texts"),
 ])
 def test_calls_that_mean_something_else_are_told(call, words):
     with pytest.raises(InputError, match=words):
@@ -330,7 +330,7 @@ def test_calls_that_mean_something_else_are_told(call, words):
 @pytest.mark.parametrize("kind", [BertTokenizer, GPT2Tokenizer, CharTokenizer])
 def test_a_text_is_no_list_of_texts_to_train_on(kind):
     arguments = () if kind is CharTokenizer else (300,)
-    with pytest.raises(InputError, match="expected several texts, got 'the bank'"):
+    with pytest.raises(InputError, match="texts is 'the bank'; expected a list of texts"):
         kind.train("the bank", *arguments)
 
 
