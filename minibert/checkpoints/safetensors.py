@@ -39,7 +39,10 @@ class SafetensorsFile(Mapping):
             size = os.fstat(file.fileno()).st_size
             header, start = _read_header(self.path, file, size)
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.metadata = _checked_metadata(self.path, header.pop("__metadata__", {}))
+        self.metadata = header.pop("__metadata__", {})
+        if not isinstance(self.metadata, dict) \
+                or not all(isinstance(value, str) for value in self.metadata.values()):
+            raise InputError(f"{self.path}: __metadata__ must hold texts only")
         self._entries = {name: (dtype, shape, buffer, start + begin) for name, (dtype, shape, begin)
                          in _checked_entries(self.path, header, size - start).items()}
         self._buffers = [buffer]
@@ -164,12 +167,6 @@ def _unique(pairs: list[tuple[str, object]]) -> dict:
             raise ValueError(f"{name!r:.60} stands there twice")
         seen[name] = value
     return seen
-
-
-def _checked_metadata(path: Path, metadata: object) -> dict[str, str]:
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise InputError(f"{path}: __metadata__ must hold texts only")
-    return metadata
 
 
 def _checked_entries(path: Path, header: dict, size: int) -> dict[str, tuple[str, tuple, int]]:

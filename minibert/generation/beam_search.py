@@ -55,8 +55,14 @@ def beam_search(texts: GrowingTexts, config: GenerationConfig, new_tokens: int,
     log_p = np.full((len(finished), K), -np.inf)
     log_p[:, 0] = 0  # all beams begin alike: only the first one counts
     for step in range(1, new_tokens + 1):
+        # As in Hugging Face, the repetition penalty applies to log-probabilities, which are not
+        # normalized again.
+        next_log_p = log_probabilities(texts.next_logits())  # (B K, V)
+        next_log_p = with_repetition_penalty(next_log_p, texts.ids, config.repetition_penalty,
+                                             texts.mask)
+        next_log_p = without_tokens(next_log_p, config.suppress_tokens)
         forced = config.forced_token(texts.ids.shape[1], step == new_tokens)
-        next_log_p = only_token(_next_log_p(texts, config), forced)
+        next_log_p = only_token(next_log_p, forced)
         total = log_p[:, :, None] + next_log_p.reshape(*log_p.shape, -1)
         V = total.shape[2]
         rows, tokens = np.empty((2, len(finished), K), np.int64)
@@ -77,14 +83,6 @@ def beam_search(texts: GrowingTexts, config: GenerationConfig, new_tokens: int,
         texts.reorder(rows.reshape(-1))
         texts.append(tokens.reshape(-1))
     return finished
-
-
-def _next_log_p(texts: GrowingTexts, config: GenerationConfig) -> np.ndarray:
-    """Log-probabilities (B K, V). As in Hugging Face, the repetition penalty applies to them, and
-    they are not normalized again."""
-    log_p = log_probabilities(texts.next_logits())
-    log_p = with_repetition_penalty(log_p, texts.ids, config.repetition_penalty, texts.mask)
-    return without_tokens(log_p, config.suppress_tokens)
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

@@ -154,31 +154,24 @@ class BertForPreTraining(BertPretrainedModel):
         """
         with self.scope():
             outputs = self.bert(input_ids, attention_mask, token_type_ids, rng=rng)
-            x = self._at_positions(outputs.last_hidden_state, masked_positions, masked_labels)
-            mlm_loss, mlm_logits = self._masked_lm_loss(x, masked_labels)
+            B, T, C = outputs.last_hidden_state.shape
+            positions = np.asarray(masked_positions, np.int64)
+            if positions.size:  # a batch may have none at all
+                checked_ids("masked_positions", positions, B * T, (positions.size,))
+                checked_ids("masked_labels", masked_labels, self.config.vocab_size, positions.shape)
+            x = outputs.last_hidden_state.reshape(B * T, C)[positions]  # (M, C)
+            head, mlm_logits = self.mlm_head, None
+            with head.scope():
+                x = head.transform(x)
+                if x.requires_grad:
+                    mlm_loss = F.linear_cross_entropy(x, head.decoder, head.bias, masked_labels,
+                                                      reduction="sum")
+                else:
+                    mlm_logits = F.linear(x, head.decoder, head.bias)  # (M, V)
+                    mlm_loss = F.cross_entropy(mlm_logits, masked_labels, reduction="sum")
             if next_sentence_label is None:
                 return PreTrainingLosses(mlm_loss, mlm_logits)
             nsp_logits = self.nsp_head(outputs.pooler_output)  # (B, 2)
             nsp_loss = classification_loss(nsp_logits, next_sentence_label, None, "sum",
                                            "next_sentence_label")
             return PreTrainingLosses(mlm_loss, mlm_logits, nsp_loss, nsp_logits)
-
-    def _at_positions(self, x: Tensor, positions: np.ndarray, labels: np.ndarray) -> Tensor:
-        """The vectors (M, C) of x (B, T, C) at the positions."""
-        B, T, C = x.shape
-        positions = np.asarray(positions, np.int64)
-        if positions.size:  # a batch may have none at all
-            checked_ids("masked_positions", positions, B * T, (positions.size,))
-            checked_ids("masked_labels", labels, self.config.vocab_size, positions.shape)
-        return x.reshape(B * T, C)[positions]
-
-    def _masked_lm_loss(self, x: Tensor, labels: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """mlm_loss and mlm_logits of PreTrainingLosses, from x (M, C)."""
-        head = self.mlm_head
-        with head.scope():
-            x = head.transform(x)
-            if x.requires_grad:
-                return F.linear_cross_entropy(x, head.decoder, head.bias, labels,
-                                              reduction="sum"), None
-            logits = F.linear(x, head.decoder, head.bias)  # (M, V)
-            return F.cross_entropy(logits, labels, reduction="sum"), logits

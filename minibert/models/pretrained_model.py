@@ -92,12 +92,19 @@ class PretrainedModel(Module):
         if "F64" in arrays.dtype_names():
             model.double()
         if missing:
-            model._draw_missing_heads(folder, missing, rng)
+            vital = [name for name in missing if ".stack." in f".{name}" or "embeddings." in name]
+            if vital:
+                raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
+                                 + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
+            model.initialize(rng)  # all matrices; those of the file are loaded over them
         try:
             model.load_state_dict(ChainMap(arrays, model.state_dict()))
         except InputError as error:
             raise InputError(f"{path} does not fit {file.path.name}: {error}") from None
-        _check_finite(model, file)
+        for name, array in model.state_dict().items():
+            if array.size and not np.isfinite([array.min(), array.max()]).all():
+                raise InputError(f"{file.path}: {name} holds NaN or an infinity: its training "
+                                 "failed, or the file is damaged")
         model.read_settings(Path(folder), values)
         model.eval()
         if output_loading_info:
@@ -109,15 +116,6 @@ class PretrainedModel(Module):
             warnings.warn(f"{folder}: {cls.__name__} does not use {', '.join(unused)}",
                           stacklevel=2)
         return model
-
-    def _draw_missing_heads(self, folder: str | os.PathLike, missing: list[str],
-                            rng: np.random.Generator | int) -> None:
-        """Draw the heads that are not in a file. Errors: InputError if anything else is missing."""
-        vital = [name for name in missing if ".stack." in f".{name}" or "embeddings." in name]
-        if vital:
-            raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
-                             + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
-        self.initialize(rng)  # all matrices; those of the file are loaded over them
 
     def read_settings(self, folder: Path, values: dict) -> None:
         """Read other settings in a folder of this class's model; `values` is its config.json."""
@@ -310,10 +308,3 @@ def _field_for_shape(model: PretrainedModel, name: str, shape: tuple[int, ...]
             if other_shape[axis:axis + 1] == (size,):
                 return field, size
     return None
-
-
-def _check_finite(model: PretrainedModel, file: SafetensorsFile) -> None:
-    for name, array in model.state_dict().items():
-        if array.size and not np.isfinite([array.min(), array.max()]).all():
-            raise InputError(f"{file.path}: {name} holds NaN or an infinity: its training failed, "
-                             "or the file is damaged")
