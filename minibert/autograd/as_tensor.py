@@ -18,11 +18,8 @@ def as_tensor(op: str, value: TensorLike) -> Tensor:
 
 
 def as_tensors(op: str, *values: TensorLike) -> tuple[Tensor, ...]:
-    """The operands of `op` as tensors.
-
-    Numbers, also NumPy's scalars, take the other operands' dtype as NumPy promotes Python numbers:
-    `x * np.float64(0.5)` leaves a float32 tensor float32.
-    """
+    """The operands of `op` as tensors. Numbers, also NumPy's scalars, take the other operands'
+    dtype: `x * np.float64(0.5)` leaves a float32 tensor float32. Error: see as_tensor."""
     for value in values:
         if not isinstance(value, Tensor):
             break

@@ -31,9 +31,7 @@ def causal_mask(query_positions: np.ndarray, key_positions: np.ndarray) -> np.nd
 
 def padding_mask(attention_mask: np.ndarray) -> np.ndarray:
     """No query attends to padding: (B, S) of ones (tokens) and zeros (padding) -> (B, 1, 1, S).
-
-    Errors: another number of axes, other values than 0 and 1.
-    """
+    Errors: another number of axes, other values than 0 and 1."""
     attention_mask = np.asarray(attention_mask)
     if attention_mask.ndim != 2:
         raise InputError(f"attention_mask: got shape {attention_mask.shape}: expected (batch, "
@@ -60,9 +58,7 @@ def prefix_mask(prefix_lengths: Sequence[int], tokens: int) -> np.ndarray:
 
 def format_mask(mask: np.ndarray, tokens: Sequence[str] | None = None) -> str:
     """The mask of the first row and head as text: a line per query, a sign per key, # = may attend.
-
-    `tokens`, one for each query, are written before the lines. Errors: another number of tokens.
-    """
+    `tokens`, one for each query, are written before the lines. Errors: another number of tokens."""
     mask = np.asarray(mask, dtype=bool)
     mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)[0, 0]  # (T, S)
     names = list(tokens) if tokens is not None else [str(i) for i in range(len(mask))]

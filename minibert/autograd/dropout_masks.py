@@ -21,11 +21,9 @@ class DropoutKey(NamedTuple):
 
 
 def draw_dropout_key(p: float, rng: np.random.Generator) -> DropoutKey:
-    """The key of a mask in which each element is dropped with probability p on its own.
-
-    16 random bits decide about an element, a quarter of what a float64 takes, so p is rounded to a
-    multiple of 2^-16. The key is the only thing that is drawn from `rng`.
-    """
+    """The key of a mask in which each element is dropped with probability p on its own. 16 random
+    bits decide about an element, a quarter of what a float64 takes, so p is rounded to a multiple
+    of 2^-16. The key is the only thing that is drawn from `rng`."""
     dropped = round(p * 65536)
     scale = 65536 / (65536 - dropped) if dropped < 65536 else 0.0
     return DropoutKey(int(rng.integers(2**63)), dropped, scale)

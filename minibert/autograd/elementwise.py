@@ -32,11 +32,9 @@ def operands(op: str, a: TensorLike, b: TensorLike) -> tuple[Tensor, Tensor]:
 
 
 def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Sum `grad` over the axes along which an operand of `shape` was repeated.
-
-    Broadcasting puts axes of size 1 in front and repeats every axis of size 1; an element that was
-    used several times gets the sum of its gradients.
-    """
+    """Sum `grad` over the axes along which an operand of `shape` was repeated. Broadcasting puts
+    axes of size 1 in front and repeats every axis of size 1; an element that was used several times
+    gets the sum of its gradients."""
     if grad.shape == shape:
         return grad
     added = grad.ndim - len(shape)
@@ -112,11 +110,9 @@ def div(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def pow(base: TensorLike, exponent: TensorLike) -> Tensor:
-    """base ** exponent, element by element.
-
-    At base 0 the gradient of the exponent is 0 (exponent >= 0); a negative base has none, and gives
-    NaN. The derivative of 0 ** p is infinite for p < 1, as it should be, except for p = 0.
-    """
+    """base ** exponent, element by element. At base 0 the gradient of the exponent is 0 (exponent
+    >= 0); a negative base has none, and gives NaN. The derivative of 0 ** p is infinite for p < 1,
+    as it should be, except for p = 0."""
     if isinstance(exponent, (numbers.Number, np.generic)):
         return _pow_number(as_tensor("pow", base), exponent)
     a, b = operands("pow", base, exponent)
@@ -202,9 +198,7 @@ def where(condition: TensorLike, a: TensorLike, b: TensorLike) -> Tensor:
 
 def masked_fill(x: TensorLike, mask: np.ndarray, value: float | Tensor) -> Tensor:
     """x with `value` where `mask` is True: no gradient for x there, but for a 0-d tensor `value`.
-
-    mask: booleans that broadcast to x's shape. Errors: another mask, a value of several elements.
-    """
+    mask: booleans that broadcast to x's shape. Errors: another mask, several values."""
     x = as_tensor("masked_fill", x)
     mask = np.asarray(mask.data if isinstance(mask, Tensor) else mask)
     if mask.dtype != bool:

@@ -68,18 +68,16 @@ def softmax(x: TensorLike, axis: int = -1, *, dim=None) -> Tensor:
     and PyTorch (attention gives a row without allowed keys zeros).
     """
     x = _along_axis("softmax", x, axis, dim)
-    if reference_is_on():
-        return reference_functions.softmax(x, axis)
-    return fused.softmax(x, axis)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.softmax(x, axis)
 
 
 def log_softmax(x: TensorLike, axis: int = -1, *, dim=None) -> Tensor:
     """The logarithm of softmax, exact even where softmax itself underflows to 0; NaN where softmax
     is."""
     x = _along_axis("log_softmax", x, axis, dim)
-    if reference_is_on():
-        return reference_functions.log_softmax(x, axis)
-    return fused.log_softmax(x, axis)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.log_softmax(x, axis)
 
 
 def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=None) -> Tensor:
@@ -91,9 +89,8 @@ def logsumexp(x: TensorLike, axis: Axis = -1, keepdims: bool = False, *, dim=Non
     x = float_tensor("logsumexp", "x", x)
     axes, _ = reduced_axes("logsumexp", x.shape, axis, dim)
     reduced_count("logsumexp", x.shape, axes)
-    if reference_is_on():
-        return reference_functions.logsumexp(x, axes, keepdims)
-    return fused.logsumexp(x, axes, keepdims)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.logsumexp(x, axes, keepdims)
 
 
 def _along_axis(op: str, x: TensorLike, axis: int, dim) -> Tensor:
@@ -120,27 +117,24 @@ def layer_norm(x: TensorLike, normalized_shape: int | tuple[int, ...], weight: T
     reduced_count("layer_norm", normalized_shape, tuple(range(len(normalized_shape))))
     check_shape("layer_norm", "weight", weight, normalized_shape)
     check_shape("layer_norm", "bias", bias, normalized_shape)
-    if reference_is_on():
-        return reference_functions.layer_norm(x, normalized_shape, weight, bias, eps)
-    return fused.layer_norm(x, normalized_shape, weight, bias, eps)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.layer_norm(x, normalized_shape, weight, bias, eps)
 
 
 def gelu(x: TensorLike, approximate: str = "none") -> Tensor:
     """x times the normal distribution function: exact ("none", BERT) or by "tanh" (GPT-2)."""
     one_of("gelu: approximate", approximate, APPROXIMATIONS)
     x = float_tensor("gelu", "x", x)
-    if reference_is_on():
-        return reference_functions.gelu(x, approximate)
-    return fused.gelu(x, approximate)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.gelu(x, approximate)
 
 
 def linear(x: TensorLike, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b: x (..., in), weight (out, in), bias (out,) -> (..., out)."""
     x, weight = as_tensors("linear", x, weight)
     check_linear("linear", x, weight, bias)
-    if reference_is_on():
-        return reference_functions.linear(x, weight, bias)
-    return fused.linear(x, weight, bias)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.linear(x, weight, bias)
 
 
 def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
@@ -150,9 +144,8 @@ def linear_gelu(x: TensorLike, weight: Tensor, bias: Tensor | None = None,
     x, weight = as_tensors("linear_gelu", x, weight)
     check_linear("linear_gelu", x, weight, bias)
     one_of("linear_gelu: approximate", approximate, APPROXIMATIONS)
-    if reference_is_on():
-        return reference_functions.linear_gelu(x, weight, bias, approximate)
-    return fused.linear_gelu(x, weight, bias, approximate)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.linear_gelu(x, weight, bias, approximate)
 
 
 def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -> Tensor:
@@ -162,9 +155,8 @@ def embedding(ids: np.ndarray, weight: Tensor, padding_idx: int | None = None) -
     if weight.ndim != 2:
         raise ValueError(f"embedding: expected a weight of shape (V, C), got {weight.shape}")
     check_range("embedding", "id", ids, len(weight))
-    if reference_is_on():
-        return reference_functions.embedding(ids, weight, padding_idx)
-    return fused.embedding(ids, weight, padding_idx)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.embedding(ids, weight, padding_idx)
 
 
 def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
@@ -175,9 +167,8 @@ def dropout(x: TensorLike, p: float = 0.5, training: bool = True,
     check_dropout("dropout", p, training, rng)
     if not training or p == 0:
         return x
-    if reference_is_on():
-        return reference_functions.dropout(x, p, rng)
-    return fused.dropout(x, p, rng)
+    implementation = reference_functions if reference_is_on() else fused
+    return implementation.dropout(x, p, rng)
 
 
 # ---- recurrence --------------------------------------------------------------------------------
@@ -197,10 +188,8 @@ def lstm(x: TensorLike, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, b
     if lengths is not None:
         lengths = integer_array("lstm", "lengths", lengths)
     check_lstm(x, (weight_ih, weight_hh, bias_ih, bias_hh), hx, lengths)
-    if reference_is_on():
-        return reference_functions.lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, hx, lengths,
-                                        reverse)
-    return fused_lstm.lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, hx, lengths, reverse)
+    implementation = reference_functions if reference_is_on() else fused_lstm
+    return implementation.lstm(x, weight_ih, weight_hh, bias_ih, bias_hh, hx, lengths, reverse)
 
 
 # ---- losses ------------------------------------------------------------------------------------
@@ -266,10 +255,9 @@ def cross_entropy(logits: TensorLike, targets: np.ndarray, weight: np.ndarray | 
     check_shape("cross_entropy", "weight", weight, (classes,))
     number("cross_entropy: label_smoothing", label_smoothing, at_least=0, at_most=1)
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
-    arguments = (logits, targets, weight, ignore_index, reduction, float(label_smoothing))
-    if reference_is_on():
-        return reference_functions.cross_entropy(*arguments)
-    return fused_losses.cross_entropy(*arguments)
+    implementation = reference_functions if reference_is_on() else fused_losses
+    return implementation.cross_entropy(logits, targets, weight, ignore_index, reduction,
+                                        float(label_smoothing))
 
 
 def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, targets: np.ndarray,
@@ -284,10 +272,8 @@ def linear_cross_entropy(x: TensorLike, weight: Tensor, bias: Tensor | None, tar
     targets = constant_array("linear_cross_entropy", "targets", targets)
     check_targets("linear_cross_entropy", targets, x.shape[:-1], len(weight), ignore_index)
     one_of("linear_cross_entropy: reduction", reduction, ("mean", "sum"))
-    arguments = (x, weight, bias, targets, ignore_index, reduction)
-    if reference_is_on():
-        return reference_functions.linear_cross_entropy(*arguments)
-    return fused_losses.linear_cross_entropy(*arguments)
+    implementation = reference_functions if reference_is_on() else fused_losses
+    return implementation.linear_cross_entropy(x, weight, bias, targets, ignore_index, reduction)
 
 
 # ---- attention ---------------------------------------------------------------------------------
@@ -330,10 +316,9 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
     if attn_mask is not None:
         attn_mask = attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
     scale = None if scale is None else float(scale)  # a NumPy scalar would widen float32
-    arguments = (query, key, value, attn_mask, dropout_p, is_causal, scale, rng)
-    if reference_is_on():
-        return reference_functions.scaled_dot_product_attention(*arguments)
-    return fused_attention.scaled_dot_product_attention(*arguments)
+    implementation = reference_functions if reference_is_on() else fused_attention
+    return implementation.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p,
+                                                       is_causal, scale, rng)
 
 
 def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout: HeadLayout,

@@ -39,10 +39,8 @@ class HeadLayout:
         return 2 * self.num_key_value_heads * self.head_dim
 
     def split(self, query, key_value=None):
-        """(query (B, H, T, D), key (B, K, S, D), value (B, K, S, D)) of the linear layer's output.
-
-        `query` (B, T, H D) and `key_value` (B, S, 2 K D), or all three in one, (B, T, (H + 2 K) D).
-        """
+        """(query (B, H, T, D), key (B, K, S, D), value (B, K, S, D)) of the linear layer's output:
+        `query` (B, T, H D) and `key_value` (B, S, 2 K D), or all in one, (B, T, (H + 2 K) D)."""
         H, K = self.num_heads, self.num_key_value_heads
         if key_value is None:
             heads = split_heads(query, self.head_dim)  # (B, H + 2 K, T, D)

@@ -47,10 +47,8 @@ def matmul(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def product(op: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a @ b on arrays, with errors that name `op` and the shapes.
-
-    (B, T, k) @ (k, m) is computed as (B*T, k) @ (k, m): one large product beats B small ones.
-    """
+    """a @ b on arrays, with errors that name `op` and the shapes. (B, T, k) @ (k, m) is computed as
+    (B*T, k) @ (k, m): one large product beats B small ones."""
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"{op}: shapes {a.shape} and {b.shape}: both need at least one axis")
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]

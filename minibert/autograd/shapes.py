@@ -181,7 +181,7 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
         if parts < 1 or size % parts:
             raise ValueError(f"split: axis {axis} of shape {x.shape} does not divide into {parts} "
                              "equal parts")
-        indices = range(size // parts, size, size // parts) if size else [0] * (parts - 1)
+        indices = [size // parts * i for i in range(1, parts)]
     else:
         indices = indices_or_sections
     bounds = [0, *indices, size]
@@ -214,10 +214,8 @@ def getitem(x: TensorLike, index) -> Tensor:
 
 
 def _may_repeat(index) -> bool:
-    """Whether the index can name an element twice; assigning is much faster than np.add.at.
-
-    Ints, slices, ... and None cannot, nor can a boolean mask, nor integers that all differ.
-    """
+    """Whether the index can name an element twice; assigning is much faster than np.add.at. Ints,
+    slices, ... and None cannot, nor can a boolean mask, nor integers that all differ."""
     parts = index if isinstance(index, tuple) else (index,)
     arrays = [np.asarray(part) for part in parts if part is not None and part is not Ellipsis
               and not isinstance(part, (int, np.integer, slice))]

@@ -189,8 +189,7 @@ class Tensor:
         self._version += 1
 
     def touch(self) -> None:
-        """Report a write into the array: `backward` then refuses a graph that needs the old values.
-        """
+        """Report a write into the array: `backward` then refuses a graph of the old values."""
         self._version += 1
 
     @property

@@ -47,11 +47,9 @@ class Linear(Module):
 
 
 class Embedding(Module):
-    """A table of vectors: integer ids of any shape (...) -> (..., embedding_dim).
-
-    The row `padding_idx`, if given, gets no gradient from a look-up, as in PyTorch (a negative one
-    counts from the end). Errors: a row that the table does not have.
-    """
+    """A table of vectors: integer ids of any shape (...) -> (..., embedding_dim). The row
+    `padding_idx`, if given, gets no gradient from a look-up, as in PyTorch (a negative one counts
+    from the end). Errors: a row that the table does not have."""
 
     __slots__ = ("weight", "padding_idx")
 

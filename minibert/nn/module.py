@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -232,16 +233,12 @@ class Module:
         lines = ["  ".join(words)]
         parts = [(name, value._tree()) for name, value in self._attributes()
                  if isinstance(value, Module)]
-        for tree, group in groupby(parts, key=_second):
+        for tree, group in groupby(parts, key=itemgetter(1)):
             names = [name for name, _ in group]
             label = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}, each"
             lines.append(f"  {label}: {tree[0]}")
             lines += [f"  {line}" for line in tree[1:]]
         return lines
-
-
-def _second(pair: tuple) -> object:
-    return pair[1]
 
 
 # ---- modes within a context ----------------------------------------------------------------------

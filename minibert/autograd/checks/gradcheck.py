@@ -150,11 +150,8 @@ class _Check:
                     for slope, upstream in zip(slopes, self.upstream)])
 
     def _outputs_at(self, directions: dict[str, np.ndarray], step: complex) -> list[np.ndarray]:
-        """The outputs with each tensor moved by `step` times its direction.
-
-        A complex step makes all tensors complex, those too that stand still: an op may rely on one
-        dtype.
-        """
+        """The outputs with each tensor moved by `step` times its direction. A complex step makes
+        all tensors complex, those too that stand still: an op may rely on one dtype."""
         here = {name: tensor.data for name, tensor in self.tensors.items()}
         try:
             for name, tensor in self.tensors.items():

@@ -80,9 +80,7 @@ def attention_backward(grad: np.ndarray, heads: Sequence[np.ndarray], options: S
                        output: np.ndarray, saved: SavedWeights,
                        grads: Sequence[np.ndarray | None]) -> None:
     """Fill `grads`: those of query, key, value and any options.bias; None where none is needed.
-
-    grad (..., T, D) is G; `heads`, `options` and `output` are those of the forward.
-    """
+    grad (..., T, D) is G; `heads`, `options` and `output` are those of the forward."""
     query, key, value = heads
     grad_query, grad_key, grad_value, grad_bias = (*grads, None)[:4]
     E, M, r, f = saved

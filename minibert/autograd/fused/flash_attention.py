@@ -99,10 +99,8 @@ def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: 
 def flash_attention_backward(grad: np.ndarray, heads: Sequence[np.ndarray], options: ScoreOptions,
                              output: np.ndarray, saved: SavedRows,
                              grads: Sequence[np.ndarray | None]) -> None:
-    """Fill `grads`: those of query, key and value; None where none is needed.
-
-    grad (..., T, D) is G; `heads`, `options` and `output` are those of the forward.
-    """
+    """Fill `grads`: those of query, key and value; None where none is needed. grad (..., T, D) is
+    G; `heads`, `options` and `output` are those of the forward."""
     query, key, value = heads
     grad_query, grad_key, grad_value = grads
     for array in grads:

@@ -312,11 +312,8 @@ def needed(*inputs: Tensor | None) -> list[bool]:
 
 
 def embedding_backward(dy: np.ndarray, ids: np.ndarray, count: int) -> np.ndarray:
-    """dW (count, C): row v is the sum of those rows of dy (N, C) whose id is v.
-
-    The product of a sparse matrix, with a single 1 in each column, and dy: one pass, five times as
-    fast as np.add.at.
-    """
+    """dW (count, C): row v is the sum of the rows of dy (N, C) whose id is v. The product of a
+    sparse matrix, a single 1 in each column, and dy: five times as fast as np.add.at."""
     from scipy.sparse import csc_array  # here: importing it takes longer than minibert
 
     ones = np.ones(len(ids), dy.dtype)

@@ -97,10 +97,8 @@ def lstm_forward(x: np.ndarray, parameters: Sequence[np.ndarray], h_0: np.ndarra
 def lstm_backward(grad: np.ndarray, U: np.ndarray, c_0: np.ndarray, steps: Steps,
                   states: np.ndarray, saved: SavedGates
                   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """dz (4 H, T B), and dh and dc (H, B) of the states before the first step.
-
-    `grad` (2, T, H, B) is the gradient of `states`; the others are those of the forward.
-    """
+    """dz (4 H, T B), and dh and dc (H, B) of the states before the first step. `grad` (2, T, H, B)
+    is the gradient of `states`; the others are those of the forward."""
     _, T, H, B = states.shape
     i, f, g, o = saved.gates.swapaxes(0, 1)  # each (T, H, B)
     dz = np.empty_like(saved.gates)  # first without the factors dc and dh
