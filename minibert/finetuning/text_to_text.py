@@ -101,20 +101,22 @@ class TextToTextObjective(Seq2SeqObjective):
         return self._built([row for part in parts for row in part])
 
     def held_out_batches(self) -> Iterator[Seq2SeqBatch]:
-        """Yields all held-out examples."""
+        """Yield all held-out examples."""
         for start in range(0, len(self.held_out), HELD_OUT_BATCH):
             yield self._built(self.held_out[start:start + HELD_OUT_BATCH])
 
     def describe(self) -> list[str]:
-        """Returns facts about the training and held-out data, one a line."""
+        """List facts about the training and held-out data, one a line."""
         return [f"{len(self.rows):,} texts with answers, {len(self.held_out):,} held out"]
 
-    def _encoded(self, text: str, answer: str) -> tuple[np.ndarray, np.ndarray]:
-        target = self.tokenizer.encode(answer, add_special_tokens=False)
-        return np.array(self.tokenizer.encode(text)), np.array(
-            [*target, self.tokenizer.sep_token_id])
+    def _encoded(self, text: str, answer: str) -> tuple[list[int], list[int]]:
+        return self.tokenizer.encode(text), self._target(answer)
 
-    def _built(self, rows: Sequence[tuple[np.ndarray, np.ndarray]]) -> Seq2SeqBatch:
+    def _target(self, answer: str) -> list[int]:
+        ids = self.tokenizer.encode(answer, add_special_tokens=False)
+        return [*ids, self.tokenizer.sep_token_id]
+
+    def _built(self, rows: Sequence[tuple[list[int], list[int]]]) -> Seq2SeqBatch:
         texts, targets = zip(*rows)
         input_ids = as_rows(texts, self.tokenizer.pad_token_id)
         return Seq2SeqBatch(input_ids, input_ids != self.tokenizer.pad_token_id,
@@ -129,16 +131,12 @@ class PromptObjective(TextToTextObjective):
 
     def losses(self, model: GPT2LMHeadModel, batch: Seq2SeqBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Returns the loss sum, and no metrics."""
+        """Return the loss sum, and no metrics."""
         return {"tokens": model.next_token_loss(batch.input_ids, batch.targets, rng=rng)}, {}
 
-    def _encoded(self, text: str, answer: str) -> tuple[np.ndarray, np.ndarray]:
-        prompt = prompt_ids(self.tokenizer, text)
-        target = self.tokenizer.encode(answer, add_special_tokens=False)
-        row = np.array([*prompt, *target, self.tokenizer.sep_token_id])
-        targets = row[1:].copy()
-        targets[:len(prompt) - 1] = IGNORE_INDEX
-        return row[:-1], targets
+    def _encoded(self, text: str, answer: str) -> tuple[list[int], list[int]]:
+        prompt, target = prompt_ids(self.tokenizer, text), self._target(answer)
+        return [*prompt, *target[:-1]], [IGNORE_INDEX] * (len(prompt) - 1) + target
 
 
 def prompt_ids(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -153,13 +151,12 @@ def answer_all(model, tokenizer: Tokenizer, texts: Sequence[str], max_new_tokens
     for start in range(0, len(texts), HELD_OUT_BATCH):
         some = texts[start:start + HELD_OUT_BATCH]
         if isinstance(model, GPT2LMHeadModel):  # padding stands on the left: the rows go on
-            prompts = [np.array(prompt_ids(tokenizer, text)[::-1]) for text in some]
-            ids = as_rows(prompts, pad)[:, ::-1]
+            ids = as_rows([prompt_ids(tokenizer, text)[::-1] for text in some], pad)[:, ::-1]
             new_from = ids.shape[1]
         else:
-            ids, new_from = as_rows([np.array(tokenizer.encode(text)) for text in some], pad), 1
+            ids, new_from = as_rows([tokenizer.encode(text) for text in some], pad), 1
         found = model.generate(ids, (ids != pad).astype(int), max_new_tokens=max_new_tokens)
         for row in found[:, new_from:].tolist():
-            end = row.index(tokenizer.sep_token_id) if tokenizer.sep_token_id in row else len(row)
+            end = [*row, tokenizer.sep_token_id].index(tokenizer.sep_token_id)
             answers.append(" ".join(tokenizer.convert_ids_to_tokens(row[:end])))
     return answers

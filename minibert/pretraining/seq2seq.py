@@ -19,7 +19,7 @@ class Seq2SeqBatch(RowBatch):
     targets: np.ndarray  # (B, T)
 
 
-def as_rows(rows: Sequence[np.ndarray], padding: int) -> np.ndarray:
+def as_rows(rows: Sequence[Sequence[int]], padding: int) -> np.ndarray:
     """Pad rows of different lengths on the right; -> (B, T)."""
     array = np.full((len(rows), max(map(len, rows))), padding)
     for row, ids in zip(array, rows):

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 import minibert as mb
 from minibert.errors import InputError
-from minibert.finetuning.sliding_window import (Span, extract_answer, average_windows, best_spans,
-                                                max_context_windows,
-                                                null_difference, vote_windows)
+from minibert.finetuning.sliding_window import (Span, average_windows, best_spans, extract_answer,
+                                                max_context_windows, null_difference, vote_windows)
 from minibert.tokenizers.truncation import cut_windows
 
 
@@ -64,8 +63,8 @@ def test_averages_and_votes_by_counting(texts, seed):
     rng = np.random.default_rng(seed)
     owners = np.concatenate([np.arange(texts), rng.integers(0, texts, rng.integers(0, 8))])
     probabilities = rng.dirichlet(np.ones(3), len(owners))
-    means, shares = average_windows(probabilities, owners, texts), vote_windows(probabilities,
-                                                                                owners, texts)
+    means = average_windows(probabilities, owners, texts)
+    shares = vote_windows(probabilities, owners, texts)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     for text in range(texts):
         rows = probabilities[owners == text]

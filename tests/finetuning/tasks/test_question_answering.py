@@ -12,9 +12,9 @@ from minibert.finetuning.build_model import fresh_model
 from minibert.finetuning.examples import Answer, QuestionExample
 from minibert.finetuning.objective import FineTuningObjective
 from minibert.finetuning.tasks.base import predict
-from minibert.finetuning.tasks.question_answering import (NO_LABEL, NO_EDGE, NO_TOKEN,
-                                                          PredictedAnswer,
-                                                          QuestionAnswering, align_answer)
+from minibert.finetuning.tasks.question_answering import (NO_EDGE, NO_LABEL, NO_TOKEN,
+                                                          PredictedAnswer, QuestionAnswering,
+                                                          align_answer)
 from minibert.tokenizers.wordpiece import BertTokenizer
 from minibert.training.trainer import Trainer, TrainingSettings
 
@@ -226,11 +226,10 @@ def test_figures_details_baseline_and_file():
     assert details["best_null_threshold"] == {"threshold": 3.0,
                                               "f1": pytest.approx((1 + 1 + 0.8) / 3)}
     given = [PredictedAnswer(found.best, found.best, 0.5, 0.0) for found in withheld]
-    assert task.compute_metrics(examples, given) == {"exact_match": pytest.approx(1 / 3),
-                                             "f1": pytest.approx((1 + 0 + 0.8) / 3)}
-    assert json.loads(task.format_predictions(examples, predictions)) == {"0": "Good a.",
-                                                                          "1": "Good a.",
-                                                               "2": "Good a."}
+    assert task.compute_metrics(examples, given) == {
+        "exact_match": pytest.approx(1 / 3), "f1": pytest.approx((1 + 0 + 0.8) / 3)}
+    written = json.loads(task.format_predictions(examples, predictions))
+    assert written == {"0": "Good a.", "1": "Good a.", "2": "Good a."}
 
 
 PASSAGES = [("Su Shi was a poet. Su Shi came from Meishan, in Sichuan.",

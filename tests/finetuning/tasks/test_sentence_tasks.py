@@ -27,8 +27,8 @@ def test_a_long_text_has_windows_that_share_the_overlap():
     rows = classification().rows([SentenceExample(LONG, label="pos"), SentenceExample("a")])
     texts = [TOKENIZER.decode(row.ids[1:-1]) for row in rows]
     assert texts == ["a b c d e a b c d e", "d e a a b c a b d", "a"]
-    assert [row.example for row in rows] == [0, 0, 1] and [row.label for row in rows] == [1, 1,
-                                                                                          None]
+    assert [row.example for row in rows] == [0, 0, 1]
+    assert [row.label for row in rows] == [1, 1, None]
 
 
 def test_a_prediction_is_the_mean_over_the_windows_or_their_vote():
@@ -107,15 +107,15 @@ def test_figures_and_details_of_a_classification():
     assert details["per_class"]["neg"] == {"precision": 1.0, "recall": pytest.approx(2 / 3),
                                            "f1": 0.8, "support": 3}
     assert task.fit_baseline(examples) == "neg"
-    assert task.compute_metrics(examples, task.predict_baseline("neg",
-                                                                examples))["accuracy"] == 0.75
-    lines = [json.loads(line) for line in task.format_predictions(examples,
-                                                                  predictions).splitlines()]
+    majority = task.predict_baseline("neg", examples)
+    assert task.compute_metrics(examples, majority)["accuracy"] == 0.75
+    written = task.format_predictions(examples, predictions)
+    lines = [json.loads(line) for line in written.splitlines()]
     assert [line["label"] for line in lines] == ["neg", "neg", "pos", "pos"]
     assert lines[0]["probabilities"] == {"neg": 0.9, "pos": 0.1}
     assert task.fit_baseline(examples[2:] + examples[3:]) == "pos"  # in any order
-    assert task.compute_metrics(examples, task.predict_baseline("pos",
-                                                                examples))["accuracy"] == 0.25
+    minority = task.predict_baseline("pos", examples)
+    assert task.compute_metrics(examples, minority)["accuracy"] == 0.25
     assert task.describe("dev", examples[2:]) == "classes in dev: neg 1 (50.0%), pos 1 (50.0%)"
     assert task.show(task.rows(examples)[3]) == "[CLS] a [SEP]\n  -> pos"
 
@@ -148,8 +148,8 @@ def test_regression():
     windows = [model(**task.batch([row]).inputs()).logits.data[0, 0]
                for row in task.rows([SentenceExample(LONG)])]
     assert len(windows) == 2 and long == pytest.approx(np.mean(windows))
-    assert json.loads(task.format_predictions(examples, [0.5, 1.5,
-                                                         2.5]).splitlines()[1]) == {"label": 1.5}
+    written = task.format_predictions(examples, [0.5, 1.5, 2.5])
+    assert json.loads(written.splitlines()[1]) == {"label": 1.5}
 
 
 @pytest.mark.parametrize("left_to_right", [False, True])

@@ -114,8 +114,8 @@ def test_figures_baseline_and_file():
     assert guessed == [("B-PER", "I-PER", "O"), ("I-PER", "O")]
     figures = task.compute_metrics(dev, guessed)
     assert figures == {"accuracy": 3 / 5, "precision": 1 / 2, "recall": 1 / 2, "f1": 1 / 2}
-    more = task.compute_metrics(dev, [("B-PER", "B-LOC", "B-LOC"), ("O",
-                                                                    "O")])  # three found, two there
+    three = [("B-PER", "B-LOC", "B-LOC"), ("O", "O")]  # are found, two are there
+    more = task.compute_metrics(dev, three)
     assert (more["precision"], more["recall"], more["f1"]) == (0.0, 0.0, 0.0)
     more = task.compute_metrics(dev, [("B-PER", "I-PER", "B-LOC"), ("B-LOC", "O")])
     assert (more["precision"], more["recall"], more["f1"]) == (1 / 3, 1 / 2, 2 / 5)
