@@ -76,6 +76,13 @@ def option_field(check: Callable[..., object], default: object = MISSING, **limi
     return checked(check_option, default, optional=default is None)
 
 
+def a_name(name: str, value: object) -> str:
+    """`value`, a text (see validate.py)."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} = {value!r:.60}: expected a name")
+    return value
+
+
 def part_of(values: Mapping[str, object], kind: type) -> dict[str, object]:
     """Those of the values that the dataclass `kind` has a field for."""
     return {field.name: values[field.name] for field in fields(kind) if field.name in values}

@@ -6,12 +6,12 @@ import argparse
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, replace
 from pathlib import Path
 
 from minibert.autograd.fused.threads import set_blas_threads
-from minibert.cli.arguments import (add_columns, add_run_options, flag_name, given, option_field,
-                                    part_of, path)
+from minibert.cli.arguments import (a_name, add_columns, add_run_options, flag_name, given,
+                                    option_field, part_of, path)
 from minibert.cli.evaluate import summary_of, verdict
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.life_cycle import Training, prepare, train
@@ -30,7 +30,7 @@ from minibert.training.report import Report, in_words
 from minibert.training.run_folder import Run
 from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
 from minibert.training.trainer import Trainer
-from minibert.validate import check_fields, flag, whole_number
+from minibert.validate import check_fields, checked, flag, whole_number
 
 TASK_SUMMARIES = {"classify": "The class of a text, or a number for it.",
                   "pair": "The class of a pair of texts, or a number for it.",
@@ -110,9 +110,9 @@ class FinetuneOptions:
     """
 
     task: TaskOptions
-    begun_from: str
-    train: str
-    dev: str
+    begun_from: str = checked(a_name, MISSING)
+    train: str = checked(a_name, MISSING)
+    dev: str = checked(a_name, MISSING)
     threads: int = option_field(whole_number, core_count(), at_least=1,
                                 at_most=max(MOST_WORKERS, core_count()))
     counted_from: str | None = None
@@ -127,8 +127,6 @@ class FinetuneOptions:
 
     def __post_init__(self):
         check_fields(self)
-        if not all([isinstance(name, str) for name in (self.begun_from, self.train, self.dev)]):
-            raise InputError("--from, --train, --dev: expected names of files")
 
     def about(self) -> dict:
         """The part of a run's state besides the settings: {name: value}."""

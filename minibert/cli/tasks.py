@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from minibert.atomic_files import read_json
-from minibert.cli.arguments import option_field
+from minibert.cli.arguments import a_name, option_field
 from minibert.cli.folders import config_of, find_run, kind_of, tokenizer_of
 from minibert.cli.resume import options_from_state, stored
 from minibert.errors import InputError
@@ -37,12 +37,6 @@ LONGEST = {"answer": 384}  # tokens in a window, as in BERT's run_squad.py; for 
 LONGEST_OTHERS = 128  # as in its run_classifier.py
 
 
-def _name(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"{name} = {value!r:.60}: expected a name")
-    return value
-
-
 def _names(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, tuple) or not all([isinstance(label, str) for label in value]):
         raise InputError(f"{name} = {value!r:.60}: expected names")
@@ -63,14 +57,13 @@ class TaskOptions:
     regression: bool = checked(flag, False)
     metric: str = checked(partial(one_of, choices=METRICS), METRICS[0])
     vote: bool = checked(flag, False)
-    text_column: str | None = checked(_name, None, optional=True)
-    pair_column: str | None = checked(_name, None, optional=True)
-    label_column: str | None = checked(_name, None, optional=True)
+    text_column: str | None = checked(a_name, None, optional=True)
+    pair_column: str | None = checked(a_name, None, optional=True)
+    label_column: str | None = checked(a_name, None, optional=True)
     labels: tuple[str, ...] | None = checked(_names, None, optional=True)
     weights: tuple[float, ...] | None = None
     may_be_empty: bool = checked(flag, False)
-    # refuse what the readers of files would pass over with a warning
-    strict: bool = checked(flag, False)
+    strict: bool = checked(flag, False)  # refuse what is else passed over with a warning
 
     def __post_init__(self):
         check_fields(self)

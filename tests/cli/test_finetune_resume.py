@@ -129,7 +129,7 @@ def test_a_missing_best_checkpoint_is_named_before_training(runs, tmp_path, caps
     ({"batch": 10**12}, "not enough memory"), ({"epochs": 0}, "--epochs = 0"),
     ({"max_length": 10**12}, "not enough memory"), ({"labels": "abc"}, "labels = 'abc'"),
     ({"labels": ["O", 3]}, "labels = "), ({"weights": [1.0]}, "expected one for each label"),
-    ({"train": 3}, "expected names of files"), ({"freeze_encoder": "yes"}, "--freeze-encoder"),
+    ({"train": 3}, "train = 3: expected a name"), ({"freeze_encoder": "yes"}, "--freeze-encoder"),
     ({"metric": "loss"}, "metric = 'loss'"), ({"stride": -1}, "--stride = -1")])
 def test_sizes_in_a_state_are_held_against_model_and_machine(runs, tmp_path, capsys, changes,
                                                              words):
