@@ -28,13 +28,13 @@ from minibert.nn.module import evaluating
 from minibert.tokenizers.base import Tokenizer
 from minibert.validate import whole_number
 
-MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-# Before sentence-transformers 5.3 each mode had a key of its own.
+# The modes by the keys that they had before sentence-transformers 5.3.
 _KEYS = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max",
          "pooling_mode_mean_tokens": "mean",
          "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
          "pooling_mode_weightedmean_tokens": "weightedmean",
          "pooling_mode_lasttoken": "lasttoken"}
+MODES = tuple(_KEYS.values())
 
 
 class Pooling(NamedTuple):

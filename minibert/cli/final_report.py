@@ -8,10 +8,7 @@ from minibert.cli.display import table
 from minibert.cli.generate import continued
 from minibert.cli.next_sentence import next_sentence_probability
 from minibert.cli.samples import FilledGap, FilledSpans
-from minibert.models.pretrained_model import PretrainedModel
-from minibert.pretraining.bert_objective import PretrainingObjective
 from minibert.pretraining.span_corruption import SENTINEL
-from minibert.tokenizers.base import Tokenizer
 from minibert.tokenizers.characters import CharTokenizer
 from minibert.training.trainer import Trainer
 
@@ -82,15 +79,10 @@ def bert_samples(trainer: Trainer) -> list[str]:
     lines = ["BERT fills a gap (held-out text):", "  " + gap.text()]
     lines += [f"  {p:6.1%}  {token}{'   <- what stood there' if token == gap.answer else ''}"
               for token, p in gap.candidates(model, 5)]
-    if objective.next_sentence:
-        lines += ["BERT judges pairs (held-out text):", *_pairs(model, tokenizer, objective)]
-    return lines
-
-
-def _pairs(model: PretrainedModel, tokenizer: Tokenizer, objective: PretrainingObjective
-           ) -> list[str]:
+    if not objective.next_sentence:
+        return lines
+    lines.append("BERT judges pairs (held-out text):")
     batch = next(objective.held_out_batches())
-    lines = []
     for row in range(min(PAIRS_SHOWN, len(batch.original_ids))):
         ids, types = batch.original_ids[row], batch.token_type_ids[row]
         real = batch.attention_mask[row].astype(bool) & ~np.isin(ids, tokenizer.all_special_ids)

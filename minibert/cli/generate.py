@@ -6,7 +6,7 @@ import argparse
 
 import numpy as np
 
-from minibert.cli.arguments import add_run, flag_name
+from minibert.cli.arguments import add_run, flag_name, given
 from minibert.cli.folders import GENERATORS, open_model
 from minibert.errors import InputError
 from minibert.generation.streaming import TextStreamer
@@ -46,7 +46,7 @@ def checked_search(seed: int, search: dict) -> dict:
     """The options of add_search_arguments that were given. Errors: InputError, a seed below 0, one
     that has no effect beside the others."""
     whole_number("--seed", seed)
-    search = {name: value for name, value in search.items() if value is not None}
+    search = given(search)
     beams = search.get("num_beams", 1) != 1
     for name in SAMPLING if beams else BEAMS:
         if name in search:

@@ -7,7 +7,7 @@ import math
 
 from minibert.atomic_files import write_text
 from minibert.cli.arguments import (add_columns, add_run, add_threshold, check_new_file, flag_name,
-                                    path)
+                                    given, path)
 from minibert.cli.tasks import TASKS, FineTuned, open_finetuned, read_examples
 from minibert.errors import InputError
 from minibert.finetuning.tasks.base import predict
@@ -41,7 +41,7 @@ def open_with_examples(name: str, purpose: str, file: str, columns: dict[str, st
                        null_threshold: float | None, labelled: bool) -> tuple[FineTuned, list]:
     """The model in the folder `name`, and the examples of a file. Errors: InputError, an option
     that this task has no use for."""
-    changes = {name: value for name, value in columns.items() if value is not None}
+    changes = given(columns)
     found = open_finetuned(name, TASKS, purpose, **changes)
     for column in changes:
         if found.task.name not in HAS_COLUMN[column]:

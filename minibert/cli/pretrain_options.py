@@ -78,6 +78,7 @@ LONGEST_WARMUP = 0.1  # of the steps
 
 # ---- all options of one training -----------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class PretrainOptions:
     """All options of one training. Errors: InputError that names the option.
@@ -94,7 +95,7 @@ class PretrainOptions:
     corpus: str = option_field(one_of, choices=tuple(TABLES))
     tokenizer: str = option_field(one_of, choices=TOKENIZERS)
     vocab_size: int = option_field(whole_number, at_least=1)
-    context: int = option_field(whole_number, at_least=1)
+    context: int
     batch: int = option_field(whole_number, at_least=1)
     threads: int = option_field(whole_number, at_least=1, at_most=max(MOST_WORKERS, core_count()))
     text: tuple[str, ...] | None = None

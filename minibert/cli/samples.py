@@ -39,8 +39,8 @@ class FilledGap:
     def text(self, reach: int | None = None) -> str:
         """The example with its gap, or only `reach` tokens on either side of it (None: all)."""
         tokens = self.tokenizer.convert_ids_to_tokens(self.ids[0].tolist())
-        start = 0 if reach is None else max(0, self.position - reach)
-        return " ".join(tokens[start:None if reach is None else self.position + reach + 1])
+        reach = len(tokens) if reach is None else reach
+        return " ".join(tokens[max(0, self.position - reach):self.position + reach + 1])
 
     def candidates(self, model: PretrainedModel, top: int) -> list[tuple[str, float]]:
         """The `top` candidates of the model with their probabilities. The text may have masks of
