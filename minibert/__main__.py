@@ -1,7 +1,5 @@
 """`python -m minibert`: a mistake ends in one line and exit status 2, never in a traceback."""
 
-from __future__ import annotations
-
 import errno
 import io
 import os

@@ -1,7 +1,5 @@
 """`answer`: the span of a text that answers a question."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -1,7 +1,5 @@
 """Arguments of the command line: how they are parsed, and checks that several commands share."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """From the options of `pretrain` to a trainer: text, tokenizer, objective, model."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 from pathlib import Path

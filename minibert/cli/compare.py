@@ -1,7 +1,5 @@
 """`compare`: two runs, or models' folders, side by side."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

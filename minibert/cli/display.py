@@ -1,7 +1,5 @@
 """Lines of text that several commands print: tables, loss curves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from minibert.training.report import loss_curve

@@ -5,8 +5,6 @@ names the steps (a Transformer, a Pooling, a Normalize), 1_Pooling/config.json h
 pooled, sentence_bert_config.json how many of them count.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

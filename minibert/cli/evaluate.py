@@ -1,7 +1,5 @@
 """`evaluate`: the figures of a fine-tuned model on a labelled file, beside the baseline's."""
 
-from __future__ import annotations
-
 import argparse
 
 from minibert.cli.arguments import add_columns, add_run, add_threshold, path

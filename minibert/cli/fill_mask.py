@@ -1,7 +1,5 @@
 """`fill-mask`: the likeliest words at each [MASK] of a text."""
 
-from __future__ import annotations
-
 import argparse
 
 import numpy as np

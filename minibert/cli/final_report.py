@@ -1,7 +1,5 @@
 """The report at the end of `pretrain`: figures beside baselines and the oracle's, and samples."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from minibert.cli.display import table

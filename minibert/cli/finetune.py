@@ -1,7 +1,5 @@
 """`finetune`: a pre-trained model and labelled files in, a model for their task out."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

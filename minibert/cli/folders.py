@@ -1,7 +1,5 @@
 """Folders of runs and of models: from the name of one to a model and its tokenizer."""
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Mapping, Sequence

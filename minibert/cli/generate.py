@@ -1,7 +1,5 @@
 """`generate`: the continuation of a text by a GPT, the answer to a text by an encoder-decoder."""
 
-from __future__ import annotations
-
 import argparse
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`gradcheck`: the gradients of all ops and of small models against numerical derivatives."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Stretches of a text that are marked: in colour where the terminal can, in brackets elsewhere."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from typing import TextIO

@@ -1,7 +1,5 @@
 """`info`: what a run is, what it reached, and its loss curve; or what a model's folder holds."""
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -5,8 +5,6 @@ is here. What goes wrong before a run has begun leaves no folder behind; whateve
 leaves a checkpoint and a line that says how to go on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from minibert.cli.display import curve_of

@@ -1,7 +1,5 @@
 """A lower bound on the memory of a training, by which an impossible size is refused early."""
 
-from __future__ import annotations
-
 import os
 
 from minibert.errors import InputError

@@ -1,7 +1,5 @@
 """`next-sentence`: whether the second of two texts follows the first."""
 
-from __future__ import annotations
-
 import argparse
 
 import numpy as np

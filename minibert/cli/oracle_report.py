@@ -6,8 +6,6 @@ other; the standard error is that of rows (a ratio estimator: Cochran 1977, "Sam
 section 6.3).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

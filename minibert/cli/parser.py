@@ -1,7 +1,5 @@
 """The parser of the command line, assembled from the commands' own arguments."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

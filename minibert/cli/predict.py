@@ -1,7 +1,5 @@
 """`predict`: the predictions of a fine-tuned model for every example of a file."""
 
-from __future__ import annotations
-
 import argparse
 import math
 

@@ -1,7 +1,5 @@
 """`pretrain`: text in, a trained BERT, GPT or BART out, or the first two from the same text."""
 
-from __future__ import annotations
-
 import argparse
 import re
 from dataclasses import asdict, replace

@@ -1,8 +1,6 @@
 """The options of `pretrain`: their defaults for each corpus, complete and checked, from the command
 line, from a model to go on with (--from) or from a run's state."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Going on with a run: its state, and what must be as it was when the run was begun."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, fields

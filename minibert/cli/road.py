@@ -1,7 +1,5 @@
 """`road`: from counting words to BERT and GPT, every model against the same exact answers."""
 
-from __future__ import annotations
-
 import argparse
 import math
 import statistics

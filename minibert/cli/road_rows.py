@@ -11,8 +11,6 @@ comes twice; so `bert-dynamic` and `bert-static` read few documents, as often as
 text: 40 epochs, and static masks are 10 copies of it, each masked once.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Samples of a model in training: a filled gap, a generated line."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from minibert.autograd.functional import IGNORE_INDEX

@@ -1,7 +1,5 @@
 """`score`: the log-probability of a text under a GPT or an older language model."""
 
-from __future__ import annotations
-
 import argparse
 import math
 

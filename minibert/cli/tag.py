@@ -1,7 +1,5 @@
 """`tag`: the entities of a sentence, or the tag of every word."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

@@ -1,7 +1,5 @@
 """Tasks of fine-tuning from options, from a run's state or from a model's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, replace
 from functools import partial

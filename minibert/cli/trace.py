@@ -1,7 +1,5 @@
 """`trace`: every op that a model computes for a text, forward and backward."""
 
-from __future__ import annotations
-
 import argparse
 
 import numpy as np
