@@ -19,8 +19,8 @@ from collections import Counter
 import numpy as np
 
 import minibert as mb
-from minibert.ancestors.knowledge_graph import KnowledgeGraph, Triple, link_prediction
-from minibert.ancestors.transe import TransE, TransEObjective
+from minibert.ancestors.knowledge_graph import (KnowledgeGraph, TransE, TransEObjective, Triple,
+                                                link_prediction)
 from minibert.toy_world.grammar import CHARACTERS, TOPICS
 
 METRICS = ("hits@1", "hits@10", "mean_reciprocal_rank")

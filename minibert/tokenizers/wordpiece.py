@@ -76,14 +76,13 @@ class BertTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, min_frequency: int = 2,
-              do_lower_case: bool = True, strip_accents: bool | None = None,
-              tokenize_chinese_chars: bool = True) -> "BertTokenizer":
+              **settings) -> "BertTokenizer":
         """A tokenizer whose vocabulary of at most `vocab_size` tokens is learned from `texts`;
-        pairs of pieces that occur less than `min_frequency` times are not merged."""
-        empty = cls(list(SPECIALS.values()), do_lower_case, strip_accents, tokenize_chinese_chars)
+        pairs of pieces that occur less than `min_frequency` times are not merged. `settings`:
+        arguments of the class (do_lower_case...)."""
+        empty = cls(SPECIALS.values(), **settings)
         pieces = learn_pieces(empty.word_counts(texts), vocab_size - len(SPECIALS), min_frequency)
-        return cls([*SPECIALS.values(), *pieces], do_lower_case, strip_accents,
-                   tokenize_chinese_chars)
+        return cls([*SPECIALS.values(), *pieces], **settings)
 
     @classmethod
     def from_words(cls, words: Iterable[str]) -> "BertTokenizer":

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from minibert.ancestors.knowledge_graph import KnowledgeGraph, link_prediction
-from minibert.ancestors.transe import TransE, TransEObjective
+from minibert.ancestors.knowledge_graph import (KnowledgeGraph, TransE, TransEObjective,
+                                                link_prediction)
 from minibert.autograd.checks.gradcheck import gradcheck_parameters
 from minibert.errors import InputError
 from minibert.training.trainer import Trainer, TrainingSettings
