@@ -9,7 +9,7 @@ gradient checkpointing is off.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -122,30 +122,6 @@ def output_weight(model: Module, name: str, heads: tuple[int, int]) -> np.ndarra
     raise InputError(f"{name}: the model has no such attention")
 
 
-def run_with_cache(model: Module, *args, names: Names | None = None, grads: bool = False,
-                   **inputs) -> tuple[object, ActivationCache]:
-    """(model(*args, **inputs), its ActivationCache). `names`: a name, a pattern
-    ("blocks.*.attn.hook_pattern"), a list of them or a function of a name; None keeps all. With
-    `grads` the forward is recorded, and `cache.grad(name)` is there after backward. Errors:
-    InputError for names that match nothing, and for `grads` in no_grad."""
-    if grads and not is_recorded(Tensor(np.zeros(1), requires_grad=True)):
-        raise InputError("run_with_cache: grads=True within no_grad: no gradient is recorded there")
-    wanted = None if names is None else set(matching_names(model, names))
-    cache = ActivationCache(model)
-
-    def keep(name: str, x: Tensor, source: str) -> Tensor:
-        if wanted is None or name in wanted:
-            if grads:
-                if not is_recorded(x):  # nothing before it is trained: it becomes a leaf
-                    x = Tensor(x.data, requires_grad=True)
-                x.retain_grad()
-            cache._tensors[name], cache._sources[name] = x, source
-        return x
-
-    with reference(), watch_points(model, keep), nullcontext() if grads else no_grad():
-        return model(*args, **inputs), cache
-
-
 # ---- hooks ---------------------------------------------------------------------------------------
 
 
@@ -181,6 +157,9 @@ def hooks(model: Module, hooks: Sequence[tuple[Names, Hook]]) -> Iterator[None]:
         reason = "this call of the model does not compute it" if called else (
             f"{type(model).__name__} was not called within hooks(model, ...): call it itself")
         raise InputError(f"hooks: the hook on {', '.join(list(waiting)[:3])} did not run: {reason}")
+
+
+_hooks = hooks  # run_with_hooks has a parameter of this name
 
 
 def _replaced(function: Hook, name: str, x: Tensor) -> Tensor:
@@ -291,3 +270,43 @@ def matching_names(model: Module, names: Names, computed: bool = True) -> list[s
 
 def _nearest(name: str, known: list[str]) -> str:
     return f"nearest: {', '.join(get_close_matches(name, known, 3, 0.0)) or 'none'}"
+
+
+class HookedRootModule(Module):
+    """A module whose activations can be kept and changed, under TransformerLens's name."""
+
+    __slots__ = ()
+
+    @property
+    def dummy_inputs(self) -> dict[str, np.ndarray]:
+        """The smallest input of `forward`: one token, for hook_names."""
+        return {"input_ids": np.zeros((1, 1), np.int64)}
+
+    def run_with_cache(self, *args, names: Names | None = None, grads: bool = False, **inputs
+                       ) -> tuple[object, ActivationCache]:
+        """(the outputs of this call of the model, its ActivationCache). `names`: a name, a pattern
+        ("blocks.*.attn.hook_pattern"), a list of them or a function of a name; None keeps all. With
+        `grads` the forward is recorded, and `cache.grad(name)` is there after backward. Errors:
+        InputError for names that match nothing, and for `grads` in no_grad."""
+        if grads and not is_recorded(Tensor(np.zeros(1), requires_grad=True)):
+            raise InputError("run_with_cache: grads=True within no_grad: no gradient is recorded "
+                             "there")
+        wanted = None if names is None else set(matching_names(self, names))
+        cache = ActivationCache(self)
+
+        def keep(name: str, x: Tensor, source: str) -> Tensor:
+            if wanted is None or name in wanted:
+                if grads:
+                    if not is_recorded(x):  # nothing before it is trained: it becomes a leaf
+                        x = Tensor(x.data, requires_grad=True)
+                    x.retain_grad()
+                cache._tensors[name], cache._sources[name] = x, source
+            return x
+
+        with reference(), watch_points(self, keep), nullcontext() if grads else no_grad():
+            return self(*args, **inputs), cache
+
+    def run_with_hooks(self, *args, hooks: Sequence[tuple[Names, Hook]], **inputs) -> object:
+        """The outputs of this call of the model within `hooks(model, hooks)`: see there."""
+        with _hooks(self, hooks):
+            return self(*args, **inputs)

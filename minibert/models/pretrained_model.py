@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections import ChainMap
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -17,19 +16,18 @@ from minibert.checkpoints.hugging_face import (StoredWeights, load_folder, our_a
                                                stored_layers)
 from minibert.checkpoints.safetensors import SafetensorsFile
 from minibert.errors import InputError
-from minibert.models import activations
-from minibert.models.activations import ActivationCache, Hook, Names
+from minibert.models.activations import HookedRootModule
 from minibert.models.config import ModelConfig, config_from_dict, option_fields
 from minibert.models.config_fields import LABELS, LAYERS
 from minibert.nn.block import TransformerStack
 from minibert.nn.kv_cache import KeyValueCache
-from minibert.nn.module import Module, without_memory
+from minibert.nn.module import without_memory
 from minibert.validate import checked_ids
 
 MOST_PARAMETERS = 10**11  # 400 GB in float32: larger configs are refused before anything is built
 
 
-class PretrainedModel(Module):
+class PretrainedModel(HookedRootModule):
     """A model that has a config and can be saved in a folder. Subclasses name `config_class`."""
 
     __slots__ = ("config",)
@@ -125,25 +123,6 @@ class PretrainedModel(Module):
         config = self.config.to_dict() | {"architectures": [type(self).__name__],
                                           "dtype": str(next(self.parameters()).dtype)}
         save_folder(folder, config, self.state_dict())
-
-    # ---- activations -----------------------------------------------------------------------------
-
-    def run_with_cache(self, *args, names: Names | None = None, grads: bool = False, **inputs
-                       ) -> tuple[object, ActivationCache]:
-        """(the outputs of this call of the model, its activations by name): see
-        activations.run_with_cache."""
-        return activations.run_with_cache(self, *args, names=names, grads=grads, **inputs)
-
-    def run_with_hooks(self, *args, hooks: Sequence[tuple[Names, Hook]], **inputs) -> object:
-        """The outputs of this call of the model, in which each hook `f(array, name)` may replace an
-        activation: see activations.hooks."""
-        with activations.hooks(self, hooks):
-            return self(*args, **inputs)
-
-    @property
-    def dummy_inputs(self) -> dict[str, np.ndarray]:
-        """The smallest input of `forward`: one token, for activations.hook_names."""
-        return {"input_ids": np.zeros((1, 1), np.int64)}
 
     # ---- inputs ----------------------------------------------------------------------------------
 
