@@ -86,7 +86,7 @@ class ShardedFile(SafetensorsFile):
         names = read_json(self.path).get("weight_map")
         if not isinstance(names, dict) or not names:
             raise InputError(f"{self.path}: field weight_map: expected names with their files")
-        self._entries, self._buffers = {}, []
+        self._entries, self._buffers, self.metadata = {}, [], {}
         for file_name in dict.fromkeys(map(self._checked, names.values())):
             path = self.path.parent / file_name
             if not path.is_file():

@@ -3,8 +3,9 @@
 A field states, once, its default, its check and the command line's option that sets it. An option
 of a model is added by a line in config_fields.py, a field that names it, and the code that
 uses the field: the parser, --from, --resume, info, config.json and its model_type follow. Fields
-that Hugging Face does not have (`omit_default`) are written to config.json only where they are not
-the default; there they change model_type, if they change what is computed (`changes_model_type`).
+that Hugging Face does not have are written to config.json only where they are not the default
+(`omit_default`); there they change model_type, if they change what is computed
+(`changes_model_type`).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class ModelConfig(LabelFields):
     its field does not allow, and for a width that the heads do not divide."""
 
     family: ClassVar[str]  # Hugging Face's model_type
+    first_position: ClassVar[int] = 0  # the row of the position embeddings for the first token
 
     def __post_init__(self):
         what = type(self).__name__
@@ -41,11 +43,6 @@ class ModelConfig(LabelFields):
             raise InputError(f"{what}: a width of {self.hidden_size} cannot be split into "
                              f"{self.num_attention_heads} heads: choose a multiple")
         self.complete_labels()
-
-    @property
-    def first_position(self) -> int:
-        """The row of the position embeddings for the first token."""
-        return 0
 
     @property
     def context_length(self) -> int:
