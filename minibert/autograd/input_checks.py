@@ -109,21 +109,19 @@ def attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
                    dtype: np.dtype) -> Tensor | np.ndarray:
     """A boolean mask as an array, a float mask as a tensor. Errors: a mask that does not broadcast
     to the scores' shape, integers, floats near the value of forbidden positions."""
-    if not isinstance(mask, Tensor):
-        mask = np.asarray(mask)
+    values = mask.data if isinstance(mask, Tensor) else np.asarray(mask)
     try:
-        fits = np.broadcast_shapes(mask.shape, scores) == scores
+        fits = np.broadcast_shapes(values.shape, scores) == scores
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"{op}: a mask of shape {mask.shape} does not broadcast to the scores' "
+        raise ValueError(f"{op}: a mask of shape {values.shape} does not broadcast to the scores' "
                          f"{scores}; a padding mask (B, S) is passed as mask[:, None, None, :]")
-    if mask.dtype.kind in "iu":
+    if values.dtype.kind in "iu":
         raise TypeError(f"{op}: a mask is boolean (True = may attend) or float (added to the "
-                        f"scores), got {mask.dtype}: use mask.astype(bool)")
-    if mask.dtype == bool:
-        return mask.data if isinstance(mask, Tensor) else mask
-    values = mask.data if isinstance(mask, Tensor) else mask
+                        f"scores), got {values.dtype}: use mask.astype(bool)")
+    if values.dtype == bool:
+        return values
     largest = -LOWEST / 10  # nothing allowed may come near forbidden scores
     if not (np.abs(values) <= largest).all():  # NaN is not, either
         raise ValueError(f"{op}: a float mask must lie between {-largest:g} and {largest:g}, got "

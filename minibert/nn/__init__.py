@@ -1,1 +1,1 @@
-"""The layers, the masks, and the one block."""
+"""The layers, the one block, and the embeddings before it."""

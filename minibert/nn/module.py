@@ -113,19 +113,14 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter); a tied one, which occurs twice, once under its first name."""
-        seen = set()
-        for name, parameter in self._all_parameters():
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield name, parameter
-
-    def _all_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """In the order of the attributes, the tied ones under each of their names."""
+        found = {}  # id of a parameter: (its first name, the parameter)
         for name, value in self._attributes():
             if isinstance(value, Parameter):
-                yield name, value
+                found.setdefault(id(value), (name, value))
             elif isinstance(value, Module):
-                yield from ((f"{name}.{rest}", part) for rest, part in value._all_parameters())
+                for rest, parameter in value.named_parameters():
+                    found.setdefault(id(parameter), (f"{name}.{rest}", parameter))
+        return iter(found.values())
 
     def parameters(self) -> Iterator[Parameter]:
         """All parameters, each once."""

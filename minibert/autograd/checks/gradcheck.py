@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Union
 
 import numpy as np
@@ -80,7 +81,7 @@ def gradcheck(fn: Callable[..., Outputs], inputs: Sequence, method: str = "compl
             raise TypeError(f"gradcheck: input {i} has dtype {array.dtype}, not floating point: "
                             "give ids and masks to fn in another way, as functools.partial does")
         tensors[f"input {i}"] = Tensor(array.astype(np.float64), requires_grad=True)
-    check = _Check(fn, tuple(tensors.values()), tensors, method, tolerance, seed)
+    check = _Check(partial(fn, *tensors.values()), tensors, method, tolerance, seed)
     return check.report(coordinates=None, directions=0)
 
 
@@ -97,25 +98,24 @@ def gradcheck_parameters(fn: Callable[[], Outputs], parameters: Mapping[str, Ten
     for name, tensor in parameters.items():
         if tensor.dtype != np.float64:
             raise TypeError(f"gradcheck: {name} is {tensor.dtype}: call model.double() first")
-    check = _Check(fn, (), parameters, method, tolerance, seed)
+    check = _Check(fn, parameters, method, tolerance, seed)
     return check.report(coordinates, directions)
 
 
 class _Check:
     """One function at one point: its gradient by backward, and its numerical slopes."""
 
-    def __init__(self, fn, arguments, tensors, method, tolerance, seed):
+    def __init__(self, fn, tensors, method, tolerance, seed):
         if method not in TOLERANCES:
             raise ValueError(f"gradcheck: method {method!r}: expected 'complex' or 'central'")
-        self.fn, self.arguments, self.tensors, self.method = fn, arguments, tensors, method
+        self.fn, self.tensors, self.method = fn, tensors, method
         self.tolerance = TOLERANCES[method] if tolerance is None else tolerance
         self.rng = np.random.default_rng(seed)
-        self.upstream = None
         self.gradients = self._backward()
         self.scale = max([_largest(grad) for grad in self.gradients.values()], default=0.0)
 
     def _outputs(self) -> Sequence[Tensor]:
-        outputs = self.fn(*self.arguments)
+        outputs = self.fn()
         return [outputs] if isinstance(outputs, Tensor) else outputs
 
     def _backward(self) -> dict[str, np.ndarray]:
