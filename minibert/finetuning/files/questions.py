@@ -75,7 +75,7 @@ def _asked_of(where: str, paragraph: object) -> Questions:
 
 
 def _in_lines(path: str | Path) -> Questions:
-    """The same of a file with a question a line, its answers turned into SQuAD's."""
+    """The questions of a file with one a line, their answers turned into SQuAD's."""
     found = []
     for where, values in records(path):
         answers = values.get("answers")
@@ -120,8 +120,8 @@ def _example(where: str, question: dict, labelled: bool, misplaced: list[Fault],
 
 def _answers(where: str, question: dict, passage: str, misplaced: list[Fault]
              ) -> tuple[Answer, ...] | None:
-    """The answers that stand where they are said to, None if none of several does; the others are
-    added to `misplaced`."""
+    """The answers that stand at their answer_start, None where none of those listed does; the
+    others are added to `misplaced`."""
     listed, impossible = question.get("answers"), question.get("is_impossible", False)
     if not isinstance(listed, list) or not isinstance(impossible, bool):
         raise InputError(f"{where}: answers is {listed!r:.40}, is_impossible {impossible!r:.40}; "
