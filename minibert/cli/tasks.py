@@ -14,7 +14,8 @@ from minibert.finetuning.build_model import head_class
 from minibert.finetuning.encoding import Reading
 from minibert.finetuning.files.choices import read_choices
 from minibert.finetuning.files.questions import read_questions
-from minibert.finetuning.files.sentences import Columns, read_sentences
+from minibert.finetuning.files.records import Columns
+from minibert.finetuning.files.sentences import read_sentences
 from minibert.finetuning.files.tags import read_tags
 from minibert.finetuning.labels import balanced_weights, class_names
 from minibert.finetuning.tasks.base import Task
@@ -84,14 +85,14 @@ def longest_windows(task: str, positions: int) -> dict[str, int]:
 
 def read_examples(options: TaskOptions, name: str, labelled: bool = True) -> list:
     """The examples of the file `name`."""
+    columns = Columns(options.text_column, options.pair_column, options.label_column)
     if options.task in ("classify", "pair"):
-        columns = Columns(options.text_column, options.pair_column, options.label_column)
         return read_sentences(name, columns, options.task == "pair", options.regression, labelled,
                               options.strict)
     if options.task == "choice":
         return read_choices(name, labelled, options.strict)
     if options.task == "tag":
-        return read_tags(name, labelled, options.text_column, options.label_column, options.strict)
+        return read_tags(name, columns, labelled, options.strict)
     return read_questions(name, labelled, options.strict)
 
 

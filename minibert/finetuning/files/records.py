@@ -13,6 +13,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from minibert.data.text_files import read_text, split_lines
@@ -26,6 +27,20 @@ MAX_FIELD = 2**31 - 1  # characters; Python's csv takes 131,072 by default, less
 MAX_DIGITS = 18  # of a whole number: Python refuses to parse some thousand
 MOST_PLACES = 5  # that are listed for one fault
 MOST_FAULTS = 5  # in one error
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names of the columns; None: one of the usual names. (The label may be a tag.)"""
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+
+    def are_numbers(self) -> bool:
+        """Whether all names that are given are numbers: the file then has no header."""
+        given = [name for name in (self.text, self.pair, self.label) if name is not None]
+        return bool(given) and all(map(is_whole_number, given))
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[str, str]]:

@@ -5,16 +5,15 @@ given. A file without a header has numbers for names: --text-column 4 --label-co
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from minibert.atomic_files import write_text
 from minibert.errors import InputError
 from minibert.finetuning.examples import SentenceExample
-from minibert.finetuning.files.records import (Record, check_text, is_whole_number, parse_number,
-                                               read_each, records, single_column_hint,
-                                               warn_or_refuse)
+from minibert.finetuning.files.records import (Columns, Record, check_text, parse_number, read_each,
+                                               records, single_column_hint, warn_or_refuse)
 
 TEXTS = ("sentence", "text", "review", "content", "text_a")
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"),
@@ -23,20 +22,6 @@ PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "q
 LABELS = ("label", "gold_label", "Quality", "is_duplicate", "score", "sentiment", "Class Index")
 
 UNDECIDED = ("gold_label", "-")  # SNLI and MNLI, where no three annotators agreed
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The names of the columns; None: one of the usual names."""
-
-    text: str | None = None
-    pair: str | None = None
-    label: str | None = None
-
-    def are_numbers(self) -> bool:
-        """Whether all names that are given are numbers: the file then has no header."""
-        given = [name for name in (self.text, self.pair, self.label) if name is not None]
-        return bool(given) and all(map(is_whole_number, given))
 
 
 def read_sentences(path: str | Path, columns: Columns = Columns(), pairs: bool = False,

@@ -28,8 +28,8 @@ from minibert.data.text_files import read_text, split_lines
 from minibert.errors import InputError
 from minibert.finetuning.entity_metrics import entity_type, has_entity_tags, is_entity_tag
 from minibert.finetuning.examples import TagExample
-from minibert.finetuning.files.records import (is_whole_number, raise_faults, read_each, records,
-                                               warn_or_refuse)
+from minibert.finetuning.files.records import (Columns, is_whole_number, raise_faults, read_each,
+                                               records, warn_or_refuse)
 
 DOCUMENT = "-DOCSTART-"
 WORDS, TAGS = ("tokens", "words"), ("ner_tags", "tags", "labels")  # usual names in JSON
@@ -41,19 +41,19 @@ Line = tuple[str, list[str]]  # where it stands, and its columns: none in a blan
 Row = tuple[str, str, str | None]  # where it stands, the word, its tag if there is one
 
 
-def read_tags(path: str | Path, labelled: bool = True, word_column: str | None = None,
-              tag_column: str | None = None, strict: bool = False) -> list[TagExample]:
+def read_tags(path: str | Path, columns: Columns = Columns(), labelled: bool = True,
+              strict: bool = False) -> list[TagExample]:
     """Read the sentences of a file. `labelled` False: words only, whatever the file has besides.
-    Columns are named by their numbers, from "1"; in a .jsonl file by their names.
+    `columns`, text and label, are called by their numbers, from "1"; in a .jsonl file by names.
 
     Warnings count sentences without words (passed over) and, in BIO2, I- tags that begin an entity;
     `strict` refuses them. Errors: lines that differ in their number of columns, a column that does
     not exist or only counts the words, a word without a tag, a tag of another scheme, no sentence.
     """
     if Path(path).suffix.lower() == ".jsonl":
-        sentences = _in_json(path, labelled, word_column, tag_column, strict)
+        sentences = _in_json(path, columns, labelled, strict)
     else:
-        sentences = _in_columns(path, labelled, word_column, tag_column)
+        sentences = _in_columns(path, columns, labelled)
     if not sentences:
         raise InputError(f"{path}: there is no sentence; write a word and its tag a line")
     if labelled and has_entity_tags({tag for rows in sentences for _, _, tag in rows}):
@@ -63,21 +63,19 @@ def read_tags(path: str | Path, labelled: bool = True, word_column: str | None =
             for rows in sentences]
 
 
-def _in_json(path: str | Path, labelled: bool, word_column: str | None, tag_column: str | None,
-             strict: bool) -> list[list[Row]]:
+def _in_json(path: str | Path, columns: Columns, labelled: bool, strict: bool) -> list[list[Row]]:
     """The sentences of a file with a JSON object a line."""
-    found = read_each(partial(_sentence_in_json, labelled=labelled, word_column=word_column,
-                              tag_column=tag_column), records(path))
+    found = read_each(partial(_sentence_in_json, columns=columns, labelled=labelled), records(path))
     empty = [where for where, rows in found if not rows]
     warn_or_refuse(f"{path}: {len(empty):,} of {len(found):,} sentences have no words and are "
                    "passed over", empty, strict)
     return [rows for _, rows in found if rows]
 
 
-def _sentence_in_json(where: str, values: dict, labelled: bool, word_column: str | None,
-                      tag_column: str | None) -> tuple[str, list[Row]]:
-    words = _texts(where, values, word_column, WORDS, "text")
-    tags = _texts(where, values, tag_column, TAGS, "label") if labelled else [None] * len(words)
+def _sentence_in_json(where: str, values: dict, columns: Columns, labelled: bool
+                      ) -> tuple[str, list[Row]]:
+    words = _texts(where, values, columns.text, WORDS, "text")
+    tags = _texts(where, values, columns.label, TAGS, "label") if labelled else [None] * len(words)
     if len(words) != len(tags):
         raise InputError(f"{where}: {len(words)} words, but {len(tags)} tags; write one tag for "
                          "each word")
@@ -99,16 +97,15 @@ def _texts(where: str, values: dict, given: str | None, usual: tuple[str, ...], 
     return texts
 
 
-def _in_columns(path: str | Path, labelled: bool, word_column: str | None,
-                tag_column: str | None) -> list[list[Row]]:
+def _in_columns(path: str | Path, given: Columns, labelled: bool) -> list[list[Row]]:
     """The sentences of a file with a word a line."""
     lines = _lines(path)
     words = [line for line in lines if line[1]]
     if not words:
         return []
     width = len(words[0][1])
-    word = _place(path, word_column, "text", 0, width)
-    tag = _place(path, tag_column, "label", width - 1, width) if labelled else None
+    word = _place(path, given.text, "text", 0, width)
+    tag = _place(path, given.label, "label", width - 1, width) if labelled else None
     if labelled and width == 1:
         raise InputError(f"{words[0][0]}: the word {words[0][1][0]!r:.60} has no tag; write it "
                          "behind the word, with a blank or a tab between")
@@ -119,7 +116,7 @@ def _in_columns(path: str | Path, labelled: bool, word_column: str | None,
         elif word == 0 or not _NO_WORD.fullmatch(columns[0]):
             sentences[-1].append((where, columns[word], None if tag is None else columns[tag]))
     several = next((rows for rows in sentences if len(rows) > 1), [])  # the first such sentence
-    if word_column is None and width > 1 and [word for _, word, _ in several[:2]] == ["1", "2"]:
+    if given.text is None and width > 1 and [word for _, word, _ in several[:2]] == ["1", "2"]:
         raise InputError(f"{several[0][0]}: the first column counts the words; name the columns of "
                          "the words and the tags, such as --text-column 2 --label-column 3")
     return [rows for rows in sentences if rows]

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minibert.errors import InputError
-from minibert.finetuning.files.sentences import Columns, read_sentences
+from minibert.finetuning.files.records import Columns
+from minibert.finetuning.files.sentences import read_sentences
 
 # No blank texts, no line breaks for TSV, no half characters, no zero bytes.
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"),

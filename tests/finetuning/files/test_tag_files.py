@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from tests.finetuning.files.test_sentence_files import fault, write
 
 from minibert.finetuning.entity_metrics import get_entities
+from minibert.finetuning.files.records import Columns
 from minibert.finetuning.files.tags import read_tags
 
 ENTITIES = st.lists(st.tuples(st.sampled_from([None, "PER", "LOC", "X-Y"]), st.integers(1, 3)),
@@ -84,22 +85,22 @@ CONLL_U = ("# text = Haus\n1-2\tIm\t_\t_\n1\tIn\tin\tADP\n2\tdem\tder\tDET\n"
 def test_columns_by_number_and_comments(tmp_path):
     path = write(tmp_path, "a.tsv", GERM_EVAL)
     for tag_column, tags in (("3", ("O", "B-ORG", "I-ORG")), (None, ("O", "O", "B-LOC"))):
-        first, second = read_tags(path, True, "2", tag_column)
+        first, second = read_tags(path, Columns("2", None, tag_column))
         assert (first.words, first.tags) == (("Die", "Uni", "Bonn"), tags)
         assert (second.words, second.where) == (("#",), f"{path}, line 7")
     universal = write(tmp_path, "a.conllu", CONLL_U)
-    [example] = read_tags(universal, True, "2", "4")
+    [example] = read_tags(universal, Columns("2", None, "4"))
     assert (example.words, example.tags) == (("In", "dem", "Haus"), ("ADP", "DET", "NOUN"))
-    assert read_tags(universal, False, "2")[0].words == example.words
+    assert read_tags(universal, Columns("2"), labelled=False)[0].words == example.words
 
 
 @pytest.mark.parametrize("more, words", [
-    ((True,), "line 2: the first column counts the words"),
-    ((False,), "line 2: the first column counts the words"),
-    ((True, "5"), "--text-column is '5'; the columns of this file have no names: expected a number "
-                  "from 1 to 4"),
-    ((True, "word"), "--text-column is 'word'"),
-    ((True, "2", "0"), "--label-column is '0'"),
+    ((Columns(), True), "line 2: the first column counts the words"),
+    ((Columns(), False), "line 2: the first column counts the words"),
+    ((Columns("5"),), "--text-column is '5'; the columns of this file have no names: expected a "
+                      "number from 1 to 4"),
+    ((Columns("word"),), "--text-column is 'word'"),
+    ((Columns("2", None, "0"),), "--label-column is '0'"),
 ])
 def test_columns_that_cannot_be(tmp_path, more, words):
     assert words in fault(read_tags, write(tmp_path, "a.tsv", GERM_EVAL), *more)
@@ -198,7 +199,7 @@ def test_sentences_in_json(tmp_path):
 def test_lists_in_json_by_name(tmp_path):
     path = write(tmp_path, "a.jsonl", '{"tokens": ["a"], "form": ["b"], "tags": ["O"], "pos": '
                  '["NN"]}')
-    example, = read_tags(path, word_column="form", tag_column="pos")
+    example, = read_tags(path, Columns("form", None, "pos"))
     assert (example.words, example.tags) == (("b",), ("NN",))
 
 
@@ -222,7 +223,7 @@ def test_sentences_without_words_are_passed_over_and_counted(tmp_path):
     path = write(tmp_path, "a.jsonl", empty + '{"tokens": ["a"], "ner_tags": ["O"]}\n' + empty)
     for labelled in (True, False):
         with pytest.warns(UserWarning, match=r"2 of 3 sentences have no .*\(line 1, line 3\)"):
-            [example] = read_tags(path, labelled)
+            [example] = read_tags(path, labelled=labelled)
         assert (example.words, example.where) == (("a",), f"{path}, line 2")
     assert "--strict" in fault(read_tags, path, strict=True)
     with pytest.warns(UserWarning, match="1 of 1"):
