@@ -7,7 +7,7 @@ a Kullback-Leibler divergence in expectation, zero for the oracle and never less
   oracle reads the left side, from the window's beginning.
 - A gap: runs of whole sentences, "[SEP] 2n sentences [SEP]" with n = `sentences_per_segment` of the
   world (a pair as BERT reads it), one word of each missing; the oracle reads all other words. The
-  separators tell it nothing but that sentences begin and end there: a document's first sentence
+  separators add nothing but that sentences begin and end there: a document's first sentence
   is drawn as any other, and its length does not depend on its words.
 """
 

@@ -19,10 +19,7 @@ from minibert.validate import one_of
 PADDINGS = ("longest", "max_length")
 SIDES = ("right", "left")
 _LARGEST_ID = 2**24  # a slip in a vocabulary file must not take all memory
-
-# Limits of the cache of words that were tokenized.
-LONGEST_CACHED = 50
-CACHE_SIZE = 200_000
+LONGEST_CACHED, CACHE_SIZE = 50, 200_000  # characters, words
 
 
 class BatchEncoding(dict):
@@ -65,6 +62,7 @@ class Tokenizer:
         self.added_tokens = {token.content: token for token in added_tokens}
         self._model_vocab = {token: i for token, i in self.vocab.items()
                              if token not in self.added_tokens or self.added_tokens[token].in_vocab}
+        self._cache: dict[str, list[Piece]] = {}
         self.all_special_tokens: list[str] = []
         named = {name: token for name, token in (self.defaults | specials).items()
                  if token is not None}
@@ -128,6 +126,15 @@ class Tokenizer:
         raise NotImplementedError
 
     # From text to ids.
+
+    def _cached_pieces(self, word: str) -> list[Piece]:
+        """The tokens of a word from _cut_word of the subclass; a short one is cut once."""
+        pieces = self._cache.get(word)
+        if pieces is None:
+            pieces = self._cut_word(word)
+            if len(word) <= LONGEST_CACHED and len(self._cache) < CACHE_SIZE:
+                self._cache[word] = pieces
+        return pieces
 
     def tokenize(self, text: str) -> list[str]:
         """The tokens of a text, without added special tokens."""

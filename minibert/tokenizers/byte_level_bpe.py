@@ -16,7 +16,7 @@ from pathlib import Path
 from minibert.atomic_files import read_json
 from minibert.errors import InputError
 from minibert.tokenizers.added_tokens import AddedTokenFinder
-from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
+from minibert.tokenizers.base import Tokenizer, checked_texts
 from minibert.tokenizers.byte_level_pre_tokenizer import (BYTE_TO_CHAR, as_byte_chars, as_bytes,
                                                           word_pattern)
 from minibert.tokenizers.post_processing import (BARE, Piece, Template, gpt2_template,
@@ -55,7 +55,6 @@ class GPT2Tokenizer(Tokenizer):
         self._missing = [char for char in BYTE_TO_CHAR.values() if char not in self._model_vocab]
         self._normalized_finder = AddedTokenFinder(  # nothing is normalized, but they come second
             {token.content: token for token in self.added_tokens.values() if token.normalized})
-        self._cache: dict[str, list[Piece]] = {}
 
     def _check(self) -> None:
         for pair in self.merges:
@@ -175,25 +174,22 @@ class GPT2Tokenizer(Tokenizer):
                     continue
                 for match in word_pattern().finditer(part[a:b]):
                     place = start + a + match.start()
-                    output += [(i, place + c, place + d) for i, c, d in self._word(match.group())]
+                    output += [(i, place + c, place + d)
+                               for i, c, d in self._cached_pieces(match.group())]
         return output
 
-    def _word(self, word: str) -> list[Piece]:
+    def _cut_word(self, word: str) -> list[Piece]:
         """The tokens of a word. The place of one with a part of a character's bytes is the whole
         character."""
-        pieces = self._cache.get(word)
-        if pieces is None:
-            chars = [(byte, k) for k, char in enumerate(word) for byte in as_byte_chars(char)
-                     if byte in self._model_vocab]
-            owners = [k for _, k in chars]  # the character that each byte is of
-            pieces = []
-            start = 0
-            for token in self._merge("".join(byte for byte, _ in chars)):
-                end = start + len(token)
-                pieces.append((self.vocab[token], owners[start], owners[end - 1] + 1))
-                start = end
-            if len(word) <= LONGEST_CACHED and len(self._cache) < CACHE_SIZE:
-                self._cache[word] = pieces
+        chars = [(byte, k) for k, char in enumerate(word) for byte in as_byte_chars(char)
+                 if byte in self._model_vocab]
+        owners = [k for _, k in chars]  # the character that each byte is of
+        pieces = []
+        start = 0
+        for token in self._merge("".join(byte for byte, _ in chars)):
+            end = start + len(token)
+            pieces.append((self.vocab[token], owners[start], owners[end - 1] + 1))
+            start = end
         return pieces
 
     def _merge(self, byte_chars: str) -> list[str]:
@@ -271,7 +267,7 @@ def _read_json(path: Path, content: Mapping) -> tuple[dict, list[Pair]]:
 
 
 def _read_merges(path: Path) -> list[Pair]:
-    """One pair a line, two tokens and a blank between; the first line may tell the version."""
+    """One pair a line, two tokens and a blank between; the first line may be the version."""
     lines = read_text(path).replace("\r\n", "\n").split("\n")
     merges = []
     for number, line in enumerate(lines, start=1):

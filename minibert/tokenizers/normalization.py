@@ -8,7 +8,7 @@ offsets of tokens follow.
 The rules are those of Hugging Face's fast BertTokenizer, which differs from Google's
 `tokenization.py` in details: private-use characters are removed, every kind of white space of
 Unicode separates words (Google: category Zs), lower-casing looks at one character at a time (no
-final sigma), and of the CJK block 2B820-2CEAF the first 256 characters are forgotten. The
+final sigma), and of the CJK block 2B820-2CEAF the first 256 characters are left out. The
 categories of characters are those of Python's Unicode tables; the reference's are older, so
 characters that came later than Unicode 8 may be classed differently.
 """

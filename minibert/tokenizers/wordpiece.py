@@ -18,7 +18,7 @@ from pathlib import Path
 from minibert.atomic_files import shown
 from minibert.errors import InputError
 from minibert.tokenizers.added_tokens import AddedTokenFinder
-from minibert.tokenizers.base import CACHE_SIZE, LONGEST_CACHED, Tokenizer, checked_texts
+from minibert.tokenizers.base import Tokenizer, checked_texts
 from minibert.tokenizers.normalization import (WHITE_SPACE, AlignedChar, chunks, clean_chunk,
                                                split_words)
 from minibert.tokenizers.post_processing import (Piece, bert_template, read_template,
@@ -50,6 +50,7 @@ class BertTokenizer(Tokenizer):
     defaults = SPECIALS
     clean_up_tokenization_spaces = False  # decode's default
     max_input_chars_per_word = LONGEST_WORD
+    _own_template = None  # none where [CLS] or [SEP] is missing
 
     def __init__(self, vocab: Iterable[str] | Mapping[str, int], do_lower_case: bool = True,
                  strip_accents: bool | None = None, tokenize_chinese_chars: bool = True,
@@ -64,8 +65,8 @@ class BertTokenizer(Tokenizer):
         self.tokenize_chinese_chars = tokenize_chinese_chars
         if hasattr(self, "cls_token_id") and hasattr(self, "sep_token_id"):
             self.template = bert_template(self.cls_token_id, self.sep_token_id)
+            self._own_template = self.template
         self._longest_piece = max(map(len, self._model_vocab))
-        self._cache: dict[str, list[Piece]] = {}
         normalized = {}  # the added tokens that are searched in the normalized text
         for token in self.added_tokens.values():
             text = "".join(char for char, _, _ in self._normalized(token.content))
@@ -147,10 +148,7 @@ class BertTokenizer(Tokenizer):
         # of equal lines the last one counts: the last token's text marks an id without a token
         text = "".join([f"{lines[-1] if token is None else token}\n" for token in lines])
         objects = {"tokenizer_config.json": config}
-        is_plain = hasattr(self, "cls_token_id") and hasattr(self, "sep_token_id") \
-            and self.template == bert_template(self.cls_token_id, self.sep_token_id) \
-            and self.max_input_chars_per_word == LONGEST_WORD
-        if not is_plain:
+        if (self.template, self.max_input_chars_per_word) != (self._own_template, LONGEST_WORD):
             config["tokenizer_class"] = "PreTrainedTokenizerFast"
             config["model_input_names"] = ["input_ids", "attention_mask",
                                            *(["token_type_ids"] if self.has_segments else [])]
@@ -214,7 +212,7 @@ class BertTokenizer(Tokenizer):
             else:
                 for place, chunk in chunks(text[start:end]):
                     place += start
-                    output += [(i, place + a, place + b) for i, a, b in self._chunk_pieces(chunk)]
+                    output += [(i, place + a, place + b) for i, a, b in self._cached_pieces(chunk)]
         return output
 
     def _normalized(self, text: str) -> list[AlignedChar]:
@@ -238,14 +236,9 @@ class BertTokenizer(Tokenizer):
             output += [(i, offset + a, offset + b) for i, a, b in found]
         return output
 
-    def _chunk_pieces(self, chunk: str) -> list[Piece]:
-        pieces = self._cache.get(chunk)
-        if pieces is None:
-            pieces = [piece for word in split_words(self._cleaned(chunk))
-                      for piece in self._word_pieces(word)]
-            if len(chunk) <= LONGEST_CACHED and len(self._cache) < CACHE_SIZE:
-                self._cache[chunk] = pieces
-        return pieces
+    def _cut_word(self, chunk: str) -> list[Piece]:
+        return [piece for word in split_words(self._cleaned(chunk))
+                for piece in self._word_pieces(word)]
 
     def _cleaned(self, chunk: str) -> list[AlignedChar]:
         strip = self.do_lower_case if self.strip_accents is None else self.strip_accents
