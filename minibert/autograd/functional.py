@@ -197,24 +197,22 @@ def lstm(x: TensorLike, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, b
 
 def mse_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The squared differences: their "mean", their "sum", or "none" for each. Equal shapes."""
-    x, target = _pair("mse_loss", x, target)
-    difference = x - target
+    difference = _difference("mse_loss", x, target)
     return _reduced("mse_loss", difference * difference, reduction)
 
 
 def l1_loss(x: TensorLike, target: TensorLike, reduction: str = "mean") -> Tensor:
     """The absolute differences: their "mean", their "sum", or "none" for each. Equal shapes."""
-    x, target = _pair("l1_loss", x, target)
-    return _reduced("l1_loss", abs(x - target), reduction)
+    return _reduced("l1_loss", abs(_difference("l1_loss", x, target)), reduction)
 
 
-def _pair(op: str, x: TensorLike, target: TensorLike) -> tuple[Tensor, Tensor]:
+def _difference(op: str, x: TensorLike, target: TensorLike) -> Tensor:
     x, target = as_tensors(op, x, target)
     check_precision(op, "x", x)
     if x.shape != target.shape:
         raise ValueError(f"{op}: shapes {x.shape} and {target.shape} differ: a loss does not "
                          "broadcast")
-    return x, target
+    return x - target
 
 
 def _reduced(op: str, losses: Tensor, reduction: str) -> Tensor:

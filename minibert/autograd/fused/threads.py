@@ -56,14 +56,11 @@ def blas_threads() -> int | None:
     return None if found is None else found[1]()
 
 
-def set_blas_threads(count: int) -> int | None:
-    """Set the number of threads of a matrix product; -> the number that is set now, None for
-    another BLAS than OpenBLAS."""
+def set_blas_threads(count: int) -> None:
+    """Set the number of threads of a matrix product; nothing happens with another BLAS."""
     found = _blas_library()
-    if found is None:
-        return None
-    found[2](count)
-    return found[1]()
+    if found is not None:
+        found[2](count)
 
 
 class _One:
