@@ -94,7 +94,7 @@ class PretrainedModel(HookedRootModule):
             if vital:
                 raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                                  + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
-            model.initialize(rng)  # all matrices; those of the file are loaded over them
+            model.initialize(np.random.default_rng(rng))  # all matrices; then the file's are loaded
         try:
             model.load_state_dict(ChainMap(arrays, model.state_dict()))
         except InputError as error:

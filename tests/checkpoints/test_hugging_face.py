@@ -137,7 +137,7 @@ def test_a_new_head_takes_new_labels():
 
 def test_a_new_head_is_drawn_with_the_generator():
     heads = []
-    for rng in (0, 3, 3, np.random.default_rng(3)):
+    for rng in (0, 3, 3, np.random.default_rng(3), None):
         with pytest.warns(UserWarning, match="holds no score.weight: freshly drawn"):
             model = mb.GPT2ForSequenceClassification.from_pretrained(REFERENCE / "GPT2LMHeadModel",
                                                                      rng=rng)
@@ -145,6 +145,7 @@ def test_a_new_head_is_drawn_with_the_generator():
     assert (heads[0] != heads[1]).all()
     np.testing.assert_array_equal(heads[1], heads[2])
     np.testing.assert_array_equal(heads[1], heads[3])
+    assert heads[4].all(), "None: any seed"
 
 
 def rewritten(tmp_path, model_class, change, **config_changes):
