@@ -127,14 +127,16 @@ def _lines(path: str | Path) -> list[Line]:
     numbered = [(f"{path}, line {number}", line)
                 for number, line in enumerate(split_lines(read_text(path)), 1)]
     lines, by_tabs = _cut(numbered, BLANKS), _cut(numbered, TABS)
-    if _width(by_tabs) > 1 and not _ragged(by_tabs):
-        loses_words = _ragged(lines) or len(lines) < len(by_tabs)
-        if loses_words or _width(lines) == _width(by_tabs):
+    widths, widths_by_tabs = ({len(columns) for _, columns in cut if columns}
+                              for cut in (lines, by_tabs))
+    if len(widths_by_tabs) == 1 and widths_by_tabs != {1}:
+        loses_words = len(widths) > 1 or len(lines) < len(by_tabs)
+        if loses_words or widths == widths_by_tabs:
             lines = by_tabs
     words = [line for line in lines if line[1]]
     raise_faults([(where, f": {len(columns)} columns, but {words[0][0]} has {len(words[0][1])}; "
                           "write as many on every line, and a blank line between sentences")
-                  for where, columns in _ragged(lines)])
+                  for where, columns in words if len(columns) != len(words[0][1])])
     return lines
 
 
@@ -149,16 +151,6 @@ def _cut(numbered: list[tuple[str, str]], joint: re.Pattern) -> list[Line]:
     widths = [len(columns) for _, columns in lines if columns and columns[0][0] != "#"]
     return [(where, columns) for where, columns in lines
             if not widths or not columns or columns[0][0] != "#" or len(columns) == widths[0]]
-
-
-def _width(lines: list[Line]) -> int:
-    return max([len(columns) for _, columns in lines], default=0)
-
-
-def _ragged(lines: list[Line]) -> list[Line]:
-    """The lines of words that have not as many columns as the first one."""
-    words = [line for line in lines if line[1]]
-    return [line for line in words if len(line[1]) != len(words[0][1])]
 
 
 def _place(path: str | Path, given: str | None, what: str, usual: int, width: int) -> int:
