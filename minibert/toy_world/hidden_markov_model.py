@@ -39,6 +39,12 @@ class HiddenMarkovModel:
         self.document_end = float(document_end)
         self._check()
         self.opening, self.stationary = self._stationary_distributions()
+        # the same over all S states: between (S, S), opening (S,)
+        between_states = np.zeros((self.num_states, self.num_states))
+        between_states[self.ends[:, None], self.starts] = self.between
+        self.between_states = _canonical(between_states)
+        self.opening_states = np.zeros(self.num_states)
+        self.opening_states[self.starts] = self.opening
 
     @property
     def num_states(self) -> int:

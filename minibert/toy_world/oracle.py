@@ -73,19 +73,15 @@ class Oracle:
         from scipy import sparse  # here: importing it takes longer than minibert
 
         self.emission_transposed = sparse.csr_matrix(self.emission.T)  # (V, S + 1)
-        N, E, end = len(world.starts), len(world.ends), world.document_end
-        starts = sparse.csr_matrix((np.ones(N), (range(N), world.starts)), (N, S))
-        ends = sparse.csr_matrix((np.ones(E), (range(E), world.ends)), (E, S))
-        between = ends.T @ sparse.csr_matrix(world.between) @ starts  # (S, S)
-        opening = sparse.csr_matrix(world.opening) @ starts  # (1, S)
-        ended = ends.sum(axis=0).T  # (S, 1)
+        between, opening, end = world.between_states, world.opening_states, world.document_end
+        ended = np.isin(np.arange(S), world.ends).astype(np.float64)[:, None]  # (S, 1)
         self.stream = sparse.bmat([[world.inner + (1 - end) * between, end * ended],
                                    [opening, None]], format="csr")  # (S + 1, S + 1)
         next_sentence, last_to_first = np.eye(K, k=1), np.eye(K, k=1 - K)
         self.within = sparse.csr_matrix(sparse.kron(np.eye(K), world.inner)
                                         + sparse.kron(next_sentence, between))  # (K S, K S)
         self.across = sparse.csr_matrix(sparse.kron(last_to_first, 0.5 * between
-                                                    + 0.5 * sparse.csr_matrix(ended) @ opening))
+                                                    + 0.5 * sparse.csr_matrix(ended * opening)))
 
     # ---- the endless stream of documents ----
 

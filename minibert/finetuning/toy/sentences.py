@@ -159,7 +159,7 @@ class Endings:
         B, choices = len(examples), self.wrong + 1
         sentences = [f"{example.start} {ending}" for example in examples
                      for ending in example.endings]
-        likelihood = oracle.backward(sentences, np.ones((len(sentences), len(world.ends))))
+        likelihood = oracle.likelihood(sentences)
         likelihood = likelihood.reshape(B, choices, -1)  # p(sentence | first state)
         right = summed(first[:, None] * likelihood, self.topic_of_start, topics)  # (B, 4, topics)
         alone = summed(world.opening * likelihood, self.topic_of_start, topics)
