@@ -76,7 +76,12 @@ def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: s
             if question in model.unanswered:
                 raise InputError(f"{name}: {model.no_answer(question)}")
             return model, tokenizer
-        for model_class in _fitting(values, classes):
+        try:
+            config_class = architecture_of(values).config_class
+        except InputError:  # named below
+            config_class = None
+        fitting = [one for one in classes if one.config_class is config_class]
+        for model_class in sorted(fitting, key=lambda one: one.__name__ != class_name(values)):
             model, info = model_class.from_pretrained(folder, output_loading_info=True)
             if all([weight.startswith("pooler.") for weight in info["missing_keys"]]):
                 return model, _tokenizer_for(folder, model.config)
@@ -102,18 +107,6 @@ def model_folders(name: str) -> list[Path]:
         raise InputError(f"{name}: neither a run nor a model's folder (config.json, "
                          "model.safetensors)")
     return found
-
-
-def _fitting(values: Mapping, classes: tuple[type[PretrainedModel], ...]
-             ) -> list[type[PretrainedModel]]:
-    """Those of `classes` that have the architecture of a config.json, the one that wrote it
-    first."""
-    try:
-        config_class = architecture_of(values).config_class
-    except InputError:  # open_model names what it is
-        return []
-    fitting = [one for one in classes if one.config_class is config_class]
-    return sorted(fitting, key=lambda one: one.__name__ != class_name(values))
 
 
 def kind_of(values: Mapping) -> str:
