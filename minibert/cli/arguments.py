@@ -66,8 +66,8 @@ def given(options: Mapping[str, object]) -> dict[str, object]:
 
 
 def option_field(check: Callable[..., object], default: object = MISSING, **limits) -> Field:
-    """A checked field (see validate.py) for an option of the command line, which errors name;
-    `limits` are further arguments of `check`, and None is allowed if it is the default."""
+    """Makes a checked field (see validate.py) of an option of the command line, which errors name;
+    `limits` are further arguments of `check`. None is allowed where it is the default."""
     def check_option(name: str, value: object) -> object:
         return check(flag_name(name), value, **limits)
 
@@ -75,14 +75,14 @@ def option_field(check: Callable[..., object], default: object = MISSING, **limi
 
 
 def a_name(name: str, value: object) -> str:
-    """`value`, a text (see validate.py)."""
+    """Returns `value`, which must be a text."""
     if not isinstance(value, str):
         raise InputError(f"{name} = {value!r:.60}: expected a name")
     return value
 
 
 def part_of(values: Mapping[str, object], kind: type) -> dict[str, object]:
-    """Those of the values that the dataclass `kind` has a field for."""
+    """Returns the values that are fields of the dataclass `kind`."""
     return {field.name: values[field.name] for field in fields(kind) if field.name in values}
 
 

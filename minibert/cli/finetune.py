@@ -12,6 +12,7 @@ from minibert.cli.arguments import (a_name, add_columns, add_run_options, flag_n
                                     option_field, part_of, path)
 from minibert.cli.evaluate import summary_of, verdict
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
+from minibert.cli.info import current_summary
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.memory import check_memory
 from minibert.cli.resume import (check_located, check_same, check_steps, located,
@@ -188,7 +189,7 @@ class FineTuning(Training):
 
     def finish(self, report: Report) -> None:
         trainer, run = self.trainer, self.run
-        if not self.summary_is_current():
+        if current_summary(run) is None:
             run.write_summary(summary_of(trainer))
         summary = run.summary()
         report.line()

@@ -44,11 +44,6 @@ class Training:
         """Write the summary and report what was reached."""
         raise NotImplementedError
 
-    def summary_is_current(self) -> bool:
-        """Whether summary.json is about the last step."""
-        summary = self.run.summary()
-        return summary is not None and summary["steps"] == self.trainer.steps_done
-
 
 def prepare(trainings: Sequence[Training], report: Report) -> None:
     """Make the trainers and try a step of each; only then make the folders of new runs, with a

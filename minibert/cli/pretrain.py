@@ -10,6 +10,7 @@ from minibert.cli.arguments import add_run_options, flag_name, given, path
 from minibert.cli.build_trainer import check_same_text, make_trainer, read_corpus
 from minibert.cli.final_report import final_report
 from minibert.cli.folders import config_of
+from minibert.cli.info import current_summary
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.oracle_report import against_oracle, baselines, why_no_oracle
 from minibert.cli.pretrain_options import (CORPUS, PretrainOptions, check_combination, folder_of,
@@ -117,7 +118,7 @@ class Pretraining(Training):
 
     def finish(self, report: Report) -> None:
         trainer, run = self.trainer, self.run
-        if not self.summary_is_current():
+        if current_summary(run) is None:
             oracle = self._oracle(report) if self.options.corpus == "toy" else None
             run.write_summary(trainer.summary() | {"baselines": baselines(trainer.objective),
                                                    "oracle": oracle})
