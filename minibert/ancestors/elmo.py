@@ -16,7 +16,6 @@ mixture would let a token predict itself (demo 24).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -36,7 +35,7 @@ from minibert.validate import checked_ids
 class ELMoConfig(LSTMConfig):
     """As LSTMConfig, for each direction."""
 
-    model_type: ClassVar[str] = "elmo"
+    model_type = "elmo"
 
 
 class ELMo(AncestorModel):

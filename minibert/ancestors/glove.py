@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -40,7 +39,7 @@ class GloVeConfig(AncestorConfig):
     window: int = 10
     x_max: float = 100.0
 
-    model_type: ClassVar[str] = "glove"
+    model_type = "glove"
 
 
 class GloVe(AncestorModel):

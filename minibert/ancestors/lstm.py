@@ -13,7 +13,6 @@ of one layer ended at 1.43 nats with 0.3 and at 1.25 with 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class LSTMConfig(AncestorConfig):
     num_layers: int = 2
     dropout: float = 0.0
 
-    model_type: ClassVar[str] = "lstm"
+    model_type = "lstm"
 
 
 class LSTMLanguageModel(AncestorModel):

@@ -32,7 +32,6 @@ from minibert.errors import InputError
 from minibert.nn.module import Module
 from minibert.validate import checked_ids, number, whole_number
 
-QUESTIONS = ("next_word", "gap", "vectors")
 Rng = np.random.Generator
 
 

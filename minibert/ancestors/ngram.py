@@ -17,9 +17,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from minibert.ancestors.model import AncestorConfig, AncestorModel
 from minibert.data.ngram_baselines import discount, unigram
@@ -32,7 +33,7 @@ class NGramConfig(AncestorConfig):
 
     order: int = 3
 
-    model_type: ClassVar[str] = "ngram"
+    model_type = "ngram"
 
     def __post_init__(self):
         super().__post_init__()
@@ -42,27 +43,19 @@ class NGramConfig(AncestorConfig):
 
 
 class Table(NamedTuple):
-    """p_m without the lower order: K contexts h, sorted by code, and the m-grams of each: where
-    they begin, (K + 1,), their last tokens and max(c - D, 0) / c(h .), (M,); D N(h) / c(h .), (K,).
-    """
+    """p_m without the lower order: K contexts h, sorted by code (K,); for each, D N(h) / c(h .),
+    (K,), and max(c - D, 0) / c(h .) of the m-grams that begin with it, by their last tokens,
+    sparse (K, V)."""
 
     contexts: np.ndarray
-    first: np.ndarray
-    words: np.ndarray
-    kept: np.ndarray
     freed: np.ndarray
+    kept: sparse.csr_matrix
 
     def interpolated(self, context: np.ndarray, lower: np.ndarray) -> np.ndarray:
         """context (R,): codes of h; lower (R, V): p_m-1(. | h') -> p_m(. | h), (R, V)."""
         at = np.minimum(np.searchsorted(self.contexts, context), len(self.contexts) - 1)
-        known = self.contexts[at] == context  # else p_m is p_m-1
-        p = lower * np.where(known, self.freed[at], 1.0)[:, None]
-        count = np.where(known, self.first[at + 1] - self.first[at], 0)  # m-grams of each row
-        row = np.repeat(np.arange(len(context)), count)
-        within = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-        entry = self.first[at][row] + within
-        p[row, self.words[entry]] += self.kept[entry]
-        return p
+        known = (self.contexts[at] == context)[:, None]  # else p_m is p_m-1
+        return np.where(known, self.kept[at].toarray() + self.freed[at][:, None] * lower, lower)
 
 
 class NGramModel(AncestorModel):
@@ -148,5 +141,5 @@ def _table(codes: np.ndarray, counts: np.ndarray, vocab_size: int) -> Table:
     total, followers = np.add.reduceat(counts, first), np.diff([*first, len(codes)])
     D = discount(counts)
     kept = (counts - D) / np.repeat(total, followers)
-    return Table(contexts, np.append(first, len(codes)), codes % vocab_size, kept,
-                 D * followers / total)
+    return Table(contexts, D * followers / total, sparse.csr_matrix(
+        (kept, codes % vocab_size, [*first, len(codes)]), (len(contexts), vocab_size)))

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -47,14 +46,14 @@ class CBOWConfig(AncestorConfig):
     window: int = 5
     negatives: int = 5
 
-    model_type: ClassVar[str] = "cbow"
+    model_type = "cbow"
 
 
 @dataclass(frozen=True)
 class SkipGramConfig(CBOWConfig):
     """As CBOWConfig; a window of 1 to `window` words is drawn for each word."""
 
-    model_type: ClassVar[str] = "skipgram"
+    model_type = "skipgram"
 
 
 class Word2Vec(AncestorModel):

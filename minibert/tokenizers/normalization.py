@@ -14,6 +14,7 @@ characters that came later than Unicode 8 may be classed differently.
 """
 
 import re
+import string
 import unicodedata
 from collections.abc import Iterator
 from operator import itemgetter
@@ -54,11 +55,8 @@ def is_cjk(char: str) -> bool:
 
 
 def is_punctuation(char: str) -> bool:
-    """Unicode's punctuation, and all that is neither letter nor digit in ASCII ($ + < = > ^ ` | ~
-    among them)."""
-    if char < "\x80":
-        return "!" <= char <= "/" or ":" <= char <= "@" or "[" <= char <= "`" or "{" <= char <= "~"
-    return unicodedata.category(char).startswith("P")
+    """Unicode's punctuation, and ASCII's ($ + < = > ^ ` | ~ among it)."""
+    return char in string.punctuation or unicodedata.category(char).startswith("P")
 
 
 def clean_chunk(chunk: str, lowercase: bool, strip_accents: bool,

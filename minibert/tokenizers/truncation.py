@@ -55,9 +55,5 @@ def shared_lengths(n_first: int, n_second: int, n_max: int) -> tuple[int, int]:
     """The lengths to which two texts are cut: the longer one to the shorter, then both alike."""
     if n_first + n_second <= n_max:
         return n_first, n_second
-    n_half = n_max // 2
-    if n_first <= n_second:
-        n_first = min(n_first, n_half)
-        return n_first, n_max - n_first
-    n_second = min(n_second, n_half)
-    return n_max - n_second, n_second
+    shorter = min(n_first, n_second, n_max // 2)
+    return (shorter, n_max - shorter) if n_first <= n_second else (n_max - shorter, shorter)
