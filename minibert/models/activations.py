@@ -140,23 +140,21 @@ def hooks(model: Module, hooks: Sequence[tuple[Names, Hook]]) -> Iterator[None]:
             raise InputError(f"hooks: {function!r} is no function of (array, name)")
         for name in matching_names(model, names, computed=False):
             chosen.setdefault(name, []).append(function)
-    waiting = dict.fromkeys(chosen)
-    called = False
+    visited = set()
 
     def visit(name: str, x: Tensor, source: str) -> Tensor:
-        nonlocal called
-        called = True
+        visited.add(name)
         for function in chosen.get(name, ()):
             x = _replaced(function, name, x)
-        waiting.pop(name, None)
         return x
 
     with reference(), watch_points(model, visit):
         yield
-    if waiting:
-        reason = "this call of the model does not compute it" if called else (
+    missed = [name for name in chosen if name not in visited]
+    if missed:
+        reason = "this call of the model does not compute it" if visited else (
             f"{type(model).__name__} was not called within hooks(model, ...): call it itself")
-        raise InputError(f"hooks: the hook on {', '.join(list(waiting)[:3])} did not run: {reason}")
+        raise InputError(f"hooks: the hook on {', '.join(missed[:3])} did not run: {reason}")
 
 
 _hooks = hooks  # run_with_hooks has a parameter of this name

@@ -6,8 +6,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from tests.models.small_models import (CLASSES, batch, dropout, each_variant, small, tensors_of,
-                                       weighted_sum)
+from tests.models.small_models import CLASSES, batch, dropout, each_variant, small, weighted_sum
 
 import minibert as mb
 from minibert.autograd.gradient_checkpointing import checkpoint
