@@ -80,6 +80,9 @@ class Task:
 
     def show(self, row: Any) -> str:
         """A row's tokens and its label."""
+        tokens = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
+        label = row.label if self.labels is None else self.labels[row.label]
+        return f"{' '.join(tokens)}\n  -> {label}"
 
 
 def row_labels(rows: Sequence) -> np.ndarray | None:

@@ -84,10 +84,6 @@ class Classification(Task):
     def describe(self, part: str, examples: Examples) -> str:
         return f"classes in {part}: {format_counts([example.label for example in examples])}"
 
-    def show(self, row: Window) -> str:
-        tokens = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
-        return f"{' '.join(tokens)}\n  -> {self.labels[row.label]}"
-
 
 class Regression(Task):
     """Regression, such as the similarity of two texts (STS-B). A prediction is a number; for a text
@@ -131,7 +127,3 @@ class Regression(Task):
         values = [example.label for example in examples]
         return (f"numbers in {part}: {min(values):g} to {max(values):g}, mean "
                 f"{np.mean(values):.4g}, standard deviation {np.std(values):.4g}")
-
-    def show(self, row: Window) -> str:
-        tokens = self.reading.tokenizer.convert_ids_to_tokens(row.ids)
-        return f"{' '.join(tokens)}\n  -> {row.label}"
