@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TextIO
 
 import numpy as np
@@ -47,6 +46,5 @@ class TextStreamer:
         return self.tokenizer.decode(self._ids, skip_special_tokens=self.skip_special_tokens)
 
     def _print(self, text: str) -> None:
-        (self.file or sys.stdout).write(text[len(self._printed):])
-        (self.file or sys.stdout).flush()
+        print(text[len(self._printed):], end="", flush=True, file=self.file)
         self._printed = text
