@@ -258,32 +258,27 @@ def _check_shapes(model: PretrainedModel, path: Path, file: SafetensorsFile, arr
         if name not in arrays or arrays.shape(name) == array.shape:
             continue
         stored = arrays.shape(name)
-        cure = _field_for_shape(model, name, stored)
-        if cure is None:
-            raise InputError(f"{path} does not fit {file.path.name}: {name} has shape {stored} "
-                             f"there, but the config gives {array.shape}")
-        field, size = cure
-        raise InputError(f"{path}: {field} = {getattr(model.config, field)}, but {name} has shape "
-                         f"{stored} in {file.path.name}; set it to {size}, if the weights belong "
-                         "to this model")
+        for axis, (size, ours) in enumerate(zip(stored, array.shape)):
+            field = _field_for_size(model, name, axis, size) if size != ours else None
+            if field is not None:
+                raise InputError(f"{path}: {field} = {getattr(model.config, field)}, but {name} "
+                                 f"has shape {stored} in {file.path.name}; set it to {size}, if "
+                                 "the weights belong to this model")
+        raise InputError(f"{path} does not fit {file.path.name}: {name} has shape {stored} there, "
+                         f"but the config gives {array.shape}")
 
 
-def _field_for_shape(model: PretrainedModel, name: str, shape: tuple[int, ...]
-                     ) -> tuple[str, int] | None:
-    """(field of the config, size): with this value the parameter `name` would have one more of the
-    sizes in `shape`; found by trying each field."""
-    config = model.config
-    names = [one.name for one in fields(config) if one.name not in _layer_fields(config)]
-    for axis, (size, ours) in enumerate(zip(shape, model.state_dict()[name].shape)):
-        if size == ours:
-            continue
-        for field in names:
-            try:
-                with without_memory():
-                    other = type(model)(replace(config, **{field: size}), rng=None)
-            except (InputError, TypeError, ValueError):
-                continue  # the field does not take this size
-            other_shape = other.state_dict()[name].shape if name in other.state_dict() else ()
-            if other_shape[axis:axis + 1] == (size,):
-                return field, size
+def _field_for_size(model: PretrainedModel, name: str, axis: int, size: int) -> str | None:
+    """The field of the config that gives the parameter `name` that size if it has this value; found
+    by trying each."""
+    layers = _layer_fields(model.config)
+    for field in [one.name for one in fields(model.config) if one.name not in layers]:
+        try:
+            with without_memory():
+                other = type(model)(replace(model.config, **{field: size}), rng=None)
+        except (InputError, TypeError, ValueError):
+            continue  # the field does not take this size
+        arrays = other.state_dict()
+        if name in arrays and arrays[name].shape[axis:axis + 1] == (size,):
+            return field
     return None
