@@ -49,12 +49,10 @@ def reshape(x: TensorLike, *shape: Shape) -> Tensor:
 
 def squeeze(x: TensorLike, axis: Axis = None, *, dim=None) -> Tensor:
     """Drop axes of size 1: all of them, or those named."""
-    refuse_dim("squeeze", dim)
     x = as_tensor("squeeze", x)
+    dropped, _ = reduced_axes("squeeze", x.shape, axis, dim)
     if axis is None:
-        dropped = tuple([i for i, size in enumerate(x.shape) if size == 1])
-    else:
-        dropped, _ = reduced_axes("squeeze", x.shape, axis)
+        dropped = tuple([i for i in dropped if x.shape[i] == 1])
     if any([x.shape[i] != 1 for i in dropped]):
         raise ValueError(f"squeeze: axis {axis} of shape {x.shape} is not of size 1")
     output = x.data.squeeze(dropped)
