@@ -234,16 +234,8 @@ def take_along_axis(x: TensorLike, indices: np.ndarray, axis: int) -> Tensor:
                          f"{indices.ndim}-d {indices.dtype}")
     grid = list(np.ogrid[tuple([slice(size) for size in x.shape])])
     grid[axis] = indices
-    grid = tuple(grid)
     try:
-        output = x.data[grid]
+        return getitem(x, tuple(grid))
     except IndexError as error:
         raise IndexError(f"take_along_axis: shape {x.shape}, indices of shape {indices.shape}: "
                          f"{error}") from None
-
-    def take_along_axis_backward(grad):
-        grad_x = np.zeros(x.shape, grad.dtype)
-        np.add.at(grad_x, grid, grad)
-        return (grad_x,)
-
-    return Tensor.from_op(output, (x,), take_along_axis_backward)
