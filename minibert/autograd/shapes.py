@@ -55,12 +55,7 @@ def squeeze(x: TensorLike, axis: Axis = None, *, dim=None) -> Tensor:
         dropped = tuple([i for i in dropped if x.shape[i] == 1])
     if any([x.shape[i] != 1 for i in dropped]):
         raise ValueError(f"squeeze: axis {axis} of shape {x.shape} is not of size 1")
-    output = x.data.squeeze(dropped)
-
-    def squeeze_backward(grad):
-        return (grad.reshape(x.shape),)
-
-    return Tensor.from_op(output, (x,), squeeze_backward)
+    return reshape(x, [size for i, size in enumerate(x.shape) if i not in dropped])
 
 
 def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
@@ -68,12 +63,7 @@ def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
     x = as_tensor("expand_dims", x)
     added = axis if isinstance(axis, (tuple, list)) else (axis,)
     added, _ = reduced_axes("expand_dims", x.shape + (1,) * len(added), tuple(added))
-    output = np.expand_dims(x.data, added)
-
-    def expand_dims_backward(grad):
-        return (grad.reshape(x.shape),)
-
-    return Tensor.from_op(output, (x,), expand_dims_backward)
+    return reshape(x, np.expand_dims(x.data, added).shape)
 
 
 def transpose(x: TensorLike, *axes: Shape) -> Tensor:
@@ -107,11 +97,7 @@ def flip(x: TensorLike, axis: Axis = None) -> Tensor:
     """The elements in reverse order along `axis`."""
     x = as_tensor("flip", x)
     axes, _ = reduced_axes("flip", x.shape, axis)
-
-    def flip_backward(grad):
-        return (np.flip(grad, axes),)
-
-    return Tensor.from_op(np.flip(x.data, axes), (x,), flip_backward)
+    return getitem(x, tuple([slice(None, None, -1 if i in axes else 1) for i in range(x.ndim)]))
 
 
 def broadcast_to(x: TensorLike, shape: Shape) -> Tensor:
