@@ -11,7 +11,6 @@ from minibert.cli.resume import located
 from minibert.cli.samples import FilledGap, FilledSpans, GeneratedLine
 from minibert.data.corpora import (Corpus, files_corpus, python_docs_corpus, toy_corpus,
                                    train_tokenizer)
-from minibert.errors import InputError
 from minibert.look.film import Film
 from minibert.models.config import ModelConfig
 from minibert.pretraining.bert_objective import PretrainingObjective
@@ -97,12 +96,3 @@ def with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
                 "decoder_start_token_id": tokenizer.sep_token_id,
                 "forced_eos_token_id": tokenizer.sep_token_id}
     return replace(config, vocab_size=tokenizer.vocab_size, **ids)
-
-
-def check_same_text(path: Path, stored: dict, corpus: Corpus) -> None:
-    """A run goes on with the text that it began with. Errors: InputError, another text."""
-    digest = text_digest(corpus)
-    if stored.get("text_digest") != digest:
-        raise InputError(f"{path}: the text is no longer the one that this run was begun with "
-                         f"(digest {digest}, then {stored.get('text_digest')}): name it anew with "
-                         "--text if it was moved, or begin a new run")

@@ -15,7 +15,7 @@ from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.info import current_summary
 from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.memory import check_memory
-from minibert.cli.resume import (check_located, check_same, check_steps, located,
+from minibert.cli.resume import (check_digest, check_located, check_same, check_steps, located,
                                  options_from_state, state_to_resume, stored)
 from minibert.cli.tasks import (METRICS, TaskOptions, learned_from, longest_windows, read_examples,
                                 task_about, task_from_about, task_of)
@@ -287,8 +287,8 @@ def with_digest(options: FinetuneOptions) -> FinetuneOptions:
     for part in ("train", "dev"):
         digest.update(hashlib.sha256(Path(options.file(part)).read_bytes()).digest())
     found = digest.hexdigest()[:16]
-    if options.data_digest not in (None, found):
-        raise InputError(f"{options.train} and {options.dev} are no longer what this run was begun "
-                         f"with (digest {found}, then {options.data_digest}): name them anew with "
-                         "--train and --dev if they were moved, or begin a new run")
+    if options.data_digest is not None:
+        check_digest(found, options.data_digest,
+                     f"{options.train} and {options.dev} are no longer what",
+                     "them anew with --train and --dev if they were moved")
     return replace(options, data_digest=found)

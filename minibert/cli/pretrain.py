@@ -7,7 +7,7 @@ from pathlib import Path
 
 from minibert.autograd.fused.threads import blas_threads, set_blas_threads
 from minibert.cli.arguments import add_run_options, flag_name, given, path
-from minibert.cli.build_trainer import check_same_text, make_trainer, read_corpus
+from minibert.cli.build_trainer import make_trainer, read_corpus, text_digest
 from minibert.cli.final_report import final_report
 from minibert.cli.folders import config_of
 from minibert.cli.info import current_summary
@@ -15,7 +15,8 @@ from minibert.cli.life_cycle import Training, prepare, train
 from minibert.cli.oracle_report import against_oracle, baselines, why_no_oracle
 from minibert.cli.pretrain_options import (CORPUS, PretrainOptions, check_combination, folder_of,
                                            from_state, options_of_others, resolved, resolved_from)
-from minibert.cli.resume import check_located, check_same, check_steps, state_to_resume
+from minibert.cli.resume import (check_digest, check_located, check_same, check_steps,
+                                 state_to_resume)
 from minibert.data.corpora import Corpus
 from minibert.models.architectures import PRETRAINED_HERE
 from minibert.models.config import option_fields, option_type
@@ -99,7 +100,9 @@ class Pretraining(Training):
     def make_trainer(self, report: Report) -> Trainer:
         begun = None
         if self.resume:
-            check_same_text(self.run.path, self.run.state()["about"], self.corpus)
+            check_digest(text_digest(self.corpus), self.run.state()["about"].get("text_digest"),
+                         f"{self.run.path}: the text is no longer the one that",
+                         "it anew with --text if it was moved")
             begun = self.run.checkpoint("latest")
         elif self.options.begun_from is not None:
             begun = folder_of(self.options.begun_from, self.name)

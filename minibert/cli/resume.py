@@ -87,3 +87,11 @@ def check_same(where: object, stored: Mapping, named: Mapping, may_differ: tuple
         if name not in may_differ and value != before:
             raise InputError(f"{flag_name(name)} is {value}, but {where} was begun with {before}: "
                              "leave the option out, or begin a new run in another --out")
+
+
+def check_digest(found: str, before: str | None, what: str, anew: str) -> None:
+    """A run goes on with the data that it was begun with. `what` begins the message, `anew` says
+    which options name the data. Errors: InputError, the digest was another one."""
+    if found != before:
+        raise InputError(f"{what} this run was begun with (digest {found}, then {before}): name "
+                         f"{anew}, or begin a new run")
