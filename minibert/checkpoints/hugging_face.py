@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +22,24 @@ from minibert.checkpoints.safetensors import INDEX, SafetensorsFile, ShardedFile
 from minibert.errors import InputError
 
 class Place(NamedTuple):
-    """The names that hold a parameter of ours: several hold consecutive rows of it."""
+    """The names that hold a parameter of ours: several, of one shape, hold consecutive rows."""
 
     names: tuple[str, ...]
     transposed: bool = False
+
+    def read(self, file: SafetensorsFile) -> np.ndarray:
+        """The array in a file. The memory of all that was read before is freed: a large model is
+        never in memory twice."""
+        file.let_go()
+        parts = [file[name] for name in self.names]
+        array = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return array.T if self.transposed else array
+
+    def shape(self, file: SafetensorsFile) -> tuple[int, ...]:
+        """The shape of the array, which is not read."""
+        rows, *rest = file.shape(self.names[0])
+        shape = (len(self.names) * rows, *rest)
+        return shape[::-1] if self.transposed else shape
 
 
 class Layout(NamedTuple):
@@ -207,46 +221,9 @@ def stored_layers(model_type: str, file: SafetensorsFile) -> list[int]:
     return counts
 
 
-class StoredWeights(Mapping):
-    """The weights of a file by our names. Each is read at its access, and the memory of the one
-    before is freed: a large model is never in memory twice."""
-
-    def __init__(self, file: SafetensorsFile, places: dict[str, Place]):
-        """`places` with the names as they stand in the file."""
-        self._file, self._places = file, places
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        self._file.let_go()
-        place = self._places[name]
-        parts = [self._file[text] for text in place.names]
-        array = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return array.T if place.transposed else array
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of an array, which is not read."""
-        names, transposed = self._places[name]  # all of one shape, see _check_weights
-        rows, *rest = self._file.shape(names[0])
-        shape = (len(names) * rows, *rest)
-        return shape[::-1] if transposed else shape
-
-    def dtype_names(self) -> set[str]:
-        """The dtypes of all arrays, as the file calls them: {"F32"}."""
-        return {self._file.dtype_name(text) for place in self._places.values()
-                for text in place.names}
-
-
-def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
-               ) -> tuple[StoredWeights, list[str], list[str]]:
-    """The weights of our parameters `names` in a file -> (arrays, missing names, unused names). The
+def stored_places(model_type: str, names: list[str], file: SafetensorsFile
+                  ) -> tuple[dict[str, Place], list[str], list[str]]:
+    """Our parameters `names` in a file -> ({name: its place}, missing names, unused names). The
     missing are among `names`, the unused among the file's without buffers and tied copies. Errors:
     InputError for weights that are stored twice or are no floats, and tied copies that differ."""
     layout = layout_of(model_type)
@@ -272,7 +249,7 @@ def our_arrays(model_type: str, names: list[str], file: SafetensorsFile
     missing = [name for name in names if name not in found and name not in layout.zeros]
     unused = [name for bare, name in stored.items()
               if bare not in {*used, *layout.tied} and not re.fullmatch(layout.buffers, bare)]
-    return StoredWeights(file, found), missing, unused
+    return found, missing, unused
 
 
 def _has_tied_head(layout: Layout, names: list[str]) -> bool:

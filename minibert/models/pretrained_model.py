@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import ChainMap
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import numpy as np
 
 from minibert.autograd.attention_masks import padding_mask
 from minibert.autograd.tensor import Tensor
-from minibert.checkpoints.hugging_face import (StoredWeights, load_folder, our_arrays, save_folder,
-                                               stored_layers)
+from minibert.checkpoints.hugging_face import (Place, load_folder, save_folder, stored_layers,
+                                               stored_places)
 from minibert.checkpoints.safetensors import SafetensorsFile
 from minibert.errors import InputError
 from minibert.models.activations import HookedRootModule
@@ -85,9 +84,9 @@ class PretrainedModel(HookedRootModule):
         _check_layers(config, path, file)
         with without_memory():
             model = cls(config, rng=None)
-        arrays, missing, unused = our_arrays(config.model_type, list(model.state_dict()), file)
-        _check_shapes(model, path, file, arrays)
-        if "F64" in arrays.dtype_names():
+        places, missing, unused = stored_places(config.model_type, list(model.state_dict()), file)
+        _check_shapes(model, path, file, places)
+        if "F64" in [file.dtype_name(name) for place in places.values() for name in place.names]:
             model.double()
         if missing:
             vital = [name for name in missing if ".stack." in f".{name}" or "embeddings." in name]
@@ -95,14 +94,12 @@ class PretrainedModel(HookedRootModule):
                 raise InputError(f"{folder}: the weights of {', '.join(vital[:4])} are missing"
                                  + (f", and {len(vital) - 4} more" if len(vital) > 4 else ""))
             model.initialize(np.random.default_rng(rng))  # all matrices; then the file's are loaded
-        try:
-            model.load_state_dict(ChainMap(arrays, model.state_dict()))
-        except InputError as error:
-            raise InputError(f"{path} does not fit {file.path.name}: {error}") from None
-        for name, array in model.state_dict().items():
+        for name, parameter in model.named_parameters():
+            array = places[name].read(file) if name in places else parameter.data
             if array.size and not np.isfinite([array.min(), array.max()]).all():
                 raise InputError(f"{file.path}: {name} holds NaN or an infinity: its training "
                                  "failed, or the file is damaged")
+            parameter.data = np.array(array, parameter.dtype)
         model.read_settings(Path(folder), values)
         model.eval()
         if output_loading_info:
@@ -250,14 +247,14 @@ def _read_config(model_class: type[PretrainedModel], path: Path, values: dict, c
         return config
 
 
-def _check_shapes(model: PretrainedModel, path: Path, file: SafetensorsFile, arrays: StoredWeights
-                  ) -> None:
+def _check_shapes(model: PretrainedModel, path: Path, file: SafetensorsFile,
+                  places: dict[str, Place]) -> None:
     """Compare the shapes of a model without memory with those of the file: no model is larger than
     its file."""
     for name, array in model.state_dict().items():
-        if name not in arrays or arrays.shape(name) == array.shape:
+        stored = places[name].shape(file) if name in places else array.shape
+        if stored == array.shape:
             continue
-        stored = arrays.shape(name)
         for axis, (size, ours) in enumerate(zip(stored, array.shape)):
             field = _field_for_size(model, name, axis, size) if size != ours else None
             if field is not None:
