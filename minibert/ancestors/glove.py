@@ -113,12 +113,6 @@ class GloVeObjective(StreamObjective):
         """Returns the loss sum, and no metrics."""
         return {"examples": model.loss(batch.input_ids, batch.values)}, {}
 
-    def first_examples(self, n: int = 3) -> list[str]:
-        """Returns the first n cells as readable text."""
-        words = self.tokenizer.convert_ids_to_tokens
-        return [f"{' '.join(words(cell))}: {value:.1f}"
-                for cell, value in zip(self.train.input_ids[:n], self.train.values)]
-
 
 def cooccurrences(ids: np.ndarray, vocab_size: int, window: int) -> CellBatch:
     """The cells X_ij > 0 of a text (N,), both directions counted. Errors: InputError for a text

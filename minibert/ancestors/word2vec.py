@@ -187,10 +187,3 @@ class Word2VecObjective(StreamObjective):
         """Returns the loss sum, and no metrics."""
         return {"examples": model.negative_sampling_loss(batch.input_ids, batch.targets,
                                                          batch.negatives)}, {}
-
-    def first_examples(self, n: int = 3) -> list[str]:
-        """Returns the first n training examples as readable text."""
-        batch, words = self.batch(0), self.tokenizer.convert_ids_to_tokens
-        return [f"{' '.join(words(read))} -> {words(int(target))}, not {' '.join(words(noise))}"
-                for read, target, noise in zip(batch.input_ids[:n], batch.targets[:n],
-                                               batch.negatives[:n])]

@@ -94,19 +94,12 @@ def load_tokenizer(folder: str | Path, vocab_size: int | None = None) -> Tokeniz
 
 def _tokenizer_class(folder: Path) -> type[Tokenizer]:
     """The class of the tokenizer in a folder. Errors: there is none, or there are two."""
-    found: dict[str, type[Tokenizer]] = {}  # file -> class
-    if (folder / FILE_NAME).exists():
-        found[FILE_NAME] = CharTokenizer
-    for name, _ in GPT2_FILES:
-        if (folder / name).exists():
-            found[name] = byte_level_class(folder)
-    if (folder / "vocab.txt").exists():
-        found["vocab.txt"] = BertTokenizer
-    path = folder / "tokenizer.json"
-    if path.exists():
-        model = read_json(path).get("model")
-        is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
-        found["tokenizer.json"] = byte_level_class(folder) if is_bpe else BertTokenizer
+    path, byte_level = folder / "tokenizer.json", byte_level_class(folder)
+    model = read_json(path).get("model") if path.exists() else None
+    is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
+    classes = {FILE_NAME: CharTokenizer, **{name: byte_level for name, _ in GPT2_FILES},
+               "vocab.txt": BertTokenizer, path.name: byte_level if is_bpe else BertTokenizer}
+    found = {name: one for name, one in classes.items() if (folder / name).exists()}
     if not found:
         raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, "
                          "vocab.json with merges.txt, or tokenizer.json); give the folder of a run "

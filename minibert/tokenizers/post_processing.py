@@ -56,8 +56,7 @@ def roberta_template(cls: int, sep: int) -> Template:
 def gpt2_template(bos: int | None, eos: int | None) -> Template:
     """Each text between the given tokens, None for neither: add_bos_token and add_eos_token."""
     def around(text: str, segment: int) -> tuple[Part, ...]:
-        before = () if bos is None else ((bos, segment),)
-        return (*before, (text, segment), *(() if eos is None else ((eos, segment),)))
+        return tuple((part, segment) for part in (bos, text, eos) if part is not None)
 
     return Template(around("A", 0), around("A", 0) + around("B", 1))
 

@@ -30,7 +30,7 @@ def learn_pieces(word_counts: Mapping[str, int], n_pieces: int,
     A pair that occurs less than `min_frequency` times is not merged. Of equal counts the pair that
     comes first in the alphabet wins, so the same text always gives the same vocabulary.
     """
-    words = [_characters(word) for word in sorted(word_counts)]
+    words = [[word[0], *(CONTINUATION + char for char in word[1:])] for word in sorted(word_counts)]
     weights = [word_counts[word] for word in sorted(word_counts)]
     alphabet = sorted({piece for word in words for piece in word})
     if not alphabet:
@@ -104,7 +104,3 @@ def merge_word(word: list[str], pair: Pair, piece: str) -> list[str]:
 def joined(pair: Pair) -> str:
     """The piece that a pair becomes: play + ##ing = playing, ##in + ##g = ##ing."""
     return pair[0] + pair[1].removeprefix(CONTINUATION)
-
-
-def _characters(word: str) -> list[str]:
-    return [word[0]] + [CONTINUATION + char for char in word[1:]]

@@ -80,7 +80,7 @@ def test_cbow_reads_both_sides_and_skip_gram_one_word():
     counts = np.bincount(stream, minlength=V) ** 0.75
     np.testing.assert_allclose(shares, counts / counts.sum(), atol=0.02)
     assert [len(batch.shard(k, 3).targets) for k in range(3)] == [1333, 1333, 1334]
-    assert "not" in objective.first_examples()[0] and len(objective.describe()) == 2
+    assert len(objective.describe()) == 2
 
 
 @pytest.mark.parametrize("config", [CBOWConfig(V, 8, 1, 3), SkipGramConfig(V, 8, 2, 3)])
