@@ -102,7 +102,7 @@ def check_regular_file(path: str | os.PathLike) -> None:
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """The content of a regular file. Errors: as check_regular_file; OSError names the file."""
+    """Read a regular file. Errors: as check_regular_file; OSError names the file."""
     check_regular_file(path)
     try:
         return Path(path).read_bytes()
@@ -114,13 +114,13 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 
 def read_json(path: str | os.PathLike) -> dict:
-    """The JSON object in a file. Errors: no such file, no JSON, no object, more than DEEPEST levels
-    inside each other."""
+    """Read the JSON object in a file. Errors: no such file, no JSON, no object, more than DEEPEST
+    levels inside each other."""
     return parse_json(read_bytes(path), str(path))
 
 
 def parse_json(content: bytes | str, where: str) -> dict:
-    """The JSON object in `content`; `where` names its file (and line) in an InputError."""
+    """Parse the JSON object in `content`; `where` names its file (and line) in an InputError."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:  # also a number of thousands of digits

@@ -163,7 +163,7 @@ def _documents(text: str, format: str) -> Documents:
 
 
 def _has_a_sentence_a_line(text: str, documents: Documents) -> bool:
-    """Whether the lines of a text look like sentences that split_sentences did not find: more than
+    """True if the lines of a text look like sentences that split_sentences did not find: more than
     half of the lines end like sentences, or a long paragraph is a single one."""
     sentences = sum(map(len, documents))
     ends = sum([line.rstrip().endswith((".", "!", "?")) for line in split_lines(text)])

@@ -51,7 +51,7 @@ def prose(text: str) -> Iterator[str]:
 
 
 def is_prose(sentence: str) -> bool:
-    """Whether a text begins and ends like a sentence, has 4 to 50 words and no code in it."""
+    """True if a text begins and ends like a sentence, has 4 to 50 words and no code in it."""
     words = sentence.split()
     if not SHORTEST <= len(words) <= LONGEST or sentence[-1] not in ".!?":
         return False

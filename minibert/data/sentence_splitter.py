@@ -50,7 +50,7 @@ def without_repeats(documents: Iterable[list[str]]) -> Iterator[list[str]]:
 
 
 def _is_abbreviation(text: str, start: int, end: int) -> bool:
-    """Whether text[start:end] ends in an abbreviation with its full stop."""
+    """True if text[start:end] ends in an abbreviation with its full stop."""
     if text[end - 1] != ".":
         return False
     word_start = max(text.rfind(" ", start, end) + 1, start)

@@ -118,7 +118,7 @@ def _narrow_encoding(sample: bytes) -> str:
 
 
 def _decodes(sample: bytes, encoding: str) -> bool:
-    """Whether the bytes are text in the encoding; the last character of a sample may be cut."""
+    """True if the bytes are text in the encoding; the last character of a sample may be cut."""
     try:
         codecs.getincrementaldecoder(encoding)().decode(sample)
     except UnicodeDecodeError:

@@ -117,7 +117,6 @@ class PretrainingObjective(Objective):
                                 next_sentence_label, ids)
 
     def counts(self, batch: PretrainingBatch) -> dict[str, int]:
-        """Count masked tokens and pairs, the divisors of the losses."""
         counts = {}
         if self.masked_lm:
             counts["mlm"] = len(batch.masked_labels)
@@ -127,7 +126,6 @@ class PretrainingObjective(Objective):
 
     def losses(self, model: BertForPreTraining, batch: PretrainingBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Sum the losses, and the correct predictions where the model returns logits."""
         outputs = model.pretraining_losses(
             batch.input_ids, batch.attention_mask, batch.token_type_ids, batch.masked_positions,
             batch.masked_labels, batch.next_sentence_label, rng=rng)
@@ -172,7 +170,6 @@ class PretrainingObjective(Objective):
         return examples
 
     def describe(self) -> list[str]:
-        """List facts about the training and held-out data, one a line."""
         segments = self.epochs.epoch(0)
         kind = "pairs" if self.next_sentence else "segments"
         lines = [part.describe(self.tokenizer) for part in (self.train, self.held_out)]

@@ -50,11 +50,9 @@ class StreamObjective(Objective):
         self.held_out_ids = token_stream(tokenizer, held_out)
 
     def counts(self, batch) -> dict[str, int]:
-        """Count the examples."""
         return {"examples": len(batch.input_ids)}
 
     def describe(self) -> list[str]:
-        """List facts about the training and held-out data, one a line."""
         return [describe_stream(self.tokenizer, "training", self.train_ids),
                 describe_stream(self.tokenizer, "held out", self.held_out_ids)]
 
@@ -120,12 +118,10 @@ class NextTokenObjective(StreamObjective):
             yield NextTokenBatch(inputs[rows], targets[rows])
 
     def counts(self, batch: NextTokenBatch) -> dict[str, int]:
-        """Count the targets."""
         return {"tokens": int((batch.targets != IGNORE_INDEX).sum())}
 
     def losses(self, model: GPT2LMHeadModel, batch: NextTokenBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Sum the losses of all targets."""
         return {"tokens": model.next_token_loss(batch.input_ids, batch.targets, rng=rng)}, {}
 
     def summary(self, loss_sums: dict[str, float], counts: dict[str, int],
@@ -146,7 +142,6 @@ class NextTokenObjective(StreamObjective):
         return examples
 
     def describe(self) -> list[str]:
-        """List facts about the training and held-out data, one a line."""
         tokens_per_character = len(self.held_out_ids) / self.n_held_out_characters
         return [*super().describe(),
                 f"{tokens_per_character:.3f} tokens for each of the "

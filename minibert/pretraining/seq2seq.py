@@ -34,17 +34,14 @@ class Seq2SeqObjective(Objective):
     tokenizer: Tokenizer
 
     def counts(self, batch: Seq2SeqBatch) -> dict[str, int]:
-        """Count the tokens of the targets."""
         return {"tokens": int((batch.targets != IGNORE_INDEX).sum())}
 
     def losses(self, model: BartForConditionalGeneration, batch: Seq2SeqBatch,
                rng: np.random.Generator | None = None) -> LossesAndMetrics:
-        """Sum the losses of all targets."""
         loss = model.target_loss(batch.input_ids, batch.attention_mask, batch.targets, rng=rng)
         return {"tokens": loss}, {}
 
     def first_examples(self, n: int = 3) -> list[str]:
-        """Show the first n training examples as text."""
         batch = self.batch(0)
         rows = zip(batch.input_ids, batch.attention_mask, batch.targets)
         to_tokens = self.tokenizer.convert_ids_to_tokens

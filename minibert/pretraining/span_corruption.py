@@ -130,7 +130,6 @@ class SpanCorruptionObjective(Seq2SeqObjective):
                               generator(self.seed, Purpose.HELD_OUT_MASKS, k), NOISE_SHARE)
 
     def describe(self) -> list[str]:
-        """List facts about the training and held-out data, one a line."""
         return [self.train.describe(self.tokenizer), self.held_out.describe(self.tokenizer),
                 f"{self.epochs.size:,} texts an epoch, with fresh spans every time; "
                 f"{len(self._held_out_segments):,} held-out texts, always the same"]

@@ -28,7 +28,7 @@ def write_checkpoint(trainer, name: str) -> None:
 
 
 def training_state(trainer) -> dict:
-    """The contents of state.json."""
+    """Collect the contents of state.json."""
     return {"schema": STATE_SCHEMA, "step": trainer.steps_done,
             "settings": asdict(trainer.settings),
             "about": trainer.about, "best": trainer.best, "held_out": trainer.held_out,
@@ -68,7 +68,7 @@ def check_settings(folder: Path, stored: TrainingSettings, given: TrainingSettin
 
 
 def check_progress(trainer, state: dict, arrays: dict[str, np.ndarray], folder: Path) -> None:
-    """Errors: more steps done than the settings ask for; a number of steps that neither the moments
+    """Errors: more steps done than the settings allow; a number of steps that neither the moments
     nor the log confirm; a best evaluation later than that or without its metric."""
     path, step = folder / "state.json", state["step"]
     if step > trainer.settings.steps:
@@ -92,7 +92,7 @@ def check_progress(trainer, state: dict, arrays: dict[str, np.ndarray], folder: 
 
 
 def optimizer_arrays(trainer) -> dict[str, np.ndarray]:
-    """The moments and step counts under the parameters' names: MOMENT.NAME, step.NAME."""
+    """Collect moments and step counts under the parameters' names: MOMENT.NAME, step.NAME."""
     state, names = trainer.optimizer.state_dict()["state"], _names_in_order(trainer)
     return {f"{kind}.{names[i]}": np.asarray(value)
             for i, entry in state.items() for kind, value in entry.items()}

@@ -16,8 +16,7 @@ latest/ holds besides the model (config.json, model.safetensors, the tokenizer's
                             evaluation, "log_bytes": length of log.jsonl at this step, "seconds":
                             time spent, "step_seconds": without evaluations, "tokens": tokens read}
 
-All randomness of training is a function of the seed in the settings and the step: there is no state
-of a generator to store.
+All randomness of training is a function of seed and step: no generator's state is stored.
 
 log.jsonl ("schema" stands in the first line) has no clock in it, so that a run that was killed and
 resumed leaves the same bytes as one that was not:
@@ -92,8 +91,8 @@ class Run:
         return run
 
     def check_free(self, parts: Sequence[str] = ()) -> None:
-        """Errors: something is here already; leftovers of a killed beginning do not count, here or
-        in the runs named `parts`."""
+        """Check that nothing is here; leftovers of a killed beginning do not count, here or in the
+        runs named `parts`. Errors: something is here already."""
         if not self.path.exists() or self._holds_nothing():
             return
         if parts and self.path.is_dir() and all(
@@ -190,7 +189,7 @@ class Run:
         return folder
 
     def state(self, name: str = "latest") -> dict:
-        """state.json of a checkpoint. Errors: no such checkpoint, a damaged or foreign file."""
+        """Read state.json of a checkpoint. Errors: no checkpoint, a damaged or foreign file."""
         folder = self.existing_checkpoint(name)
         return read_record(folder / "state.json", STATE_SCHEMA, STATE_FIELDS)
 
@@ -206,7 +205,7 @@ class Run:
             raise
 
     def log_bytes(self) -> int:
-        """The length of log.jsonl now."""
+        """Measure log.jsonl as it is now."""
         return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def cut_log(self, length: int) -> None:
@@ -219,25 +218,23 @@ class Run:
             os.truncate(self.log_path, length)
 
     def records(self, length: int | None = None) -> list[dict]:
-        """All of log.jsonl (a last line that was cut short by a kill is left out), or what stands
-        in its first `length` bytes, which are whole lines. Errors: a line that is damaged, another
-        schema."""
+        """Read log.jsonl (without a last line that a kill cut short), or its first `length` bytes,
+        which are whole lines. Errors: a line that is damaged, another schema."""
         return read_log(self.log_path, length) if self.log_path.exists() else []
 
     def logged_steps(self, length: int) -> tuple[list[int], list[int]]:
-        """The steps in the first `length` bytes of log.jsonl, and those behind them, where a kill
-        may have left anything. Errors: as `records(length)`."""
+        """List the steps in the first `length` bytes of log.jsonl, and those behind them, where a
+        kill may have left anything. Errors: as `records(length)`."""
         before = [record["step"] for record in self.records(length) if record["kind"] == "step"]
         behind = read_bytes(self.log_path)[length:] if self.log_path.exists() else b""
-        return before, [int(step) for step in re.findall(rb'"kind": "step", "step": (\d{1,18}),',
-                                                         behind)]
+        return before, list(map(int, re.findall(rb'"kind": "step", "step": (\d{1,18}),', behind)))
 
     def write_summary(self, summary: dict) -> None:
         """Write summary.json by one rename."""
         write_json(self.path / "summary.json", {"schema": SUMMARY_SCHEMA, **summary})
 
     def summary(self) -> dict | None:
-        """summary.json, or None for a run that has not ended. Errors: a damaged or foreign file."""
+        """Read summary.json; None: the run has not ended. Errors: a damaged or foreign file."""
         path = self.path / "summary.json"
         return read_record(path, SUMMARY_SCHEMA, SUMMARY_FIELDS) if path.exists() else None
 
@@ -248,13 +245,13 @@ class Run:
         write_json(self.path / "baseline.json", {"schema": BASELINE_SCHEMA, "guess": guess})
 
     def baseline(self) -> object:
-        """The guess in baseline.json. Errors: a damaged or foreign file."""
+        """Read the guess in baseline.json. Errors: a damaged or foreign file."""
         return read_record(self.path / "baseline.json", BASELINE_SCHEMA, {"guess": object})["guess"]
 
 
 @contextmanager
 def new_runs(paths: Sequence[Path]) -> Iterator[list[Run]]:
-    """The runs at `paths`, in folders that are made here and held from here on (Trainer.run
+    """Begin the runs at `paths`, in folders that are made here and held from here on (Trainer.run
     releases its own). An exception within removes all of it, but nothing that another process has
     put there meanwhile. Errors: something is there already."""
     runs, around = [], []

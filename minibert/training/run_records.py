@@ -18,9 +18,9 @@ LARGEST_LOSS = 1e100  # differences and sums of losses stay finite
 
 
 def read_record(path: Path, schema: str, fields: dict) -> dict:
-    """The JSON object in a file with {"schema": `schema`}. `fields` maps the name of each field to
-    a type, to a function (name, value) that raises InputError, or to the fields of an object.
-    Errors: InputError, a file that is missing or damaged, another schema."""
+    """Read the JSON object in a file with {"schema": `schema`}. `fields` maps each name to a type,
+    to a function (name, value) that raises InputError, or to the fields of an object. Errors:
+    InputError, a file that is missing or damaged, another schema."""
     record = read_json(path)
     _check_schema(str(path), record, schema)
     _check_record(str(path), record, fields)
@@ -28,9 +28,9 @@ def read_record(path: Path, schema: str, fields: dict) -> dict:
 
 
 def read_log(path: Path, length: int | None) -> list[dict]:
-    """The records of log.jsonl: of its first `length` bytes, which must be whole lines; None: of
-    all whole lines (a kill may have cut the last one). Errors: InputError, a damaged line, another
-    schema."""
+    """Read the records of log.jsonl in its first `length` bytes, which must be whole lines; None:
+    in all whole lines (a kill may have cut the last one). Errors: InputError, a damaged line,
+    another schema."""
     lines = read_bytes(path)[:length].split(b"\n")
     if length is None or not lines[-1]:
         lines.pop()  # after the last line break

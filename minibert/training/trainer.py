@@ -34,8 +34,7 @@ class NonFiniteLoss(RuntimeError):
 
 
 class Trainer:
-    """Trains `model` on `objective` (see pretraining/objective.py); keeps a run folder if it is
-    given one.
+    """Train `model` on `objective` (see pretraining/objective.py), in a run folder if one is given.
 
     `samples(model)` returns lines to show after each evaluation, `film(model, step)` a record for
     the log, or None; `about` is kept in the run's state and summary. `run` must be new and empty
@@ -73,11 +72,9 @@ class Trainer:
     # ---- one step --------------------------------------------------------------------------------
 
     def step(self) -> dict:
-        """One update of the weights; returns its record for the log: {"kind", "step", "loss",
-        NAME_loss of each of several parts, "lr", "grad_norm" before clipping}.
-
-        Errors: NonFiniteLoss, before the weights are changed.
-        """
+        """Update the weights once; -> the record for the log: {"kind", "step", "loss", NAME_loss of
+        each of several parts, "lr", "grad_norm" before clipping}. Errors: NonFiniteLoss, before the
+        weights are changed."""
         if not self.model.training:
             self.model.train()
         self.optimizer.zero_grad()
@@ -137,7 +134,7 @@ class Trainer:
         return means
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of the update after `step` updates."""
+        """Compute the learning rate of the update after `step` updates."""
         settings = self.settings
         return self.schedule(step, settings.lr, settings.min_lr, settings.warmup, settings.steps)
 
@@ -179,7 +176,7 @@ class Trainer:
         return [found[worker] for worker in sorted(found)]
 
     def evaluation_seconds(self) -> float:
-        """The estimated time of an evaluation, from its first batch."""
+        """Estimate the time of an evaluation from its first batch."""
         batches = iter(self.objective.held_out_batches())
         first, started = next(batches), time.perf_counter()
         with evaluating(self.model), no_grad():
@@ -298,7 +295,7 @@ class Trainer:
         self.steps_saved = self.steps_done
 
     def parameter_count(self) -> int:
-        """Numbers to be learned; a tied matrix counts once."""
+        """Count the numbers to be learned; a tied matrix counts once."""
         return sum([parameter.size for parameter in self.parameters])
 
     def summary(self) -> dict:
