@@ -299,6 +299,12 @@ def test_a_piece_of_words_is_a_token_of_the_vocabulary_alone(tmp_path):
     assert tokenizer.encode("BAR bar", add_special_tokens=False) == [1, 10]
 
 
+def test_tokens_of_the_text_as_it_is_come_before_those_of_the_normalized_text(tmp_path):
+    tokenizer = load_tokenizer(write(tmp_path, tokenizer_config={
+        "added_tokens_decoder": decoder(entry("ar", False, normalized=False), entry("bar", False))}))
+    assert tokenizer.tokenize("bar BAR") == ["[UNK]", "ar", "bar"]  # as transformers does
+
+
 def test_thousands_of_special_tokens_are_found():
     names = [f"[E{i}]" for i in range(3000)]
     tokenizer = BertTokenizer([*VOCAB, *names], extra_special_tokens=names)
