@@ -1,8 +1,8 @@
 """Checks of single values (a whole number, a number, a flag, one of several names), of the fields
 of a dataclass, and of token ids.
 
-A check of a value returns it as a plain Python number (NumPy's scalars are accepted; JSON does not
-know them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
+A check of a value returns it as a plain Python number (NumPy's scalars are accepted; JSON cannot
+hold them) or raises InputError "name = value: expected ...", with `name` as the user wrote it:
 "BertConfig: hidden_size", "--steps", "clip_grad_norm_: max_norm".
 """
 

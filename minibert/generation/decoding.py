@@ -82,12 +82,12 @@ class GrowingTexts:
             self._cache.reorder(rows)
 
 
-def mask_of_padding(ids: np.ndarray, pad: int | None, ends: np.ndarray) -> np.ndarray:
-    """The attention mask (B, T) of a batch that came without one: False at the token `pad`. Where
-    `pad` ends texts as well (`ends`), it may be a part of a text: then all tokens count, as in
-    Hugging Face. Errors: rows that begin or end with different numbers of such tokens, which are
-    most likely padding."""
-    is_pad = ids == (-1 if pad is None else pad)
+def mask_of_padding(ids: np.ndarray, pad: int, ends: np.ndarray) -> np.ndarray:
+    """The attention mask (B, T) of a batch that came without one: False at the token `pad` (-1:
+    none). Where `pad` ends texts as well (`ends`), it may be a part of a text: then all tokens
+    count, as in Hugging Face. Errors: rows that begin or end with different numbers of such tokens,
+    which are most likely padding."""
+    is_pad = ids == pad
     if pad not in ends:
         return ~is_pad
     for side, columns in (("begin", is_pad), ("end", is_pad[:, ::-1])):

@@ -129,7 +129,7 @@ def test_padding_that_may_be_the_end_of_a_text_is_refused():
     ones = np.ones((2, 4), bool)
     for ids in (left[:1], np.array([[7, 3, 1, 2], [7, 1, 7, 9]])):  # may begin with a separator
         assert np.array_equal(model.generate(ids), model.generate(ids, ones[:len(ids)]))
-    assert mask_of_padding(left, None, np.array([7])).all()
+    assert mask_of_padding(left, -1, np.array([7])).all()
 
 
 def test_logits_that_are_not_finite_are_refused():
