@@ -300,8 +300,8 @@ def test_a_piece_of_words_is_a_token_of_the_vocabulary_alone(tmp_path):
 
 
 def test_tokens_of_the_text_as_it_is_come_before_those_of_the_normalized_text(tmp_path):
-    tokenizer = load_tokenizer(write(tmp_path, tokenizer_config={
-        "added_tokens_decoder": decoder(entry("ar", False, normalized=False), entry("bar", False))}))
+    added = decoder(entry("ar", False, normalized=False), entry("bar", False))
+    tokenizer = load_tokenizer(write(tmp_path, tokenizer_config={"added_tokens_decoder": added}))
     assert tokenizer.tokenize("bar BAR") == ["[UNK]", "ar", "bar"]  # as transformers does
 
 
