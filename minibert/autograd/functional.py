@@ -8,14 +8,14 @@ Errors are ValueError, TypeError or IndexError: "function: what was given, what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 import numpy as np
 
 from minibert.autograd import reference as reference_functions
 from minibert.autograd.as_tensor import TensorLike, as_tensors, refuse_dim
+from minibert.autograd.context_variables import set_within
 from minibert.autograd.elementwise import relu
 from minibert.autograd.fused import attention as fused_attention
 from minibert.autograd.fused import layers as fused
@@ -42,15 +42,10 @@ IGNORE_INDEX = -100  # a target that does not count, as in PyTorch
 _reference: ContextVar[bool] = ContextVar("reference", default=False)
 
 
-@contextmanager
-def reference() -> Iterator[None]:
+def reference() -> AbstractContextManager:
     """Within it every function, so every model, runs as its definition in reference.py: slower, but
     each step of a formula is an op, in a debugger and in a trace. Optimizers stay as they are."""
-    token = _reference.set(True)
-    try:
-        yield
-    finally:
-        _reference.reset(token)
+    return set_within(_reference, True)
 
 
 def reference_is_on() -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from minibert.autograd.context_variables import set_within
 from minibert.autograd.tensor import Tensor, observers
 from minibert.autograd.trace import Observer, path_within
 
@@ -63,14 +64,10 @@ def watch_points(model, visit: Visit, alone: bool = False) -> Iterator[None]:
     it starts in a copy of its context. Several watchers are called in order, each with the result
     of the one before; with `alone`, earlier watchers and observers (a trace) are not called."""
     watchers, observing = ((), ()) if alone else (_watchers.get(), observers.get())
-    token = _watchers.set((*watchers, (model, visit)))
     # while there is an observer, modules enter their module_scope
-    observers_token = observers.set((*observing, Observer()))
-    try:
+    with set_within(_watchers, (*watchers, (model, visit))), \
+            set_within(observers, (*observing, Observer())):
         yield
-    finally:
-        observers.reset(observers_token)
-        _watchers.reset(token)
 
 
 def is_watched() -> bool:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 import numpy as np
+
+from minibert.autograd.context_variables import set_within
 
 BackwardFunction = Callable[[np.ndarray], tuple]
 
@@ -329,14 +331,9 @@ TORCH_NAMES = {
     "double": "use Tensor(x.data.astype(np.float64))"}
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+def no_grad() -> AbstractContextManager:
     """Within it (or in a function it decorates) ops record nothing: no graph, no memory held."""
-    token = _grad_enabled.set(False)
-    try:
-        yield
-    finally:
-        _grad_enabled.reset(token)
+    return set_within(_grad_enabled, False)
 
 
 def is_recorded(*inputs: Tensor) -> bool:

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from itertools import count
 from math import isfinite
@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from minibert.atomic_files import write_text
+from minibert.autograd.context_variables import set_within
 from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_name
 
 # ---- observers ---------------------------------------------------------------------------------
@@ -45,19 +46,14 @@ class Observer:
         """`tensor.grad_fn` has returned a gradient, or None, for each of `tensor.inputs`."""
 
 
-@contextmanager
-def watch(observer: Observer) -> Iterator[None]:
+def watch(observer: Observer) -> AbstractContextManager:
     """Within it `observer` is called on every op of this thread, and of those that it starts in a
     copy of its context. Several may watch at once. Error: a method is missing."""
     for name in ("after_forward", "before_backward", "after_backward"):
         if not callable(getattr(observer, name, None)):
             raise TypeError(f"watch: {type(observer).__name__} has no method {name}: an observer "
                             "has after_forward, before_backward and after_backward")
-    token = observers.set((*observers.get(), observer))
-    try:
-        yield
-    finally:
-        observers.reset(token)
+    return set_within(observers, (*observers.get(), observer))
 
 
 # ---- where an op runs --------------------------------------------------------------------------
@@ -66,8 +62,7 @@ def watch(observer: Observer) -> Iterator[None]:
 _scope: ContextVar[tuple[str, dict[int, str]]] = ContextVar("scope", default=("", {}))
 
 
-@contextmanager
-def module_scope(module) -> Iterator[None]:
+def module_scope(module) -> AbstractContextManager:
     """Within it ops run in `module`. Paths are the names of the outermost module's
     `named_modules()`; that module itself, and one that is no part of it, has its class's name."""
     path, names = _scope.get()
@@ -78,11 +73,7 @@ def module_scope(module) -> Iterator[None]:
         names = {}
         for name, part in module.named_modules():
             names.setdefault(id(part), name or own)
-    token = _scope.set((own, names))
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+    return set_within(_scope, (own, names))
 
 
 def path_within(model) -> str | None:
@@ -263,10 +254,8 @@ def _calling_line() -> str:
     return f"called at {os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
+def detect_anomaly() -> AbstractContextManager:
     """Within it the first value that is not finite, forward or backward, raises a
     FloatingPointError that names the op, the module, the shapes and the line that called the op.
     Slow: every array is searched."""
-    with watch(AnomalyDetector()):
-        yield
+    return watch(AnomalyDetector())

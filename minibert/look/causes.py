@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minibert.autograd.context_variables import set_within
 from minibert.autograd.tensor import Tensor, grad_owners, no_grad
 from minibert.errors import InputError
 from minibert.models.activations import hook_names, hooks
@@ -306,8 +307,5 @@ def parameter_gradients_apart(model: Module) -> Iterator[dict[str, Tensor]]:
     tensors that it gives, by the parameters' names."""
     apart = {name: parameter.detach() for name, parameter in model.named_parameters()}
     owners = {id(parameter): apart[name] for name, parameter in model.named_parameters()}
-    token = grad_owners.set({**grad_owners.get(), **owners})
-    try:
+    with set_within(grad_owners, {**grad_owners.get(), **owners}):
         yield apart
-    finally:
-        grad_owners.reset(token)

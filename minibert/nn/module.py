@@ -8,7 +8,7 @@ in that order; lists and tuples of modules are walked too, their items are calle
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -16,6 +16,7 @@ from operator import itemgetter
 
 import numpy as np
 
+from minibert.autograd.context_variables import set_within
 from minibert.autograd.tensor import Tensor, observers
 from minibert.autograd.trace import module_scope
 from minibert.errors import InputError
@@ -47,15 +48,10 @@ def new_parameter(*shape: int, value: float = 0.0) -> Parameter:
     return Parameter(np.full(shape, value, np.float32) if value else np.zeros(shape, np.float32))
 
 
-@contextmanager
-def without_memory() -> Iterator[None]:
+def without_memory() -> AbstractContextManager:
     """Within it new parameters are read-only views of one number, so a model of any size shows its
     names and shapes without memory for its weights."""
-    token = _without_memory.set(True)
-    try:
-        yield
-    finally:
-        _without_memory.reset(token)
+    return set_within(_without_memory, True)
 
 
 class Module:
@@ -239,19 +235,12 @@ class Module:
 # ---- modes within a context ----------------------------------------------------------------------
 
 
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
+def evaluating(model: Module) -> AbstractContextManager:
     """Within it all modules of `model` are in evaluation mode, for this thread (and for threads
     that run in a copy of its context); the modes that train() and eval() set stay as they are."""
-    with in_modes(dict.fromkeys(model.modules(), False)):
-        yield
+    return in_modes(dict.fromkeys(model.modules(), False))
 
 
-@contextmanager
-def in_modes(modes: Mapping[Module, bool]) -> Iterator[None]:
+def in_modes(modes: Mapping[Module, bool]) -> AbstractContextManager:
     """Within it each module has the mode (`training`) that `modes` says."""
-    token = _modes.set({**_modes.get(), **modes})
-    try:
-        yield
-    finally:
-        _modes.reset(token)
+    return set_within(_modes, {**_modes.get(), **modes})
