@@ -77,15 +77,11 @@ class Word2Vec(AncestorModel):
         counts = np.bincount(ids, minlength=self.config.vocab_size) ** NOISE_POWER
         self.noise = counts / counts.sum()
 
-    def hidden(self, input_ids: np.ndarray) -> Tensor:
-        """The mean of the vectors of the words that are read: (B, words) -> (B, C)."""
-        return self.input_embeddings(input_ids).mean(axis=1)
-
     def negative_sampling_loss(self, input_ids: np.ndarray, targets: np.ndarray,
                                negatives: np.ndarray) -> Tensor:
         """Equation 4, summed over the batch: (B, words), (B,), (B, K)."""
         B, predicted = len(targets), np.column_stack([targets, negatives])  # (B, 1 + K)
-        h = self.hidden(input_ids).reshape(B, -1, 1)  # (B, C, 1)
+        h = self.input_embeddings(input_ids).mean(axis=1).reshape(B, -1, 1)  # (B, C, 1)
         scores = (self.output_embeddings(predicted) @ h).reshape(predicted.shape)  # u . h
         is_target = np.zeros(predicted.shape)
         is_target[:, 0] = 1.0

@@ -310,7 +310,7 @@ def _read_vocabulary(files: TokenizerFolder) -> tuple[dict[str, int], Path]:
     vocab = {line.rstrip(WHITE_SPACE): i for i, line in enumerate(lines)}
     if stored is not None and stored != vocab:
         token = next(token for token in {**stored, **vocab}
-                     if stored.get(token) != vocab.get(token))
+                     if (token in stored, stored.get(token)) != (token in vocab, vocab.get(token)))
         raise InputError(f"{path}: and {files.json_path.name} differ ({shown(token)}); they are "
                          "not of one tokenizer: remove the one that is out of date")
     return vocab, path

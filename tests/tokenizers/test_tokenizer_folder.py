@@ -238,10 +238,12 @@ def test_a_bert_tokenizer_keeps_its_template_and_its_longest_word(tmp_path):
 
 
 def test_stale_files_are_told(tmp_path):
-    (tmp_path / "tokenizer.json").write_text(json.dumps(
-        {"model": {"type": "WordPiece", "vocab": {t: i for i, t in enumerate(SPECIALS)}}}))
-    with pytest.raises(InputError, match="vocab.txt: and tokenizer.json differ .*out of date"):
-        load_tokenizer(write(tmp_path))
+    for stored, token in (({t: i for i, t in enumerate(SPECIALS)}, "the"),
+                          ({t: i for i, t in enumerate(VOCAB)} | {"new": None}, "new")):
+        (tmp_path / "tokenizer.json").write_text(json.dumps(
+            {"model": {"type": "WordPiece", "vocab": stored}}))
+        with pytest.raises(InputError, match=f"vocab.txt: and tokenizer.json differ .{token}.*out"):
+            load_tokenizer(write(tmp_path))
     (tmp_path / "tokenizer.json").unlink()
     (tmp_path / "characters.json").write_text('{"characters": ["a"]}')
     with pytest.raises(InputError, match="characters.json and vocab.txt belong to different"):
