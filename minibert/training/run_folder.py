@@ -93,9 +93,7 @@ class Run:
     def check_free(self, parts: Sequence[str] = ()) -> None:
         """Check that nothing is here; leftovers of a killed beginning do not count, here or in the
         runs named `parts`. Errors: something is here already."""
-        if not self.path.exists() or self._holds_nothing():
-            return
-        if parts and self.path.is_dir() and all(
+        if not self.path.exists() or self._holds_nothing() or self.path.is_dir() and all(
                 entry.name in parts and Run(entry)._holds_nothing()
                 for entry in self.path.iterdir()):
             return
