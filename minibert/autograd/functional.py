@@ -306,8 +306,7 @@ def scaled_dot_product_attention(query: TensorLike, key: TensorLike, value: Tens
                          else broadcast_to(tensor, (*batch, *tensor.shape[-2:]))
                          for tensor in (query, key, value)]
     check_dropout(op, dropout_p, True, rng)
-    if attn_mask is not None:
-        attn_mask = attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
+    attn_mask = attention_mask(op, attn_mask, (*query.shape[:-1], key.shape[-2]), query.dtype)
     scale = None if scale is None else float(scale)  # a NumPy scalar would widen float32
     implementation = reference_functions if reference_is_on() else fused_attention
     return implementation.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p,
@@ -336,12 +335,11 @@ def multi_head_attention(query: TensorLike, key_value: TensorLike | None, layout
             raise ValueError(f"{op}: got shape {tensor.shape}, expected (B, T, {width}) with T > 0 "
                              f"for {layout}")
     check_dropout(op, dropout_p, True, rng)
-    if attn_mask is not None:
-        (B, T, _), S = query.shape, tensors[-1].shape[1]
-        attn_mask = attention_mask(op, attn_mask, (B, layout.num_heads, T, S), query.dtype)
-        if isinstance(attn_mask, Tensor):
-            raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
-                            f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
+    (B, T, _), S = query.shape, tensors[-1].shape[1]
+    attn_mask = attention_mask(op, attn_mask, (B, layout.num_heads, T, S), query.dtype)
+    if isinstance(attn_mask, Tensor):
+        raise TypeError(f"{op}: the mask must be boolean (True = may attend), got "
+                        f"{attn_mask.dtype}: scaled_dot_product_attention takes float masks")
     if layout.num_key_value_heads < layout.num_heads:
         tensors, layout = _with_repeated_heads(tensors, layout)
     if reference_is_on() or attentions is not None:

@@ -105,10 +105,12 @@ def check_targets(op: str, targets: np.ndarray, expected: tuple[int, ...], class
     check_range(op, "target", targets[targets != ignore_index], classes)
 
 
-def attention_mask(op: str, mask: Tensor | np.ndarray, scores: tuple[int, ...],
-                   dtype: np.dtype) -> Tensor | np.ndarray:
-    """A boolean mask as an array, a float mask as a tensor. Errors: a mask that does not broadcast
-    to the scores' shape, integers, floats near the value of forbidden positions."""
+def attention_mask(op: str, mask: Tensor | np.ndarray | None, scores: tuple[int, ...],
+                   dtype: np.dtype) -> Tensor | np.ndarray | None:
+    """A boolean mask as an array, a float mask as a tensor, None as it is. Errors: a mask that does
+    not broadcast to the scores' shape, integers, floats near the value of forbidden positions."""
+    if mask is None:
+        return None
     values = mask.data if isinstance(mask, Tensor) else np.asarray(mask)
     try:
         fits = np.broadcast_shapes(values.shape, scores) == scores
