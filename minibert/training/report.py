@@ -54,19 +54,15 @@ class Report(SilentReport):
         now = time.perf_counter()
         if now - self.shown_at >= (REFRESH if self.on_terminal else QUIET):
             self.shown_at = now
-            self._show(self._line(trainer, now), passing=self.on_terminal)
+            self.line(self._progress(trainer, now), passing=self.on_terminal)
 
     def evaluation(self, trainer, held_out: dict, samples: list[str]) -> None:
         parts = "  ".join([f"{name} {value:.4f}" for name, value in held_out.items()])
-        self._show(f"step {trainer.steps_done:>6} of {trainer.settings.steps}  held out: {parts}")
+        self.line(f"step {trainer.steps_done:>6} of {trainer.settings.steps}  held out: {parts}")
         for line in samples:
-            self._show(f"            {line}")
+            self.line(f"            {line}")
 
-    def line(self, text: str = "") -> None:
-        """Write another line of a run, above the progress line."""
-        self._show(text)
-
-    def _line(self, trainer, now: float) -> str:
+    def _progress(self, trainer, now: float) -> str:
         seconds = now - self.begun
         steps = trainer.steps_done - self.first_step
         left = (trainer.settings.steps - trainer.steps_done) * seconds / steps
@@ -74,8 +70,8 @@ class Report(SilentReport):
         return (f"step {trainer.steps_done:>6} of {trainer.settings.steps}  loss {self.loss:.4f}  "
                 f"{rate:,.0f} tokens/s  {in_words(left)} left")
 
-    def _show(self, text: str, passing: bool = False) -> None:
-        """Overwrite the progress line; a `passing` text is overwritten by the next."""
+    def line(self, text: str = "", passing: bool = False) -> None:
+        """Write a line over the progress line; the next one overwrites a `passing` text."""
         over = "\r" + text.ljust(self.width) if self.on_terminal else text
         self.width = len(text) if passing else 0
         try:
