@@ -140,18 +140,12 @@ class AncestorModel(Module):
     def from_pretrained(cls, folder: str | os.PathLike) -> AncestorModel:
         """The model of a folder, in eval mode. Errors: InputError for another row's folder, and for
         files that are missing or damaged."""
-        path = Path(folder) / "config.json"
-        try:
-            config = cls.config_class.from_dict(read_json(path))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        weights = Path(folder) / "model.safetensors"
-        arrays = load_file(weights)
+        path, weights = Path(folder) / "config.json", Path(folder) / "model.safetensors"
+        values, arrays = read_json(path), load_file(weights)
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise InputError(f"{weights}: {name} holds NaN or an infinity: the file is damaged")
         try:
-            model = cls.from_arrays(config, arrays)
+            return cls.from_arrays(cls.config_class.from_dict(values), arrays).eval()
         except InputError as error:
-            raise InputError(f"{path} does not fit {weights.name}: {error}") from None
-        return model.eval()
+            raise InputError(f"{path} and {weights.name}: {error}") from None

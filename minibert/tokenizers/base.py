@@ -185,8 +185,8 @@ class Tokenizer:
         for i, (first, second) in enumerate(_pairs(text, text_pair)):
             windows = [(self._pieces(first), None if second is None else self._pieces(second))]
             if strategy:
-                n_max = max_length - template.n_added(second is not None)
-                windows = cut_windows(*windows[0], n_max, strategy, stride,
+                specials, _ = template.frame([], None if second is None else [])
+                windows = cut_windows(*windows[0], max_length - len(specials), strategy, stride,
                                       return_overflowing_tokens, self.truncation_side)
             for window in windows:
                 rows.append(template.frame(*window))

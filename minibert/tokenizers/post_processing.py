@@ -33,10 +33,6 @@ class Template(NamedTuple):
             segments += [segment] * len(added)
         return pieces, segments
 
-    def n_added(self, is_pair: bool) -> int:
-        """The number of special tokens that are added."""
-        return sum(part not in ("A", "B") for part, _ in (self.pair if is_pair else self.single))
-
 
 BARE = Template()
 
