@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from minibert.ancestors.folders import ancestor_class, load_ancestor
-from minibert.ancestors.model import AncestorModel
+from minibert.ancestors.folders import ancestor_class
+from minibert.ancestors.model import AncestorConfig, AncestorModel
 from minibert.atomic_files import read_json
 from minibert.checkpoints.hugging_face import load_folder
 from minibert.errors import InputError
@@ -72,10 +72,10 @@ def open_model(name: str, classes: tuple[type[PretrainedModel], ...], purpose: s
             raise InputError(f"{name}: holds {kind_of(values)}, which is no Transformer: {purpose} "
                              f"has nothing to read in it; there are {', '.join(commands)} and info")
         if ancestor is not None:
-            model, tokenizer = load_ancestor(folder)
+            model = ancestor.from_pretrained(folder)
             if question in model.unanswered:
                 raise InputError(f"{name}: {model.no_answer(question)}")
-            return model, tokenizer
+            return model, _tokenizer_for(folder, model.config)
         try:
             config_class = architecture_of(values).config_class
         except InputError:  # named below
@@ -125,7 +125,7 @@ def config_of(folder: str | Path) -> tuple[Architecture, ModelConfig]:
         raise InputError(f"{Path(folder) / 'config.json'}: {error}") from None
 
 
-def _tokenizer_for(folder: str | Path, config: ModelConfig) -> Tokenizer:
+def _tokenizer_for(folder: str | Path, config: ModelConfig | AncestorConfig) -> Tokenizer:
     """The tokenizer of a model's folder; without segments where the model has one or none."""
     tokenizer = load_tokenizer(folder, config.vocab_size)
     tokenizer.has_segments &= getattr(config, "type_vocab_size", 2) > 1

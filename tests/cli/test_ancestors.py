@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from tests.ancestors.small_ancestors import TOKENIZER, small_models
+from tests.ancestors.small_ancestors import TOKENIZER, WORDS, small_models
 from tests.cli.command_line import mistake, output_of
 
 from minibert.__main__ import main
 from minibert.ancestors.word2vec import CBOW
 from minibert.cli.fill_mask import fill_mask
+from minibert.tokenizers.wordpiece import BertTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,12 @@ def test_what_a_model_does_not_answer_is_one_line(folders, capsys):
     assert "reads the left side alone" in mistake(capsys, "fill-mask", folders["ngram"], "[MASK]")
     assert "both sides" in mistake(capsys, "score", folders["cbow"], "the cat")
     assert "counts words" in mistake(capsys, "embed", folders["ngram"], "the cat")
+
+
+def test_another_model_s_tokenizer_is_refused(tmp_path, capsys):
+    small_models()[0].save_pretrained(tmp_path)
+    BertTokenizer.from_words([*WORDS, "mouse"]).save_pretrained(tmp_path)
+    assert "they are not of one model" in mistake(capsys, "score", tmp_path, "the cat")
 
 
 @pytest.mark.parametrize("command, name", [("score", "ngram"), ("embed", "glove"),
