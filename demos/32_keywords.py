@@ -28,6 +28,7 @@ from minibert.data.corpora import toy_corpus
 from minibert.data.python_docs import python_documents
 from minibert.errors import InputError
 from minibert.finetuning.toy.stories import ToyStories
+from minibert.tokenizers.byte_level_pre_tokenizer import category_ranges
 from minibert.toy_world.grammar import TOPICS, ToyWorld
 from minibert.validate import number, whole_number
 
@@ -46,7 +47,8 @@ therefore these they thing things this those though through thus to too toward u
 up upon us use used uses using very was we well were what whatever when where whether which while
 who whole whom whose why will with within without would yet you your yours yourself
 ain't can't let's ll shan't ve won't""".split())  # I'll and I've begin with one letter
-_WORD = re.compile(r"[^\W\d_]{2,}(?:[-'][^\W\d_]+)*")
+_INSIDE = rf"(?:[^\W\d_]|[{category_ranges('M')}])"  # \w has no vowel signs (Devanagari)
+_WORD = re.compile(rf"[^\W\d_]{_INSIDE}+(?:[-'][^\W\d_]{_INSIDE}*)*")
 _ENDING = re.compile(r"(?:n't|'[^\W\d_]+)$")  # of isn't, it's, they're
 
 

@@ -39,6 +39,11 @@ def test_an_accent_of_its_own_is_part_of_its_word():
     assert candidate_words("nai\u0308ve na\xefve cafe\u0301") == ["na\xefve", "caf\xe9"]
 
 
+def test_vowel_signs_are_part_of_their_word_and_no_words():
+    assert candidate_words("हिन्दी भाषा, हिन्दी-भाषा 1\ufe0f\u20e3 क") == [
+        "हिन्दी", "भाषा", "हिन्दी-भाषा"]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 8), st.integers(1, 5), st.integers(1, 10), st.floats(0, 1),
        st.integers(0, 2 ** 32 - 1))
