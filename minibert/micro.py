@@ -186,7 +186,7 @@ def bert(ids, w, num_heads=4):
     return linear(x, w["words"], w["mlm_bias"]), linear(pooled, *w["nsp"])
 
 def layer(rng, *shape):  # [weight, bias] of a linear layer (out, in), or of a layer norm (C,)
-    weight = rng.normal(0, 0.1, shape) if len(shape) == 2 else np.ones(shape)  # BERT: 0.02, C = 768
+    weight = rng.normal(0, 0.1, shape) if len(shape) == 2 else np.ones(shape)  # BERT-base: 0.02
     return [Tensor(weight), Tensor(np.zeros(shape[0]))]
 
 def gpt_weights(rng, V, T=16, C=32, num_layers=2):

@@ -98,7 +98,7 @@ class GloVeObjective(StreamObjective):
         self.held_out = CellBatch(held_out.input_ids, held_out.values * scale)
 
     def batch(self, number: int) -> CellBatch:
-        """Returns training batch `number`, counted over micro-batches."""
+        """Returns training batch `number`, counted from 0 over all steps."""
         rng = generator(self.seed, Purpose.WINDOWS, number)
         rows = rng.integers(0, len(self.train.values), self.batch_size)
         return CellBatch(self.train.input_ids[rows], self.train.values[rows])

@@ -138,7 +138,7 @@ class TransEObjective(Objective):
         self.margin = number("margin", margin, above=0)
 
     def batch(self, number: int) -> TripleBatch:
-        """Returns training batch `number`, counted over micro-batches."""
+        """Returns training batch `number`, counted from 0 over all steps."""
         rng = generator(self.seed, Purpose.WINDOWS, number)
         return self._corrupt(self.train[rng.integers(0, len(self.train), self.batch_size)], rng)
 

@@ -155,7 +155,7 @@ class Word2VecObjective(StreamObjective):
         self.cumulative = np.cumsum(model.noise)
 
     def batch(self, number: int) -> Word2VecBatch:
-        """Returns training batch `number`, counted over micro-batches."""
+        """Returns training batch `number`, counted from 0 over all steps."""
         return self._draw(self.train_ids, self.batch_size,
                           generator(self.seed, Purpose.WINDOWS, number))
 

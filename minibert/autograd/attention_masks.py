@@ -71,7 +71,7 @@ def format_mask(mask: np.ndarray, tokens: Sequence[str] | None = None) -> str:
                      for name, row in zip(names, mask))
 
 
-# ---- what both implementations make of them ------------------------------------------------------
+# ---- masks and causality on the scores, in reference.py and in fused/ ----------------------------
 
 
 class ScoreOptions(NamedTuple):

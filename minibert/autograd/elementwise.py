@@ -110,9 +110,9 @@ def div(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 def pow(base: TensorLike, exponent: TensorLike) -> Tensor:
-    """base ** exponent, element by element. At base 0 the gradient of the exponent is 0 (exponent
-    >= 0); a negative base has none, and gives NaN. The derivative of 0 ** p is infinite for p < 1,
-    as it should be, except for p = 0."""
+    """base ** exponent, element by element. The gradient of the exponent p, base^p log(base), is 0
+    at base 0 (p >= 0) and NaN at a negative base; that of the base, p base^(p - 1), is infinite at
+    base 0 for p < 1, but 0 for p = 0."""
     if isinstance(exponent, (numbers.Number, np.generic)):
         return _pow_number(as_tensor("pow", base), exponent)
     a, b = operands("pow", base, exponent)

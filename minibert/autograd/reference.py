@@ -3,7 +3,8 @@
 These are the definitions: short, slow and to be read. fused/ has the same names as one node each
 (adamw_step is AdamW.update in training/optim.py), and the tests hold the two equal, values and
 gradients. No function here has a backward of its own: those of the primitive ops are enough. Inputs
-are tensors (ids and masks: arrays) that functional.py has checked.
+are tensors (ids and masks: arrays) that functional.py has checked. hook_point(name, x) returns x,
+an activation that has this name (see hooks.py).
 """
 
 from __future__ import annotations
@@ -108,8 +109,9 @@ def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_
          hx: Sequence[Tensor] = (), lengths: np.ndarray | None = None, reverse: bool = False
          ) -> Tensor:
     """Long short-term memory (Hochreiter & Schmidhuber 1997), with the forget gate of Gers et al.
-    2000; the letters and the order of the gates are PyTorch's. The cell c is added to, not
-    multiplied by a matrix: its gradient through many steps is a product of forget gates.
+    2000; the letters (I input size, H hidden size) and the order of the gates are PyTorch's. The
+    cell c is added to, not multiplied by a matrix: its gradient through many steps is a product of
+    forget gates.
 
     x (B, T, I), weight_ih (4 H, I), weight_hh (4 H, H), biases (4 H,), hx: h_0 and c_0 (B, H), or
     zeros, -> (2, B, T, H): the hidden state h and the cell c after each step. `reverse`: from the

@@ -353,7 +353,7 @@ def _check_dtype(array: np.ndarray, requires_grad: bool) -> None:
 def _check_unchanged(tensor: Tensor) -> None:
     """Refuse a node that was freed, or whose values were replaced since the forward."""
     if tensor.grad_fn is freed_graph:
-        freed_graph(tensor.data)
+        freed_graph(tensor.data)  # raises
     changed = [i for i, (source, version) in enumerate(zip(tensor.inputs, tensor._input_versions))
                if source._version != version]
     if changed or tensor._version:

@@ -21,6 +21,7 @@ from minibert.atomic_files import read_json, write_json
 from minibert.checkpoints.safetensors import INDEX, SafetensorsFile, ShardedFile, save_file
 from minibert.errors import InputError
 
+
 class Place(NamedTuple):
     """The names that hold a parameter of ours: several, of one shape, hold consecutive rows."""
 

@@ -46,9 +46,9 @@ class Training:
 
 
 def prepare(trainings: Sequence[Training], report: Report) -> None:
-    """Make the trainers and try a step of each; only then make the folders of new runs, with a
-    first checkpoint, so that a run can be resumed whenever it is killed. Runs to resume go back to
-    their latest checkpoint. From here on they are held, unless there is an error."""
+    """Make the trainers and time two trial steps of each; only then make the folders of new runs,
+    with a first checkpoint, so that a run can be resumed whenever it is killed. Runs to resume go
+    back to their latest checkpoint. From here on they are held, unless there is an error."""
     try:
         for training in trainings:
             trainer = training.trainer = training.make_trainer(report)

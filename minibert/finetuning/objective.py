@@ -41,7 +41,7 @@ class FineTuningObjective(Objective):
         return -(-len(self.rows) // self.batch_size)
 
     def batch(self, number: int) -> Batch:
-        """Make training batch `number`, counted over micro-batches."""
+        """Make training batch `number`, counted from 0 over all steps."""
         parts = self.epochs.examples(number * self.batch_size, self.batch_size)
         return self.task.batch([row for part in parts for row in part])
 

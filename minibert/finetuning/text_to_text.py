@@ -96,7 +96,7 @@ class TextToTextObjective(Seq2SeqObjective):
         self.epochs = shuffled_epochs(self.rows, seed)
 
     def batch(self, number: int) -> Seq2SeqBatch:
-        """Make training batch `number`, counted over micro-batches."""
+        """Make training batch `number`, counted from 0 over all steps."""
         parts = self.epochs.examples(number * self.batch_size, self.batch_size)
         return self._built([row for part in parts for row in part])
 

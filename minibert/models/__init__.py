@@ -1,1 +1,1 @@
-"""The models: a BERT and a GPT-2 of the one block."""
+"""The models: a BERT, a GPT-2 and a BART of the one block."""

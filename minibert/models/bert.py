@@ -163,7 +163,7 @@ class BertForPreTraining(BertPretrainedModel):
             head, mlm_logits = self.mlm_head, None
             with head.scope():
                 x = head.transform(x)
-                if x.requires_grad:
+                if x.requires_grad:  # in training there are no logits: see PreTrainingLosses
                     mlm_loss = F.linear_cross_entropy(x, head.decoder, head.bias, masked_labels,
                                                       reduction="sum")
                 else:

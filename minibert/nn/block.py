@@ -34,7 +34,7 @@ class BlockConfig:
     norm_first: bool = False
     dropout: float = 0.0
     attention_dropout: float = 0.0
-    attention_output_dropout: bool = True  # whether `dropout` falls on attention's branch
+    attention_output_dropout: bool = True  # whether `dropout` applies to its output
     layer_norm_eps: float = 1e-5
     cross_attention: bool = False  # a branch that attends to an encoder's output
 

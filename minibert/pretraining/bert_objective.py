@@ -91,7 +91,7 @@ class PretrainingObjective(Objective):
             rounds.examples(0, n_held_out or rounds.size))
 
     def batch(self, number: int) -> PretrainingBatch:
-        """Make training batch `number`, counted over micro-batches: B rows, T <= context."""
+        """Make training batch `number`, counted from 0 over all steps: B rows, T <= context."""
         if self.dupe_factor is not None:
             number %= -(-self.dupe_factor * self.n_per_epoch // self.batch_size)  # whole batches
         parts = self.epochs.examples(number * self.batch_size, self.batch_size)

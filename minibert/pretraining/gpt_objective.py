@@ -89,7 +89,7 @@ class NextTokenObjective(StreamObjective):
         self.epochs = Epochs(self._first_positions)
 
     def batch(self, number: int) -> NextTokenBatch:
-        """Cut out training batch `number`, counted over micro-batches: (B, T = context)."""
+        """Cut out training batch `number`, counted from 0 over all steps: (B, T = context)."""
         first = np.concatenate(self.epochs.examples(number * self.batch_size, self.batch_size))
         ids = self.train_ids[first[:, None] + np.arange(self.context + 1)]  # (B, T + 1)
         ids = ids.astype(np.int64)

@@ -19,7 +19,7 @@ HELD_OUT_BATCH = 64  # fixed, so that runs with different batch sizes evaluate t
 class Objective:
     """Base of the objectives: batches, and the loss sums of a model on a batch.
 
-    The trainer divides each loss sum by the count of the same name, over all micro-batches and
+    The trainer divides each loss sum by the count of the same name, over all batches and
     workers of a step (a count may be 0: then the loss is 0), and adds the quotients. A batch has
     `input_ids` (B, T) and, for several workers, `shard`. A subclass defines all but `summary`.
     """
@@ -29,7 +29,7 @@ class Objective:
     greater_is_better = False  # of that metric
 
     def batch(self, number: int) -> Any:
-        """Make training batch `number`, counted over micro-batches; a pure function of it."""
+        """Make training batch `number`, counted from 0 over all steps; a pure function of it."""
 
     def held_out_batches(self) -> Iterator[Any]:
         """Yield all held-out examples, the same ones every time."""

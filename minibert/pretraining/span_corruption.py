@@ -117,7 +117,7 @@ class SpanCorruptionObjective(Seq2SeqObjective):
                                                0)[:n_held_out]
 
     def batch(self, number: int) -> Seq2SeqBatch:
-        """Make training batch `number`, counted over micro-batches: B rows."""
+        """Make training batch `number`, counted from 0 over all steps: B rows."""
         parts = self.epochs.examples(number * self.batch_size, self.batch_size)
         return self._build(self.train, Segments.concatenate(parts),
                            generator(self.seed, Purpose.MASKS, number), self.mlm_probability)

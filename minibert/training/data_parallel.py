@@ -3,9 +3,9 @@
 The gradient of a sum is the sum of the gradients: each of N workers computes forward and backward
 of its rows of the batch, and the N gradients are added up before the optimizer moves the weights
 once (Li et al. 2020, "PyTorch Distributed", section 2.2, with threads for machines and a plain sum
-for their all-reduce). Every shard is divided by the counts of the *whole* batch: a mean of the
-workers' means would weigh a masked token more where few others were masked. The workers share the
-weights, which they only read; each has its own graph and gradients.
+for their all-reduce). Trainer.gradients divides every shard by the counts of the *whole* batch: a
+mean of the workers' means would weigh a masked token more where few others were masked. The workers
+share the weights, which they only read; each has its own graph and gradients.
 
 NumPy releases the interpreter's lock while it works on a larger array. A matrix product would use
 all cores by itself; layer norm, softmax and GELU would not. With one thread for each product and
@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 # Two workers for one save time if each shard of the vectors (B, T, C) has this many numbers.
 # Measured: 49,000 numbers each save 13 %; 16,000 each (TOY of demos/benchmark) cost 25 %.
 LEAST_SHARE = 1 << 15
-MOST_WORKERS = 4  # by default: each adds a gradient to the sum, and makes the shards smaller
+MOST_DEFAULT_WORKERS = 4  # each adds a gradient to the sum, and makes the shards smaller
 
 
 def default_workers(batch: int, context: int, width: int, cores: int) -> int:
@@ -40,7 +40,8 @@ def default_workers(batch: int, context: int, width: int, cores: int) -> int:
     model of `width` and `cores` cores."""
     if blas_threads() is None:
         return 1
-    return max(1, min(cores, batch, MOST_WORKERS, batch * context * width // LEAST_SHARE))
+    return max(1, min(cores, batch, MOST_DEFAULT_WORKERS,
+                      batch * context * width // LEAST_SHARE))
 
 
 class Workers:
@@ -77,8 +78,8 @@ class Workers:
         return results
 
     def _add_up(self) -> None:
-        """Add the stand-ins' gradients to the parameters', and free them for the next step's
-        activations. A shard without a masked token has no gradient for that head."""
+        """Add the stand-ins' gradients to the parameters', and drop them: their memory is for the
+        next step's activations. A shard without a masked token has no gradient for that head."""
         for own in self.stand_ins:
             pairs = []
             for parameter, stand_in in zip(self.parameters, own):

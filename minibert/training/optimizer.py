@@ -35,7 +35,7 @@ class FlatGroup:
     `parameters[i]` owns the elements from `starts[i]` up to `starts[i] + its size`; the few
     elements of padding up to the next start are zero and stay so. `steps[i]` counts the steps of
     that parameter, for the bias correction: a parameter that had no gradient has taken fewer.
-    `state` has steps and moments to begin with, as `state` returns them.
+    The parameter `state` holds the first steps and moments, in the form that state() returns.
     """
 
     def __init__(self, parameters: list[Tensor], dtype: np.dtype, moment_names: tuple[str, ...],
@@ -62,7 +62,8 @@ class FlatGroup:
                 for start, parameter in zip(self.starts, self.parameters)]
 
     def gather(self) -> None:
-        """Copy in every `.data` that is no longer our view. Error: a `.grad` of another shape."""
+        """Copy in every `.data` that is not our view of `self.data`. Error: a `.grad` of another
+        shape."""
         for parameter, data in zip(self.parameters, self.data_views):
             # another parameter's view (two were exchanged) is about to be written over
             if parameter.data is not data and np.may_share_memory(parameter.data, self.data):

@@ -126,7 +126,7 @@ class Trainer:
             loss = None
             for name, total in sums.items():
                 if counts[name]:
-                    mean = total * (1 / counts[name])
+                    mean = total * (1 / counts[name])  # of the whole step, not of this shard
                     means[name] += mean.item()
                     loss = mean if loss is None else loss + mean
             if loss is not None and loss.requires_grad:

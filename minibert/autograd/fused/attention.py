@@ -3,14 +3,15 @@
 Letters, for each head: Q (T, D), K (S, D), V (S, D); the scores S = scale Q K^T + bias (in shapes S
 is the number of keys); E = exp(S - rowmax(S)); r = 1 / row sum of E (0 for a row that may attend to
 nothing); P = r E is the softmax. Dropout multiplies P by M (0 or 1) and by 1 / (1 - p);
-f = r / (1 - p). Without it M = 1 and f = r. Then
+f = r / (1 - p). Without it M = 1 and f = r. Arrays of one shape, and r and f, multiply element by
+element, others as matrices. Then
 
     O = f (E M) V.
 
 The derivation of the backward, from G = dL/dO, begins with the textbook's chain rule. With the
 dropped weights A = M P / (1 - p), so that O = A V:
 
-    dV = A^T G            = (E M)^T (f G)                 f belongs to a row, so it can go to G
+    dV = A^T G            = (E M)^T (f G)                 f scales rows: of E M, or as well of G
     dP = M (G V^T) / (1 - p)
     dS = P (dP - rowsum(P dP))
     dQ = scale dS K,   dK = scale dS^T Q

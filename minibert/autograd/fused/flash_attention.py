@@ -11,8 +11,8 @@ large by the factor exp(m_new - m_old): multiply it by exp(m_old - m_new) and go
 divide by the sum. Nothing is approximated.
 
 *Recomputation.* Backward needs the weights, too. From Q, K and two numbers of each row (m and r)
-any block of them is computed again, by the product that made it first; dropout's bits are found
-again by their address.
+any block of them is computed again, by the product that made it first; so are dropout's bits, from
+their index (see dropout_masks.py).
 
 *A column for a subtraction.* Two of the formula's terms are subtracted from whole rows:
 
