@@ -31,6 +31,7 @@ from tests.mutations.mutations import MUTATIONS, Mutation, copy_project  # noqa:
 
 NO_PROOF = re.compile(r"^E +(?:\w+\.)*(NameError|UnboundLocalError|SyntaxError|IndentationError"
                       r"|ImportError|ModuleNotFoundError)\b", re.MULTILINE)
+MOST_SECONDS = 1800  # of one run of the tests: a mistake that ends in endless waiting is seen, too
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ def run_tests(copy: Path, targets: list[str]) -> Outcome:
                        PYTHONPATH=str(copy))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider",
                "--ignore=tests/mutations", "-m", "", *targets]  # slow ones, too
-    result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    try:
+        result = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True,
+                                timeout=MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Outcome(f"{' '.join(targets)} did not end")
     return outcome_of(result.returncode, result.stdout, result.stderr)
 
 

@@ -179,7 +179,7 @@ BIAS = "transformer.stack.blocks.0.attention.output.bias"
     (lambda a: a.update({f"step.{BIAS}": np.array(0)}), "whole number from 1"),
     (lambda a: a.update({f"step.{BIAS}": np.array([4])}), "whole number from 1"),
     (lambda a: a.update({f"step.{BIAS}": np.array(4.0)}), "whole number from 1"),
-    (lambda a: a[f"exp_avg.{BIAS}"].fill(np.nan), "output.bias holds NaN"),
+    (lambda a: a[f"exp_avg.{BIAS}"].put(0, np.nan), "output.bias holds NaN"),
     (lambda a: a[f"exp_avg_sq.{BIAS}"].fill(np.inf), "or an infinity"),
     (lambda a: a.update({f"exp_avg.{BIAS}": np.zeros(5, np.float32)}), "shape"),
     (lambda a: a.pop(f"exp_avg.{BIAS}"), "other parameters")])
