@@ -19,7 +19,7 @@ from minibert.models.bert_tasks import (BertForMaskedLM, BertForMultipleChoice,
                                         BertForTokenClassification)
 from minibert.models.config import BertConfig, ModelConfig
 from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LAYERS,
-                                           WIDTH, activation, row, share, size, spread, token_id)
+                                           WIDTH, activation, fraction, row, size, spread, token_id)
 from minibert.nn.block import BlockConfig
 from minibert.validate import checked, flag
 
@@ -108,12 +108,12 @@ class DistilBertConfig(ModelConfig):
     n_heads: int = checked(size, 12, option=HEADS)
     dim: int = checked(size, 768, option=WIDTH)
     hidden_dim: int = checked(size, 3072)
-    dropout: float = checked(share, 0.1, option=DROPOUT)
-    attention_dropout: float = checked(share, 0.1, option=DROPOUT)
+    dropout: float = checked(fraction, 0.1, option=DROPOUT)
+    attention_dropout: float = checked(fraction, 0.1, option=DROPOUT)
     activation: str = checked(activation, "gelu")
     initializer_range: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
-    qa_dropout: float = checked(share, 0.1)
-    seq_classif_dropout: float = checked(share, 0.2)
+    qa_dropout: float = checked(fraction, 0.1)
+    seq_classif_dropout: float = checked(fraction, 0.2)
     pad_token_id: int | None = checked(token_id, 0, optional=True)
     tie_word_embeddings: bool = checked(flag, True)
 

@@ -20,7 +20,7 @@ from minibert.errors import InputError
 from minibert.models.config_fields import (CONTEXT, DROPOUT, HEADS, INITIALIZER_RANGE, LABELS,
                                            LAYERS, NORM_FIRST, POSITION_INITIALIZER_RANGE, WIDTH,
                                            LabelFields, ModelOption, activation, always,
-                                           plain_names, row, share, size, spread, token_id)
+                                           fraction, plain_names, row, size, spread, token_id)
 from minibert.nn.block import BlockConfig
 from minibert.validate import check_fields, checked, flag
 
@@ -80,13 +80,13 @@ class BertConfig(ModelConfig):
     num_attention_heads: int = checked(size, 12, option=HEADS)
     intermediate_size: int = checked(size, 3072)
     hidden_act: str = checked(activation, "gelu")
-    hidden_dropout_prob: float = checked(share, 0.1, option=DROPOUT)
-    attention_probs_dropout_prob: float = checked(share, 0.1, option=DROPOUT)
+    hidden_dropout_prob: float = checked(fraction, 0.1, option=DROPOUT)
+    attention_probs_dropout_prob: float = checked(fraction, 0.1, option=DROPOUT)
     max_position_embeddings: int = checked(size, 512, option=CONTEXT)
     type_vocab_size: int = checked(size, 2)
     initializer_range: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
-    layer_norm_eps: float = checked(share, 1e-12)
-    classifier_dropout: float | None = checked(share, None, optional=True)
+    layer_norm_eps: float = checked(fraction, 1e-12)
+    classifier_dropout: float | None = checked(fraction, None, optional=True)
     pad_token_id: int | None = checked(token_id, 0, optional=True)
     tie_word_embeddings: bool = checked(flag, True)
     norm_first: bool = checked(flag, False, option=NORM_FIRST, omit_default=True,
@@ -128,10 +128,10 @@ class GPT2Config(ModelConfig):
     n_head: int = checked(size, 12, option=HEADS)
     n_inner: int | None = checked(size, None, optional=True)
     activation_function: str = checked(activation, "gelu_new")
-    resid_pdrop: float = checked(share, 0.1, option=DROPOUT)
-    embd_pdrop: float = checked(share, 0.1, option=DROPOUT)
-    attn_pdrop: float = checked(share, 0.1, option=DROPOUT)
-    layer_norm_epsilon: float = checked(share, 1e-5)
+    resid_pdrop: float = checked(fraction, 0.1, option=DROPOUT)
+    embd_pdrop: float = checked(fraction, 0.1, option=DROPOUT)
+    attn_pdrop: float = checked(fraction, 0.1, option=DROPOUT)
+    layer_norm_epsilon: float = checked(fraction, 1e-5)
     initializer_range: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
     pad_token_id: int | None = checked(token_id, None, optional=True)
     bos_token_id: int | None = checked(token_id, 50256, optional=True)
@@ -176,9 +176,9 @@ class BartConfig(ModelConfig):
     decoder_attention_heads: int = checked(size, 16, option=HEADS)
     activation_function: str = checked(activation, "gelu")
     d_model: int = checked(size, 1024, option=WIDTH)
-    dropout: float = checked(share, 0.1, option=DROPOUT)
-    attention_dropout: float = checked(share, 0.0, option=DROPOUT)
-    activation_dropout: float = checked(share, 0.0)
+    dropout: float = checked(fraction, 0.1, option=DROPOUT)
+    attention_dropout: float = checked(fraction, 0.0, option=DROPOUT)
+    activation_dropout: float = checked(fraction, 0.0)
     init_std: float = checked(spread, 0.02, option=INITIALIZER_RANGE)
     scale_embedding: bool = checked(flag, False)
     pad_token_id: int = checked(row, 1)

@@ -34,7 +34,7 @@ POSITION_INITIALIZER_RANGE = ModelOption("position_initializer_range")
 size = partial(whole_number, at_least=1)
 row = partial(whole_number, at_least=0)  # of a table of embeddings
 token_id = partial(whole_number, at_least=-1)
-share = partial(number, at_least=0, below=1)  # a probability
+fraction = partial(number, at_least=0, below=1)  # a probability, an epsilon
 spread = partial(number, at_least=0)  # a standard deviation
 activation = partial(one_of, choices=tuple(ACTIVATIONS))
 

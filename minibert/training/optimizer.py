@@ -91,7 +91,7 @@ class FlatGroup:
             i += 1
         return np.concatenate(parts, out=scratch[:block.stop - block.start])
 
-    def runs(self) -> list[tuple[int, int, int]]:
+    def stretches(self) -> list[tuple[int, int, int]]:
         """(start, end, step number) of each stretch of neighbours to be stepped alike.
 
         Counts the step. A parameter without a gradient is left out, as in PyTorch: it does not
@@ -197,7 +197,7 @@ class Optimizer:
             for flat in flats:
                 flat.gather()
                 steps = list(flat.steps)
-                for start, end, step in flat.runs():
+                for start, end, step in flat.stretches():
                     blocks = self.blocks(flat, start, end, group)
                     sizes = [block.stop - block.start for block in blocks]
                     parallel_for(partial(self._update_blocks, flat, step, group, trial),

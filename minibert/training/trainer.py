@@ -63,7 +63,7 @@ class Trainer:
         self.workers = Workers(self.parameters, settings.workers)
         self.schedule = SCHEDULES[settings.schedule]
         self.steps_done = 0
-        self.steps_saved = -1
+        self.steps_saved = -1  # of `latest`; -1: nothing was saved or resumed yet
         self.best: dict | None = None  # the step and the metrics of the best evaluation
         self.held_out: dict = {}  # the metrics of the latest evaluation
         self.seconds = self.step_seconds = 0.0
