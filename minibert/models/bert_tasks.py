@@ -105,8 +105,8 @@ class BertWithClassifier(BertWithHead):
     def predict(self, outputs: BaseModelOutputWithPooling, rng: Rng | None) -> Tensor:
         if isinstance(self.classifier, ClassificationHead):
             return self.classifier(outputs.last_hidden_state, rng)
-        pooled = outputs.pooler_output  # (B, C)
-        states = outputs.last_hidden_state if pooled is None else pooled  # (B, T, C)
+        pooled = outputs.pooler_output  # (B, C), or None
+        states = outputs.last_hidden_state if pooled is None else pooled  # (B, T, C) or (B, C)
         return self.classifier(self.dropout(states, rng))
 
 

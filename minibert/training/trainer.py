@@ -30,7 +30,7 @@ from minibert.training.settings import TrainingSettings
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss or the gradient is NaN or infinite: the message says what to do."""
+    """The loss or the gradient is NaN or infinite; the message names the step and a cure."""
 
 
 class Trainer:

@@ -90,8 +90,8 @@ def _online_softmax(blocks: Blocks, head: tuple[int, ...], rows: slice, values: 
             E *= M[:, columns]
         weighted_sum *= correction
         weighted_sum += E @ values[columns]
-    # a row that sees nothing has summed exp(LOWEST - LOWEST), which means nothing; no score that
-    # counts comes anywhere near half of LOWEST
+    # a row without an allowed key has summed exp(LOWEST - LOWEST), which is no weight; scores of
+    # allowed keys are far above half of LOWEST
     has_keys = m > LOWEST / 2
     return weighted_sum, m, has_keys / np.where(has_keys, total, 1)
 
