@@ -7,13 +7,13 @@ from minibert.models.config import ModelConfig
 from minibert.models.pretrained_model import PretrainedModel, parameter_count
 
 NUMBER = 4  # bytes of a float32
-COPIES = 4  # of each parameter: its value, its gradient and AdamW's two moments
+COPIES = 3  # of each parameter: its value, its gradient and a moment (AdamW has two)
 BLOCK_OBJECTS = 10_000  # bytes of the Python objects of a block, whatever its width
 
 
 def least_memory(model_class: type[PretrainedModel], config: ModelConfig, batch: int, context: int
                  ) -> int:
-    """Bytes that a training of this size needs at least: the parameters in four copies, and one
+    """Bytes that a training of this size needs at least: the parameters in COPIES copies, and one
     activation (batch, context, width). Errors: InputError for a size that no array has."""
     activation = batch * context * config.hidden_size
     return (NUMBER * (COPIES * parameter_count(model_class, config) + activation)

@@ -3,9 +3,10 @@
 import pytest
 
 import minibert as mb
-from minibert.cli.memory import check_memory, least_memory, physical_memory
+from minibert.cli.memory import COPIES, check_memory, least_memory, physical_memory
 from minibert.errors import InputError
 from minibert.models.architectures import ARCHITECTURES, architecture_of
+from minibert.training.optim import OPTIMIZERS, decay_groups
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -18,8 +19,18 @@ def test_a_model_takes_at_least_the_estimate(architecture):
     model_class = architecture.pretraining
     weights = sum([parameter.size for parameter in model_class(config).parameters()])
     least = least_memory(model_class, config, batch=1, context=1)
-    assert least == 4 * (4 * weights + 96) + 3 * 10_000
+    assert least == 4 * (3 * weights + 96) + 3 * 10_000
     assert least_memory(model_class, config, 7, 11) - least == 4 * 96 * (7 * 11 - 1)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_optimizer_has_less_than_the_copies_that_are_counted(optimizer):
+    config = mb.BertConfig(vocab_size=50, hidden_size=96, intermediate_size=384)
+    model = mb.BertForPreTraining(config)
+    groups, _, _ = decay_groups(model, 0.01)
+    moments = OPTIMIZERS[optimizer](OPTIMIZERS[optimizer].split_groups(model, groups))
+    weights = 4 * sum([parameter.size for parameter in model.parameters()])
+    assert COPIES * weights <= 2 * weights + moments.moment_bytes()
 
 
 @pytest.mark.parametrize("config, batch", [
