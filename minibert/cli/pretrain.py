@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--betas", type=float, nargs=2, metavar=("B1", "B2"))
     training.add_argument("--clip", type=float, help="largest norm of the gradient (0: no limit)")
     training.add_argument("--eval-every", type=int,
-                          help="steps between evaluations (0: at the end)")
+                          help="steps between evaluations (0: none on the way)")
     training.add_argument("--seed", type=int)
     training.add_argument("--film", type=int, metavar="N",
                           help="record N frames of the attention and the word vectors for `look`")

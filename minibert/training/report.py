@@ -110,10 +110,11 @@ def estimate(trainer) -> dict:
     evaluation_seconds = trainer.evaluation_seconds()
     every = trainer.settings.eval_every or trainer.settings.steps
     steps = trainer.settings.steps - trainer.steps_done
+    evaluations = math.ceil(steps / every) + (trainer.best is None)  # one before the first step
     peak = peak_memory()
     return {"parameters": trainer.parameter_count(), "step_seconds": seconds,
             "bytes": None if peak is None else peak + trainer.optimizer.moment_bytes(),
-            "seconds": steps * seconds + math.ceil(steps / every) * evaluation_seconds}
+            "seconds": steps * seconds + evaluations * evaluation_seconds}
 
 
 def estimate_line(figures: dict, steps: int) -> str:

@@ -25,9 +25,9 @@ class TrainingSettings:
     `steps` counts updates, each from `accumulate` batches. `lr`, `min_lr`, `warmup` (steps) and
     `schedule` are those of schedules.py, `optimizer` (with `weight_decay`, `betas`, `eps`) one of
     optim.py's, `layer_decay` that of layer_decay.py, `workers` the threads of data_parallel.py.
-    `clip` is the largest norm of the gradient (0: no clipping). `eval_every` counts steps (0: one
-    evaluation, at the end). Training stops early after `patience` evaluations in a row without a
-    better one (0: never).
+    `clip` is the largest norm of the gradient (0: no clipping). `eval_every` counts the steps
+    between evaluations (0: none but those before the first step and after the last). Training stops
+    early after `patience` evaluations in a row without a better one (0: never).
     """
 
     steps: int = checked(_from_one, 1000)
@@ -53,7 +53,7 @@ class TrainingSettings:
             raise InputError(f"min_lr = {self.min_lr}: expected at most lr = {self.lr}")
         if self.patience and not self.eval_every:
             raise InputError(f"patience = {self.patience}: expected 0, for with eval_every = 0 "
-                             "there is no evaluation before the end")
+                             "there is no evaluation on the way")
 
 
 def settings_from_state(state: Mapping, file: Path) -> TrainingSettings:

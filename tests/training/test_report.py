@@ -33,6 +33,17 @@ def test_the_estimate_leaves_no_trace(optimizer):
         assert np.array_equal(array, estimated.model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("every, evaluations", [(3, 3), (4, 3), (6, 2), (0, 2)])
+def test_the_estimate_counts_every_evaluation_the_first_one_too(monkeypatch, every, evaluations):
+    monkeypatch.setattr(Trainer, "evaluation_seconds", lambda trainer: 1e6)
+    trainer = Trainer(small_model(), SmallObjective(), replace(SETTINGS, eval_every=every))
+    assert estimate(trainer)["seconds"] // 1e6 == evaluations
+    made = []
+    monkeypatch.setattr(Trainer, "evaluate", lambda trainer: made.append(0) or {"loss": 1.0})
+    trainer.run()
+    assert len(made) == evaluations
+
+
 def test_the_estimate_counts_the_optimizers_moments(monkeypatch):
     monkeypatch.setattr("minibert.training.report.peak_memory", lambda: 1000)
     trainer = Trainer(small_model(), SmallObjective(), SETTINGS)
