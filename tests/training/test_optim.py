@@ -120,15 +120,15 @@ def test_every_replaced_array_is_taken_in():
 
 
 def test_a_gradient_given_by_hand_is_used_and_none_is_skipped():
-    tensor, frozen = parameter(), parameter((2,), seed=3)
+    tensor, frozen, last = parameter(), parameter((2,), seed=3), parameter((3,), seed=4)
     before = frozen.data.copy()
-    optimizer = AdamW([tensor, frozen], lr=0.1, weight_decay=0.5)
-    tensor.grad = gradient_of(tensor, 0)
-    frozen.grad = None
-    expected = adamw_step(tensor.data.copy(), tensor.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8,
-                          0.5)[0]
+    optimizer = AdamW([tensor, frozen, last], lr=0.1, weight_decay=0.5)
+    tensor.grad, frozen.grad, last.grad = gradient_of(tensor, 0), None, gradient_of(last, 1)
+    expected = [adamw_step(one.data.copy(), one.grad.copy(), 0, 0, 1, 0.1, (0.9, 0.999), 1e-8,
+                           0.5)[0] for one in (tensor, last)]
     optimizer.step()
-    np.testing.assert_allclose(tensor.data, expected, rtol=1e-12)
+    np.testing.assert_allclose(tensor.data, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(last.data, expected[1], rtol=1e-12)
     assert np.array_equal(frozen.data, before), "no gradient: no decay, no step"
 
 
