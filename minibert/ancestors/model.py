@@ -121,7 +121,8 @@ class AncestorModel(Module):
         for name, may_be_0 in cls.distributions.items():
             p = parameters.pop(name, None)
             if p is None or p.shape != (config.vocab_size,) or p.min() < 0 \
-                    or not (may_be_0 or p.all()) or abs(p.sum() - 1) > 1e-6:
+                    or not (may_be_0 or p.all()) \
+                    or not abs(p.sum() - 1) <= 1e-6:  # NaN is not, either
                 raise InputError(f"{name}: expected {config.vocab_size} probabilities"
                                  f"{'' if may_be_0 else ' above 0'}")
             setattr(model, name, p)

@@ -6,6 +6,7 @@ Each backward spreads one gradient over the elements that the result was compute
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Union
 
 import numpy as np
@@ -20,7 +21,11 @@ Shape = tuple[int, ...]
 
 
 def one_axis(op: str, shape: Shape, axis: int) -> int:
-    """`axis` counted from the front. Error: out of range."""
+    """`axis` counted from the front. Errors: no whole number, out of range."""
+    try:
+        axis = index(axis)
+    except TypeError:
+        raise TypeError(f"{op}: axis {axis!r}: expected a whole number") from None
     if not -len(shape) <= axis < len(shape):
         raise np.exceptions.AxisError(f"{op}: axis {axis} is out of range for shape {shape}")
     return axis % len(shape)

@@ -46,14 +46,16 @@ class Observer:
         """`tensor.grad_fn` has returned a gradient, or None, for each of `tensor.inputs`."""
 
 
-def watch(observer: Observer) -> AbstractContextManager:
+@contextmanager
+def watch(observer: Observer) -> Iterator[None]:
     """Within it `observer` is called on every op of this thread, and of those that it starts in a
     copy of its context. Several may watch at once. Error: a method is missing."""
     for name in ("after_forward", "before_backward", "after_backward"):
         if not callable(getattr(observer, name, None)):
             raise TypeError(f"watch: {type(observer).__name__} has no method {name}: an observer "
                             "has after_forward, before_backward and after_backward")
-    return set_within(observers, (*observers.get(), observer))
+    with set_within(observers, (*observers.get(), observer)):  # those of the entry
+        yield
 
 
 # ---- where an op runs --------------------------------------------------------------------------
@@ -254,8 +256,10 @@ def _calling_line() -> str:
     return f"called at {os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-def detect_anomaly() -> AbstractContextManager:
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
     """Within it the first value that is not finite, forward or backward, raises a
     FloatingPointError that names the op, the module, the shapes and the line that called the op.
     Slow: every array is searched."""
-    return watch(AnomalyDetector())
+    with watch(AnomalyDetector()):
+        yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ _token_id = partial(whole_number, at_least=-1, at_most=2**63 - 1)  # -1 is no to
 
 def _token_ids(name: str, value: object) -> tuple[int, ...]:
     """One token id, or several."""
-    several = isinstance(value, (Sequence, np.ndarray))
+    several = isinstance(value, (Sequence, Set, np.ndarray))
     return tuple([_token_id(name, one) for one in (value if several else [value])])
 
 

@@ -68,11 +68,12 @@ class LSTM(Module):
         zeros. Errors: InputError for an hx that is not two tensors of (L D, B, H).
         """
         directions = [self.layers, self.reverse_layers] if self.reverse_layers else [self.layers]
-        expected = (len(self.layers) * len(directions), len(x), self.layers[0].weight_hh.shape[1])
-        if hx is not None and [np.shape(state) for state in hx] != [expected] * 2:
-            raise InputError(f"LSTM: hx has shapes {', '.join(str(np.shape(one)) for one in hx)}: "
-                             "expected h_0 and c_0, both (layers and directions, B, H) = "
-                             f"{expected}")
+        if hx is not None:
+            H = self.layers[0].weight_hh.shape[1]
+            expected, shapes = (len(self.layers) * len(directions), len(x), H), [*map(np.shape, hx)]
+            if shapes != [expected] * 2:
+                raise InputError(f"LSTM: hx has shapes {', '.join(map(str, shapes))}: expected h_0 "
+                                 f"and c_0, both (layers and directions, B, H) = {expected}")
         last = []
         for number in range(len(self.layers)):
             if number:

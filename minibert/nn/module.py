@@ -77,8 +77,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args, **kwargs):
-        with self.scope():
-            return self.forward(*args, **kwargs)
+        if observers.get():  # a trace records in which module an op ran
+            with module_scope(self):
+                return self.forward(*args, **kwargs)
+        return self.forward(*args, **kwargs)
 
     def scope(self) -> AbstractContextManager:
         """Within it a trace records ops under this module: for methods other than `forward`."""

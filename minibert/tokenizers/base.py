@@ -263,10 +263,11 @@ class Tokenizer:
         raise InputError(f"token {tokens!r:.60}: not in the vocabulary of {self.vocab_size} tokens")
 
 
-def checked_texts(texts: Iterable[str], name: str = "texts") -> Iterable[str]:
+def checked_texts(texts: Iterable[str], name: str = "texts", expected: str = "a list of texts"
+                  ) -> Iterable[str]:
     """`texts`, which must not be one text: its letters would pass for texts."""
     if isinstance(texts, (str, bytes, Mapping)) or not isinstance(texts, Iterable):
-        raise InputError(f"tokenizer: {name} is {texts!r:.60}; expected a list of texts")
+        raise InputError(f"tokenizer: {name} is {texts!r:.60}; expected {expected}")
     return texts
 
 
@@ -298,9 +299,9 @@ def _pairs(text: str | Sequence[str], text_pair: str | Sequence[str] | None) -> 
         firsts = [text]
         seconds = [text_pair or None]  # as in Hugging Face, an empty second text counts as none
     else:
-        firsts = list(checked_texts(text, "text"))
-        seconds = [None] * len(firsts) if text_pair is None else list(
-            checked_texts(text_pair, "text_pair beside a list of texts"))
+        firsts = list(checked_texts(text, "text", "a text or a list of texts"))
+        seconds = [None] * len(firsts) if text_pair is None else list(checked_texts(
+            text_pair, "text_pair beside a list of texts", "a list, a second text for each"))
     if len(firsts) != len(seconds):
         raise InputError(f"tokenizer: {len(firsts)} texts but {len(seconds)} second texts; give "
                          "one for each")
@@ -342,4 +343,7 @@ def _choice(name: str, value: bool | str, choices: tuple[str, ...]) -> str:
         return choices[0]
     if value in (False, None, "do_not_truncate", "do_not_pad"):
         return ""
-    return one_of(f"tokenizer: {name}", value, choices)
+    if value not in choices:
+        raise InputError(f"tokenizer: {name} = {value!r:.60}: expected True, False or one of "
+                         f"{', '.join(choices)}")
+    return value

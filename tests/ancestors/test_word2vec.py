@@ -130,5 +130,6 @@ def test_texts_shorter_than_a_window_are_refused():
         objective_of(model, held_out=["the cat ."])
     with pytest.raises(InputError, match="noise"):
         CBOW.from_arrays(model.config, model.state_dict())
-    with pytest.raises(InputError, match="noise"):
-        CBOW.from_arrays(model.config, model.stored_arrays() | {"noise": model.noise * 2})
+    for noise in (model.noise * 2, model.noise * np.nan):
+        with pytest.raises(InputError, match="noise"):
+            CBOW.from_arrays(model.config, model.stored_arrays() | {"noise": noise})

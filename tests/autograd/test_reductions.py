@@ -110,6 +110,9 @@ def test_mistakes_are_named(op):
     for axis in (2, -3, (0, 5)):
         with pytest.raises(IndexError, match=rf"{name}: axis -?\d is out of range .* \(2, 3\)"):
             op(x, axis=axis)
+    for axis in (1.0, "rows", (0, None)):
+        with pytest.raises(TypeError, match=rf"{name}: axis .*: expected a whole number"):
+            op(x, axis=axis)
     with pytest.raises(ValueError, match=rf"{name}: an axis is named twice in \(1, -1\)"):
         op(x, axis=(1, -1))
     if op is not ops.sum:

@@ -12,6 +12,7 @@ import pytest
 import minibert as mb
 from minibert import functional as F
 from minibert.autograd.tensor import Tensor, observers, op_name
+from minibert.autograd.trace import Observer
 from minibert.nn.layers import LayerNorm, Linear
 from minibert.nn.module import Module
 
@@ -179,6 +180,19 @@ def test_the_reference_implementation_shows_its_steps(model, x):
         model(x)
     steps = [record.op for record in seen.records if record.module == "blocks.0.norm"]
     assert steps == ["mean", "sub", "mul", "mean", "add", "sqrt", "div", "mul", "add"]
+
+
+def test_a_function_that_was_decorated_outside_a_trace_is_seen_within_it():
+    @mb.detect_anomaly()
+    def double(x):
+        return x * 2
+
+    prepared, x = mb.watch(Observer()), Tensor(np.ones(3), requires_grad=True)
+    with mb.trace() as seen:
+        double(x)
+        with prepared:
+            x * 3
+    assert [record.op for record in seen.records] == ["mul", "mul"]
 
 
 def test_watching_ends_with_the_context_and_reaches_threads(model, x):

@@ -102,3 +102,6 @@ def test_dropout_acts_between_layers_in_training_only():
 def test_mistakes_are_named(make, message):
     with pytest.raises(InputError, match=message):
         make()
+    for x in (None, Tensor(np.float64(1))):
+        with pytest.raises((TypeError, ValueError), match="^lstm: .*expected"):
+            small()(x)

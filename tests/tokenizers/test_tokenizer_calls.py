@@ -132,7 +132,7 @@ def test_windows_of_one_text_lose_no_token(n, n_max, stride):
 @pytest.mark.parametrize("arguments, words", [
     (dict(truncation=True), "need a max_length"),
     (dict(padding="max_length"), "need a max_length"),
-    (dict(truncation="both", max_length=9), "truncation = 'both'"),
+    (dict(truncation="both", max_length=9), "truncation = 'both': expected True, False or "),
     (dict(padding="left", max_length=9), "padding = 'left'"),
     (dict(truncation=True, max_length=2), "room for 0 tokens"),
     (dict(truncation="only_second", max_length=4), "needs a second text"),

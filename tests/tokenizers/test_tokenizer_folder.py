@@ -316,9 +316,10 @@ def test_thousands_of_special_tokens_are_found():
 
 @pytest.mark.parametrize("call, words", [
     (lambda t: t(["the", "bank"], "is"), "text_pair beside a list of texts is 'is'"),
-    (lambda t: t(None), "text is None; expected a list"),
+    (lambda t: t(None), "text is None; expected a text or a list"),
     (lambda t: t({"the": 1}), "text is {'the': 1}; expected"),
-    (lambda t: t(7), "text is 7; expected"),
+    (lambda t: t(7), "text is 7; expected a text or a list of texts"),
+    (lambda t: t(["the"], "bank"), "text_pair .* 'bank'; expected a list, a second text for each"),
     (lambda t: t("the", ["bank"]), "expected a text, found list"),
     (lambda t: t.decode("the"), "expected token ids, got 'the'"),
     (lambda t: t.decode(None), "expected token ids, got None"),
