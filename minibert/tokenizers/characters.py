@@ -8,6 +8,7 @@ from minibert.atomic_files import read_json
 from minibert.errors import InputError
 from minibert.tokenizers.base import Tokenizer, checked_texts
 from minibert.tokenizers.byte_level_bpe import FILES as GPT2_FILES
+from minibert.tokenizers.byte_level_bpe import GPT2Tokenizer
 from minibert.tokenizers.post_processing import Piece
 from minibert.tokenizers.roberta import byte_level_class
 from minibert.tokenizers.tokenizer_folder import save_files
@@ -94,11 +95,11 @@ def load_tokenizer(folder: str | Path, vocab_size: int | None = None) -> Tokeniz
 
 def _tokenizer_class(folder: Path) -> type[Tokenizer]:
     """The class of the tokenizer in a folder. Errors: there is none, or there are two."""
-    path, byte_level = folder / "tokenizer.json", byte_level_class(folder)
+    path = folder / "tokenizer.json"
     model = read_json(path).get("model") if path.exists() else None
     is_bpe = isinstance(model, dict) and model.get("type") == "BPE"
-    classes = {FILE_NAME: CharTokenizer, **{name: byte_level for name, _ in GPT2_FILES},
-               "vocab.txt": BertTokenizer, path.name: byte_level if is_bpe else BertTokenizer}
+    classes = {FILE_NAME: CharTokenizer, **{name: GPT2Tokenizer for name, _ in GPT2_FILES},
+               "vocab.txt": BertTokenizer, path.name: GPT2Tokenizer if is_bpe else BertTokenizer}
     found = {name: one for name, one in classes.items() if (folder / name).exists()}
     if not found:
         raise InputError(f"{folder}: there is no tokenizer here ({FILE_NAME}, vocab.txt, "
@@ -107,4 +108,5 @@ def _tokenizer_class(folder: Path) -> type[Tokenizer]:
     if len(set(found.values())) > 1:
         raise InputError(f"{folder}: {' and '.join(found)} belong to different tokenizers: remove "
                          "those that are out of date")
-    return next(iter(found.values()))
+    found_class = next(iter(found.values()))
+    return byte_level_class(folder) if found_class is GPT2Tokenizer else found_class
