@@ -54,6 +54,7 @@ def make_trainer(options: PretrainOptions, corpus: Corpus, report: SilentReport 
         if architecture.name == "bart":
             tokenizer = with_sentinels(tokenizer, options.context)
         config = with_vocabulary(options.config, tokenizer)
+        check_memory(architecture.pretraining, config, options.batch, options.context)
     else:
         model = architecture.pretraining.from_pretrained(begun).float()  # a warning names new heads
         tokenizer = tokenizer_of(begun, model.config)

@@ -29,7 +29,7 @@ def find_files(paths: Sequence[str | Path]) -> list[Path]:
     """List the files that are named, and for each folder the text files in it and below, in
     alphabetical order; without the vocabulary in a model's folder (a run may lie below the texts).
 
-    Errors: a folder without text files, one that cannot be read.
+    Errors: a path that does not exist, a folder without text files, one that cannot be read.
     """
     files = []
     for path in map(Path, paths):
@@ -39,8 +39,10 @@ def find_files(paths: Sequence[str | Path]) -> list[Path]:
                 raise InputError(f"{path}: no {', '.join(SUFFIXES)} files in this folder; name the "
                                  "files themselves")
             files += found
-        else:
+        elif path.exists():
             files.append(path)
+        else:
+            raise InputError(f"{path}: there is no such file or folder; check the path")
     return files
 
 

@@ -271,13 +271,14 @@ class Optimizer:
 
     def _lay_out(self, state: dict[int, dict]) -> None:
         """Make flat arrays for the groups as they are now, with the moments in `state`."""
-        self.layout, self.flat_groups = self._current_layout(), []
+        layout, flat_groups = self._current_layout(), []
         for group in self.param_groups:
             by_dtype: dict[np.dtype, list[Tensor]] = {}
             for parameter in group["params"]:
                 by_dtype.setdefault(parameter.dtype, []).append(parameter)
-            self.flat_groups.append([FlatGroup(alike, dtype, self.moments_of(group), state)
-                                     for dtype, alike in by_dtype.items()])
+            flat_groups.append([FlatGroup(alike, dtype, self.moments_of(group), state)
+                                for dtype, alike in by_dtype.items()])
+        self.layout, self.flat_groups = layout, flat_groups  # an error above leaves the former ones
 
     def _check_parameters(self, parameters: list) -> None:
         taken = {id(p) for other in self.param_groups for p in other["params"]}

@@ -9,6 +9,7 @@ import pytest
 
 from minibert.cli.build_trainer import make_trainer, text_digest
 from minibert.cli.fill_mask import fill_gaps
+from minibert.cli.memory import least_memory
 from minibert.cli.pretrain_options import resolved
 from minibert.cli.samples import FilledGap
 from minibert.data.corpora import toy_corpus
@@ -104,3 +105,13 @@ def test_what_no_memory_can_hold_is_refused_before_any_is_taken(corpus, which):
     for more in ({"layers": 10**9}, {"batch": 10**12}):
         with pytest.raises(InputError, match="not enough memory"):
             made(which, corpus, **more)
+
+
+@pytest.mark.parametrize("which", ["bert", "gpt", "bart"])
+def test_the_memory_of_the_vocabulary_counts_too(monkeypatch, corpus, which):
+    options = resolved(which, GIVEN)
+    without = least_memory(options.architecture.pretraining,
+                           replace(options.config, vocab_size=1, pad_token_id=0), 4, 48)
+    monkeypatch.setattr("minibert.cli.memory.physical_memory", lambda: without + 100)
+    with pytest.raises(InputError, match="not enough memory"):
+        made(which, corpus)

@@ -55,8 +55,8 @@ def test_folders_are_read_in_order_and_texts_stay_apart(tmp_path):
 
 
 def test_missing_files_empty_folders_and_unknown_formats_are_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere.txt: there is no such file"):
-        files_corpus([tmp_path / "nowhere.txt"])
+    with pytest.raises(InputError, match="nowhere: there is no such file or folder"):
+        files_corpus([tmp_path / "nowhere"])
     with pytest.raises(InputError, match="no .txt, .md, .rst files"):
         files_corpus([tmp_path])
     with pytest.raises(InputError, match="format = 'poem': expected one of prose, lines"):

@@ -119,6 +119,25 @@ def test_every_replaced_array_is_taken_in():
     assert tensor.data.dtype == np.float32 and other.data.dtype == np.float64
 
 
+def test_a_refused_step_changes_nothing():
+    """Also where the flat arrays were to be made anew, for another dtype."""
+    tensor, other = parameter(), parameter((5,), seed=1)
+    optimizer = AdamW([tensor, other], lr=0.1)
+    settings = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
+    w, m, v = other.data.copy(), 0.0, 0.0
+    for step in (1, 2):
+        tensor.grad, other.grad = gradient_of(tensor, step), gradient_of(other, step)
+        if step == 2:
+            tensor.data, tensor.grad = tensor.data.astype(np.float32), tensor.grad.T
+            with pytest.raises(InputError, match="a gradient of shape"):
+                optimizer.step()
+            tensor.grad = tensor.grad.T
+        w, m, v = adamw_step(w, other.grad, m, v, step, **settings)
+        optimizer.step()
+        np.testing.assert_allclose(other.data, w, rtol=1e-12)
+    assert [entry["step"] for entry in optimizer.state_dict()["state"].values()] == [2, 2]
+
+
 def test_a_gradient_given_by_hand_is_used_and_none_is_skipped():
     tensor, frozen, last = parameter(), parameter((2,), seed=3), parameter((3,), seed=4)
     before = frozen.data.copy()
