@@ -55,11 +55,13 @@ def try_lock(file: IO) -> bool | None:
 
 def lock_folder(folder: Path) -> None:
     """Lock the run in `folder` for this process; it may be locked already. Errors: InputError,
-    another process holds it."""
+    another process holds it, .lock is no file."""
     key, path = os.path.realpath(folder), folder / LOCK_FILE
     if key in _held and _is_at(path, _held[key]):
         return
     _held.pop(key, None)  # a lock of a folder that was removed
+    if path.is_dir() or path.is_fifo():
+        raise InputError(f"{path}: this is a folder or a pipe: expected a file; remove it")
     while True:
         file = open(path, "a+b")
         locked = try_lock(file)

@@ -239,6 +239,14 @@ def test_a_lock_file_that_was_removed_meanwhile_is_made_anew(root, monkeypatch):
     Run(root / "run").release()
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_a_lock_that_is_no_file_is_named(root, make):
+    Run.create(root / "run")
+    make(root / "run" / ".lock")
+    with pytest.raises(InputError, match="run/.lock: this is a folder or a pipe"):
+        Run(root / "run").hold()
+
+
 def test_a_folder_that_is_filled_before_it_is_locked(root, monkeypatch):
     monkeypatch.setattr("minibert.training.run_folder.lock_folder",
                         lambda folder: (folder / "baseline.json").write_text("another's"))
