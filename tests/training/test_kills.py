@@ -239,10 +239,10 @@ def test_a_lock_file_that_was_removed_meanwhile_is_made_anew(root, monkeypatch):
     Run(root / "run").release()
 
 
-@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+@pytest.mark.parametrize("make", ["mkdir", "mkfifo"])
 def test_a_lock_that_is_no_file_is_named(root, make):
     Run.create(root / "run")
-    make(root / "run" / ".lock")
+    getattr(os, make)(root / "run" / ".lock")
     with pytest.raises(InputError, match="run/.lock: this is a folder or a pipe"):
         Run(root / "run").hold()
 
