@@ -96,8 +96,8 @@ def extract_keywords(text: str, embed: Callable[[list[str]], np.ndarray], top_n:
                      stop_words: Collection[str] = STOP_WORDS) -> list[str]:
     """Returns at most top_n keywords of a text, among its `nr_candidates` most frequent words.
 
-    embed: texts -> vectors (N, C). Errors: InputError for a text
-    without candidates, and as maximal_marginal_relevance.
+    embed: texts -> vectors (N, C). Errors: InputError for a text without candidates, and as
+    maximal_marginal_relevance.
     """
     words = candidate_words(text, stop_words)[:whole_number("nr_candidates", nr_candidates, 1)]
     if not words:

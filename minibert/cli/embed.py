@@ -54,7 +54,7 @@ def run(folder: str, texts: list[str]) -> int:
     each text with all."""
     where, pooling = read_pooling(Path(folder))
     model, tokenizer = open_model(str(where), ENCODERS, "embed")
-    if not hasattr(tokenizer, "pad_token_id"):
+    if not isinstance(model, AncestorModel) and not hasattr(tokenizer, "pad_token_id"):
         raise InputError(f"{folder}: its tokenizer has no padding: embed needs a BertTokenizer or "
                          "RobertaTokenizer")
     warn_of_unknown_words(tokenizer, texts)

@@ -6,8 +6,9 @@ from tests.ancestors.small_ancestors import TOKENIZER, WORDS, small_models
 from tests.cli.command_line import mistake, output_of
 
 from minibert.__main__ import main
-from minibert.ancestors.word2vec import CBOW
+from minibert.ancestors.word2vec import CBOW, SkipGram, SkipGramConfig
 from minibert.cli.fill_mask import fill_mask
+from minibert.tokenizers.characters import CharTokenizer
 from minibert.tokenizers.wordpiece import BertTokenizer
 
 
@@ -55,6 +56,15 @@ def test_embed_is_the_mean_of_the_words(folders, capsys):
     one, two = (np.array(line.split(), float) for line in lines[:2])
     np.testing.assert_allclose(one, two, atol=2e-6)
     assert np.linalg.norm(one) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_embed_reads_a_tokenizer_without_padding(tmp_path, capsys):
+    tokenizer = CharTokenizer("abc")
+    SkipGram(SkipGramConfig(tokenizer.vocab_size), 1).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    one, two, *_ = output_of(capsys, "embed", tmp_path, "aab", "aba").splitlines()
+    np.testing.assert_allclose(np.array(one.split(), float), np.array(two.split(), float),
+                               atol=2e-6)
 
 
 def test_an_lstm_scores_and_elmo_fills_gaps_and_embeds(folders, capsys):

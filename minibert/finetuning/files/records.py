@@ -216,7 +216,8 @@ def read_each(read_one: Callable, records: Iterable[tuple[str, object]]) -> list
 
 def read_good(read_one: Callable, records: Iterable[tuple[str, object]], faults: list[Fault]
               ) -> list:
-    """Do the same for the records that read_one accepts; `faults` gets those of the others."""
+    """Return read_one(where, value) of every record that it accepts; `faults` gets its InputErrors
+    of the others."""
     examples = []
     for where, value in records:
         try:
