@@ -112,13 +112,12 @@ class FinetuneOptions:
     begun_from: str = checked(a_name, MISSING)
     train: str = checked(a_name, MISSING)
     dev: str = checked(a_name, MISSING)
-    threads: int = option_field(whole_number, core_count(), at_least=1,
-                                at_most=max(MOST_WORKERS, core_count()))
-    counted_from: str | None = None
+    threads: int = option_field(whole_number, at_least=1, at_most=max(MOST_WORKERS, core_count()))
+    counted_from: str | None = checked(a_name, None, optional=True)
     epochs: int = option_field(whole_number, 3, at_least=1)
     batch: int = option_field(whole_number, 16, at_least=1)
     dropout: float | None = None
-    freeze_layers: int = 0
+    freeze_layers: int = option_field(whole_number, 0)
     freeze_encoder: bool = option_field(flag, False)
     class_weights: bool = option_field(flag, False)
     gradient_checkpointing: bool = option_field(flag, False)
@@ -238,7 +237,7 @@ def new(name: str, out: str | None, named: dict) -> FineTuning:
         raise InputError(f"--max-length is {task['max_length']}, but the model in {folder} has "
                          f"{positions} positions: expected at most as many")
     chosen = FinetuneOptions(TaskOptions(**task), named["from"], counted_from=os.getcwd(),
-                             **part_of(named, FinetuneOptions))
+                             **{"threads": core_count(), **part_of(named, FinetuneOptions)})
     words = {**DEFAULT_SETTINGS, "lr": BERT_LR * BERT_WIDTH / config.hidden_size,
              **part_of(named, TrainingSettings)}
     TrainingSettings(**words)  # refuses a value before the files are read

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minibert.atomic_files import read_json
-from minibert.cli.arguments import flag_name, option_field, part_of
+from minibert.cli.arguments import a_name, flag_name, option_field, part_of
 from minibert.cli.folders import config_of, model_folders, tokenizer_of
 from minibert.cli.resume import options_from_state, stored
 from minibert.data.corpora import FORMATS
@@ -21,7 +21,7 @@ from minibert.tokenizers.characters import CharTokenizer
 from minibert.training.data_parallel import default_workers
 from minibert.training.machine import core_count
 from minibert.training.settings import MOST_WORKERS, TrainingSettings, settings_from_state
-from minibert.validate import check_fields, flag, number, one_of, whole_number
+from minibert.validate import check_fields, checked, flag, number, one_of, whole_number
 
 TOKENIZERS = ("wordpiece", "chars", "bpe")  # bpe only with --from: it is not trained here
 MOST_FRAMES = 1000
@@ -97,7 +97,7 @@ class PretrainOptions:
     batch: int = option_field(whole_number, at_least=1)
     threads: int = option_field(whole_number, at_least=1, at_most=max(MOST_WORKERS, core_count()))
     text: tuple[str, ...] | None = None
-    counted_from: str | None = None
+    counted_from: str | None = checked(a_name, None, optional=True)
     format: str = option_field(one_of, "prose", choices=FORMATS)
     no_next_sentence: bool = option_field(flag, False)
     mlm_probability: float = option_field(number, MASK_PROBABILITY, above=0, at_most=1)

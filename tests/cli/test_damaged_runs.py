@@ -121,3 +121,23 @@ def test_a_finetuned_run_that_cannot_be_resumed(runs, tmp_path, capsys):
     changed(tmp_path / "run" / "latest" / "state.json", about={"task": "tag"})
     line = mistake(capsys, "finetune", "tag", "--resume", "--out", tmp_path / "run")
     assert "there is no max_length" in line
+
+
+@pytest.mark.parametrize("damage, words", [
+    ({"threads": ...}, "state.json: there is no threads in it"),
+    ({"counted_from": {}}, "state.json: counted_from = {}: expected a name"),
+    ({"freeze_layers": "one"}, "state.json: --freeze-layers = 'one'")])
+def test_options_of_a_finetuned_run_that_are_damaged(runs, tmp_path, capsys, damage, words):
+    shutil.copytree(runs["tag"], tmp_path / "run")
+    path = tmp_path / "run" / "latest" / "state.json"
+    about = json.loads(path.read_text())["about"] | damage
+    changed(path, about={name: value for name, value in about.items() if value is not ...})
+    assert words in mistake(capsys, "finetune", "tag", "--resume", "--out", tmp_path / "run")
+
+
+def test_where_the_text_of_a_run_was_counted_from(world, tmp_path, capsys):
+    shutil.copytree(world / "both" / "bert", tmp_path / "run")
+    path = tmp_path / "run" / "latest" / "state.json"
+    changed(path, about=json.loads(path.read_text())["about"] | {"counted_from": 3})
+    line = mistake(capsys, "pretrain", "bert", "--resume", "--out", tmp_path / "run")
+    assert "state.json: counted_from = 3: expected a name" in line

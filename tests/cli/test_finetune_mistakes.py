@@ -10,7 +10,7 @@ from tests.cli.labelled_world import FILES, finetune
     ("classify", ("--epochs", "0"), "--epochs = 0"), ("tag", ("--batch", "0"), "--batch = 0"),
     ("tag", ("--lr", "nan"), "lr = nan"), ("tag", ("--layer-decay", "0"), "layer_decay = 0.0"),
     ("tag", ("--freeze-layers", "3"), "3 layers cannot be frozen: the model has 2"),
-    ("tag", ("--freeze-layers", "-1"), "-1 layers"), ("tag", ("--dropout", "1"), "1.0"),
+    ("tag", ("--freeze-layers", "-1"), "--freeze-layers = -1"), ("tag", ("--dropout", "1"), "1.0"),
     ("tag", ("--max-length", "33"), "--max-length is 33, but the model in"),
     ("tag", ("--max-length", "4"), "max_length = 4"),
     ("tag", ("--stride", "30"), "overlap (--stride) = 30"),
