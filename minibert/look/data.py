@@ -78,7 +78,7 @@ def add_array(data: dict, model: int, name: str, array: np.ndarray, axes: str, d
               ) -> None:
     """Add an array of model number `model`, as float32; `axes` names its axes, as in "head query
     key". `drop`: which of LEFT_OUT it is, if the page becomes too large."""
-    array = np.ascontiguousarray(array, "<f4")
+    array = np.ascontiguousarray(array, np.float32)
     if array.ndim != len(axes.split()):
         raise ValueError(f"add_array: {name} of shape {array.shape} with the axes {axes!r}")
     data["arrays"][f"m{model}.{name}"] = {"axes": axes, "array": array, "drop": drop}

@@ -93,7 +93,7 @@ def check_metrics(name: str, value: object, optional: bool = False) -> None:
         return
     _check_type(name, value, dict)
     for metric, figure in value.items():
-        if isinstance(figure, float) and figure != figure:  # an undefined correlation is NaN
+        if figure != figure:  # an undefined correlation is NaN
             continue
         if figure is not None:
             check_loss(f"{name}: {shown_value(metric)}", figure)

@@ -159,6 +159,7 @@ def test_fewer_steps_than_were_made(run):
     ({"log_bytes": -1}, "log_bytes = -1"),
     ({"best": {}}, "no step in it"), ({"best": {"step": 1, "loss": "x"}}, "best: 'loss' = 'x'"),
     ({"held_out": {"loss": [1]}}, "held_out: 'loss' = "),
+    ({"held_out": {"loss": 1.0, "accuracy": 1e300}}, "held_out: 'accuracy' = 1e\\+300"),
     ({"about": [[[]]]}, "about = ")])
 def test_a_state_that_contradicts_itself_or_the_other_files(run, changes, words):
     change_state(run, **changes)
