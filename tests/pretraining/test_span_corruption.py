@@ -140,6 +140,7 @@ def test_epochs_batches_and_seeds_have_random_numbers_of_their_own():
 
 
 def test_an_epoch_has_a_text_from_each_sentence_on():
+    assert len(objective(batch_size=1).batch(0).input_ids) == 1
     task = objective(batch_size=5)
     for number in range(3):
         batch, texts = task.batch(number), []
