@@ -76,7 +76,7 @@ class Oracle:
         between, opening, end = world.between_states, world.opening_states, world.document_end
         ended = np.isin(np.arange(S), world.ends).astype(np.float64)[:, None]  # (S, 1)
         self.stream = sparse.bmat([[world.inner + (1 - end) * between, end * ended],
-                                   [opening, None]], format="csr")  # (S + 1, S + 1)
+                                   [opening[None], None]], format="csr")  # (S + 1, S + 1)
         next_sentence, last_to_first = np.eye(K, k=1), np.eye(K, k=1 - K)
         self.within = sparse.csr_matrix(sparse.kron(np.eye(K), world.inner)
                                         + sparse.kron(next_sentence, between))  # (K S, K S)
