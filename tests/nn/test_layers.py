@@ -68,6 +68,7 @@ def test_the_padding_row_of_an_embedding_gets_no_gradient(implementation):
 
 
 def test_layer_norm():
+    assert LayerNorm(5).eps == 1e-5  # PyTorch's default
     layer = randomised(LayerNorm(5, eps=1e-3))
     x = np.random.default_rng(1).normal(size=(2, 3, 5))
     mean = x.mean(-1, keepdims=True)
