@@ -181,6 +181,7 @@ class Tensor:
 
     @property
     def data(self) -> np.ndarray:
+        """The array. It may be replaced, not within a graph that is still to be walked."""
         return self._data
 
     @data.setter
@@ -197,6 +198,7 @@ class Tensor:
 
     @property
     def requires_grad(self) -> bool:
+        """Whether `backward` computes a gradient for this tensor."""
         return self._requires_grad
 
     @requires_grad.setter
@@ -212,6 +214,7 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
+        """Whether no op made this tensor."""
         return self.grad_fn is None
 
     def detach(self) -> Tensor:

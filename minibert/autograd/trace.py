@@ -31,8 +31,8 @@ from minibert.autograd.tensor import BackwardFunction, Tensor, observers, op_nam
 
 
 class Observer:
-    """What `watch` takes: an object with these three methods, which do nothing here. Their
-    exceptions end the op."""
+    """Base of the objects that `watch` takes: three methods, which do nothing here. An exception of
+    theirs ends the op."""
 
     def after_forward(self, backward: BackwardFunction, result: Tensor,
                       inputs: tuple[Tensor, ...]) -> None:
@@ -115,7 +115,7 @@ class Record(NamedTuple):
     abs_max: float | None
 
 
-class Trace:
+class Trace(Observer):
     """The result of `trace()`: `records` are Records, `str()` is a table, `write` makes a file."""
 
     def __init__(self, values: bool = False):
@@ -214,7 +214,7 @@ def trace(values: bool = False) -> Iterator[Trace]:
 # ---- detect_anomaly ----------------------------------------------------------------------------
 
 
-class AnomalyDetector:
+class AnomalyDetector(Observer):
     """Raises FloatingPointError at the first op whose result or gradient is not finite."""
 
     def __init__(self):

@@ -34,6 +34,7 @@ class OneLineParser(argparse.ArgumentParser):
     """argparse, with one line on stderr for a mistake instead of the whole usage."""
 
     def error(self, message: str) -> NoReturn:
+        """Write the message in one line and exit with status 2."""
         message = " ".join(message.split())
         message = message if len(message) < 300 else message[:300] + "..."
         sys.stderr.write(f"{self.prog}: {message} (--help lists what there is)\n")

@@ -38,6 +38,7 @@ class FineTuningObjective(Objective):
 
     @property
     def steps_per_epoch(self) -> int:
+        """The number of batches that an epoch fills, the last one in part."""
         return -(-len(self.rows) // self.batch_size)
 
     def batch(self, number: int) -> Batch:

@@ -74,6 +74,7 @@ class Module:
         return _modes.get().get(self, self._training)
 
     def forward(self, *args, **kwargs):
+        """Compute the module's output; a subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args, **kwargs):

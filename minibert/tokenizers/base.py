@@ -106,6 +106,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
+        """The number of ids, V."""
         return len(self._tokens)
 
     def __len__(self) -> int:

@@ -44,6 +44,7 @@ class CheckedInput:
 
     @property
     def relative_error(self) -> float:
+        """`error` in parts of `scale`."""
         return self.error / self.scale if self.scale else self.error
 
 
@@ -55,6 +56,7 @@ class GradcheckReport:
 
     @property
     def relative_error(self) -> float:
+        """The largest one of all inputs."""
         return max([checked.relative_error for checked in self.inputs], default=0.0)
 
     def __str__(self) -> str:

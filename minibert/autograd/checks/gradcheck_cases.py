@@ -28,6 +28,7 @@ class Case:
     positive: bool = False
 
     def inputs(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Draw an array, float64, of each of the shapes."""
         arrays = [rng.normal(size=shape) for shape in self.shapes]
         return [0.5 + np.abs(array) for array in arrays] if self.positive else arrays
 

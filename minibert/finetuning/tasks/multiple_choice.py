@@ -29,6 +29,7 @@ class ChoiceRow:
 
     @property
     def ids(self) -> list[int]:
+        """The ids of all windows, one after another."""
         return [token for window in self.windows for token in window.ids]
 
 

@@ -50,6 +50,7 @@ class PredictedAnswer:
 
     @property
     def text(self) -> str:
+        """The text of the answer; empty for no answer."""
         return "" if self.answer is None else self.answer.text
 
 

@@ -33,9 +33,11 @@ class Mood:
         self.kind = (stories.topic + stories.character) % 2  # (S,): which label a state means
 
     def task(self, reading: Reading) -> Classification:
+        """Make the task that a model is fine-tuned on."""
         return Classification(reading, self.labels, self.name)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[SentenceExample]:
+        """Draw `count` examples that all differ."""
         examples = {}
         for story in self.stories.draw(self.sentences, rng):
             label = self.labels[self.kind[story.states[-1][-1]]]
@@ -44,6 +46,7 @@ class Mood:
                 return list(examples.values())
 
     def best(self, examples: list[SentenceExample]) -> Best:
+        """Predict the more probable mood of each story."""
         world = self.stories.world
         last = self.stories.oracle.last_states([split_story(example.text) for example in examples])
         p = summed(last[:, -1], self.kind[world.ends], 2)  # (B, 2)
@@ -72,6 +75,7 @@ class SameTopic:
         self.topic_of_end = stories.topic[ends]
 
     def task(self, reading: Reading) -> Classification:
+        """Make the task that a model is fine-tuned on."""
         return Classification(reading, self.labels, self.name)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[SentenceExample]:
@@ -124,9 +128,11 @@ class Endings:
         self.habits = stories.words_at("habit")
 
     def task(self, reading: Reading) -> MultipleChoice:
+        """Make the task that a model is fine-tuned on."""
         return MultipleChoice(reading)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[ChoiceExample]:
+        """Draw `count` examples that all differ."""
         examples = {}
         drawn = self.stories.draw(self.sentences, rng, following=1)
         elsewhere = self.stories.draw(1, rng)

@@ -26,6 +26,7 @@ class Story(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The sentences as one text."""
         return " ".join(self.sentences)
 
 

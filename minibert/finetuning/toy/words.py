@@ -57,9 +57,11 @@ class Entities:
         return "O"
 
     def task(self, reading: Reading) -> Tagging:
+        """Make the task that a model is fine-tuned on."""
         return Tagging(reading, self.labels)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[TagExample]:
+        """Draw `count` examples that all differ."""
         examples = {}
         for story in self.stories.draw(self.sentences, rng):
             tags = tuple(self.labels[k] for k in self.tag[np.concatenate(story.states)])
@@ -102,9 +104,11 @@ class Questions:
         self.owned = np.char.startswith(stories.place, OWNED)  # (S,)
 
     def task(self, reading: Reading) -> QuestionAnswering:
+        """Make the task that a model is fine-tuned on."""
         return QuestionAnswering(reading, may_be_empty=False)
 
     def draw(self, count: int, rng: np.random.Generator) -> list[QuestionExample]:
+        """Draw `count` examples that all differ."""
         examples = {}
         acting = (story for story in self.stories.draw(1, rng)
                   if self.owned[story.states[0]].any())
